@@ -1,0 +1,198 @@
+"""What a node tells its user: members, and the events about them.
+
+All values are frozen.  Enumerations carry Go's numbers and print Go's texts, so that
+``str(event.type)`` is what ``serf monitor`` shows.
+
+Source: hashicorp/serf v0.9.4, serf/event.go, serf/serf.go (Member, MemberStatus).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
+from typing import TypeAlias, final
+
+import attrs
+
+from ._exceptions import QueryError
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+
+
+class MemberStatus(enum.IntEnum):
+    """Where a member stands, in Go's numbers; ``str()`` gives Go's text."""
+
+    NONE = 0
+    ALIVE = 1
+    LEAVING = 2
+    LEFT = 3
+    FAILED = 4
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class EventType(enum.IntEnum):
+    """The kind of an event, in Go's numbers; ``str()`` gives Go's text."""
+
+    MEMBER_JOIN = 0
+    MEMBER_LEAVE = 1
+    MEMBER_FAILED = 2
+    MEMBER_UPDATE = 3
+    MEMBER_REAP = 4
+    USER = 5
+    QUERY = 6
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+
+class SerfState(enum.IntEnum):
+    """The life of a node, in Go's numbers; ``str()`` gives Go's text."""
+
+    ALIVE = 0
+    LEAVING = 1
+    LEFT = 2
+    SHUTDOWN = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+def _read_only(tags: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(tags))
+
+
+def _short(payload: bytes) -> str:
+    if len(payload) <= 32:
+        return repr(payload)
+    return f"{payload[:24]!r}… ({len(payload)} bytes)"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Member:
+    """One member of the cluster as this node knows it, at one moment.
+
+    Args:
+      name: unique name.
+      addr, port: where it says it can be reached.
+      tags: read-only mapping.
+      status: see `MemberStatus`.
+      protocol_min, protocol_max, protocol_cur: memberlist protocol versions.
+      delegate_min, delegate_max, delegate_cur: Serf protocol versions.
+    """
+
+    name: str
+    addr: IPAddress
+    port: int
+    tags: Mapping[str, str] = attrs.field(factory=dict, converter=_read_only, hash=False)
+    status: MemberStatus = MemberStatus.NONE
+    protocol_min: int = 0
+    protocol_max: int = 0
+    protocol_cur: int = 0
+    delegate_min: int = 0
+    delegate_max: int = 0
+    delegate_cur: int = 0
+
+
+@final
+@attrs.frozen
+class MemberEvent:
+    """Members joined, left, failed, changed or were forgotten (never user or query).
+
+    Args:
+      type: one of the five member kinds.
+      members: the members as they are after the change; more than one when coalesced.
+    """
+
+    type: EventType
+    members: tuple[Member, ...]
+
+    def __str__(self) -> str:
+        return str(self.type)
+
+
+@final
+@attrs.frozen
+class UserEvent:
+    """A named message that some node sent to the whole cluster.
+
+    Args:
+      ltime: Lamport time of the event.
+      name: its name.
+      payload: application bytes.
+      coalesce: whether events of this name may be merged into the newest.
+    """
+
+    ltime: int
+    name: str
+    payload: bytes = attrs.field(repr=_short)
+    coalesce: bool = False
+
+    @property
+    def type(self) -> EventType:
+        return EventType.USER
+
+    def __str__(self) -> str:
+        return f"user-event: {self.name}"
+
+
+@final
+@attrs.frozen(eq=False)
+class Query:
+    """A question from some node that this node may answer once, until its deadline.
+
+    Args:
+      ltime: Lamport time of the query.
+      name: its name.
+      payload: application bytes.
+      source_node: name of the asking node ("" from very old nodes).
+      deadline: until when an answer is accepted (trio clock, seconds).
+    """
+
+    ltime: int
+    name: str
+    payload: bytes = attrs.field(repr=_short)
+    source_node: str
+    deadline: float
+    _responder: Callable[[bytes], Awaitable[None]] | None = attrs.field(
+        default=None, repr=False, alias="responder"
+    )
+
+    @property
+    def type(self) -> EventType:
+        return EventType.QUERY
+
+    def __str__(self) -> str:
+        return f"query: {self.name}"
+
+    async def respond(self, payload: bytes = b"") -> None:
+        """Send the answer to the asking node, and through relays if it wants them.
+
+        *Checkpoint*: always.
+
+        Raises:
+          ResponseTooLarge: the answer may be shortened and sent again.
+          AlreadyResponded: there was an answer before.
+          DeadlineExceeded: it is too late.
+          RelayError: the direct answer went out, a relayed copy did not.
+
+        Source: hashicorp/serf v0.9.4, serf/event.go, Query.Respond.
+        """
+        if self._responder is None:
+            raise QueryError(f"query {self.name!r} did not come from a running node")
+        await self._responder(payload)
+
+
+@final
+@attrs.frozen
+class EventsDropped:
+    """This reader was too slow: so many events are missing at this place."""
+
+    count: int
+
+
+Event: TypeAlias = MemberEvent | UserEvent | Query | EventsDropped

@@ -1,0 +1,175 @@
+"""The messages of the membership protocol, as frozen classes.
+
+Each class names its Go struct; the order of its fields is Go's order of declaration.
+`encode_message` gives type byte and body, `decode_message` reads the body of a given type.
+
+Source: hashicorp/memberlist v0.2.2, net.go (messageType and the structs below it).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, TypeAlias
+
+import attrs
+
+from .codec import Kind, wire
+
+
+class MessageType(enum.IntEnum):
+    """First byte of a memberlist message."""
+
+    PING = 0
+    INDIRECT_PING = 1
+    ACK = 2
+    SUSPECT = 3
+    ALIVE = 4
+    DEAD = 5
+    PUSH_PULL = 6
+    COMPOUND = 7
+    USER = 8
+    COMPRESS = 9
+    ENCRYPT = 10
+    NACK = 11
+    HAS_CRC = 12
+    ERROR = 13
+    HAS_LABEL = 244
+
+
+@attrs.frozen
+class Ping:
+    """Go's ``ping``.  An empty ``node`` means that the receiver need not check its name."""
+
+    seq_no: int = wire("SeqNo", Kind.U32)
+    node: str = wire("Node", Kind.STR)
+    source_addr: bytes | None = wire("SourceAddr", Kind.BYTES, omit_empty=True)
+    source_port: int = wire("SourcePort", Kind.U16, omit_empty=True)
+    source_node: str = wire("SourceNode", Kind.STR, omit_empty=True)
+
+
+@attrs.frozen
+class IndirectPing:
+    """Go's ``indirectPingReq``: please ping ``target:port`` for me."""
+
+    seq_no: int = wire("SeqNo", Kind.U32)
+    target: bytes | None = wire("Target", Kind.BYTES)
+    port: int = wire("Port", Kind.U16)
+    node: str = wire("Node", Kind.STR)
+    nack: bool = wire("Nack", Kind.BOOL)
+    source_addr: bytes | None = wire("SourceAddr", Kind.BYTES, omit_empty=True)
+    source_port: int = wire("SourcePort", Kind.U16, omit_empty=True)
+    source_node: str = wire("SourceNode", Kind.STR, omit_empty=True)
+
+
+@attrs.frozen
+class Ack:
+    """Go's ``ackResp``.  ``payload`` is the ping handler's; nil over streams and relays."""
+
+    seq_no: int = wire("SeqNo", Kind.U32)
+    payload: bytes | None = wire("Payload", Kind.BYTES)
+
+
+@attrs.frozen
+class Nack:
+    """Go's ``nackResp``: the helper lives but the target did not answer in time."""
+
+    seq_no: int = wire("SeqNo", Kind.U32)
+
+
+@attrs.frozen
+class ErrorReply:
+    """Go's ``errResp``, the answer to a stream that could not be read."""
+
+    error: str = wire("Error", Kind.STR)
+
+
+@attrs.frozen
+class Suspect:
+    """Go's ``suspect``: ``from_node`` suspects ``node``."""
+
+    incarnation: int = wire("Incarnation", Kind.U32)
+    node: str = wire("Node", Kind.STR)
+    from_node: str = wire("From", Kind.STR)
+
+
+@attrs.frozen
+class Alive:
+    """Go's ``alive``.  ``versions`` is ``pmin pmax pcur dmin dmax dcur``, six bytes."""
+
+    incarnation: int = wire("Incarnation", Kind.U32)
+    node: str = wire("Node", Kind.STR)
+    addr: bytes | None = wire("Addr", Kind.BYTES)
+    port: int = wire("Port", Kind.U16)
+    meta: bytes | None = wire("Meta", Kind.BYTES)
+    versions: bytes | None = wire("Vsn", Kind.BYTES)
+
+
+@attrs.frozen
+class Dead:
+    """Go's ``dead``.  A node that names itself as ``from_node`` is leaving."""
+
+    incarnation: int = wire("Incarnation", Kind.U32)
+    node: str = wire("Node", Kind.STR)
+    from_node: str = wire("From", Kind.STR)
+
+
+@attrs.frozen
+class PushPullHeader:
+    """Go's ``pushPullHeader``: how many records and how many bytes of user state follow."""
+
+    nodes: int = wire("Nodes", Kind.INT)
+    user_state_len: int = wire("UserStateLen", Kind.INT)
+    join: bool = wire("Join", Kind.BOOL)
+
+
+@attrs.frozen
+class UserMessageHeader:
+    """Go's ``userMsgHeader``: how many bytes of user message follow on the stream."""
+
+    length: int = wire("UserMsgLen", Kind.INT)
+
+
+@attrs.frozen
+class NodeRecord:
+    """Go's ``pushNodeState``: one node in a push/pull.  ``status`` as `NodeStatus`."""
+
+    name: str = wire("Name", Kind.STR)
+    addr: bytes | None = wire("Addr", Kind.BYTES)
+    port: int = wire("Port", Kind.U16)
+    meta: bytes | None = wire("Meta", Kind.BYTES)
+    incarnation: int = wire("Incarnation", Kind.U32)
+    status: int = wire("State", Kind.INT)
+    versions: bytes | None = wire("Vsn", Kind.BYTES)
+
+
+@attrs.frozen
+class Compressed:
+    """Go's ``compress``.  ``algorithm`` 0 is LZW."""
+
+    algorithm: int = wire("Algo", Kind.U8)
+    buffer: bytes | None = wire("Buf", Kind.BYTES)
+
+
+@attrs.frozen
+class UserMessage:
+    """A user message in a packet: the bytes after the type byte, opaque to memberlist."""
+
+    body: bytes
+
+
+PacketMessage: TypeAlias = (
+    Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | UserMessage
+)
+"""What may come out of a datagram, once every layer is off."""
+
+BODY_TYPES: Final = {
+    MessageType.PING: Ping,
+    MessageType.INDIRECT_PING: IndirectPing,
+    MessageType.ACK: Ack,
+    MessageType.SUSPECT: Suspect,
+    MessageType.ALIVE: Alive,
+    MessageType.DEAD: Dead,
+    MessageType.NACK: Nack,
+    MessageType.ERROR: ErrorReply,
+}
+# PLACEHOLDER-BODY: encode_message(message) -> bytes, decode_message(type, body) -> message

@@ -1,0 +1,199 @@
+"""The seams of trioserf: what can be plugged in, and what is called.
+
+`Transport` carries packets and streams; the real one is UDP and TCP on one port, the
+simulated one lives in `trioserf.testing`.  `Delegate` and the other handlers are what the
+membership half calls: Serf is one such user, a program of yours may be another.  `Tap`
+observes.  All handlers are plain functions: they are called between a packet and the next,
+must not wait, and must not call back into the membership half unless they say so.
+
+Source: hashicorp/memberlist v0.2.2, transport.go, delegate.go, event_delegate.go,
+conflict_delegate.go, merge_delegate.go, alive_delegate.go, ping_delegate.go.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import trio
+
+
+class Address(NamedTuple):
+    """Where packets and streams go: an IP address as text, and a port.
+
+    Args:
+      host: IPv4 or IPv6 address in its shortest usual text form.
+      port: 1 to 65535.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Packet(NamedTuple):
+    """One datagram as it arrived.
+
+    Args:
+      data: the whole datagram.
+      source: who sent it, as far as the network tells.
+      received_at: when it was read (trio clock, seconds).
+    """
+
+    data: bytes
+    source: Address
+    received_at: float
+
+
+class Transport(ABC):
+    """Packets and streams between nodes.
+
+    Life: `open` once, then any of the other calls, then `close` once; after that every
+    call raises ``trio.ClosedResourceError``.  The laws that every transport must keep are
+    in ``trioserf.testing.check_transport``.
+    """
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Bind.  Raises ``OSError`` with an address in its text when that fails."""
+
+    @property
+    @abstractmethod
+    def local_address(self) -> Address:
+        """The bound address and the port that the system chose."""
+
+    @abstractmethod
+    def send_packet(self, data: bytes, to: Address) -> None:
+        """Send one datagram, at once or never: a full socket buffer loses it.
+
+        Raises:
+          trio.BrokenResourceError: the system refused it (no route, too long, …).
+          trio.ClosedResourceError: the transport is closed.
+        """
+
+    @abstractmethod
+    async def receive_packets(
+        self,
+        handler: Callable[[Packet], object],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Call ``handler`` for every datagram, in order, until cancelled or closed.
+
+        ``handler`` is a plain function that does not raise.  One receiver at a time
+        (``trio.BusyResourceError``).  Returns when the transport is closed.
+        """
+
+    @abstractmethod
+    async def connect_stream(self, to: Address) -> trio.abc.Stream:
+        """Open a stream.  The caller sets the time limit.
+
+        Raises:
+          OSError: refused, unreachable.
+          trio.ClosedResourceError: the transport is closed.
+        """
+
+    @abstractmethod
+    async def accept_stream(self) -> tuple[trio.abc.Stream, Address]:
+        """Wait for the next stream that a peer opened.
+
+        Raises:
+          OSError: this accept failed (too many open files, …); try again later.
+          trio.ClosedResourceError: the transport is closed.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release every socket at once.  Idempotent, never waits."""
+
+
+class NodeView(Protocol):
+    """What handlers may read of a node of the membership half (never keep or change it).
+
+    ``status`` is 0 alive, 1 suspect, 2 dead, 3 left; ``versions`` are the six version bytes
+    ``pmin pmax pcur dmin dmax dcur``; ``addr`` holds 4 or 16 bytes exactly as received.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def addr(self) -> bytes: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def meta(self) -> bytes: ...
+    @property
+    def versions(self) -> bytes: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def status(self) -> int: ...
+
+
+class Delegate(Protocol):
+    """What rides on membership: metadata, messages, broadcasts and state exchange."""
+
+    def node_meta(self, limit: int) -> bytes:
+        """The metadata of the own node, at most ``limit`` bytes."""
+
+    def notify_message(self, message: bytes) -> None:
+        """A user message arrived, by packet or by stream."""
+
+    def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
+        """Messages to piggy-back: the sum of ``len + overhead`` stays within ``limit``."""
+
+    def local_state(self, join: bool) -> bytes:
+        """What to tell a peer in a push/pull."""
+
+    def merge_remote_state(self, state: bytes, join: bool) -> None:
+        """What a peer told in a push/pull; never empty."""
+
+
+class EventHandler(Protocol):
+    """Told of every change of membership, the own node included."""
+
+    def notify_join(self, node: NodeView) -> None: ...
+    def notify_leave(self, node: NodeView) -> None: ...
+    def notify_update(self, node: NodeView) -> None: ...
+
+
+class ConflictHandler(Protocol):
+    """Told when a second address claims a known name."""
+
+    def notify_conflict(self, existing: NodeView, other: NodeView) -> None: ...
+
+
+class MergeHandler(Protocol):
+    """May refuse the whole state of a joining peer by raising `MergeRefused`."""
+
+    def notify_merge(self, nodes: Sequence[NodeView]) -> None: ...
+
+
+class AliveHandler(Protocol):
+    """May refuse a single alive message by raising `MergeRefused`."""
+
+    def notify_alive(self, node: NodeView) -> None: ...
+
+
+class PingHandler(Protocol):
+    """Exchanges a payload with every direct probe, and learns its round-trip time."""
+
+    def ack_payload(self) -> bytes: ...
+
+    def notify_ping_complete(self, node: NodeView, rtt: float, payload: bytes) -> None:
+        """A direct probe was answered after ``rtt`` seconds."""
+
+
+class Tap(Protocol):
+    """Observes a node.  A tap that raises is removed and logged.
+
+    ``name`` is a metric name as Go's, parts joined by dots; ``labels`` those of the
+    configuration, plus the metric's own.
+    """
+
+    def count(self, name: str, value: float, labels: Mapping[str, str]) -> None: ...
+    def gauge(self, name: str, value: float, labels: Mapping[str, str]) -> None: ...
+    def sample(self, name: str, value: float, labels: Mapping[str, str]) -> None: ...
