@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Protocol
 
 import trio
@@ -30,8 +32,29 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    @classmethod
+    def from_bytes(cls, addr: bytes, port: int) -> Address:
+        """The address of 4 or 16 bytes; an IPv4 address in 16 bytes becomes plain IPv4.
+
+        Raises:
+          ValueError: neither 4 nor 16 bytes.
+        """
+        return cls(_host_text(addr), port)
+
+    def to_bytes(self) -> bytes:
+        """The host as 4 or 16 bytes; a zone is lost.  Raises ``ValueError`` for a name."""
+        return ip_address(self.host.partition("%")[0]).packed
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@lru_cache(maxsize=4096)
+def _host_text(addr: bytes) -> str:
+    if len(addr) == 4:
+        return str(IPv4Address(addr))
+    address = IPv6Address(addr)
+    return str(address.ipv4_mapped or address)
 
 
 class Packet(NamedTuple):
