@@ -41,9 +41,7 @@ MAX_NODE_NAME_LENGTH = 128
 DEFAULT_PORT = 7946
 """The port of Serf and memberlist, for UDP and TCP."""
 
-_NAME_CHARACTERS = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
-)
+_NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
 
 
 # --- bounds -------------------------------------------------------------------------------
