@@ -158,7 +158,7 @@ class MemberlistConfig:
     )
     """Clear-text prefix that keeps clusters apart (memberlist 0.3.0 and newer)."""
     skip_inbound_label_check: bool = _setting(False, _BOOL)
-    bind_addr: str = _setting("0.0.0.0", _TEXT)  # noqa: S104
+    bind_addr: str = _setting("0.0.0.0", _TEXT)
     bind_port: int = _setting(DEFAULT_PORT, _PORT)
     """0 binds a free port, the same for UDP and TCP."""
     advertise_addr: str = _setting("", _TEXT)
