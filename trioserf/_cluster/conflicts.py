@@ -1,0 +1,74 @@
+"""Two nodes with one name: whether this one may keep it, decided by a vote.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, handleNodeConflict, resolveNodeConflict.
+"""
+
+from __future__ import annotations
+
+from .._exceptions import RemoteProtocolError
+from .._wire.serf_messages import decode_conflict_response
+from ..abc import Address, NodeView
+from .effects import Effect, Resolve, Warn
+from .records import member_ip
+
+
+def on_conflict(
+    existing: NodeView, other: NodeView, *, own_name: str, resolve: bool
+) -> list[Effect]:
+    """Memberlist saw a second address for a known name.
+
+    Args:
+      resolve: the setting ``enable_name_conflict_resolution``.
+    """
+    known = f"{member_ip(existing.addr)}:{existing.port}"
+    claimed = f"{member_ip(other.addr)}:{other.port}"
+    if existing.name != own_name:
+        return [Warn(f"Name conflict for '{existing.name}' both {known} and {claimed} claim it")]
+    effects: list[Effect] = [
+        Warn(f"Node name conflicts with another node at {claimed}. Names must be unique!", "error")
+    ]
+    if resolve:
+        effects.append(Resolve())
+    return effects
+
+
+class ConflictVotes:
+    """Counts what other nodes believe about the owner of our name.
+
+    Args:
+      own_address: the advertised address of this node.
+
+    Attributes:
+      responses: votes counted.
+      matching: votes for this node.
+    """
+
+    def __init__(self, own_address: Address) -> None:
+        self._own = (member_ip(own_address.to_bytes()), own_address.port)
+        self.responses = 0
+        self.matching = 0
+
+    def add(self, payload: bytes) -> list[Effect]:
+        """Count one answer; an unreadable one is no vote, an unknown name is one against us."""
+        try:
+            member = decode_conflict_response(payload)
+        except RemoteProtocolError as error:
+            return [Warn(f"Failed to decode conflict query response: {error}", "error")]
+        self.responses += 1
+        if member is not None and (member_ip(member.addr or b""), member.port) == self._own:
+            self.matching += 1
+        return []
+
+    @property
+    def majority(self) -> int:
+        """Votes needed to stay."""
+        return self.responses // 2 + 1
+
+    @property
+    def keep_name(self) -> bool:
+        """Whether this node may stay.
+
+        QUIRK: with no vote at all the answer is no, so that two nodes with one name and no
+        third node both stop; peers rely on the loser going away.
+        """
+        return self.matching >= self.majority

@@ -1,0 +1,130 @@
+"""What the rules of Serf ask their surroundings to do.
+
+Every effect is frozen and can be applied without waiting.  A rule changes its own state and
+returns the effects in the order in which they are to be applied; the applier awaits nothing
+between the two, so that events are published in the order of the changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import attrs
+
+from .._events import MemberEvent, UserEvent
+from .._wire.serf_messages import QueryMessage
+from ..abc import Address
+
+QueueName: TypeAlias = Literal["intent", "query", "event"]
+"""The three broadcast queues, in the order in which packets are filled from them."""
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+def _size(message: bytes) -> str:
+    return f"<{len(message)} bytes>"
+
+
+@attrs.frozen(kw_only=True)
+class Queue:
+    """Gossip ``message``: hand this effect to `Outbox.add`.
+
+    Args:
+      queue: which of the three queues.
+      message: the complete encoded message.
+      own: it began here; such messages keep a share of every packet.
+      on_finished: called once, when it was sent its full number of times, was pruned, or
+        was superseded by a newer intent about the same node.
+      name, ltime: for intents, the node they are about and their Lamport time.
+    """
+
+    queue: QueueName
+    message: bytes = attrs.field(repr=_size)
+    own: bool = False
+    on_finished: Callable[[], object] | None = attrs.field(default=None, repr=False)
+    name: str | None = None
+    ltime: int = 0
+
+
+@attrs.frozen
+class Publish:
+    """Put the event at the head of the event pipeline."""
+
+    event: MemberEvent | UserEvent
+
+
+@attrs.frozen
+class Deliver:
+    """Put a query at the head of the event pipeline.
+
+    Args:
+      query: as received.
+      deadline: until when an answer is accepted (trio clock, seconds).
+    """
+
+    query: QueryMessage
+    deadline: float
+
+
+@attrs.frozen
+class Reply:
+    """Send ``message`` straight to one node, as one user message in one packet."""
+
+    address: Address
+    name: str
+    message: bytes = attrs.field(repr=_size)
+
+
+@attrs.frozen
+class Forget:
+    """Drop what is cached about a node: its coordinate and its latency samples."""
+
+    name: str
+
+
+@attrs.frozen
+class Count:
+    """Add to a counter."""
+
+    metric: str
+    value: int = 1
+
+
+@attrs.frozen
+class Sample:
+    """Add a value to a distribution."""
+
+    metric: str
+    value: float
+
+
+@attrs.frozen
+class Warn:
+    """Log a line, at the level that Go uses for it."""
+
+    text: str
+    level: LogLevel = "warning"
+
+
+@attrs.frozen
+class Prune:
+    """Wait ``broadcast_timeout + leave_propagate_delay``, then call `finish_prune` with this.
+
+    Args:
+      name: the member to forget.
+      record: which record of that name; a later one is left alone.
+    """
+
+    name: str
+    record: object = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Resolve:
+    """Another address claims our own name: start a vote, unless one is under way."""
+
+
+Effect: TypeAlias = (
+    Queue | Publish | Deliver | Reply | Forget | Count | Sample | Warn | Prune | Resolve
+)

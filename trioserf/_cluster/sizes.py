@@ -1,0 +1,62 @@
+"""How long messages may be, and errors that say by how much one is too long.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, Query; serf/query.go; serf/config.go.
+"""
+
+from __future__ import annotations
+
+from .._config import USER_EVENT_SIZE_LIMIT, Config
+from .._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
+
+TAGS_LIMIT = 512
+"""Longest metadata of a node (bytes)."""
+
+
+def check_tags(encoded: bytes) -> None:
+    """Raise `TagsTooLarge` unless the encoded tags fit into node metadata."""
+    if len(encoded) > TAGS_LIMIT:
+        raise TagsTooLarge(
+            "tags",
+            f"<{len(encoded)} bytes encoded>",
+            f"Encoded length of tags exceeds limit of {TAGS_LIMIT} bytes",
+        )
+
+
+def check_user_event(name: str, payload: bytes, config: Config) -> None:
+    """Raise `UserEventTooLarge` if name and payload alone are over a limit."""
+    size = len(name.encode("utf-8", "surrogateescape")) + len(payload)
+    limit = config.user_event_size_limit
+    if size > limit:
+        raise UserEventTooLarge(
+            f"user event exceeds configured limit of {limit} bytes before encoding: {size} bytes"
+        )
+
+
+def check_encoded_user_event(raw: bytes, config: Config) -> None:
+    """Raise `UserEventTooLarge` if the encoded event is over a limit."""
+    limit = config.user_event_size_limit
+    if len(raw) > limit:
+        raise UserEventTooLarge(
+            f"encoded user event exceeds configured limit of {limit} bytes after encoding: "
+            f"{len(raw)} bytes"
+        )
+
+
+def check_query(raw: bytes, limit: int) -> None:
+    """Raise `QueryTooLarge` if the encoded query is longer than ``limit`` bytes."""
+    if len(raw) > limit:
+        raise QueryTooLarge(f"query exceeds limit of {limit} bytes: {len(raw)} bytes")
+
+
+def check_response(raw: bytes, limit: int) -> None:
+    """Raise `ResponseTooLarge` if the encoded answer is longer than ``limit`` bytes."""
+    if len(raw) > limit:
+        raise ResponseTooLarge(f"response exceeds limit of {limit} bytes: {len(raw)} bytes")
+
+
+def check_relay(raw: bytes, limit: int) -> None:
+    """Raise `ResponseTooLarge` if the encoded relay message is longer than ``limit`` bytes."""
+    if len(raw) > limit:
+        raise ResponseTooLarge(
+            f"relayed response exceeds limit of {limit} bytes: {len(raw)} bytes"
+        )
