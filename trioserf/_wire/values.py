@@ -1,0 +1,175 @@
+"""msgpack in go-msgpack's dialect, for plain values.
+
+Written: strings and bytes in the old raw forms only, integers in their shortest form, without
+regard to sign.  Read: everything; strings come as bytes, whichever form they had.
+
+Memory: ``msgpack.unpackb`` makes a list as long as its header claims before it reads the
+first element, and it nests a thousand deep, so a few kilobytes of nested headers could ask
+for gigabytes.  The claims are therefore added up first, see `_check_claims`.
+
+Source: hashicorp/go-msgpack v0.5.5, codec/msgpack.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .limits import MAX_CLAIMS, MAX_NESTING, MAX_VALUES, SMALL_INPUT
+
+
+def text(raw: bytes) -> str:
+    """Bytes from the wire as a string; reversible for any bytes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw_text(string: str) -> bytes:
+    """A string as the bytes it has on the wire."""
+    return string.encode("utf-8", "surrogateescape")
+
+
+def pack_value(value: Any) -> bytes:
+    """Plain values (None, bool, int, float, str, bytes, lists, dicts) as bytes.
+
+    Raises:
+      LocalProtocolError: something else is among them, or an integer needs over 64 bits.
+    """
+    try:
+        try:
+            return _pack_strict(value)
+        except UnicodeEncodeError:  # a name that is not UTF-8
+            return _pack_any_text(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise LocalProtocolError(f"cannot be packed: {error}") from error
+
+
+def unpack_value(data: bytes) -> Any:
+    """The plain value at the start of ``data``; strings come as bytes.
+
+    Raises:
+      RemoteProtocolError: not msgpack, cut short, or beyond the limits.
+    """
+    return _unpack(data)[0]
+
+
+def unpack_prefix(data: bytes, offset: int = 0) -> tuple[Any, int]:
+    """The plain value at ``offset``, and the offset behind it.
+
+    Raises:
+      RemoteProtocolError: as `unpack_value`.
+    """
+    if offset:
+        data = data[offset:]
+    value, rest = _unpack(data)
+    return value, offset + len(data) - len(rest)
+
+
+_pack_strict: Callable[[Any], bytes] = partial(msgpack.packb, use_bin_type=False)
+_pack_any_text: Callable[[Any], bytes] = partial(
+    msgpack.packb, use_bin_type=False, unicode_errors="surrogateescape"
+)
+
+
+def _unpack(data: bytes) -> tuple[Any, bytes]:
+    """The value at the start of ``data`` and the bytes behind it."""
+    if len(data) > SMALL_INPUT:
+        _check_claims(data)
+    try:
+        return msgpack.unpackb(data, raw=True, strict_map_key=False), b""
+    except msgpack.ExtraData as trailing:
+        return trailing.unpacked, trailing.extra
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
+        raise RemoteProtocolError(f"msgpack: {error}") from error
+
+
+# --- claims -------------------------------------------------------------------------------
+
+_WIDE_HEADERS = (0xDC, 0xDD, 0xDE, 0xDF)
+"""array 16, array 32, map 16, map 32."""
+
+
+def _check_claims(data: bytes) -> None:
+    """Refuse bytes that would make ``unpackb`` allocate out of proportion.
+
+    The quick test is an upper bound: only wide headers can claim much, and none claims more
+    than there are bytes.  Where that bound is too high (large or odd input), the value is
+    walked header by header, which costs about a tenth of a microsecond a value.
+    """
+    wide = sum(map(data.count, _WIDE_HEADERS))
+    if wide * len(data) > MAX_CLAIMS:
+        _walk(data)
+
+
+def _walk(data: bytes) -> None:
+    """Step over one value and everything inside; refuse depth, excess and lack of bytes."""
+    size = len(data)
+    offset = 0
+    open_containers: list[int] = []
+    left = 1
+    """Values still to come in the innermost container."""
+    for _ in range(MAX_VALUES):
+        while left == 0:
+            if not open_containers:
+                return
+            left = open_containers.pop()
+        left -= 1
+        if offset >= size:
+            raise RemoteProtocolError("msgpack: cut short")
+        inner, offset = _step(data, offset)
+        if inner:
+            if len(open_containers) >= MAX_NESTING:
+                raise RemoteProtocolError(f"msgpack: nested deeper than {MAX_NESTING}")
+            if inner > size - offset:
+                raise RemoteProtocolError("msgpack: a container claims more than there is")
+            open_containers.append(left)
+            left = inner
+    raise RemoteProtocolError(f"msgpack: more than {MAX_VALUES} values")
+
+
+def _step(data: bytes, offset: int) -> tuple[int, int]:
+    """For the value at ``offset``: how many values are inside, and where its bytes end.
+
+    Bytes of a length that is cut short are read as a smaller length; the offset is then
+    past the end, which the caller notices.
+    """
+    head = data[offset]
+    offset += 1
+    if head < 0x80 or head >= 0xE0:
+        return 0, offset
+    if head < 0x90:
+        return 2 * (head & 0x0F), offset
+    if head < 0xA0:
+        return head & 0x0F, offset
+    if head < 0xC0:
+        return 0, offset + (head & 0x1F)
+    width, extra, per_item = _WIDTHS[head - 0xC0]
+    if not width:
+        return 0, offset + extra
+    end = offset + width
+    length = int.from_bytes(data[offset:end], "big")
+    if per_item:
+        return per_item * length, end
+    return 0, end + extra + length
+
+
+def _widths() -> tuple[tuple[int, int, int], ...]:
+    """For heads c0 … df: bytes of length, further fixed bytes, values per unit of length."""
+    table = dict.fromkeys(range(0xC0, 0xE0), (0, 0, 0))  # nil, false, true and c1 stay so
+    for head, width in ((0xC4, 1), (0xC5, 2), (0xC6, 4), (0xD9, 1), (0xDA, 2), (0xDB, 4)):
+        table[head] = (width, 0, 0)  # bin, str
+    for head, width in ((0xC7, 1), (0xC8, 2), (0xC9, 4)):
+        table[head] = (width, 1, 0)  # ext
+    for head, fixed in zip(range(0xCA, 0xD4), (4, 8, 1, 2, 4, 8, 1, 2, 4, 8), strict=True):
+        table[head] = (0, fixed, 0)  # float, uint, int
+    for head, fixed in zip(range(0xD4, 0xD9), (2, 3, 5, 9, 17), strict=True):
+        table[head] = (0, fixed, 0)  # fixext
+    for head, width, per_item in ((0xDC, 2, 1), (0xDD, 4, 1), (0xDE, 2, 2), (0xDF, 4, 2)):
+        table[head] = (width, 0, per_item)
+    return tuple(table[head] for head in range(0xC0, 0xE0))
+
+
+_WIDTHS = _widths()
