@@ -1,7 +1,7 @@
 """The messages of the membership protocol, as frozen classes.
 
 Each class names its Go struct; the order of its fields is Go's order of declaration.
-`encode_message` gives type byte and body, `decode_message` reads the body of a given type.
+`encode_message` gives type byte and body, `decode_message` reads the two.
 
 Source: hashicorp/memberlist v0.2.2, net.go (messageType and the structs below it).
 """
@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from .codec import Kind, wire
+from .._exceptions import RemoteProtocolError
+from .codec import Kind, decode, encode, wire
 
 
 class MessageType(enum.IntEnum):
@@ -157,9 +158,7 @@ class UserMessage:
     body: bytes
 
 
-PacketMessage: TypeAlias = (
-    Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | UserMessage
-)
+PacketMessage: TypeAlias = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | UserMessage
 """What may come out of a datagram, once every layer is off."""
 
 BODY_TYPES: Final = {
@@ -172,4 +171,35 @@ BODY_TYPES: Final = {
     MessageType.NACK: Nack,
     MessageType.ERROR: ErrorReply,
 }
-# PLACEHOLDER-BODY: encode_message(message) -> bytes, decode_message(type, body) -> message
+
+_TYPE_BYTES: Final = {cls: bytes((kind,)) for kind, cls in BODY_TYPES.items()}
+_PACKET_BODIES: Final = {
+    int(kind): cls for kind, cls in BODY_TYPES.items() if cls is not ErrorReply
+}
+
+
+def encode_message(message: PacketMessage | ErrorReply) -> bytes:
+    """A message as it travels: type byte and body.
+
+    Raises:
+      LocalProtocolError: a field holds what its kind cannot.
+    """
+    if type(message) is UserMessage:
+        return b"\x08" + message.body
+    return _TYPE_BYTES[type(message)] + encode(message)
+
+
+def decode_message(data: bytes) -> PacketMessage:
+    """One bare message of a packet; bytes after its body are ignored.
+
+    Raises:
+      RemoteProtocolError: empty, a type that has no place in a packet, or a bad body.
+    """
+    if not data:
+        raise RemoteProtocolError("empty message")
+    cls = _PACKET_BODIES.get(data[0])
+    if cls is not None:
+        return decode(cls, data[1:])
+    if data[0] == MessageType.USER:
+        return UserMessage(data[1:])
+    raise RemoteProtocolError(f"message type {data[0]} in a packet")
