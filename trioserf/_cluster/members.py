@@ -1,16 +1,48 @@
-"""The members of the cluster, and what moves each of them from one status to another."""
+"""The members of the cluster, and what moves each of them from one status to another.
+
+Two sources speak about a member.  Memberlist sees whether it answers; intents, spread by
+gossip and by state exchange, say what somebody wants: join or leave.  Memberlist alone can
+bring a member up or down; the intent decides whether going down is a leave or a failure::
+
+    from     memberlist join  memberlist leave  newer leave intent     newer join intent
+    absent   alive+join (*)   -                 stored                 stored
+    alive    alive+join       failed+failed     leaving                alive
+    leaving  alive+join       left+leave        leaving                alive
+    left     alive+join       warning           left                   left
+    failed   alive+join       warning           left+leave             failed
+
+``+x`` is a published event; (*) leaving instead if a leave intent is stored for the name.
+An intent is newer if its Lamport time is above that of the last one about the member; older
+ones change nothing and are not passed on, which is what ends their gossip.
+
+A member that failed or left stays known (a tombstone) until `reap` or a prune forgets it.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, handleNodeJoin, handleNodeLeave,
+handleNodeUpdate, handleNodeJoinIntent, handleNodeLeaveIntent, handlePrune, eraseNode, reap,
+broadcastJoin, forceLeave.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from ipaddress import IPv4Address
+
+import attrs
 
 from .._config import Config
-from .._events import Member, SerfState
-from .._wire.serf_messages import JoinIntent, LeaveIntent
+from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
+from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .clock import LamportClock
-from .effects import Effect, Prune
+from .effects import Count, Effect, Forget, Prune, Publish, Queue, Warn
 from .intents import RecentIntents
+from .reaping import overdue
+from .records import Record, member_of
+
+
+def _event(kind: EventType, member: Member) -> Publish:
+    return Publish(MemberEvent(kind, (member,)))
 
 
 class MemberRegistry:
@@ -26,12 +58,23 @@ class MemberRegistry:
       intents: intents about names that are not members yet.
     """
 
-    clock: LamportClock
-    intents: RecentIntents
-
     def __init__(
         self, own_name: str, config: Config, *, clock: LamportClock | None = None
-    ) -> None: ...
+    ) -> None:
+        self.clock = clock or LamportClock()
+        self.intents = RecentIntents()
+        self._own_name = own_name
+        self._config = config
+        self._faithful = config.memberlist.faithful_go
+        self._records: dict[str, Record] = {}
+        self._failed: dict[str, Record] = {}
+        self._left: dict[str, Record] = {}
+        self._own = Member(name=own_name, addr=IPv4Address(0), port=0, tags=config.tags)
+        # Members ordered by name, and their names: parallel lists.
+        self._order: list[str] = []
+        self._ordered: list[Member] = []
+        self._version = 0
+        self._snapshot: tuple[int, tuple[Member, ...]] = (0, ())
 
     # --- reads
 
@@ -40,67 +83,158 @@ class MemberRegistry:
 
         May be called from any thread.
         """
-        ...
+        # The version is read before the list and raised after it changes, so a snapshot
+        # taken by another thread in between is at worst thrown away too early.
+        version = self._version
+        known, snapshot = self._snapshot
+        if known != version:
+            snapshot = tuple(self._ordered)
+            self._snapshot = (version, snapshot)
+        return snapshot
 
     def get(self, name: str) -> Member | None:
         """The member of that name."""
-        ...
+        record = self._records.get(name)
+        return None if record is None else record.member
 
     def status_ltime(self, name: str) -> int:
         """The Lamport time of the newest intent about a member; 0 if unknown."""
-        ...
+        record = self._records.get(name)
+        return 0 if record is None else record.status_ltime
 
     def status_ltimes(self) -> dict[str, int]:
         """`status_ltime` of every member, for a state exchange."""
-        ...
+        return {name: record.status_ltime for name, record in self._records.items()}
 
     def failed(self) -> tuple[Member, ...]:
         """Members that failed and are not yet forgotten."""
-        ...
+        return tuple(record.member for record in self._failed.values())
 
     def left(self) -> tuple[Member, ...]:
         """Members that left and are not yet forgotten."""
-        ...
+        return tuple(record.member for record in self._left.values())
 
     @property
     def num_members(self) -> int:
         """Known members of any status."""
-        ...
+        return len(self._records)
 
     @property
-    def num_failed(self) -> int: ...
+    def num_failed(self) -> int:
+        """How many of them failed."""
+        return len(self._failed)
 
     @property
-    def num_left(self) -> int: ...
+    def num_left(self) -> int:
+        """How many of them left."""
+        return len(self._left)
 
     @property
     def local_member(self) -> Member:
-        """The own record: the last known one, even after it was forgotten or never taken up."""
-        ...
+        """The own record: the last known one, even after it was forgotten or never taken up.
+
+        DIFFERS: Go crashes there (test_the_own_record_outlives_its_reaping).
+        """
+        return self._own
 
     def others_alive(self) -> bool:
         """Whether any member but this node is alive."""
-        ...
+        return any(
+            record.member.status is MemberStatus.ALIVE and name != self._own_name
+            for name, record in self._records.items()
+        )
 
     # --- the membership half
 
     def on_node_join(self, node: NodeView, now: float) -> list[Effect]:
         """Memberlist says that a node is alive."""
-        ...
+        effects: list[Effect] = []
+        status, ltime = MemberStatus.ALIVE, 0
+        record = self._records.get(node.name)
+        if record is None:
+            status, ltime = self._stored_intent(node.name)
+        elif record.member.status is MemberStatus.FAILED:
+            assert record.leave_time is not None, "a failed record has a time of leaving"
+            if now - record.leave_time < self._config.flap_timeout:
+                effects.append(Count("serf.member.flap"))
+        member, broken = member_of(node, status)
+        if broken:
+            effects.append(_broken_tags(node.name))
+        if record is None:
+            self._insert(Record(member, ltime))
+        else:
+            record.leave_time = None
+            self._failed.pop(node.name, None)
+            self._left.pop(node.name, None)
+            self._replace(record, member)
+        effects += (Count("serf.member.join"), _event(EventType.MEMBER_JOIN, member))
+        return effects
 
     def on_node_leave(self, node: NodeView, now: float) -> list[Effect]:
         """Memberlist says that a node is dead or left; which of them, our intents decide."""
-        ...
+        record = self._records.get(node.name)
+        if record is None:
+            return []
+        if record.member.status is MemberStatus.LEAVING:
+            status, kind, departed = MemberStatus.LEFT, EventType.MEMBER_LEAVE, self._left
+        elif record.member.status is MemberStatus.ALIVE:
+            status, kind, departed = MemberStatus.FAILED, EventType.MEMBER_FAILED, self._failed
+        else:
+            return [Warn(f"Bad state when leave: {record.member.status} ({node.name})")]
+        record.leave_time = now
+        departed[node.name] = record
+        self._set_status(record, status)
+        return [Count(f"serf.member.{status}"), _event(kind, record.member)]
 
     def on_node_update(self, node: NodeView, now: float) -> list[Effect]:
-        """Memberlist says that a node changed its metadata."""
-        ...
+        """Memberlist says that a node changed its metadata.
+
+        DIFFERS: no event if the member looks the same as before, for example when the same
+        tags are encoded in another order (test_an_update_that_changes_nothing_is_no_event).
+        """
+        record = self._records.get(node.name)
+        if record is None:
+            return []
+        effects: list[Effect] = []
+        member, broken = member_of(node, record.member.status)
+        if broken:
+            effects.append(_broken_tags(node.name))
+        if member != record.member or self._faithful:
+            self._replace(record, member)
+            effects += (Count("serf.member.update"), _event(EventType.MEMBER_UPDATE, member))
+        return effects
+
+    def _stored_intent(self, name: str) -> tuple[MemberStatus, int]:
+        """Status and Lamport time of a new member, by what was said about it before.
+
+        DIFFERS: an intent is used once.  In Go it stays for its five minutes, so a node that
+        is forgotten and comes back within them appears as leaving
+        (test_a_stored_intent_is_used_once).
+        """
+        status, ltime = MemberStatus.ALIVE, self.intents.lookup(name, "join")
+        if ltime is None:
+            ltime = self.intents.lookup(name, "leave")
+            if ltime is None:
+                return MemberStatus.ALIVE, 0
+            status = MemberStatus.LEAVING
+        if not self._faithful:
+            self.intents.drop(name)
+        return status, ltime
 
     # --- intents
 
     def on_join_intent(self, msg: JoinIntent, now: float) -> tuple[bool, list[Effect]]:
         """A join intent arrived.  Returns whether to pass it on, and the effects."""
-        ...
+        self.clock.witness(msg.ltime)
+        record = self._records.get(msg.node)
+        if record is None:
+            return self.intents.upsert(msg.node, "join", msg.ltime, now), []
+        if msg.ltime <= record.status_ltime:
+            return False, []
+        record.status_ltime = msg.ltime
+        if record.member.status is MemberStatus.LEAVING:
+            self._set_status(record, MemberStatus.ALIVE)
+        return True, []
 
     def on_leave_intent(
         self, msg: LeaveIntent, now: float, *, own_state: SerfState
@@ -109,11 +243,46 @@ class MemberRegistry:
 
         One about this node while it is alive is refuted: the effects hold the join intent.
         """
-        ...
+        self.clock.witness(msg.ltime)
+        record = self._records.get(msg.node)
+        if record is None:
+            return self.intents.upsert(msg.node, "leave", msg.ltime, now), []
+        if msg.ltime <= record.status_ltime:
+            return False, []
+        if msg.node == self._own_name and own_state is SerfState.ALIVE:
+            return False, self.join_intent(now)
+        # Also when the status stays as it is: otherwise two leaves about one member would
+        # each be news after the other, and be passed on for ever.
+        record.status_ltime = msg.ltime
+        effects: list[Effect] = []
+        match record.member.status:
+            case MemberStatus.ALIVE:
+                self._set_status(record, MemberStatus.LEAVING)
+            case MemberStatus.FAILED:
+                # The time of leaving stays the time of the failure.
+                self._left[msg.node] = self._failed.pop(msg.node)
+                self._set_status(record, MemberStatus.LEFT)
+                effects.append(_event(EventType.MEMBER_LEAVE, record.member))
+            case _:
+                pass
+        if msg.prune:
+            effects += self._prune(record)
+        return True, effects
 
     def join_intent(self, now: float) -> list[Effect]:
         """Announce this node: after a join, and to refute a leave."""
-        ...
+        msg = JoinIntent(self.clock.time, self._own_name)
+        _, effects = self.on_join_intent(msg, now)
+        effects.append(
+            Queue(
+                queue="intent",
+                message=encode_serf(msg),
+                own=True,
+                name=msg.node,
+                ltime=msg.ltime,
+            )
+        )
+        return effects
 
     def leave_intent(
         self,
@@ -129,18 +298,100 @@ class MemberRegistry:
         Returns whether another member is alive, so that the announcement was queued and
         ``on_finished`` will be called; and the effects.
         """
-        ...
+        msg = LeaveIntent(self.clock.time, name, prune)
+        self.clock.increment()
+        _, effects = self.on_leave_intent(msg, now, own_state=own_state)
+        if not self.others_alive():
+            return False, effects
+        effects.append(
+            Queue(
+                queue="intent",
+                message=encode_serf(msg),
+                own=True,
+                on_finished=on_finished,
+                name=name,
+                ltime=msg.ltime,
+            )
+        )
+        return True, effects
 
     # --- forgetting
 
+    def _prune(self, record: Record) -> list[Effect]:
+        """Forget a member that left; one that is leaving gets time to do so first.
+
+        DIFFERS: Go waits with its member lock held, so the whole node stalls, and then drops
+        the member even if it refuted meanwhile
+        (test_pruning_a_leaving_member_that_refutes_keeps_it).
+        """
+        if record.member.status is not MemberStatus.LEAVING:
+            return self.erase(record.member.name)
+        if record.pruning:
+            return []
+        record.pruning = True
+        return [Prune(record.member.name, record)]
+
     def finish_prune(self, prune: Prune) -> list[Effect]:
         """The wait of a `Prune` is over: forget the record if it is still leaving or left."""
-        ...
+        record = self._records.get(prune.name)
+        if record is None or record is not prune.record:
+            return []
+        record.pruning = False
+        if record.member.status in (MemberStatus.LEAVING, MemberStatus.LEFT):
+            return self.erase(prune.name)
+        return []
 
     def reap(self, now: float) -> list[Effect]:
         """Forget members gone for too long, and old intents.  Every ``reap_interval``."""
-        ...
+        config = self._config
+        override = config.reconnect_timeout_override
+        gone = overdue(self._failed.values(), now, config.reconnect_timeout, override)
+        gone += overdue(self._left.values(), now, config.tombstone_timeout, override)
+        effects: list[Effect] = []
+        for record in gone:
+            effects.append(
+                Warn(f"EventMemberReap: {record.member.name} {record.member.addr}", "info")
+            )
+            effects += self.erase(record.member.name)
+        self.intents.expire(now, config.recent_intent_timeout)
+        return effects
 
     def erase(self, name: str) -> list[Effect]:
         """Forget a member at once, whatever its status; nothing if it is unknown."""
-        ...
+        record = self._records.pop(name, None)
+        if record is None:
+            return []
+        self._failed.pop(name, None)
+        self._left.pop(name, None)
+        at = bisect_left(self._order, name)
+        del self._order[at]
+        del self._ordered[at]
+        self._version += 1
+        return [Forget(name), _event(EventType.MEMBER_REAP, record.member)]
+
+    # --- the public faces
+
+    def _insert(self, record: Record) -> None:
+        name = record.member.name
+        self._records[name] = record
+        at = bisect_left(self._order, name)
+        self._order.insert(at, name)
+        self._ordered.insert(at, record.member)
+        self._changed(record)
+
+    def _replace(self, record: Record, member: Member) -> None:
+        record.member = member
+        self._ordered[bisect_left(self._order, member.name)] = member
+        self._changed(record)
+
+    def _set_status(self, record: Record, status: MemberStatus) -> None:
+        self._replace(record, attrs.evolve(record.member, status=status))
+
+    def _changed(self, record: Record) -> None:
+        self._version += 1
+        if record.member.name == self._own_name:
+            self._own = record.member
+
+
+def _broken_tags(name: str) -> Warn:
+    return Warn(f"Failed to decode tags of {name}: kept what could be read", "error")

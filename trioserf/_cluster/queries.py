@@ -1,18 +1,59 @@
-"""Queries: asked once, seen once, answered at most once."""
+"""Queries: asked once, seen once, answered at most once.
+
+A query spreads like a user event; acks and answers go straight back to the asking node.  The
+asking node treats its own query like anybody's: it may answer itself, over the network.
+
+The ring of seen queries works as the one of `user_events`, with query ids for events.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, Query, handleQuery; serf/query.go,
+DefaultQueryTimeout; serf/event.go, Query.respondWithMessageAndResponse.
+"""
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
 from .._config import Config
 from .._events import Member
-from .._wire.serf_messages import QueryMessage
+from .._exceptions import (
+    AlreadyResponded,
+    ConfigError,
+    DeadlineExceeded,
+    FeatureNotSupported,
+    QueryError,
+    RelayError,
+    ResponseTooLarge,
+)
+from .._wire.serf_messages import (
+    QUERY_FLAG_ACK,
+    QUERY_FLAG_NO_BROADCAST,
+    RESPONSE_FLAG_ACK,
+    QueryMessage,
+    QueryResponseMessage,
+    encode_serf,
+)
 from ..abc import Address
 from .clock import LamportClock
-from .effects import Effect, Reply
+from .effects import Count, Deliver, Effect, Queue, Reply, Warn
+from .filters import encode_filters, matches
+from .relays import relayed_copies
+from .sizes import check_query, check_response
+
+_MAX_NANOSECONDS = (1 << 63) - 1
+_QUERY_VERSION = 4
+"""Serf protocol version from which on queries exist."""
+
+
+def _names(value: Iterable[str] | None) -> tuple[str, ...]:
+    return tuple(value or ())
+
+
+def _tags(value: Mapping[str, str] | None) -> dict[str, str]:
+    return dict(value or {})
 
 
 @attrs.frozen(kw_only=True)
@@ -27,11 +68,17 @@ class QueryParams:
       timeout: seconds; None or 0 means `default_timeout`.
     """
 
-    filter_nodes: tuple[str, ...] = attrs.field(default=(), converter=tuple)
-    filter_tags: Mapping[str, str] = attrs.field(factory=dict)
+    filter_nodes: tuple[str, ...] = attrs.field(default=(), converter=_names)
+    filter_tags: Mapping[str, str] = attrs.field(factory=dict, converter=_tags)
     request_ack: bool = False
     relay_factor: int = 0
     timeout: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.relay_factor <= 255:
+            raise ConfigError("relay_factor", self.relay_factor, "0 to 255")
+        if self.timeout is not None and not self.timeout >= 0:
+            raise ConfigError("timeout", self.timeout, "seconds, 0 or more")
 
 
 @attrs.frozen(kw_only=True)
@@ -50,8 +97,12 @@ class OpenQuery:
 
 
 def default_timeout(gossip_interval: float, mult: int, live_members: int) -> float:
-    """How long a query waits for answers if nothing else was said (seconds)."""
-    ...
+    """How long a query waits for answers if nothing else was said (seconds).
+
+    DIFFERS: a lone node counts as one, so that its queries do not end at once
+    (test_a_query_without_live_members_still_has_time).
+    """
+    return gossip_interval * mult * math.ceil(math.log10(max(1, live_members) + 1))
 
 
 class QueryLog:
@@ -62,9 +113,6 @@ class QueryLog:
       min_time: queries before this Lamport time are ignored (raised by a snapshot).
     """
 
-    clock: LamportClock
-    min_time: int
-
     def __init__(
         self,
         own_name: str,
@@ -72,7 +120,13 @@ class QueryLog:
         *,
         clock: LamportClock | None = None,
         min_time: int = 0,
-    ) -> None: ...
+    ) -> None:
+        self.clock = clock or LamportClock()
+        self.min_time = min_time
+        self._own_name = own_name
+        self._config = config
+        self._size = config.query_buffer
+        self._slots: dict[int, tuple[int, set[int]]] = {}
 
     def originate(
         self,
@@ -99,7 +153,33 @@ class QueryLog:
           FeatureNotSupported: the protocol version is below 4.
           QueryTooLarge: nothing was changed.
         """
-        ...
+        config = self._config
+        if config.protocol_version < _QUERY_VERSION:
+            raise FeatureNotSupported(
+                f"Feature not supported: queries need protocol version {_QUERY_VERSION}, "
+                f"configured is {config.protocol_version}"
+            )
+        timeout = params.timeout or default_timeout(
+            config.memberlist.gossip_interval, config.query_timeout_mult, live_members
+        )
+        msg = QueryMessage(
+            ltime=self.clock.time,
+            id=rng.getrandbits(31),
+            addr=address.to_bytes(),
+            port=address.port,
+            source_node=self._own_name,
+            filters=encode_filters(params.filter_nodes, params.filter_tags) or None,
+            flags=QUERY_FLAG_ACK if params.request_ack else 0,
+            relay_factor=params.relay_factor,
+            timeout=min(round(timeout * 1e9), _MAX_NANOSECONDS),
+            name=name,
+            payload=payload or None,
+        )
+        raw = encode_serf(msg)
+        check_query(raw, config.query_size_limit)
+        _, effects = self.on_query(msg, now, rng=rng, tags=tags, members=members)
+        effects.append(Queue(queue="query", message=raw, own=True))
+        return OpenQuery(message=msg, deadline=now + timeout, effects=tuple(effects))
 
     def on_query(
         self,
@@ -111,7 +191,76 @@ class QueryLog:
         members: Sequence[Member],
     ) -> tuple[bool, list[Effect]]:
         """A query arrived.  Returns whether to pass it on, and the effects."""
-        ...
+        clock = self.clock
+        clock.witness(msg.ltime)
+        if msg.ltime < self.min_time:
+            return False, []
+        if clock.time > self._size and msg.ltime < clock.time - self._size:
+            return False, [
+                Warn(f"received old query {msg.name} of time {msg.ltime} (now {clock.time})")
+            ]
+        if not self._is_new(msg):
+            return False, []
+        effects: list[Effect] = [Count("serf.queries")]
+        again = not msg.flags & QUERY_FLAG_NO_BROADCAST
+        if not matches(msg.filters or (), self._own_name, tags):
+            return again, effects
+        if msg.flags & QUERY_FLAG_ACK:
+            effects += self._acknowledge(msg, rng, members)
+        effects.append(Deliver(msg, now + msg.timeout / 1e9))
+        return again, effects
+
+    def _is_new(self, msg: QueryMessage) -> bool:
+        index = msg.ltime % self._size
+        ltime, ids = self._slots.get(index, (-1, set()))
+        if ltime != msg.ltime:
+            self._slots[index] = (msg.ltime, {msg.id})
+            return True
+        if msg.id in ids:
+            return False
+        ids.add(msg.id)
+        return True
+
+    def _acknowledge(
+        self, msg: QueryMessage, rng: random.Random, members: Sequence[Member]
+    ) -> list[Effect]:
+        try:
+            address = reply_address(msg)
+        except QueryError as error:
+            return [Warn(f"failed to send ack: {error}", "error")]
+        ack = QueryResponseMessage(msg.ltime, msg.id, self._own_name, RESPONSE_FLAG_ACK, None)
+        raw = encode_serf(ack)
+        effects: list[Effect] = [Reply(address, msg.source_node, raw)]
+        try:
+            effects += relayed_copies(
+                raw,
+                msg,
+                own_name=self._own_name,
+                limit=self._config.query_response_size_limit,
+                rng=rng,
+                members=members,
+            )
+        except ResponseTooLarge as error:
+            effects.append(Warn(f"failed to relay ack: {error}", "error"))
+        return effects
+
+
+def reply_address(query: QueryMessage) -> Address:
+    """Where answers to ``query`` go.
+
+    Raises:
+      QueryError: the query names an impossible address.
+    """
+    try:
+        address = Address.from_bytes(query.addr or b"", query.port)
+    except ValueError:
+        raise QueryError(
+            f"query {query.name!r} from {query.source_node!r} has an address of "
+            f"{len(query.addr or b'')} bytes: expected 4 or 16"
+        ) from None
+    if not query.port:
+        raise QueryError(f"query {query.name!r} from {query.source_node!r} has port 0")
+    return address
 
 
 class QueryResponder:
@@ -122,18 +271,23 @@ class QueryResponder:
       deadline: until when (trio clock, seconds).
       own_name: who answers.
       limit: longest encoded answer (bytes).
-    """
 
-    answered: bool
+    Attributes:
+      answered: whether the answer was given.
+    """
 
     def __init__(
         self, query: QueryMessage, *, deadline: float, own_name: str, limit: int
-    ) -> None: ...
+    ) -> None:
+        self.answered = False
+        self._query = query
+        self._deadline = deadline
+        self._own_name = own_name
+        self._limit = limit
+        self._raw = b""
 
-    def answer(
-        self, payload: bytes, now: float, *, rng: random.Random, members: Sequence[Member]
-    ) -> list[Reply]:
-        """The packets of an answer: the direct one first, then the relayed copies.
+    def answer(self, payload: bytes, now: float) -> Reply:
+        """The packet of the answer; `relays` gives further copies of it.
 
         The query counts as answered once this returns.
 
@@ -141,6 +295,39 @@ class QueryResponder:
           ResponseTooLarge: too long; may be tried again with less.
           AlreadyResponded: there was an answer before.
           DeadlineExceeded: it is too late.
-          RelayError: the asking node's address is impossible.
+          QueryError: the query names an impossible address.
         """
-        ...
+        query = self._query
+        msg = QueryResponseMessage(query.ltime, query.id, self._own_name, 0, payload or None)
+        raw = encode_serf(msg)
+        check_response(raw, self._limit)
+        if self.answered:
+            raise AlreadyResponded(f"response already sent to query {query.name!r}")
+        if now > self._deadline:
+            raise DeadlineExceeded(
+                f"response is past the deadline of query {query.name!r} "
+                f"by {now - self._deadline:.3f} s"
+            )
+        reply = Reply(reply_address(query), query.source_node, raw)
+        self.answered = True
+        self._raw = raw
+        return reply
+
+    def relays(self, *, rng: random.Random, members: Sequence[Member]) -> list[Reply]:
+        """Copies of the answer for as many other members as the query wants; call it after.
+
+        Raises:
+          RelayError: the copies would be too long.
+        """
+        assert self.answered, "only an answer that was given can be relayed"
+        try:
+            return relayed_copies(
+                self._raw,
+                self._query,
+                own_name=self._own_name,
+                limit=self._limit,
+                rng=rng,
+                members=members,
+            )
+        except ResponseTooLarge as error:
+            raise RelayError(f"failed to send relay response: {error}") from error

@@ -1,11 +1,41 @@
-"""User events: each delivered once, in a ring of the newest Lamport times."""
+"""User events: each delivered once, in a ring of the newest Lamport times.
+
+The ring has one slot per Lamport time, taken modulo its size; a slot belongs to the time that
+used it last and holds all events of that time.  An event is old, and ignored, once the clock
+is more than a ring ahead of it: its slot could have been used again, so nobody could say
+whether it was delivered before.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, handleUserEvent.
+"""
 
 from __future__ import annotations
 
+import attrs
+
 from .._config import Config
-from .._wire.serf_messages import UserEventMessage, UserEventSlot
+from .._events import UserEvent
+from .._wire.codec import encode, pack_value
+from .._wire.serf_messages import (
+    UserEventMessage,
+    UserEventRecord,
+    UserEventSlot,
+    encode_serf,
+)
 from .clock import LamportClock
-from .effects import Effect
+from .effects import Count, Effect, Publish, Queue, Warn
+from .sizes import check_encoded_user_event, check_user_event
+
+
+@attrs.define(eq=False)
+class _Slot:
+    """The events of one Lamport time by name and payload, and their encoding once asked for."""
+
+    ltime: int
+    events: dict[tuple[str, bytes], UserEventRecord] = attrs.field(factory=dict)
+    encoded: bytes | None = None
+
+    def public(self) -> UserEventSlot:
+        return UserEventSlot(self.ltime, tuple(self.events.values()))
 
 
 class UserEventLog:
@@ -17,12 +47,17 @@ class UserEventLog:
         join that ignores old events).
     """
 
-    clock: LamportClock
-    min_time: int
-
     def __init__(
         self, config: Config, *, clock: LamportClock | None = None, min_time: int = 0
-    ) -> None: ...
+    ) -> None:
+        self.clock = clock or LamportClock()
+        self.min_time = min_time
+        self._config = config
+        self._size = config.event_buffer
+        self._slots: dict[int, _Slot] = {}
+        empty = pack_value([None] * self._size)
+        self._list_header = empty[: -self._size]
+        self._encoded: bytes | None = empty
 
     def originate(self, name: str, payload: bytes, *, coalesce: bool) -> list[Effect]:
         """Send an event: it is published here and queued for all others.
@@ -30,16 +65,54 @@ class UserEventLog:
         Raises:
           UserEventTooLarge: nothing was changed.
         """
-        ...
+        check_user_event(name, payload, self._config)
+        msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
+        raw = encode_serf(msg)
+        check_encoded_user_event(raw, self._config)
+        self.clock.increment()
+        _, effects = self.on_user_event(msg)
+        effects.append(Queue(queue="event", message=raw, own=True))
+        return effects
 
     def on_user_event(self, msg: UserEventMessage) -> tuple[bool, list[Effect]]:
-        """An event arrived.  Returns whether to pass it on, and the effects."""
-        ...
+        """An event arrived.  Returns whether to pass it on, and the effects.
+
+        DIFFERS: Go also counts every event under its name, without a bound on the names.
+        """
+        clock = self.clock
+        clock.witness(msg.ltime)
+        if msg.ltime < self.min_time:
+            return False, []
+        if clock.time > self._size and msg.ltime < clock.time - self._size:
+            return False, [
+                Warn(f"received old event {msg.name} of time {msg.ltime} (now {clock.time})")
+            ]
+        index = msg.ltime % self._size
+        payload = msg.payload or b""
+        slot = self._slots.get(index)
+        if slot is None or slot.ltime != msg.ltime:
+            slot = self._slots[index] = _Slot(msg.ltime)
+        elif (msg.name, payload) in slot.events:
+            return False, []
+        slot.events[msg.name, payload] = UserEventRecord(msg.name, msg.payload)
+        slot.encoded = self._encoded = None
+        event = UserEvent(msg.ltime, msg.name, payload, msg.coalesce)
+        return True, [Count("serf.events"), Publish(event)]
 
     def slots(self) -> tuple[UserEventSlot | None, ...]:
         """The ring in slot order; None for unused slots."""
-        ...
+        get = self._slots.get
+        return tuple(
+            None if (slot := get(index)) is None else slot.public() for index in range(self._size)
+        )
 
     def encoded_slots(self) -> bytes:
         """The ring as a msgpack list, for a state exchange; kept until an event arrives."""
-        ...
+        if self._encoded is None:
+            pieces = [b"\xc0"] * self._size  # nil
+            for index, slot in self._slots.items():
+                if slot.encoded is None:
+                    slot.encoded = encode(slot.public())
+                pieces[index] = slot.encoded
+            self._encoded = self._list_header + b"".join(pieces)
+        return self._encoded
