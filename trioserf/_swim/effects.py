@@ -1,0 +1,188 @@
+"""What the rules of membership want done: frozen, and appliable without awaiting.
+
+Rules change the table and return a list of these, in the order in which they must be
+applied.  ``_memberlist`` applies them: queue, handlers, log, counters, sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias, final
+
+import attrs
+
+from .._wire.messages import Alive
+from ..abc import Address
+from .nodes import Incarnation, Node
+
+
+@final
+@attrs.frozen
+class Broadcast:
+    """Queue ``message`` under the name of the node that it is about.
+
+    Args:
+      key: that name; an older message under it is replaced.
+      message: type byte and body.
+      own: whether it began here, rather than being passed on.
+      on_finished: called once when it was sent its full number of times, or was replaced.
+    """
+
+    key: str
+    message: bytes = attrs.field(repr=lambda message: f"<{len(message)} bytes>")
+    own: bool = attrs.field(default=False, kw_only=True)
+    on_finished: Callable[[], object] | None = attrs.field(default=None, kw_only=True)
+
+
+@final
+@attrs.frozen
+class NodeJoined:
+    """A node is alive that was unknown, dead or left."""
+
+    node: Node
+
+
+@final
+@attrs.frozen
+class NodeUpdated:
+    """The metadata of a live node changed, or its address did."""
+
+    node: Node
+
+
+@final
+@attrs.frozen
+class NodeLeft:
+    """A node is dead (`NodeStatus.DEAD`) or left of itself (`NodeStatus.LEFT`)."""
+
+    node: Node
+
+
+@final
+@attrs.frozen
+class Conflict:
+    """A second address claims the name of a node that holds on to its own; refused.
+
+    Args:
+      existing: the record, unchanged.
+      other: the claimant; not in the table.
+    """
+
+    existing: Node
+    other: Node
+
+
+@final
+@attrs.frozen
+class Challenge:
+    """A second address claims a name: probe the old address before deciding.
+
+    Ping ``existing`` at ``address`` (by name, with the usual ``probe_timeout``) and call
+    ``NodeTable.challenge_result(claim, answered, now)``.  Until then further claims of other
+    addresses to this name are ignored.
+
+    Args:
+      existing: the record in the table; may have changed when the answer is there.
+      address: where it was when the claim came.
+      claim: the claim.
+    """
+
+    existing: Node
+    address: Address
+    claim: Alive
+
+
+@final
+@attrs.frozen
+class Refuted:
+    """We answered an accusation: the health score rises by one.
+
+    Args:
+      incarnation: the own one from now on.
+    """
+
+    incarnation: Incarnation
+
+
+@final
+@attrs.frozen
+class Answer:
+    """Send ``message`` to one node at once: it does not know how it is accused.
+
+    Args:
+      address: where the node claims to be.
+      name: the node.
+      message: a dead message, type byte and body.
+    """
+
+    address: Address
+    name: str
+    message: bytes = attrs.field(repr=lambda message: f"<{len(message)} bytes>")
+
+
+@final
+@attrs.frozen
+class Refused:
+    """A claim was dropped as a whole: count it, and log it.
+
+    Args:
+      name: the node that it is about; may be empty.
+      reason: in a few words.
+      quiet: log for debugging only.
+    """
+
+    name: str
+    reason: str
+    quiet: bool = False
+
+
+@final
+@attrs.frozen
+class Applied:
+    """A message changed the table (Go's counters ``memberlist.msg.*``)."""
+
+    kind: Literal["alive", "suspect", "dead"]
+
+
+@final
+@attrs.frozen
+class TimeoutDegraded:
+    """A node was declared dead with fewer confirmations than hoped for.
+
+    Go's counter ``memberlist.degraded.timeout``.
+    """
+
+    name: str
+
+
+@final
+@attrs.frozen
+class Lost:
+    """A dead node was dropped from the table: whoever heals partitions may remember it."""
+
+    node: Node
+
+
+@final
+@attrs.frozen
+class Forgotten:
+    """A dead or left node was dropped from the table: so may be what is queued about it."""
+
+    name: str
+
+
+Effect: TypeAlias = (
+    Broadcast
+    | NodeJoined
+    | NodeUpdated
+    | NodeLeft
+    | Conflict
+    | Challenge
+    | Refuted
+    | Answer
+    | Refused
+    | Applied
+    | TimeoutDegraded
+    | Lost
+    | Forgotten
+)

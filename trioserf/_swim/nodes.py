@@ -1,0 +1,104 @@
+"""What is known about one node.
+
+Source: hashicorp/memberlist v0.2.2, state.go, Node and nodeState.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Final, Self, TypeAlias, final
+
+import attrs
+
+from ..abc import Address
+
+Incarnation: TypeAlias = int
+"""Version of a claim about a node: unsigned, 32 bits; only the node itself may raise it."""
+
+VERSIONS_LENGTH: Final = 6
+"""Bytes in a version vector: ``pmin pmax pcur dmin dmax dcur``."""
+META_LIMIT: Final = 512
+"""Most bytes of node metadata.  Source: memberlist.go, MetaMaxSize."""
+NEVER: Final = -math.inf
+"""A change time before every other."""
+
+
+class NodeStatus(enum.IntEnum):
+    """Where a node stands; the numbers travel in push/pull records."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    DEAD = 2
+    """Failed: declared dead by others."""
+    LEFT = 3
+    """Declared dead by itself."""
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@final
+@attrs.define(eq=False)
+class Node:
+    """One node of the cluster, the own one included.
+
+    There is one object per record; only the table changes it.  Who must compare with an
+    earlier moment takes a `copy`.
+
+    Args:
+      name: unique in the cluster; any text but the empty one.
+      addr: 4 or 16 bytes, exactly as received, because peers compare bytes.
+      port: 1 to 65535.
+      meta: at most 512 bytes, opaque here.
+      versions: six bytes, ``pmin pmax pcur dmin dmax dcur``.
+      incarnation: version of the newest claim that is held.
+      status: alive, suspect, dead or left.
+      changed_at: when the status last changed (seconds, trio clock); minus infinity for never.
+    """
+
+    name: str = attrs.field(kw_only=True)
+    addr: bytes = attrs.field(kw_only=True)
+    port: int = attrs.field(kw_only=True)
+    meta: bytes = attrs.field(kw_only=True, default=b"")
+    versions: bytes = attrs.field(kw_only=True, default=b"\x01\x05\x02\x00\x00\x00")
+    incarnation: Incarnation = attrs.field(kw_only=True, default=0)
+    status: NodeStatus = attrs.field(kw_only=True, default=NodeStatus.ALIVE)
+    changed_at: float = attrs.field(kw_only=True, default=NEVER)
+    _address: Address | None = attrs.field(init=False, default=None, repr=False)
+
+    @property
+    def address(self) -> Address:
+        """Where packets and streams for this node go."""
+        address = self._address
+        if address is None:
+            address = self._address = Address.from_bytes(self.addr, self.port)
+        return address
+
+    def move(self, addr: bytes, port: int) -> None:
+        """Take another address."""
+        self.addr, self.port, self._address = addr, port, None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the node is dead or left."""
+        return self.status >= NodeStatus.DEAD
+
+    @property
+    def protocol_min(self) -> int:
+        """Lowest protocol version that the node understands."""
+        return self.versions[0]
+
+    @property
+    def protocol_max(self) -> int:
+        """Highest protocol version that the node understands."""
+        return self.versions[1]
+
+    @property
+    def protocol_cur(self) -> int:
+        """Protocol version that the node speaks."""
+        return self.versions[2]
+
+    def copy(self) -> Self:
+        """The node as it is now."""
+        return attrs.evolve(self)
