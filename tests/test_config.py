@@ -8,8 +8,9 @@ import attrs
 import pytest
 
 import trioserf._config as config_module
-from trioserf._config import Config, MemberlistConfig, check_node_name, key_bytes
+from trioserf._config import Config, MemberlistConfig, check_node_name
 from trioserf._exceptions import ConfigError, InvalidNodeName
+from trioserf._settings import key_bytes
 
 LAN = {
     "tcp_timeout": 10.0,
