@@ -1,4 +1,7 @@
-"""Queries that nodes answer by themselves: pings, name conflicts, keys."""
+"""Queries that nodes answer by themselves: pings, name conflicts, keys.
+
+Source: hashicorp/serf v0.9.4, serf/internal_query.go; main for the bound of the key list.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,30 @@ from collections.abc import Callable
 import attrs
 
 from .._events import Member
+from .._exceptions import KeyringError, RemoteProtocolError
+from .._wire.codec import text
 from .._wire.keyring import Keyring
-from .._wire.serf_messages import QueryMessage
-from .effects import Effect
+from .._wire.serf_messages import (
+    KeyAnswer,
+    MemberRecord,
+    QueryMessage,
+    QueryResponseMessage,
+    decode_key_request,
+    encode_conflict_response,
+    encode_key_answer,
+    encode_serf,
+)
+from .effects import Effect, Warn
+from .keys import KeyAction, encode_key
 
 INTERNAL_PREFIX = "_serf_"
 PING = "_serf_ping"
 CONFLICT = "_serf_conflict"
-INSTALL_KEY = "_serf_install-key"
-USE_KEY = "_serf_use-key"
-REMOVE_KEY = "_serf_remove-key"
-LIST_KEYS = "_serf_list-keys"
+
+_SMALLEST_KEY = 25
+"""Bytes that a key takes at least in an answer, as text: no more can fit than this allows."""
+_NO_RING = "No keyring to modify (encryption not enabled)"
+_NO_RING_LIST = "Keyring is empty (encryption not enabled)"
 
 
 def is_internal(name: str) -> bool:
@@ -54,9 +70,122 @@ def answer_internal(
       keyring: the ring in force; None if encryption is off.
       response_limit: longest encoded answer (bytes); a key list is cut to fit.
     """
-    ...
+    if query.name == PING:
+        return InternalAnswer()  # the ack was the answer
+    if query.name == CONFLICT:
+        return _conflict(text(query.payload or b""), own_name, find_member)
+    try:
+        action = KeyAction(query.name)
+    except ValueError:
+        return InternalAnswer(
+            effects=(Warn(f"Unhandled internal query '{query.name}' of {query.source_node}"),)
+        )
+    if action is KeyAction.LIST:
+        return _list_keys(query, own_name, keyring, response_limit)
+    return _change_keys(action, query, keyring)
 
 
 def file_not_written(reason: object) -> bytes:
     """The answer if the keyring file could not be written; the ring stays changed."""
-    ...
+    return encode_key_answer(
+        KeyAnswer(result=False, message=f"Failed to write keyring file: {reason}")
+    )
+
+
+def _conflict(
+    name: str, own_name: str, find_member: Callable[[str], Member | None]
+) -> InternalAnswer:
+    """Tell what this node knows of the owner of a name, unless it claims the name itself."""
+    if name == own_name:
+        return InternalAnswer()
+    member = find_member(name)
+    record = None if member is None else _record(member)
+    return InternalAnswer(payload=encode_conflict_response(record))
+
+
+def _record(member: Member) -> MemberRecord:
+    return MemberRecord(
+        name=member.name,
+        addr=member.addr.packed,
+        port=member.port,
+        tags=dict(member.tags),
+        status=int(member.status),
+        protocol_min=member.protocol_min,
+        protocol_max=member.protocol_max,
+        protocol_cur=member.protocol_cur,
+        delegate_min=member.delegate_min,
+        delegate_max=member.delegate_max,
+        delegate_cur=member.delegate_cur,
+    )
+
+
+def _change_keys(
+    action: KeyAction, query: QueryMessage, keyring: Keyring | None
+) -> InternalAnswer:
+    """Install, use or remove a key.
+
+    DIFFERS: an empty request and an empty ring, which crash Go, are answered as failures
+    (test_a_key_request_without_payload_is_answered_as_a_failure).
+    """
+    try:
+        key = decode_key_request(query.payload or b"").key or b""
+    except RemoteProtocolError as error:
+        return _refused("", f"Failed to decode key request: {error}")
+    if keyring is None:
+        return _refused(_NO_RING, _NO_RING)
+    try:
+        match action:
+            case KeyAction.INSTALL:
+                changed = keyring.add(key)
+            case KeyAction.USE:
+                changed = keyring.use(key)
+            case _:
+                changed = keyring.remove(key)
+    except KeyringError as error:
+        return _refused(str(error), f"Failed to change the key ring: {error}")
+    return InternalAnswer(keyring=changed, payload=encode_key_answer(KeyAnswer(result=True)))
+
+
+def _refused(message: str, log: str) -> InternalAnswer:
+    return InternalAnswer(
+        effects=(Warn(log, "error"),),
+        payload=encode_key_answer(KeyAnswer(result=False, message=message)),
+    )
+
+
+def _list_keys(
+    query: QueryMessage, own_name: str, keyring: Keyring | None, limit: int
+) -> InternalAnswer:
+    if keyring is None:
+        return _refused(_NO_RING_LIST, _NO_RING_LIST)
+    keys = tuple(encode_key(key) for key in keyring.keys)
+    primary = keys[0] if keys else ""
+    payload = fit_key_list(query, own_name, keys, primary, limit)
+    if payload is None:
+        return InternalAnswer(
+            effects=(Warn("Failed to truncate response so that it fits into message", "error"),)
+        )
+    return InternalAnswer(payload=payload)
+
+
+def fit_key_list(
+    query: QueryMessage, own_name: str, keys: tuple[str, ...], primary: str, limit: int
+) -> bytes | None:
+    """A list of as many keys as fit into an answer of ``limit`` bytes; None if none does."""
+    answer = KeyAnswer(result=True, keys=keys or None, primary_key=primary)
+    count = len(keys)
+    for shown in range(min(limit // _SMALLEST_KEY, count), -2, -1):
+        payload = encode_key_answer(answer)
+        if len(_as_response(query, own_name, payload)) <= limit:
+            return payload
+        answer = KeyAnswer(
+            result=True,
+            message=f"truncated key list response, showing first {shown} of {count} keys",
+            keys=keys[: max(shown, 0)],
+            primary_key=primary,
+        )
+    return None
+
+
+def _as_response(query: QueryMessage, own_name: str, payload: bytes) -> bytes:
+    return encode_serf(QueryResponseMessage(query.ltime, query.id, own_name, 0, payload))

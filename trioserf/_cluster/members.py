@@ -24,8 +24,7 @@ broadcastJoin, forceLeave.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 
 import attrs
@@ -39,6 +38,7 @@ from .effects import Count, Effect, Forget, Prune, Publish, Queue, Warn
 from .intents import RecentIntents
 from .reaping import overdue
 from .records import Record, member_of
+from .roster import Roster
 
 
 def _event(kind: EventType, member: Member) -> Publish:
@@ -70,11 +70,7 @@ class MemberRegistry:
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
         self._own = Member(name=own_name, addr=IPv4Address(0), port=0, tags=config.tags)
-        # Members ordered by name, and their names: parallel lists.
-        self._order: list[str] = []
-        self._ordered: list[Member] = []
-        self._version = 0
-        self._snapshot: tuple[int, tuple[Member, ...]] = (0, ())
+        self._roster = Roster()
 
     # --- reads
 
@@ -83,14 +79,7 @@ class MemberRegistry:
 
         May be called from any thread.
         """
-        # The version is read before the list and raised after it changes, so a snapshot
-        # taken by another thread in between is at worst thrown away too early.
-        version = self._version
-        known, snapshot = self._snapshot
-        if known != version:
-            snapshot = tuple(self._ordered)
-            self._snapshot = (version, snapshot)
-        return snapshot
+        return self._roster.snapshot()
 
     def get(self, name: str) -> Member | None:
         """The member of that name."""
@@ -105,6 +94,18 @@ class MemberRegistry:
     def status_ltimes(self) -> dict[str, int]:
         """`status_ltime` of every member, for a state exchange."""
         return {name: record.status_ltime for name, record in self._records.items()}
+
+    def newer(self, ltimes: Mapping[str, int]) -> list[tuple[str, int]]:
+        """The entries of a peer's `status_ltimes` that are news here.
+
+        The others would change nothing, not even the clock: it is past every known time.
+        """
+        get = self._records.get
+        return [
+            (name, ltime)
+            for name, ltime in ltimes.items()
+            if (record := get(name)) is None or ltime > record.status_ltime
+        ]
 
     def failed(self) -> tuple[Member, ...]:
         """Members that failed and are not yet forgotten."""
@@ -161,12 +162,12 @@ class MemberRegistry:
         if broken:
             effects.append(_broken_tags(node.name))
         if record is None:
-            self._insert(Record(member, ltime))
+            record = self._records[node.name] = Record(member, ltime)
         else:
             record.leave_time = None
             self._failed.pop(node.name, None)
             self._left.pop(node.name, None)
-            self._replace(record, member)
+        self._show(record, member)
         effects += (Count("serf.member.join"), _event(EventType.MEMBER_JOIN, member))
         return effects
 
@@ -200,7 +201,7 @@ class MemberRegistry:
         if broken:
             effects.append(_broken_tags(node.name))
         if member != record.member or self._faithful:
-            self._replace(record, member)
+            self._show(record, member)
             effects += (Count("serf.member.update"), _event(EventType.MEMBER_UPDATE, member))
         return effects
 
@@ -363,34 +364,19 @@ class MemberRegistry:
             return []
         self._failed.pop(name, None)
         self._left.pop(name, None)
-        at = bisect_left(self._order, name)
-        del self._order[at]
-        del self._ordered[at]
-        self._version += 1
+        self._roster.remove(name)
         return [Forget(name), _event(EventType.MEMBER_REAP, record.member)]
 
     # --- the public faces
 
-    def _insert(self, record: Record) -> None:
-        name = record.member.name
-        self._records[name] = record
-        at = bisect_left(self._order, name)
-        self._order.insert(at, name)
-        self._ordered.insert(at, record.member)
-        self._changed(record)
-
-    def _replace(self, record: Record, member: Member) -> None:
+    def _show(self, record: Record, member: Member) -> None:
         record.member = member
-        self._ordered[bisect_left(self._order, member.name)] = member
-        self._changed(record)
+        self._roster.put(member)
+        if member.name == self._own_name:
+            self._own = member
 
     def _set_status(self, record: Record, status: MemberStatus) -> None:
-        self._replace(record, attrs.evolve(record.member, status=status))
-
-    def _changed(self, record: Record) -> None:
-        self._version += 1
-        if record.member.name == self._own_name:
-            self._own = record.member
+        self._show(record, attrs.evolve(record.member, status=status))
 
 
 def _broken_tags(name: str) -> Warn:
