@@ -1,0 +1,63 @@
+"""Stopping some tasks of a run while time goes on, as SIGSTOP stops a process.
+
+A task belongs to the process that its context names; tasks started by it inherit that.
+While a process is stopped, each of its tasks that trio schedules is taken out of the run
+queue; when the process goes on they all run at once, overdue timers included, as the timers
+of a real process do.
+
+This is the one place that reaches into trio's scheduler for it: the run queue has no public
+face.  Nothing is installed, and nothing costs anything, while no process is stopped.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections import deque
+
+import attrs
+import trio
+from trio._core._run import GLOBAL_RUN_CONTEXT
+
+_process: contextvars.ContextVar[object] = contextvars.ContextVar("trioserf process", default=None)
+
+
+def join_process(process: object) -> None:
+    """Make the calling task, and those it will start, part of a process."""
+    _process.set(process)
+
+
+@attrs.define(eq=False)
+class _Gate(trio.abc.Instrument):
+    """Keeps the tasks of stopped processes out of the run queue."""
+
+    held: dict[object, list[trio.lowlevel.Task]] = attrs.field(factory=dict)
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        waiting = self.held.get(task.context.get(_process))
+        if waiting is not None:
+            queue: deque[trio.lowlevel.Task] = GLOBAL_RUN_CONTEXT.runner.runq
+            last = queue.pop()
+            assert last is task, "trio tells of a task right after it has queued it"
+            waiting.append(task)
+
+
+@attrs.define(eq=False)
+class Processes:
+    """The processes of one run that are stopped now."""
+
+    _gate: _Gate = attrs.field(factory=_Gate, init=False)
+
+    def stop(self, process: object) -> None:
+        """Let none of the process's tasks take another step."""
+        if not self._gate.held:
+            trio.lowlevel.add_instrument(self._gate)
+        self._gate.held.setdefault(process, [])
+
+    def go_on(self, process: object) -> None:
+        """Let the process go on where it was stopped."""
+        if process not in self._gate.held:
+            return
+        waiting = self._gate.held.pop(process)
+        GLOBAL_RUN_CONTEXT.runner.runq.extend(waiting)
+        if not self._gate.held:
+            trio.lowlevel.remove_instrument(self._gate)

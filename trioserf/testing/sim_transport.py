@@ -1,0 +1,217 @@
+"""One simulated socket for packets and streams: `abc.Transport` over a `SimNetwork`."""
+
+from __future__ import annotations
+
+import contextvars
+import errno
+from collections import deque
+from collections.abc import Callable
+from typing import final
+
+import outcome
+import trio
+
+from ..abc import Address, Packet, Transport
+from .fabric import Fabric, Host
+from .packet_plane import PacketPlane
+from .sim_dial import Dial, open_stream
+from .sim_stream import SimStream
+
+_PACKET_OVERHEAD = 256
+"""Bytes that a kernel spends on each packet that waits in a socket."""
+_BACKLOG = 128
+"""Streams that may wait to be accepted."""
+
+
+@final
+class SimTransport(Transport):
+    """Made by `SimNetwork.transport`.
+
+    The handler of packets runs in the network's delivery task, in the context of the task
+    that receives.  If it raises, that task gets the exception.
+    """
+
+    def __init__(self, fabric: Fabric, plane: PacketPlane, host: Host, port: int) -> None:
+        self._fabric = fabric
+        self._plane = plane
+        self._host = host
+        self._address = Address(host.address, port)
+        self._state = "new"
+        self._handler: Callable[[Packet], object] | None = None
+        self._receiver: trio.lowlevel.Task | None = None
+        self._context: contextvars.Context | None = None
+        self._waiting: deque[tuple[bytes, Address]] = deque()
+        self._waiting_bytes = 0
+        self._streams: deque[tuple[SimStream, Address]] = deque()
+        self._accepting = False
+        self._stream_came = trio.Event()
+        self._dials: dict[Dial, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<SimTransport {self._address} {self._state}>"
+
+    # --- life -----------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Bind.  Raises ``OSError`` if the port is taken."""
+        if self._state != "new":
+            self._check_open()
+            raise trio.BusyResourceError(f"{self._address} is open already")
+        await trio.lowlevel.checkpoint()
+        host, port = self._host, self._address.port or self._host.free_port()
+        if port in host.sockets:
+            raise OSError(
+                errno.EADDRINUSE, f"{host.address}:{port} is in use; port 0 takes a free one"
+            )
+        self._address = Address(host.address, port)
+        host.sockets[port] = self
+        self._state = "open"
+
+    @property
+    def local_address(self) -> Address:
+        """The host's address and the port."""
+        return self._address
+
+    def close(self) -> None:
+        """Free the port; wake whoever waits.  Streams that were handed out stay open."""
+        if self._state == "open":
+            del self._host.sockets[self._address.port]
+        self._state = "closed"
+        self._waiting.clear()
+        self._wake_receiver(outcome.Value(None))
+        self._stream_came.set()
+        for stream, _ in self._streams:
+            stream.reset()
+        self._streams.clear()
+        for dial in self._dials:
+            dial.abandon()
+
+    def _check_open(self) -> None:
+        if self._state == "closed":
+            raise trio.ClosedResourceError("this transport was closed")
+        if self._state == "new":
+            raise RuntimeError("this transport was not opened yet")
+
+    # --- packets --------------------------------------------------------------------------
+
+    def send_packet(self, data: bytes, to: Address) -> None:
+        """Put one datagram under way.  A stopped host sends it when it goes on."""
+        if self._state != "open":
+            self._check_open()
+        self._plane.send(self._host, self._address, bytes(data), to)
+
+    async def receive_packets(
+        self,
+        handler: Callable[[Packet], object],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Let ``handler`` be called for every datagram, until cancelled or closed."""
+        self._check_open()
+        if self._handler is not None:
+            raise trio.BusyResourceError("another task receives from this transport")
+        self._receiver = trio.lowlevel.current_task()
+        self._context = self._receiver.context
+        self._handler = handler
+        if self._waiting:
+            self._fabric.deliveries.push(trio.current_time(), self.drain)
+        task_status.started()
+
+        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
+            self._receiver = self._handler = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(abort)
+
+    def has_room(self, size: int) -> bool:
+        """Whether a packet of so many bytes finds room."""
+        if not self._waiting:
+            return True
+        return self._waiting_bytes + size + _PACKET_OVERHEAD <= self._fabric.receive_buffer
+
+    def put_packet(self, data: bytes, source: Address) -> None:
+        """A packet arrived: hand it over, or keep it for the receiver."""
+        if self._handler is None or self._host.paused or self._waiting:
+            self._waiting.append((data, source))
+            self._waiting_bytes += len(data) + _PACKET_OVERHEAD
+        else:
+            self._hand_over(data, source)
+
+    def drain(self) -> None:
+        """Hand over what waited."""
+        waiting = self._waiting
+        while waiting and self._handler is not None and not self._host.paused:
+            data, source = waiting.popleft()
+            self._waiting_bytes -= len(data) + _PACKET_OVERHEAD
+            self._hand_over(data, source)
+
+    def _hand_over(self, data: bytes, source: Address) -> None:
+        assert self._context is not None, "a handler is registered together with its context"
+        try:
+            self._context.run(
+                self._handler,  # type: ignore[arg-type]  # not None: the callers looked
+                Packet(data, source, trio.current_time()),
+            )
+        except Exception as error:
+            # The receiver owns the handler: its bug belongs into its own task, not into
+            # the task that serves every host.
+            self._wake_receiver(outcome.Error(error))
+
+    def _wake_receiver(self, result: outcome.Outcome[None]) -> None:
+        receiver, self._receiver, self._handler = self._receiver, None, None
+        if receiver is not None:
+            trio.lowlevel.reschedule(receiver, result)
+
+    # --- streams --------------------------------------------------------------------------
+
+    async def connect_stream(self, to: Address) -> trio.abc.Stream:
+        """Open a stream; takes the time of a journey there and back."""
+        self._check_open()
+        near = Address(self._host.address, self._host.free_port())
+        dial = Dial(self._fabric, self._host, near, to)
+        self._dials[dial] = None
+        try:
+            return await open_stream(dial)
+        finally:
+            self._dials.pop(dial, None)
+
+    async def accept_stream(self) -> tuple[trio.abc.Stream, Address]:
+        """Wait for the next stream that a peer opened."""
+        self._check_open()
+        if self._accepting:
+            raise trio.BusyResourceError("another task accepts from this transport")
+        self._accepting = True
+        try:
+            await trio.lowlevel.checkpoint()
+            while self._state == "open" and (self._host.paused or not self._streams):
+                await self._stream_came.wait()
+            self._check_open()
+            return self._streams.popleft()
+        finally:
+            self._accepting = False
+
+    def has_backlog_room(self) -> bool:
+        """Whether one more stream may wait to be accepted."""
+        return len(self._streams) < _BACKLOG
+
+    def put_stream(self, stream: SimStream, peer: Address) -> None:
+        """A stream was opened by a peer."""
+        self._streams.append((stream, peer))
+        self.wake()
+
+    def wake(self) -> None:
+        """Let whoever accepts look again."""
+        self._stream_came.set()
+        if self._state == "open":
+            self._stream_came = trio.Event()
+
+    # --- what the network does to the host ------------------------------------------------
+
+    def moved(self) -> None:
+        """The host has another address now."""
+        self._address = Address(self._host.address, self._address.port)
+
+    def go_on(self) -> None:
+        """The host was stopped and goes on."""
+        self._fabric.deliveries.push(trio.current_time(), self.drain)
+        self.wake()
