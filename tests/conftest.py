@@ -1,0 +1,20 @@
+"""What holds for the whole test tree: a missing Serf agent is said loudly, never silently."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if "interop" in getattr(report, "keywords", {})
+    ]
+    if not skipped:
+        return
+    reasons = sorted({str(report.longrepr[2]) for report in skipped})
+    terminalreporter.section("INTEROP TESTS WERE SKIPPED", sep="!", red=True, bold=True)
+    terminalreporter.line(f"{len(skipped)} tests with real Serf agents did not run:")
+    for reason in reasons:
+        terminalreporter.line(f"  {reason}")

@@ -1,0 +1,31 @@
+"""Every test here is an interop test: it is marked so, and skipped when there is no agent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.interop.agents import BINARY_VARIABLE, serf_binary
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.interop)
+
+
+@pytest.fixture(scope="session")
+def binary() -> Path:
+    """The `serf` program, or a skip that says how to get one."""
+    path = serf_binary()
+    if path is None and BINARY_VARIABLE in os.environ:
+        pytest.fail(f"{BINARY_VARIABLE}={os.environ[BINARY_VARIABLE]!r} is no program")
+    if path is None:
+        pytest.skip(
+            f"no `serf` program: install the Debian package serf, or name one in {BINARY_VARIABLE}"
+        )
+    return path
