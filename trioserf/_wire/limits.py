@@ -20,3 +20,10 @@ MAX_CLAIMS: Final = 2_000_000
 """Elements that the headers of a value may claim together before it is walked; ours."""
 SMALL_INPUT: Final = 512
 """Input up to this length can claim too little to matter (under 100,000 elements); ours."""
+
+# --- compression --------------------------------------------------------------------------
+
+LZW_CLEARS: Final = 1024
+"""Clears of the table that any LZW stream may have; ours."""
+LZW_BYTES_PER_CLEAR: Final = 64
+"""A long LZW stream may have one more for so many of its bytes; ours."""

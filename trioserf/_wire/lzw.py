@@ -1,0 +1,256 @@
+"""LZW as Go's ``compress/lzw`` writes it: least significant bit first, 8-bit literals.
+
+The code numbers: 0 to 255 are literal bytes, 256 clears the table, 257 ends the stream, 258
+to 4095 are strings seen before.  Codes follow each other without gaps, 9 bits wide after a
+clear and growing to 12 with the number of codes since that clear (the *place* of a code):
+
+    places 0-254: 9 bits    255-766: 10    767-1790: 11    from 1791: 12
+
+Go's encoder begins with a clear, and clears again at place 3838.  A decoder needs neither:
+with all 4096 entries taken the table simply stays as it is.
+
+Python is slow a bit at a time, so codes are unpacked and packed 256 at once: the fields of
+one long integer are moved apart to 16 bits each (or together), half of them, then a quarter
+of them, and so on, by one mask and one shift for all.  What remains in Python is one turn of
+a small loop for each code when reading, for each byte when writing.
+
+Source: Go 1.21 standard library, compress/lzw/reader.go, writer.go.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import cache
+from operator import length_hint
+from typing import Any, Final
+
+import attrs
+
+from .._exceptions import RemoteProtocolError
+from .limits import LZW_BYTES_PER_CLEAR, LZW_CLEARS
+
+_CLEAR: Final = 256
+_END: Final = 257
+_FIRST: Final = 258
+_FULL: Final = 4096
+_CODES_PER_BLOCK: Final = 3838
+"""After so many codes Go's encoder clears the table."""
+_CODE: Final = -1
+_PIECES: Final = 65536
+"""Pieces of text are joined before there are more of them."""
+
+_BATCH: Final = 256
+"""Codes moved at once: the log of it is paid in work, the whole of it in waste at the end."""
+_SHORTS: Final = struct.Struct(f"<{_BATCH}H")
+_LITERALS: Final = tuple(bytes((byte,)) for byte in range(256))
+
+
+# --- moving bit fields --------------------------------------------------------------------
+
+
+@cache
+def _moves(width: int) -> tuple[tuple[int, int, int], ...]:
+    """The steps from fields of ``width`` bits to fields of 16: (stay mask, move mask, shift).
+
+    Before the step for ``half``, groups of ``2 * half`` narrow fields lie together, one group
+    every ``32 * half`` bits.  The step moves the upper half of each group to its place.
+    """
+    steps = []
+    half = _BATCH // 2
+    while half:
+        lower = (1 << width * half) - 1
+        groups = _BATCH // (2 * half)
+        stay = sum(lower << (32 * half * group) for group in range(groups))
+        steps.append((stay, stay << width * half, (16 - width) * half))
+        half //= 2
+    return tuple(steps)
+
+
+def _spread(fields: int, width: int) -> tuple[int, ...]:
+    """The 256 fields of ``width`` bits in an integer, lowest first."""
+    for stay, move, shift in _moves(width):
+        fields = fields & stay | (fields & move) << shift
+    return _SHORTS.unpack(fields.to_bytes(2 * _BATCH, "little"))
+
+
+def _gather(codes: Sequence[int], width: int) -> int:
+    """Up to 256 codes as one integer of fields of ``width`` bits, the first one lowest."""
+    if len(codes) < _BATCH:
+        codes = [*codes, *[0] * (_BATCH - len(codes))]
+    fields = int.from_bytes(_SHORTS.pack(*codes), "little")
+    for stay, move, shift in reversed(_moves(width)):
+        fields = fields & stay | fields >> shift & move
+    return fields
+
+
+# --- decoding -----------------------------------------------------------------------------
+
+
+def _batch_size(table_size: int, started: bool) -> tuple[int, int]:
+    """For the coming codes: their width, and how many at most can be read at once."""
+    place = table_size - 257 if started else 0
+    if place < 255:
+        return 9, 255 - place
+    if place < 767:
+        return 10, min(_BATCH, 767 - place)
+    if place < 1791:
+        return 11, min(_BATCH, 1791 - place)
+    return 12, min(_BATCH, (_FULL - table_size) or _BATCH)
+
+
+def decompress(data: bytes, max_output: int) -> bytes:
+    """The text of an LZW stream; bytes after its end code are ignored.
+
+    DIFFERS: Go takes any number of clears.  Each costs us a hundred times what it costs a
+    sender, so a stream may have only so many; Go's encoder writes one in 3838 codes.
+    `test_a_stream_of_nothing_but_clears_is_refused`.
+
+    Args:
+      data: the stream.
+      max_output: refuse more text than this (bytes).
+
+    Raises:
+      RemoteProtocolError: an impossible code, no end code, or too much text.
+    """
+    clears_left = LZW_CLEARS + len(data) // LZW_BYTES_PER_CLEAR
+    table: list[Any] = [*_LITERALS, None, None]
+    previous: Any = None  # the string before, None after a clear
+    text = bytearray()
+    pieces: list[bytes] = []  # text, not joined yet
+    emit, literals = pieces.append, _LITERALS
+    room = max_output  # a lower bound of what may still come, without measuring the pieces
+    position, end = 0, 8 * len(data)
+    while True:
+        width, count = _batch_size(len(table), previous is not None)
+        count = min(count, (end - position) // width)
+        if count <= 0:
+            raise RemoteProtocolError("LZW stream has no end code")
+        start, offset = divmod(position, 8)
+        position += count * width
+        raw = int.from_bytes(data[start : (position + 7) // 8], "little") >> offset
+        codes = iter(_spread(raw & (1 << count * width) - 1, width)[:count])
+        add = table.append if len(table) < _FULL else _forget
+        while True:
+            # The loop for every code.  The rare ones fail in it before anything is changed,
+            # because they find None or nothing in the table.
+            try:
+                for code in codes:
+                    string = table[code]
+                    add(previous + literals[string[0]])
+                    emit(string)
+                    previous = string
+            except (TypeError, IndexError):
+                pass
+            else:
+                break
+            if code == _CLEAR:
+                clears_left -= 1
+                if clears_left < 0:
+                    raise RemoteProtocolError("LZW stream clears its table too often")
+                del table[_FIRST:]
+                previous = None
+                if width > 9:  # what is left of this batch was cut at the wrong width
+                    position -= length_hint(codes) * width
+                    break
+            elif code == _END:
+                text += b"".join(pieces)
+                if len(text) > max_output:
+                    raise RemoteProtocolError(f"LZW text is longer than {max_output} bytes")
+                return bytes(text)
+            elif previous is None and code < _CLEAR:
+                previous = table[code]
+                emit(previous)
+            elif previous is not None and code == len(table):
+                previous += previous[:1]  # the string that is being entered just now
+                add(previous)
+                emit(previous)
+            else:
+                raise RemoteProtocolError(f"LZW code {code} with {len(table)} in the table")
+        room -= count * len(table)
+        if room < 0 or len(pieces) > _PIECES:
+            text += b"".join(pieces)
+            pieces.clear()
+            room = max_output - len(text)
+            if room < 0:
+                raise RemoteProtocolError(f"LZW text is longer than {max_output} bytes")
+
+
+def _forget(_string: bytes) -> None:
+    """Add nothing: the table is full."""
+
+
+# --- encoding -----------------------------------------------------------------------------
+
+
+def compress(text: bytes) -> bytes:
+    """The LZW stream that Go's encoder makes of ``text``, byte for byte."""
+    stream = _BitStream()
+    stream.write((_CLEAR,), 9)
+    if not text:
+        stream.write((_END,), 9)
+        return stream.finish()
+    codes: list[int] = []
+    emit = codes.append
+    free = _FIRST
+    # The strings of the table as a tree: a node has a branch for each byte that may follow,
+    # and its code under _CODE.  Nodes of single bytes are made when first met.
+    roots: dict[int, dict[int, Any]] = {}
+    rest = iter(text)
+    byte = next(rest)
+    node = roots[byte] = {_CODE: byte}
+    for byte in rest:
+        if byte in node:
+            node = node[byte]
+            continue
+        emit(node[_CODE])
+        if free < _FULL - 1:
+            node[byte] = {_CODE: free}
+            free += 1
+        else:
+            emit(_CLEAR)
+            _write_block(stream, codes)
+            codes.clear()
+            roots = {}
+            free = _FIRST
+        if byte in roots:
+            node = roots[byte]
+        else:
+            node = roots[byte] = {_CODE: byte}
+    emit(node[_CODE])
+    if len(codes) == _CODES_PER_BLOCK:
+        emit(_CLEAR)
+        _write_block(stream, codes)
+        codes.clear()
+    emit(_END)
+    _write_block(stream, codes)
+    return stream.finish()
+
+
+def _write_block(stream: _BitStream, codes: list[int]) -> None:
+    """Write what stands between two clears, the second one included."""
+    for width, begin, end in ((9, 0, 255), (10, 255, 767), (11, 767, 1791), (12, 1791, _FULL)):
+        for at in range(begin, min(end, len(codes)), _BATCH):
+            stream.write(codes[at : min(at + _BATCH, end)], width)
+
+
+@attrs.define(eq=False)
+class _BitStream:
+    """Fields of bits, one after the other, lowest bit first."""
+
+    _whole: bytearray = attrs.field(factory=bytearray)
+    _bits: int = 0
+    _count: int = 0
+
+    def write(self, codes: Sequence[int], width: int) -> None:
+        """Append up to 256 fields."""
+        self._bits |= _gather(codes, width) << self._count
+        whole, self._count = divmod(self._count + len(codes) * width, 8)
+        self._whole += (self._bits & (1 << 8 * whole) - 1).to_bytes(whole, "little")
+        self._bits >>= 8 * whole
+
+    def finish(self) -> bytes:
+        """The stream, filled up with zero bits."""
+        if self._count:
+            self._whole.append(self._bits)
+        return bytes(self._whole)
