@@ -20,7 +20,6 @@ from .._wire.serf_messages import (
     QueryResponseMessage,
     decode_key_request,
     encode_conflict_response,
-    encode_key_answer,
     encode_serf,
 )
 from .effects import Effect, Warn
@@ -87,9 +86,7 @@ def answer_internal(
 
 def file_not_written(reason: object) -> bytes:
     """The answer if the keyring file could not be written; the ring stays changed."""
-    return encode_key_answer(
-        KeyAnswer(result=False, message=f"Failed to write keyring file: {reason}")
-    )
+    return encode_serf(KeyAnswer(result=False, message=f"Failed to write keyring file: {reason}"))
 
 
 def _conflict(
@@ -119,9 +116,7 @@ def _record(member: Member) -> MemberRecord:
     )
 
 
-def _change_keys(
-    action: KeyAction, query: QueryMessage, keyring: Keyring | None
-) -> InternalAnswer:
+def _change_keys(action: KeyAction, query: QueryMessage, keyring: Keyring | None) -> InternalAnswer:
     """Install, use or remove a key.
 
     DIFFERS: an empty request and an empty ring, which crash Go, are answered as failures
@@ -143,13 +138,13 @@ def _change_keys(
                 changed = keyring.remove(key)
     except KeyringError as error:
         return _refused(str(error), f"Failed to change the key ring: {error}")
-    return InternalAnswer(keyring=changed, payload=encode_key_answer(KeyAnswer(result=True)))
+    return InternalAnswer(keyring=changed, payload=encode_serf(KeyAnswer(result=True)))
 
 
 def _refused(message: str, log: str) -> InternalAnswer:
     return InternalAnswer(
         effects=(Warn(log, "error"),),
-        payload=encode_key_answer(KeyAnswer(result=False, message=message)),
+        payload=encode_serf(KeyAnswer(result=False, message=message)),
     )
 
 
@@ -172,19 +167,22 @@ def fit_key_list(
     query: QueryMessage, own_name: str, keys: tuple[str, ...], primary: str, limit: int
 ) -> bytes | None:
     """A list of as many keys as fit into an answer of ``limit`` bytes; None if none does."""
-    answer = KeyAnswer(result=True, keys=keys or None, primary_key=primary)
     count = len(keys)
-    for shown in range(min(limit // _SMALLEST_KEY, count), -2, -1):
-        payload = encode_key_answer(answer)
-        if len(_as_response(query, own_name, payload)) <= limit:
-            return payload
+    answer = KeyAnswer(result=True, keys=keys or None, primary_key=primary)
+    payload = encode_serf(answer)
+    shown = min(limit // _SMALLEST_KEY, count)
+    while len(_as_response(query, own_name, payload)) > limit:
+        if shown < 0:
+            return None
         answer = KeyAnswer(
             result=True,
             message=f"truncated key list response, showing first {shown} of {count} keys",
-            keys=keys[: max(shown, 0)],
+            keys=keys[:shown],
             primary_key=primary,
         )
-    return None
+        payload = encode_serf(answer)
+        shown -= 1
+    return payload
 
 
 def _as_response(query: QueryMessage, own_name: str, payload: bytes) -> bytes:

@@ -18,9 +18,8 @@ from .._exceptions import KeyringError, RemoteProtocolError
 from .._wire.serf_messages import (
     KeyAnswer,
     KeyRequest,
-    SerfMessageType,
     decode_key_answer,
-    encode_key_request,
+    encode_serf,
 )
 
 
@@ -86,7 +85,7 @@ def encode_key(key: bytes) -> str:
 
 def key_payload(key: bytes | None) -> bytes:
     """The payload of a key query; None for the list."""
-    return encode_key_request(KeyRequest(key or b""))
+    return encode_serf(KeyRequest(key or b""))
 
 
 class KeyTally:
@@ -107,16 +106,12 @@ class KeyTally:
         self._primary_keys: dict[str, int] = {}
 
     def add(self, node: str, payload: bytes) -> None:
-        """Count one node's answer.  Payloads may hold keys, so no message repeats them."""
+        """Count one node's answer."""
         self._num_resp += 1
-        if payload[:1] != bytes([SerfMessageType.KEY_RESPONSE]):
-            kind = payload[:1].hex() or "nothing"
-            self._fail(node, f"Invalid key query response type: {kind}, expected 08")
-            return
         try:
             answer = decode_key_answer(payload)
         except RemoteProtocolError as error:
-            self._fail(node, f"Failed to decode key query response: {error}")
+            self._fail(node, str(error))
             return
         self.answers[node] = answer
         if not answer.result:

@@ -58,9 +58,7 @@ class MemberRegistry:
       intents: intents about names that are not members yet.
     """
 
-    def __init__(
-        self, own_name: str, config: Config, *, clock: LamportClock | None = None
-    ) -> None:
+    def __init__(self, own_name: str, config: Config, *, clock: LamportClock | None = None) -> None:
         self.clock = clock or LamportClock()
         self.intents = RecentIntents()
         self._own_name = own_name

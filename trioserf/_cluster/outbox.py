@@ -75,6 +75,8 @@ class Outbox:
                 continue
             kept = int(free * self._share) if any(map(len, queues[index + 1 :])) else 0
             taken = queue.take(overhead, free - kept, own_share=self._share)
+            if not taken and not messages:  # all of them are long: do not hold them up for ever
+                taken = queue.take(overhead, free, own_share=self._share)
             free -= sum(map(len, taken)) + overhead * len(taken)
             messages += taken
         return messages
@@ -103,8 +105,6 @@ class Outbox:
             if depth >= self._config.queue_depth_warning:
                 effects.append(Warn(f"{label} queue depth: {depth}"))
             if depth > limit:
-                effects.append(
-                    Warn(f"{label} queue depth ({depth}) exceeds limit ({limit}), dropping messages!")
-                )
+                effects.append(Warn(f"{label} queue depth {depth} exceeds {limit}: pruning it"))
                 queue.prune(limit)
         return effects

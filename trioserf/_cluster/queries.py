@@ -28,6 +28,7 @@ from .._exceptions import (
     RelayError,
     ResponseTooLarge,
 )
+from .._wire.query_filters import encode_filters
 from .._wire.serf_messages import (
     QUERY_FLAG_ACK,
     QUERY_FLAG_NO_BROADCAST,
@@ -39,7 +40,7 @@ from .._wire.serf_messages import (
 from ..abc import Address
 from .clock import LamportClock
 from .effects import Count, Deliver, Effect, Queue, Reply, Warn
-from .filters import encode_filters, matches
+from .filters import matches
 from .relays import relayed_copies
 from .sizes import check_query, check_response
 
@@ -276,9 +277,7 @@ class QueryResponder:
       answered: whether the answer was given.
     """
 
-    def __init__(
-        self, query: QueryMessage, *, deadline: float, own_name: str, limit: int
-    ) -> None:
+    def __init__(self, query: QueryMessage, *, deadline: float, own_name: str, limit: int) -> None:
         self.answered = False
         self._query = query
         self._deadline = deadline

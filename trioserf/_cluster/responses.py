@@ -121,11 +121,15 @@ class QueryCollector:
         elif self.acks is not None:
             self.acks.pop(item.node, None)
 
-    def drop_members(self, names: Iterable[str]) -> None:
-        """These members failed, left or were forgotten: no longer wait for them."""
+    def drop_members(self, names: Iterable[str]) -> bool:
+        """These members failed, left or were forgotten: no longer wait for them.
+
+        Returns `everyone_answered`.
+        """
         gone = set(names)
         self._awaited -= gone
         self._awaited_acks -= gone
+        return self.everyone_answered
 
     @property
     def everyone_answered(self) -> bool:
@@ -171,22 +175,24 @@ class PendingQueries:
         """A response arrived: which query it is for, what to hand on, and the effects."""
         collector = self._collectors.get(msg.ltime)
         if collector is None:
-            return None, None, [
-                Warn(
-                    f"reply of {msg.from_node} for a query that is not open "
-                    f"(time {msg.ltime}, ID {msg.id})"
-                )
-            ]
+            return (
+                None,
+                None,
+                [
+                    Warn(
+                        f"reply of {msg.from_node} for a query that is not open "
+                        f"(time {msg.ltime}, ID {msg.id})"
+                    )
+                ],
+            )
         item, effects = collector.on_response(msg, now)
         return collector, item, effects
 
     def drop_members(self, names: Iterable[str]) -> list[QueryCollector]:
         """Members are gone; returns the queries that thereby have all their answers."""
-        gone = tuple(names)
-        settled: list[QueryCollector] = []
-        for collector in self._collectors.values():
-            if not collector.everyone_answered:
-                collector.drop_members(gone)
-                if collector.everyone_answered:
-                    settled.append(collector)
-        return settled
+        gone = frozenset(names)
+        return [
+            collector
+            for collector in self._collectors.values()
+            if not collector.everyone_answered and collector.drop_members(gone)
+        ]

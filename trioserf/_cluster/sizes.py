@@ -5,7 +5,7 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, Query; serf/query.go; se
 
 from __future__ import annotations
 
-from .._config import USER_EVENT_SIZE_LIMIT, Config
+from .._config import Config
 from .._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
 
 TAGS_LIMIT = 512
@@ -57,6 +57,4 @@ def check_response(raw: bytes, limit: int) -> None:
 def check_relay(raw: bytes, limit: int) -> None:
     """Raise `ResponseTooLarge` if the encoded relay message is longer than ``limit`` bytes."""
     if len(raw) > limit:
-        raise ResponseTooLarge(
-            f"relayed response exceeds limit of {limit} bytes: {len(raw)} bytes"
-        )
+        raise ResponseTooLarge(f"relayed response exceeds limit of {limit} bytes: {len(raw)} bytes")
