@@ -1,0 +1,1 @@
+"""Real sockets: the transport of UDP and TCP, and the addresses it goes to."""
