@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, final
 
 import attrs
+
+from .._swim.nodes import NodeStatus
+
+if TYPE_CHECKING:
+    from .parts import Parts
 
 
 @final
@@ -20,6 +26,8 @@ class MemberlistStatistics:
       queued_broadcasts: messages about nodes that wait to be gossiped.
       pending_acks, relays: pings under way, of our own and for others.
       handoff: messages that wait for the worker.
+      seeds, lost: addresses and lost nodes remembered for healing partitions.
+      heals: attempts to find missing parts again.
       streams: inbound streams being served.
       packets_sent, packets_received, bytes_sent, bytes_received: datagrams.
       probes, probes_failed: probe rounds, and those that ended in a suspicion.
@@ -41,6 +49,9 @@ class MemberlistStatistics:
     pending_acks: int
     relays: int
     handoff: int
+    seeds: int
+    lost: int
+    heals: int
     streams: int
     packets_sent: int
     packets_received: int
@@ -55,4 +66,40 @@ class MemberlistStatistics:
     refuted: int
     conflicts: int
     bad_input: Mapping[str, int]
-    counts: Mapping[str, float]
+    counts: Mapping[str, int]
+
+
+def collect(parts: Parts) -> MemberlistStatistics:
+    """The numbers of this moment."""
+    status = parts.table.counts()
+    own = parts.table.nodes.get(parts.config.name)
+    return MemberlistStatistics(
+        alive=status.get(NodeStatus.ALIVE, 0),
+        suspect=status.get(NodeStatus.SUSPECT, 0),
+        dead=status.get(NodeStatus.DEAD, 0),
+        left=status.get(NodeStatus.LEFT, 0),
+        incarnation=own.incarnation if own is not None else 0,
+        health_score=parts.awareness.score,
+        queued_broadcasts=len(parts.queue),
+        pending_acks=len(parts.pending),
+        relays=len(parts.relays),
+        handoff=len(parts.handoff),
+        seeds=len(parts.seeds.joined),
+        lost=len(parts.seeds.lost),
+        heals=parts.healer.attempts,
+        streams=len(parts.stream_server),
+        packets_sent=parts.sender.packets,
+        packets_received=parts.receiver.packets,
+        bytes_sent=parts.sender.bytes,
+        bytes_received=parts.receiver.bytes,
+        probes=parts.prober.probes,
+        probes_failed=parts.prober.failed,
+        gossip_ticks=parts.gossiper.ticks,
+        gossip_eager=parts.gossiper.eager_rounds,
+        push_pulls=parts.client.push_pulls,
+        push_pulls_failed=parts.client.push_pulls_failed,
+        refuted=parts.apply.refuted,
+        conflicts=parts.apply.conflicts,
+        bad_input=MappingProxyType(dict(parts.bad_input.counts)),
+        counts=MappingProxyType(dict(parts.metrics.counts)),
+    )

@@ -1,0 +1,51 @@
+"""The one timer of the tasks: re-armed from anywhere, waited for by one task.
+
+A task that sleeps until "the next deadline" would have to be woken whenever that deadline
+moves.  Here moving it only changes the deadline of the scope the task sleeps in, so a probe
+that is answered, or a suspicion that is confirmed, costs no task switch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import trio
+
+
+@attrs.define(eq=False)
+class Alarm:
+    """Rings once at ``deadline`` (trio clock, seconds); ``math.inf`` is never."""
+
+    deadline: float = math.inf
+    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
+
+    def set(self, deadline: float) -> None:
+        """Ring at ``deadline`` instead; one in the past rings at once."""
+        self.deadline = deadline
+        if self._scope is not None:
+            self._scope.deadline = deadline
+
+    def advance(self, deadline: float) -> None:
+        """Ring at ``deadline`` if that is earlier than planned."""
+        if deadline < self.deadline:
+            self.set(deadline)
+
+    async def wait(self) -> None:
+        """Sleep until the alarm rings; it is off after that, unless it was set anew.
+
+        It may return although the deadline was just moved: whoever waits looks at the facts.
+        *Checkpoint*: always.  *Cancellation*: the deadline stays set.
+
+        Raises:
+          trio.BusyResourceError: another task waits already.
+        """
+        if self._scope is not None:
+            raise trio.BusyResourceError("another task waits for this alarm")
+        with trio.CancelScope(deadline=self.deadline) as self._scope:
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._scope = None
+        if self.deadline <= trio.current_time():
+            self.deadline = math.inf

@@ -1,0 +1,156 @@
+"""Effects of the rules become queue entries, calls of handlers, counters and log lines.
+
+The only place of the membership half where rules meet the rest.  Nothing here waits, so a
+change of the table and its consequences happen without another task in between.
+
+Handlers are the user's code and are called because of what peers send: one that raises is
+logged and counted, and the next effect is applied.
+
+Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, suspectNode, deadNode, refute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+import attrs
+import trio
+
+from .._swim.awareness import Awareness
+from .._swim.broadcasts import TransmitLimitedQueue
+from .._swim.effects import (
+    Answer,
+    Applied,
+    Broadcast,
+    Challenge,
+    Conflict,
+    Effect,
+    Forgotten,
+    Lost,
+    NodeJoined,
+    NodeLeft,
+    NodeUpdated,
+    Refused,
+    Refuted,
+    TimeoutDegraded,
+)
+from .._swim.nodes import Node
+from .._swim.table import NodeTable
+from ..abc import ConflictHandler, EventHandler
+from .alarm import Alarm
+from .bad_input import BadInput
+from .metrics import Log, Metrics
+from .packet_sender import PacketSender
+from .seeds import Seeds
+
+
+@attrs.define(eq=False, kw_only=True)
+class Applier:
+    """Applies effects, in order.
+
+    Args:
+      table: asked for the next suspicion to end.
+      queue: takes broadcasts.
+      sender: takes direct answers.
+      awareness: hears of refutations.
+      suspicion_alarm: re-armed whenever suspicions may have moved.
+      wake_gossip: called when the queue has news.
+      challenge: takes conflicts that want a probe of the old address.
+      seeds: remembers nodes that were dropped while dead.
+      events, conflict: the user's handlers.
+      bad_input, metrics, log: where it is noted.
+    """
+
+    table: NodeTable
+    queue: TransmitLimitedQueue
+    sender: PacketSender
+    awareness: Awareness
+    suspicion_alarm: Alarm
+    wake_gossip: Callable[[], object]
+    challenge: Callable[[Challenge], object]
+    seeds: Seeds
+    events: EventHandler | None
+    conflict: ConflictHandler | None
+    bad_input: BadInput
+    metrics: Metrics
+    log: Log
+    conflicts: int = attrs.field(default=0, init=False)
+    refuted: int = attrs.field(default=0, init=False)
+
+    def __call__(self, effects: Iterable[Effect]) -> None:
+        """Apply ``effects``, which a rule has just returned."""
+        any_effect = False
+        for effect in effects:
+            any_effect = True
+            self._apply(effect)
+        if any_effect:
+            self.suspicion_alarm.set(self.table.next_deadline())
+
+    def health(self, delta: int) -> None:
+        """Change the health score."""
+        if delta and self.awareness.apply(delta):
+            self.metrics.gauge("memberlist.health.score", self.awareness.score)
+
+    def _apply(self, effect: Effect) -> None:
+        match effect:
+            case Broadcast(key=key, message=message):
+                self.queue.queue(message, name=key, on_finished=effect.on_finished, own=effect.own)
+                self.wake_gossip()
+            case Applied(kind=kind):
+                self.metrics.count("memberlist.msg." + kind)
+            case NodeJoined(node=node):
+                self.log.debug("%s joined from %s", node.name, node.address)
+                if self.events is not None:
+                    self._notify(self.events.notify_join, node)
+            case NodeUpdated(node=node):
+                if self.events is not None:
+                    self._notify(self.events.notify_update, node)
+            case NodeLeft(node=node):
+                self.log.info("%s is %s", node.name, node.status)
+                if self.events is not None:
+                    self._notify(self.events.notify_leave, node)
+            case Conflict(existing=existing, other=other):
+                self._report_conflict(existing, other)
+            case Challenge():
+                self.challenge(effect)
+            case Refuted(incarnation=incarnation):
+                self.refuted += 1
+                self.health(1)
+                self.log.warning("refuted an accusation, with incarnation %d", incarnation)
+            case Answer():
+                self._answer(effect)
+            case Refused(name=name, reason=reason, quiet=quiet):
+                self.metrics.count("trioserf.memberlist.refused")
+                if quiet:
+                    self.log.debug("refused a claim about %r: %s", name, reason)
+                else:
+                    self.bad_input("claim", name, reason)
+            case TimeoutDegraded():
+                self.metrics.count("memberlist.degraded.timeout")
+            case Lost(node=node):
+                self.seeds.lose(node, trio.current_time())
+            case Forgotten(name=name):
+                self.queue.discard(name)
+            case _:
+                assert_never(effect)
+
+    def _notify(self, handler: Callable[..., object], *args: object) -> None:
+        try:
+            handler(*args)
+        except Exception as error:
+            self.bad_input.crash("handler", handler, error)
+
+    def _report_conflict(self, existing: Node, other: Node) -> None:
+        self.conflicts += 1
+        self.bad_input(
+            "conflict", other.address, f"{existing.name!r} is {existing.address} already"
+        )
+        if self.conflict is not None:
+            self._notify(self.conflict.notify_conflict, existing, other)
+
+    def _answer(self, answer: Answer) -> None:
+        try:
+            self.sender.send(answer.message, answer.address, answer.name)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.log.debug("cannot answer %s at %s: %s", answer.name, answer.address, error)

@@ -1,0 +1,74 @@
+"""What went wrong because of a peer: always counted, logged once in a while.
+
+Whoever floods a node with garbage must not fill its log as well.  Each layer is logged at
+most once in `LOG_PERIOD`, with the number of cases since the last time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Final
+
+import attrs
+import trio
+
+from .metrics import Log
+
+LOG_PERIOD: Final = 10.0
+"""Shortest time between two log lines about one layer (seconds)."""
+
+
+@attrs.define(eq=False)
+class BadInput:
+    """Counts dropped input by layer.
+
+    Layers are those of the packet ladder (``label``, ``decrypt``, ``crc``, ``compound``,
+    ``compress``, ``message``), and what comes after it: ``name``, ``address``, ``relay``,
+    ``requests``, ``handoff``, ``claim``, ``conflict``, ``merge``, ``stream``, ``streams``
+    and ``handler``.
+    """
+
+    log: Log
+    counts: Counter[str] = attrs.field(factory=Counter, init=False)
+    _logged: dict[str, tuple[float, int]] = attrs.field(factory=dict, init=False)
+
+    def __call__(self, layer: str, source: object, problem: object) -> None:
+        """Count one case.
+
+        Args:
+          layer: where it was noticed.
+          source: who sent it, for the log.
+          problem: what was wrong, for the log.
+        """
+        since = self._count(layer)
+        if since:
+            self.log.warning(
+                "dropped input of %s (%s): %s [%d such since the last line]",
+                source,
+                layer,
+                problem,
+                since,
+            )
+
+    def crash(self, layer: str, what: object, error: Exception) -> None:
+        """Count an exception of a handler, or a bug; the traceback goes to the log."""
+        since = self._count(layer)
+        if since:
+            self.log.error(
+                "%r raised, which was ignored [%d such since the last line]",
+                what,
+                since,
+                exc_info=error,
+            )
+
+    def _count(self, layer: str) -> int:
+        """Count; how many cases to report now, 0 to stay silent."""
+        self.counts[layer] += 1
+        total = self.counts[layer]
+        now = trio.current_time()
+        logged_at, logged = self._logged.get(layer, (-math.inf, 0))
+        if now - logged_at < LOG_PERIOD:
+            return 0
+        self._logged[layer] = (now, total)
+        return total - logged

@@ -1,0 +1,84 @@
+"""Task: finds the other part of a cluster that fell apart.
+
+When a partition lasts longer than the dead are remembered, neither side knows the other any
+more, and no probe and no gossip ever crosses again.  So this node remembers, for
+``seed_memory`` seconds, which addresses it joined and which nodes it lost.  Every now and
+then, when some of them are not alive in our view, it exchanges full state with one of them.
+
+The cluster as a whole makes about one attempt for each missing node in each period: each
+node tries with the chance missing / alive.  A node that left is not missed.
+
+Nothing changes on the wire; one side with a healer is enough.  Go has none: hashicorp/
+memberlist, issue 222.  The chance follows hashicorp/serf v0.9.4, serf/serf.go: reconnect.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import attrs
+import trio
+
+from .._config import MemberlistConfig
+from .._swim.nodes import Node
+from .._swim.table import NodeTable
+from .metrics import Log
+from .push_puller import EXCHANGE_ERRORS
+from .seeds import Seeds
+from .stream_client import StreamClient
+
+PERIOD: Final = 30.0
+"""Mean time between two looks (seconds), if there are no push/pulls to take it from."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Healer:
+    """The task that looks for missing parts.
+
+    Args:
+      config: the period and the memory.
+      table: who is alive.
+      seeds: what is remembered.
+      client: exchanges with a lost node.
+      join_one: exchanges with an address string.
+      rng: chooses whether, when and with whom.
+      log: where attempts are noted.
+    """
+
+    config: MemberlistConfig
+    table: NodeTable
+    seeds: Seeds
+    client: StreamClient
+    join_one: Callable[[str], Awaitable[object]]
+    rng: random.Random
+    log: Log
+    attempts: int = attrs.field(default=0, init=False)
+
+    async def run(self) -> None:
+        """Heal until cancelled.  Returns at once if there is nothing to remember."""
+        if self.config.faithful_go or self.seeds.memory <= 0:
+            await trio.lowlevel.checkpoint()
+            return
+        period = self.config.push_pull_interval or PERIOD
+        while True:
+            await trio.sleep(period * (0.5 + self.rng.random()))
+            if self.table.leaving:
+                continue
+            missing = self.seeds.missing(self.table, trio.current_time())
+            if missing and self.rng.random() * self.table.live_count() < len(missing):
+                await self._contact(self.rng.choice(missing))
+
+    async def _contact(self, whom: str | Node) -> None:
+        self.attempts += 1
+        name = whom if isinstance(whom, str) else whom.name
+        try:
+            if isinstance(whom, str):
+                await self.join_one(whom)
+            else:
+                await self.client.push_pull(whom.address, whom.name, join=True)
+        except EXCHANGE_ERRORS as error:
+            self.log.debug("%s is still missing: %s", name, error)
+        else:
+            self.log.info("found %s again", name)

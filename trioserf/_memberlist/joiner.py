@@ -1,0 +1,116 @@
+"""Joining: full state exchanged with many addresses at once.
+
+Of a name that resolves to several addresses all are tried at once, and the first success
+cancels the rest.  An address string counts once, however many addresses it has.
+
+DIFFERS: Go tries one address after another, and counts each address of a name.  Test:
+``test_a_name_with_many_addresses_counts_once``.
+
+Source: hashicorp/memberlist v0.2.2, memberlist.go: Join, resolveAddr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import attrs
+import trio
+
+from .._exceptions import JoinError, LocalProtocolError
+from .._net.addresses import parse_address
+from ..abc import Address
+from .push_puller import EXCHANGE_ERRORS
+from .seeds import Seeds
+from .stream_client import StreamClient
+
+MAX_AT_ONCE: Final = 32
+"""Address strings worked on at the same time."""
+MAX_ADDRESSES: Final = 16
+"""Addresses of one name that are tried."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Joiner:
+    """Joins.
+
+    Args:
+      client: the exchange.
+      resolve: all addresses of a host and port.
+      seeds: remembers what was joined.
+      default_port: for strings without a port.
+    """
+
+    client: StreamClient
+    resolve: Callable[[str, int], Awaitable[Sequence[Address]]]
+    seeds: Seeds
+    default_port: Callable[[], int]
+
+    async def join(self, addresses: Sequence[str]) -> int:
+        """How many of the strings were reached.
+
+        Raises:
+          JoinError: none, and at least one was given.
+        """
+        errors: dict[int, Exception] = {}
+        limiter = trio.CapacityLimiter(MAX_AT_ONCE)
+
+        async def try_one(index: int, text: str) -> None:
+            async with limiter:
+                try:
+                    await self.join_one(text)
+                except EXCHANGE_ERRORS as error:
+                    error.add_note(f"while joining {text!r}")
+                    errors[index] = error
+
+        await trio.lowlevel.checkpoint()
+        async with trio.open_nursery() as nursery:
+            for index, text in enumerate(addresses):
+                nursery.start_soon(try_one, index, text)
+        if errors and len(errors) == len(addresses):
+            failed = [errors[index] for index in sorted(errors)]
+            raise JoinError(f"none of {len(failed)} addresses could be joined", failed)
+        return len(addresses) - len(errors)
+
+    async def join_one(self, text: str) -> Address:
+        """Exchange with one address string; the address that answered.
+
+        Raises:
+          OSError, RemoteProtocolError, LocalProtocolError, MergeRefused: none did.
+        """
+        try:
+            name, host, port = parse_address(text, self.default_port())
+        except ValueError as error:
+            raise LocalProtocolError(str(error)) from error
+        found = await self.resolve(host, port)
+        if not found:
+            raise OSError(f"{host!r} has no address")
+        address = await self._first_of(list(found)[:MAX_ADDRESSES], name)
+        self.seeds.remember(text, address, trio.current_time())
+        return address
+
+    async def _first_of(self, addresses: Sequence[Address], name: str) -> Address:
+        if len(addresses) == 1:
+            await self.client.push_pull(addresses[0], name, join=True)
+            return addresses[0]
+        reached: list[Address] = []
+        errors: list[Exception] = []
+
+        async def try_address(address: Address) -> None:
+            try:
+                await self.client.push_pull(address, name, join=True)
+            except EXCHANGE_ERRORS as error:
+                errors.append(error)
+            else:
+                reached.append(address)
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for address in addresses:
+                nursery.start_soon(try_address, address)
+        if reached:
+            return reached[0]
+        first, *others = errors
+        for other in others:
+            first.add_note(f"and: {other}")
+        raise first

@@ -1,0 +1,85 @@
+"""`open_memberlist`: the membership half alone, for those who build on it.
+
+Serf has its own tree of tasks and does not come through here.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from .._config import MemberlistConfig
+from .._exceptions import ConfigError
+from ..abc import (
+    AliveHandler,
+    ConflictHandler,
+    Delegate,
+    EventHandler,
+    MergeHandler,
+    PingHandler,
+    Transport,
+)
+from .memberlist import READY_FIRST, Memberlist
+
+
+@asynccontextmanager
+async def open_memberlist(
+    config: MemberlistConfig,
+    *,
+    transport: Transport | None = None,
+    rng: random.Random | None = None,
+    random_bytes: Callable[[int], bytes] = os.urandom,
+    delegate: Delegate | None = None,
+    events: EventHandler | None = None,
+    conflict: ConflictHandler | None = None,
+    merge: MergeHandler | None = None,
+    alive: AliveHandler | None = None,
+    ping: PingHandler | None = None,
+) -> AsyncIterator[Memberlist]:
+    """A membership half whose tasks run inside the block.
+
+    The end of the block stops it at once; call `Memberlist.leave` before for others to know.
+
+    Args:
+      config: settings.
+      transport: carries packets and streams; ``config.transport`` if not given.
+      rng: source of every random choice; a fresh one if not given.
+      random_bytes, delegate, events, conflict, merge, alive, ping: as for `Memberlist`.
+
+    Raises:
+      ConfigError: no transport, or bad settings.
+      OSError: the address cannot be bound.
+    """
+    transport = transport or config.transport
+    if transport is None:
+        raise ConfigError("transport", None, "a transport, which carries packets and streams")
+    memberlist = Memberlist(
+        config,
+        transport=transport,
+        rng=rng or random.Random(),
+        random_bytes=random_bytes,
+        delegate=delegate,
+        events=events,
+        conflict=conflict,
+        merge=merge,
+        alive=alive,
+        ping=ping,
+    )
+    try:
+        await memberlist.bind()
+        memberlist.announce()
+        async with trio.open_nursery() as nursery:
+            for name, task in memberlist.tasks():
+                full_name = f"trioserf.{config.name}.{name}"
+                if name in READY_FIRST:
+                    await nursery.start(task, name=full_name)
+                else:
+                    nursery.start_soon(task, name=full_name)
+            yield memberlist
+            nursery.cancel_scope.cancel()
+    finally:
+        memberlist.close()

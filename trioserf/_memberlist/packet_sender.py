@@ -1,0 +1,174 @@
+"""Datagrams out: piggy-backing, compounds, sealing.  Never waits.
+
+A ping, an ack, a nack or an indirect ping takes along what the queues hold, as far as it
+fits into ``udp_buffer_size``; a gossip packet is nothing but that.  First come the messages
+about nodes, then the delegate's; a share of the packet is kept for the delegate, so that
+churn in a large cluster cannot starve user messages.
+
+DIFFERS: Go does not count the CRC nor the length of the leading message, so its packets may
+be 5 bytes longer than ``UDPBufferSize``; ours never are.  Test:
+``test_a_full_packet_stays_within_the_buffer_size``.
+
+Source: hashicorp/memberlist v0.2.2, net.go: sendMsg, rawSendMsgPacket, getBroadcasts;
+state.go: gossip; broadcast.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+import attrs
+import trio
+
+from .._config import MemberlistConfig
+from .._exceptions import LocalProtocolError
+from .._swim.broadcasts import TransmitLimitedQueue
+from .._swim.nodes import Node
+from .._wire.compound import make_compound
+from .._wire.packets import seal_packet
+from ..abc import Address, Delegate, NodeView, Transport
+from .metrics import Metrics
+from .wire_format import WireFormat
+
+MAX_PARTS: Final = 127
+"""Parts of a compound that every version of Go understands."""
+_COMPOUND_HEADER: Final = 2
+_PART_OVERHEAD: Final = 2
+_USER_OVERHEAD: Final = 3
+"""Length and type byte of a user message as part of a compound."""
+_CRC_SINCE: Final = 5
+"""First protocol version whose nodes understand a CRC header."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class PacketSender:
+    """Builds and sends datagrams.
+
+    Args:
+      config: sizes and shares.
+      transport: where they go out.
+      wire: how they are sealed.
+      queue: messages about nodes.
+      delegate: gives user messages; None for none.
+      find_node: the record of a name, to learn what a receiver understands.
+      metrics: counts packets and bytes.
+    """
+
+    config: MemberlistConfig
+    transport: Transport
+    wire: WireFormat
+    queue: TransmitLimitedQueue
+    delegate: Delegate | None
+    find_node: Callable[[str], Node | None]
+    metrics: Metrics
+    packets: int = attrs.field(default=0, init=False)
+    bytes: int = attrs.field(default=0, init=False)
+
+    def send(self, message: bytes, to: Address, name: str = "") -> None:
+        """Send a message with whatever news fits beside it.
+
+        Args:
+          message: type byte and body.
+          to, name: the receiver's address, and its node name if known.
+
+        Raises:
+          LocalProtocolError: node names are required and there is none.
+          trio.BrokenResourceError: the system refused the packet.
+          trio.ClosedResourceError: closed.
+        """
+        self._check_name(to, name)
+        room = self._room() - _PART_OVERHEAD - len(message)
+        news = self._news(room)
+        crc = self._understands_crc(name)
+        self._send_parts([message, *news[: MAX_PARTS - 1]], to, crc)
+        if len(news) >= MAX_PARTS:
+            self._send_parts(news[MAX_PARTS - 1 :], to, crc)
+
+    def send_together(self, messages: Sequence[bytes], to: Address, name: str = "") -> None:
+        """Send these messages in one packet, and nothing beside them.  Raises as `send`."""
+        self._check_name(to, name)
+        self._send_parts(messages, to, self._understands_crc(name))
+
+    @contextmanager
+    def one_round(self) -> Iterator[Callable[[Node], bool]]:
+        """Inside the block: a function that sends news to a node, False if there is none.
+
+        Each node gets its own draw from the queues.  When the draws are alike, as they
+        mostly are, the packet is sealed once.
+        """
+        sealed: dict[tuple[tuple[bytes, ...], bool], bytes] = {}
+
+        def send_news(node: Node) -> bool:
+            news = self._news(self._room())
+            if not news:
+                return False
+            crc = node.protocol_max >= _CRC_SINCE
+            for start in range(0, len(news), MAX_PARTS):
+                key = (tuple(news[start : start + MAX_PARTS]), crc)
+                data = sealed.get(key)
+                if data is None:
+                    data = sealed[key] = self._seal(key[0], crc)
+                try:
+                    self._send_raw(data, node.address)
+                except trio.BrokenResourceError:
+                    self.metrics.count("trioserf.gossip.refused")
+            return True
+
+        yield send_news
+
+    def _room(self) -> int:
+        return self.config.udp_buffer_size - self.wire.packet_overhead - _COMPOUND_HEADER
+
+    def _news(self, room: int) -> list[bytes]:
+        """What the queues have for one packet, within ``room`` bytes with part overheads."""
+        queue = self.queue
+        if self.delegate is None:
+            return queue.take(_PART_OVERHEAD, room) if len(queue) else []
+        kept = 0 if self.config.faithful_go else int(room * self.config.user_share)
+        parts = queue.take(_PART_OVERHEAD, room - kept) if len(queue) else []
+        rest = room - sum(map(len, parts)) - _PART_OVERHEAD * len(parts)
+        if rest <= _USER_OVERHEAD:
+            return parts
+        user = self.delegate.get_broadcasts(_USER_OVERHEAD, rest)
+        if user:
+            return parts + [b"\x08" + message for message in user]
+        if kept and len(queue) > len(parts):
+            # Nobody needs the share.  What is drawn a second time is in the packet already.
+            more = queue.take(_PART_OVERHEAD, rest)
+            parts += [message for message in more if message not in parts]
+        return parts
+
+    def _understands_crc(self, name: str) -> bool:
+        node = self.find_node(name) if name else None
+        return node is not None and node.protocol_max >= _CRC_SINCE
+
+    def _check_name(self, to: Address, name: str) -> None:
+        if self.config.require_node_names and not name:
+            raise LocalProtocolError(f"node names are required, and {to} came without one")
+
+    def _seal(self, parts: Sequence[bytes], crc: bool) -> bytes:
+        message = parts[0] if len(parts) == 1 else make_compound(parts)
+        return seal_packet(message, self.wire.packet, crc=crc, nonce=self.wire.packet_nonce())
+
+    def _send_parts(self, parts: Sequence[bytes], to: Address, crc: bool) -> None:
+        self._send_raw(self._seal(parts, crc), to)
+
+    def _send_raw(self, data: bytes, to: Address) -> None:
+        self.transport.send_packet(data, to)
+        self.packets += 1
+        self.bytes += len(data)
+        self.metrics.count("memberlist.udp.sent", len(data))
+
+
+def address_of(node: NodeView) -> Address:
+    """Where a node can be reached.
+
+    Raises:
+      LocalProtocolError: its record has an address that is none.
+    """
+    try:
+        return Address.from_bytes(node.addr, node.port)
+    except ValueError:
+        raise LocalProtocolError(f"node {node.name!r} has no usable address") from None

@@ -1,0 +1,275 @@
+"""The parts of the membership half, and who knows whom.
+
+Everything is made here, once, from the settings, the transport and the user's handlers.
+Each part is given what it needs and nothing else; the few circles (effects may begin a
+challenge, which ends in effects) are closed by functions that look the part up late.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+import attrs
+
+from .._config import MemberlistConfig
+from .._exceptions import MergeRefused
+from .._net.addresses import resolve
+from .._swim.awareness import Awareness
+from .._swim.broadcasts import TransmitLimitedQueue
+from .._swim.effects import Challenge
+from .._swim.probing import ProbeSchedule
+from .._swim.table import NodeTable
+from ..abc import (
+    AliveHandler,
+    ConflictHandler,
+    Delegate,
+    EventHandler,
+    MergeHandler,
+    PingHandler,
+    Transport,
+)
+from .alarm import Alarm
+from .apply import Applier
+from .bad_input import BadInput
+from .challenger import Challenger
+from .claims import Claims
+from .gossiper import Gossiper
+from .handoff import Handoff
+from .healer import Healer
+from .joiner import Joiner
+from .metrics import Log, Metrics, node_log
+from .own_news import OwnNews
+from .own_pings import Pinger
+from .packet_sender import PacketSender
+from .pending import PendingAcks, SequenceNumbers
+from .prober import Prober
+from .push_puller import PushPuller
+from .queue_gauge import QueueGauge
+from .receiver import Receiver
+from .relays import Relays
+from .seeds import Seeds
+from .state_exchange import StateExchange
+from .stream_client import StreamClient
+from .stream_server import StreamServer
+from .suspicion_timer import SuspicionTimer
+from .wire_format import WireFormat, configured_keyring
+
+Task: TypeAlias = Callable[..., Awaitable[None]]
+
+
+@attrs.frozen(kw_only=True)
+class Handlers:
+    """What the user plugged in; None for nothing."""
+
+    delegate: Delegate | None
+    events: EventHandler | None
+    conflict: ConflictHandler | None
+    merge: MergeHandler | None
+    alive: AliveHandler | None
+    ping: PingHandler | None
+
+
+class Parts:
+    """All parts of one node."""
+
+    def __init__(
+        self,
+        config: MemberlistConfig,
+        transport: Transport,
+        rng: random.Random,
+        random_bytes: Callable[[int], bytes],
+        handlers: Handlers,
+    ) -> None:
+        self.config = config
+        self.transport = transport
+        self.rng = rng
+        self.handlers = handlers
+        self.log: Log = node_log("memberlist", config.name)
+        self.metrics = Metrics(config.tap, config.metric_labels, self.log)
+        self.bad_input = BadInput(self.log)
+        self.wire = WireFormat(config, random_bytes, configured_keyring(config))
+        self._make_rules()
+        self._make_packet_parts()
+        self._make_stream_parts()
+        self._make_tasks()
+
+    def default_port(self) -> int:
+        """What stands in for a port that is not given."""
+        return self.config.bind_port or self.transport.local_address.port
+
+    def _make_rules(self) -> None:
+        config, handlers = self.config, self.handlers
+        self.table = NodeTable(
+            name=config.name,
+            config=config,
+            rng=self.rng,
+            alive_check=self._checked(handlers.alive and handlers.alive.notify_alive),
+            merge_check=self._checked(handlers.merge and handlers.merge.notify_merge),
+        )
+        self.awareness = Awareness(config.awareness_max_multiplier)
+        self.queue = TransmitLimitedQueue(config.retransmit_mult, lambda: self.table.num_nodes)
+
+    def _checked(self, hook: Callable[..., object] | None) -> Callable[..., None] | None:
+        """A hook that can do nothing but refuse: a crash of it is noted, and refuses."""
+        if hook is None:
+            return None
+
+        def check(subject: object) -> None:
+            try:
+                hook(subject)
+            except MergeRefused:
+                raise
+            except Exception as error:
+                self.bad_input.crash("handler", hook, error)
+                raise MergeRefused(f"the handler raised {error!r}") from error
+
+        return check
+
+    def _make_packet_parts(self) -> None:
+        config, handlers = self.config, self.handlers
+        self.pending = PendingAcks()
+        self.numbers = SequenceNumbers()
+        self.seeds = Seeds(config.seed_memory)
+        self.sender = PacketSender(
+            config=config,
+            transport=self.transport,
+            wire=self.wire,
+            queue=self.queue,
+            delegate=handlers.delegate,
+            find_node=self.table.nodes.get,
+            metrics=self.metrics,
+        )
+        self.pinger = Pinger(sender=self.sender, pending=self.pending, numbers=self.numbers)
+        self.relays = Relays(config.max_relays, config.probe_timeout, self.sender)
+        self.gossiper = Gossiper(
+            config=config,
+            table=self.table,
+            sender=self.sender,
+            rng=self.rng,
+            metrics=self.metrics,
+        )
+        self.suspicion_alarm = Alarm()
+        self.apply = Applier(
+            table=self.table,
+            queue=self.queue,
+            sender=self.sender,
+            awareness=self.awareness,
+            suspicion_alarm=self.suspicion_alarm,
+            wake_gossip=self.gossiper.wake,
+            challenge=self._challenge,
+            seeds=self.seeds,
+            events=handlers.events,
+            conflict=handlers.conflict,
+            bad_input=self.bad_input,
+            metrics=self.metrics,
+            log=self.log,
+        )
+        self.claims = Claims(self.table, self.apply, handlers.delegate, self.bad_input)
+        self.handoff = Handoff(config.handoff_queue_depth, self.claims.handle)
+        self.news = OwnNews(self.table, self.apply, handlers.delegate)
+
+    def _challenge(self, challenge: Challenge) -> None:
+        self.challenger.put(challenge)
+
+    def _make_stream_parts(self) -> None:
+        config, handlers = self.config, self.handlers
+        self.exchange = StateExchange(
+            table=self.table,
+            apply=self.apply,
+            delegate=handlers.delegate,
+            wire=self.wire,
+            bad_input=self.bad_input,
+            metrics=self.metrics,
+        )
+        self.client = StreamClient(
+            config=config,
+            transport=self.transport,
+            wire=self.wire,
+            table=self.table,
+            exchange=self.exchange,
+            metrics=self.metrics,
+        )
+        self.joiner = Joiner(
+            client=self.client,
+            resolve=getattr(self.transport, "resolve", resolve),
+            seeds=self.seeds,
+            default_port=self.default_port,
+        )
+
+    def _make_tasks(self) -> None:
+        config, handlers = self.config, self.handlers
+        self.receiver = Receiver(
+            config=config,
+            transport=self.transport,
+            wire=self.wire,
+            table=self.table,
+            sender=self.sender,
+            handoff=self.handoff,
+            pending=self.pending,
+            relays=self.relays,
+            numbers=self.numbers,
+            ping=handlers.ping,
+            default_port=self.default_port,
+            bad_input=self.bad_input,
+            metrics=self.metrics,
+        )
+        self.stream_server = StreamServer(
+            config=config,
+            transport=self.transport,
+            wire=self.wire,
+            exchange=self.exchange,
+            claims=self.claims,
+            bad_input=self.bad_input,
+            metrics=self.metrics,
+            log=self.log,
+        )
+        self.challenger = Challenger(
+            config=config, table=self.table, pinger=self.pinger, apply=self.apply
+        )
+        self.suspicion_timer = SuspicionTimer(self.table, self.suspicion_alarm, self.apply)
+        self.prober = Prober(
+            config=config,
+            table=self.table,
+            schedule=ProbeSchedule(self.table, self.rng),
+            sender=self.sender,
+            client=self.client,
+            pending=self.pending,
+            numbers=self.numbers,
+            awareness=self.awareness,
+            apply=self.apply,
+            ping=handlers.ping,
+            rng=self.rng,
+            metrics=self.metrics,
+            log=self.log,
+        )
+        self.push_puller = PushPuller(
+            config=config, table=self.table, client=self.client, rng=self.rng, log=self.log
+        )
+        self.healer = Healer(
+            config=config,
+            table=self.table,
+            seeds=self.seeds,
+            client=self.client,
+            join_one=self.joiner.join_one,
+            rng=self.rng,
+            log=self.log,
+        )
+        self.queue_gauge = QueueGauge(self.queue, self.metrics, config.queue_check_interval)
+
+    def tasks(self) -> Sequence[tuple[str, Task]]:
+        """The tasks, in the order in which to start them."""
+        return (
+            ("receiver", self.receiver.run),
+            ("stream_server", self.stream_server.run),
+            ("handoff", self.handoff.run),
+            ("relays", self.relays.run),
+            ("challenger", self.challenger.run),
+            ("suspicion_timer", self.suspicion_timer.run),
+            ("prober", self.prober.run),
+            ("gossiper", self.gossiper.run),
+            ("push_puller", self.push_puller.run),
+            ("healer", self.healer.run),
+            ("queue_gauge", self.queue_gauge.run),
+        )

@@ -1,0 +1,93 @@
+"""Acks that are waited for: sequence number to waiter.
+
+An entry lives inside a with-block, so none outlives its waiter.  Acks and nacks are matched
+by sequence number alone, as in Go; the first ack takes the entry out, nacks only count.
+
+Source: hashicorp/memberlist v0.2.2, state.go: setProbeChannels, setAckHandler,
+invokeAckHandler, invokeNackHandler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import attrs
+
+from .._exceptions import LocalProtocolError
+from .._wire.messages import Ack
+
+MAX_PENDING: Final = 4096
+"""Most pings of our own under way; one prober and a few callers need a handful."""
+
+
+@attrs.define(eq=False)
+class _Waiter:
+    on_ack: Callable[[Ack, float], object]
+    on_nack: Callable[[], object] | None
+
+
+@attrs.define(eq=False)
+class PendingAcks:
+    """The pings of our own that may still be answered.
+
+    Args:
+      limit: most entries at once.
+    """
+
+    limit: int = MAX_PENDING
+    _waiters: dict[int, _Waiter] = attrs.field(factory=dict, init=False)
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    @contextmanager
+    def expect(
+        self,
+        seq_no: int,
+        on_ack: Callable[[Ack, float], object],
+        on_nack: Callable[[], object] | None = None,
+    ) -> Iterator[None]:
+        """Inside the block, the first ack of ``seq_no`` calls ``on_ack(ack, received_at)``.
+
+        Both functions are called between two packets: they must be plain and short.
+
+        Raises:
+          LocalProtocolError: too many pings are under way.
+        """
+        if len(self._waiters) >= self.limit:
+            raise LocalProtocolError(f"{self.limit} pings are waiting for an answer already")
+        waiter = self._waiters[seq_no] = _Waiter(on_ack, on_nack)
+        try:
+            yield
+        finally:
+            if self._waiters.get(seq_no) is waiter:
+                del self._waiters[seq_no]
+
+    def ack(self, ack: Ack, received_at: float) -> bool:
+        """An ack arrived: hand it over.  Whether anybody waited for it."""
+        waiter = self._waiters.pop(ack.seq_no, None)
+        if waiter is None:
+            return False
+        waiter.on_ack(ack, received_at)
+        return True
+
+    def nack(self, seq_no: int) -> bool:
+        """A nack arrived: count it.  Whether anybody waited for it."""
+        waiter = self._waiters.get(seq_no)
+        if waiter is None or waiter.on_nack is None:
+            return False
+        waiter.on_nack()
+        return True
+
+
+@attrs.define(eq=False)
+class SequenceNumbers:
+    """Issues numbers for pings: 1, 2, … with 32 bits, then from 0 again."""
+
+    _last: int = attrs.field(default=0, init=False)
+
+    def next(self) -> int:
+        self._last = (self._last + 1) & 0xFFFFFFFF
+        return self._last

@@ -1,0 +1,181 @@
+"""Task: asks one node after another whether it lives.
+
+A probe that is answered costs one wake-up: the task sends the ping and sleeps; the ack is
+dealt with in the receive path, which moves the alarm to the next tick.  Only a node that
+does not answer within ``probe_timeout`` makes the task ask helpers and try a stream.
+
+Source: hashicorp/memberlist v0.2.2, state.go: schedule, probe, probeNode.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+import attrs
+import trio
+
+from .._config import MemberlistConfig
+from .._exceptions import LocalProtocolError
+from .._swim.awareness import Awareness
+from .._swim.nodes import Node
+from .._swim.probing import ProbeRound, ProbeSchedule
+from .._swim.table import NodeTable
+from .._wire.messages import Ack
+from ..abc import PingHandler
+from .alarm import Alarm
+from .apply import Applier
+from .metrics import Log, Metrics
+from .packet_sender import PacketSender
+from .pending import PendingAcks, SequenceNumbers
+from .stream_client import StreamClient
+
+
+@attrs.define(eq=False, kw_only=True)
+class Prober:
+    """The failure detector.
+
+    Args:
+      config: intervals and timeouts.
+      table: the nodes.
+      schedule: whom to probe next.
+      sender: sends pings.
+      client: tries streams.
+      pending: knows who waits for acks.
+      numbers: issues sequence numbers.
+      awareness: the health score.
+      apply: applies verdicts.
+      ping: learns round-trip times.
+      rng: chooses helpers and the phase of the ticks.
+      metrics, log: where it is noted.
+    """
+
+    config: MemberlistConfig
+    table: NodeTable
+    schedule: ProbeSchedule
+    sender: PacketSender
+    client: StreamClient
+    pending: PendingAcks
+    numbers: SequenceNumbers
+    awareness: Awareness
+    apply: Applier
+    ping: PingHandler | None
+    rng: random.Random
+    metrics: Metrics
+    log: Log
+    probes: int = attrs.field(default=0, init=False)
+    failed: int = attrs.field(default=0, init=False)
+    _alarm: Alarm = attrs.field(factory=Alarm, init=False)
+    _tick: float = attrs.field(default=0.0, init=False)
+    _asks_others: bool = attrs.field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Probe until cancelled.  Returns at once if probing is turned off."""
+        interval = self.config.probe_interval
+        if interval <= 0:
+            await trio.lowlevel.checkpoint()
+            return
+        self._tick = trio.current_time() + self.rng.random() * interval
+        while True:
+            await self._sleep_until(self._tick)
+            now = trio.current_time()
+            # Of the ticks that a long probe missed, one is kept.
+            self._tick += max(1, math.floor((now - self._tick) / interval)) * interval
+            node, effects = self.schedule.next_node(now)
+            self.apply(effects)
+            if node is not None:
+                await self._probe(node, now)
+
+    async def _sleep_until(self, deadline: float) -> None:
+        self._alarm.set(deadline)
+        while self._alarm.deadline != math.inf:
+            await self._alarm.wait()
+
+    async def _probe(self, node: Node, now: float) -> None:
+        probe = ProbeRound(
+            node,
+            own=self.table.own,
+            seq_no=self.numbers.next(),
+            now=now,
+            config=self.config,
+            score=self.awareness.score,
+        )
+        self.probes += 1
+        if probe.degraded:
+            self.metrics.count("memberlist.degraded.probe")
+
+        def on_ack(ack: Ack, received_at: float) -> None:
+            if probe.on_ack(received_at):
+                self._on_success(probe, ack, now)
+
+        self._asks_others = False
+        with self.pending.expect(probe.seq_no, on_ack, probe.on_nack):
+            try:
+                self._send_ping(probe)
+                await self._sleep_until(probe.direct_deadline)
+            except trio.BrokenResourceError:
+                probe.send_failed()
+            except (LocalProtocolError, trio.ClosedResourceError) as error:
+                self.log.error("cannot probe %s: %s", node.name, error)
+                return
+            if probe.acked:
+                return
+            self._asks_others = True
+            stream_answered = await self._ask_others(probe)
+        if not probe.acked:
+            self._on_silence(probe, stream_answered, now)
+
+    def _send_ping(self, probe: ProbeRound) -> None:
+        node = probe.node
+        messages = probe.first_messages()
+        if len(messages) == 1:
+            self.sender.send(messages[0], node.address, node.name)
+        else:
+            self.sender.send_together(messages, node.address, node.name)
+
+    async def _ask_others(self, probe: ProbeRound) -> bool:
+        """Wait for an answer by way of helpers; whether a stream was answered meanwhile."""
+        for helper, message in probe.choose_helpers(self.table.sequence, self.rng):
+            try:
+                self.sender.send(message, helper.address, helper.name)
+            except (LocalProtocolError, trio.BrokenResourceError) as error:
+                self.log.error("cannot ask %s to probe: %s", helper.name, error)
+        if not probe.wants_stream_ping:
+            await self._sleep_until(probe.deadline)
+            return False
+        stream_answered = False
+
+        async def try_stream() -> None:
+            nonlocal stream_answered
+            stream_answered = await self.client.ping(probe.node, probe.seq_no, probe.deadline)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(try_stream)
+            await self._sleep_until(probe.deadline)
+            nursery.cancel_scope.cancel()
+        return stream_answered
+
+    def _on_success(self, probe: ProbeRound, ack: Ack, started: float) -> None:
+        """The first ack: called in the receive path."""
+        self.apply.health(probe.verdict().delta)
+        now = trio.current_time()
+        self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
+        # Whoever waits in a nursery must leave it; otherwise nothing is left to do.
+        self._alarm.set(now if self._asks_others else max(now, self._tick))
+        if probe.rtt is not None and self.ping is not None:
+            self.ping.notify_ping_complete(probe.node, probe.rtt, ack.payload or b"")
+
+    def _on_silence(self, probe: ProbeRound, stream_answered: bool, started: float) -> None:
+        now = trio.current_time()
+        node = probe.node
+        verdict = probe.verdict(stream_answered)
+        self.apply.health(verdict.delta)
+        self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
+        if verdict.failed:
+            self.failed += 1
+            self.log.info("suspecting %s: no acks received", node.name)
+            self.apply(self.table.suspect_failed(node.name, node.incarnation, now))
+        else:
+            self.log.warning(
+                "%s answers on a stream but not to packets: is UDP blocked?", node.name
+            )

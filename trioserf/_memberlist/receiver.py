@@ -1,0 +1,183 @@
+"""Task: every datagram comes through here, in one plain function.
+
+Pings, indirect pings, acks and nacks are handled on the spot: whoever is slow in the rules
+or in the user's handlers still answers its neighbours in time.  Claims about nodes and user
+messages go to the handoff.  Whatever arrives, nothing is raised: it is counted and dropped.
+
+Source: hashicorp/memberlist v0.2.2, net.go: packetListen, ingestPacket, handleCommand,
+handlePing, handleIndirectPing, handleAck, handleNack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import trio
+
+from .._config import MemberlistConfig
+from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .._swim.table import NodeTable
+from .._wire.messages import (
+    Ack,
+    Alive,
+    Dead,
+    IndirectPing,
+    Nack,
+    Ping,
+    Suspect,
+    UserMessage,
+    encode_message,
+)
+from .._wire.packets import open_packet
+from ..abc import Address, Packet, PingHandler, Transport
+from .bad_input import BadInput
+from .handoff import Claim, Handoff
+from .metrics import Metrics
+from .own_pings import ping_message
+from .packet_sender import PacketSender
+from .pending import PendingAcks, SequenceNumbers
+from .relays import Relay, Relays
+from .wire_format import WireFormat
+
+MAX_REQUESTS: Final = 4
+"""Pings and indirect pings answered for one datagram; no Go node sends more than one."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Receiver:
+    """Takes packets apart and answers pings.
+
+    Args:
+      config: settings.
+      transport: where packets come from.
+      wire: how they are opened.
+      table: knows the own node, which names itself in pings.
+      sender: sends the answers.
+      handoff: takes claims and user messages.
+      pending: knows who waits for acks.
+      relays: knows for whom we ping.
+      numbers: issues sequence numbers.
+      ping: gives the payload of acks.
+      default_port: stands in for a port of 0.
+      bad_input, metrics: where it is noted.
+    """
+
+    config: MemberlistConfig
+    transport: Transport
+    wire: WireFormat
+    table: NodeTable
+    sender: PacketSender
+    handoff: Handoff
+    pending: PendingAcks
+    relays: Relays
+    numbers: SequenceNumbers
+    ping: PingHandler | None
+    default_port: Callable[[], int]
+    bad_input: BadInput
+    metrics: Metrics
+    packets: int = attrs.field(default=0, init=False)
+    bytes: int = attrs.field(default=0, init=False)
+    _requests: int = attrs.field(default=0, init=False)
+    _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._routes = {
+            Ping: self._on_ping,
+            IndirectPing: self._on_indirect_ping,
+            Ack: self._on_ack,
+            Nack: self._on_nack,
+            Alive: self._on_claim,
+            Suspect: self._on_claim,
+            Dead: self._on_claim,
+            UserMessage: self._on_claim,
+        }
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Receive until cancelled, or until the transport is closed."""
+        try:
+            await self.transport.receive_packets(self.on_packet, task_status=task_status)
+        except trio.ClosedResourceError:
+            task_status.started()
+
+    def on_packet(self, packet: Packet) -> None:
+        """Handle one datagram.  Never raises, never waits."""
+        self.packets += 1
+        size = len(packet.data)
+        self.bytes += size
+        self.metrics.count("memberlist.udp.received", size)
+        try:
+            opened = open_packet(packet.data, self.wire.packet)
+        except RemoteProtocolError as error:
+            self.bad_input(getattr(error, "layer", "message"), packet.source, error)
+            return
+        for layer in opened.problems:
+            self.bad_input(layer, packet.source, "part of a packet")
+        self._requests = 0
+        for message in opened.messages:
+            try:
+                self._routes[type(message)](message, packet)
+            except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as e:
+                self.bad_input("answer", packet.source, e)
+            except Exception as error:
+                self.bad_input.crash("handler", self._routes[type(message)], error)
+
+    def _on_ping(self, ping: Ping, packet: Packet) -> None:
+        if ping.node and ping.node != self.config.name:
+            self.bad_input("name", packet.source, f"ping for {ping.node!r}")
+        elif self._may_answer(packet):
+            payload = self.ping.ack_payload() if self.ping is not None else None
+            ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
+            self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)
+
+    def _on_indirect_ping(self, request: IndirectPing, packet: Packet) -> None:
+        try:
+            target = Address.from_bytes(request.target or b"", request.port or self.default_port())
+        except ValueError:
+            self.bad_input("address", packet.source, "indirect ping of no address")
+            return
+        if not self._may_answer(packet):
+            return
+        number = self.numbers.next()
+        relay = Relay(
+            seq_no=request.seq_no,
+            address=self._reply_address(request, packet),
+            name=request.source_node,
+            nack=request.nack,
+        )
+        if not self.relays.add(number, relay, trio.current_time()):
+            self.bad_input("relay", packet.source, f"more than {self.relays.limit} relays")
+            return
+        self.sender.send(ping_message(number, request.node, self.table.own), target, request.node)
+
+    def _on_ack(self, ack: Ack, packet: Packet) -> None:
+        if self.pending.ack(ack, packet.received_at):
+            return
+        relay = self.relays.take(ack.seq_no)
+        if relay is not None:
+            answer = encode_message(Ack(seq_no=relay.seq_no, payload=None))
+            self.sender.send(answer, relay.address, relay.name)
+
+    def _on_nack(self, nack: Nack, _packet: Packet) -> None:
+        self.pending.nack(nack.seq_no)
+
+    def _on_claim(self, claim: Claim, packet: Packet) -> None:
+        if not self.handoff.put(claim, packet.source):
+            self.bad_input("handoff", packet.source, f"{type(claim).__name__}, queue is full")
+
+    def _may_answer(self, packet: Packet) -> bool:
+        self._requests += 1
+        if self._requests > MAX_REQUESTS:
+            self.bad_input("requests", packet.source, f"more than {MAX_REQUESTS} pings at once")
+            return False
+        return True
+
+    def _reply_address(self, request: Ping | IndirectPing, packet: Packet) -> Address:
+        """Where the sender wants the answer; where it came from if that is not said."""
+        if request.source_addr and request.source_port:
+            try:
+                return Address.from_bytes(request.source_addr, request.source_port)
+            except ValueError:
+                self.bad_input("address", packet.source, "ping with a source that is no address")
+        return packet.source
