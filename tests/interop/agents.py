@@ -18,7 +18,6 @@ import base64
 import json
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -125,7 +124,7 @@ class GoAgent:
             row["name"]: Row(
                 row["status"],
                 row["addr"],
-                row["tags"],
+                row["tags"] or {},
                 (row["protocol"]["min"], row["protocol"]["max"], row["protocol"]["version"]),
             )
             for row in rows
@@ -202,12 +201,6 @@ class GoAgent:
     def kill(self) -> None:
         """End the agent abruptly: the cluster sees a failure."""
         self.process.kill()
-
-    def pause(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
 
 
 @attrs.frozen(kw_only=True)

@@ -22,8 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def binary() -> Path:
     """The `serf` program, or a skip that says how to get one."""
     path = serf_binary()
-    if path is None and BINARY_VARIABLE in os.environ:
-        pytest.fail(f"{BINARY_VARIABLE}={os.environ[BINARY_VARIABLE]!r} is no program")
+    chosen = os.environ.get(BINARY_VARIABLE)
+    if path is None and chosen:
+        pytest.fail(f"{BINARY_VARIABLE}={chosen!r} is no program")
     if path is None:
         pytest.skip(
             f"no `serf` program: install the Debian package serf, or name one in {BINARY_VARIABLE}"

@@ -39,8 +39,12 @@ class Child:
         """None while it runs; negative signal number when a signal ended it."""
         return self.process.poll()
 
-    def send_signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+    def stop(self) -> None:
+        """Stop it where it stands (SIGSTOP), until `resume`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it abruptly, with its children, and take its status.  Idempotent."""

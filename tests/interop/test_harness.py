@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 import trio
 
-from tests.interop.agents import Answers, CommandFailed, go_agent
+from tests.interop.agents import Answers, CommandFailed, GoAgent, go_agent
 from tests.interop.waiting import becomes, limit
 
 
@@ -34,11 +35,17 @@ async def test_two_agents_join_and_the_harness_sees_both(binary: Path, tmp_path:
 async def test_an_agent_ends_with_its_block_even_when_the_test_fails(
     binary: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ZeroDivisionError):
+    started: list[GoAgent] = []
+
+    async def failing() -> None:
         async with go_agent(binary, tmp_path, name="go-1") as agent:
-            agent.pause()
+            started.append(agent)
+            agent.process.stop()
             raise ZeroDivisionError
-    assert agent.process.exit_status is not None
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
+    assert [-signal.SIGKILL] == [agent.process.exit_status for agent in started]
 
 
 @limit(15)

@@ -64,7 +64,7 @@ async def stays(expected: T, read: Callable[[], T | Awaitable[T]], *, seconds: f
         await trio.sleep(POLL_INTERVAL)
 
 
-async def found(read: Callable[[], T | None | Awaitable[T | None]], *, seconds: float = 10.0) -> T:
+async def found(read: Callable[[], T | Awaitable[T | None] | None], *, seconds: float = 10.0) -> T:
     """Look until ``read()`` gives something other than None, and return that."""
     deadline = trio.current_time() + seconds
     while (value := await _read(read)) is None:

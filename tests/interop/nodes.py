@@ -1,0 +1,188 @@
+"""Nodes of ours beside real agents: inside the test, or in a process of their own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+import trioserf
+from tests.interop.addresses import free_host
+from tests.interop.agents import Row
+from tests.interop.processes import Child, child
+from tests.interop.waiting import found
+
+PROGRAM = Path(__file__).with_name("node_program.py")
+ROOT = Path(__file__).parents[2]
+
+
+def describe(members: Sequence[trioserf.Member]) -> dict[str, Row]:
+    """Members of ours in the form in which the harness reads those of agents."""
+    return {
+        member.name: Row(
+            str(member.status),
+            f"{member.addr}:{member.port}",
+            dict(member.tags),
+            (member.delegate_min, member.delegate_max, member.delegate_cur),
+        )
+        for member in members
+    }
+
+
+@attrs.define(eq=False)
+class OurNode:
+    """A node inside the test, with everything it was told; see `our_node`."""
+
+    serf: trioserf.Serf
+    events: list[tuple[float, trioserf.Event]] = attrs.field(factory=list)
+    answers: Mapping[str, Callable[[bytes], bytes]] = attrs.field(factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.serf.name
+
+    @property
+    def address(self) -> str:
+        me = self.serf.local_member
+        return f"{me.addr}:{me.port}"
+
+    def members(self) -> dict[str, Row]:
+        return describe(self.serf.members())
+
+    def statuses(self) -> dict[str, str]:
+        return {name: row.status for name, row in self.members().items()}
+
+    def status_of(self, name: str) -> str | None:
+        return self.statuses().get(name)
+
+    def tags_of(self, name: str) -> Mapping[str, str] | None:
+        row = self.members().get(name)
+        return None if row is None else row.tags
+
+    def user_events(self, name: str) -> list[bytes]:
+        """Payloads of the user events of this name, in order of arrival."""
+        return [
+            event.payload
+            for _, event in self.events
+            if isinstance(event, trioserf.UserEvent) and event.name == name
+        ]
+
+    def queries(self, name: str) -> list[trioserf.Query]:
+        return [
+            event
+            for _, event in self.events
+            if isinstance(event, trioserf.Query) and event.name == name
+        ]
+
+    def time_of(self, kind: trioserf.EventType, name: str) -> float | None:
+        """When (trio clock) the first event of this kind told of this member."""
+        for when, event in self.events:
+            if (
+                isinstance(event, trioserf.MemberEvent)
+                and event.type is kind
+                and name in [member.name for member in event.members]
+            ):
+                return when
+        return None
+
+    async def record(self) -> None:
+        """Note every event with its time, and answer the queries that have an answer."""
+        async for event in self.serf.events:
+            self.events.append((trio.current_time(), event))
+            if isinstance(event, trioserf.Query) and event.name in self.answers:
+                await event.respond(self.answers[event.name](event.payload))
+
+
+@asynccontextmanager
+async def our_node(
+    nursery: trio.Nursery,
+    *,
+    name: str,
+    profile: str = "local",
+    tags: Mapping[str, str] | None = None,
+    key: bytes | None = None,
+    answers: Mapping[str, Callable[[bytes], bytes]] | None = None,
+    leave_on_exit: bool = False,
+    **fields: Any,
+) -> AsyncIterator[OurNode]:
+    """Run a node for the length of the block.
+
+    Args:
+      nursery: the test's own; the recorder of events runs there, so that failures in the
+        body reach the reader bare.
+      answers: query name to the function that makes the answer from the payload.
+      leave_on_exit: most tests have no use for the seconds that a graceful leave takes.
+      fields: further fields of the configuration.
+    """
+    config = getattr(trioserf.Config, profile)(
+        node_name=name,
+        bind=f"{free_host()}:0",
+        tags=tags or {},
+        encrypt_key=key,
+        leave_on_exit=leave_on_exit,
+        **fields,
+    )
+    async with trioserf.open(config) as serf:
+        node = OurNode(serf, answers=answers or {})
+        nursery.start_soon(node.record)
+        yield node
+
+
+@attrs.define(eq=False)
+class NodeProcess:
+    """A node of ours in a process of its own, which can be stopped or killed."""
+
+    name: str
+    address: str
+    process: Child
+
+    def events(self, kind: str) -> list[str]:
+        """Names of the members that events of this kind told of, in order."""
+        return [
+            name
+            for line in _lines(self.process)
+            if line.get("event") == kind
+            for name in line["names"]
+        ]
+
+
+def _lines(process: Child) -> list[dict[str, Any]]:
+    text = process.output
+    complete = text[: text.rfind("\n") + 1]
+    return [json.loads(line) for line in complete.splitlines() if line.startswith("{")]
+
+
+@asynccontextmanager
+async def node_process(
+    tmp_path: Path,
+    *,
+    name: str,
+    join: str,
+    profile: str = "local",
+    tags: Mapping[str, str] | None = None,
+    key: bytes | None = None,
+) -> AsyncIterator[NodeProcess]:
+    """Run a node in a child process that has joined ``join``; killed with the block."""
+    settings = {
+        "name": name,
+        "bind": f"{free_host()}:0",
+        "join": join,
+        "profile": profile,
+        "tags": dict(tags or {}),
+        "key": base64.b64encode(key).decode() if key else None,
+    }
+    command = [sys.executable, str(PROGRAM), json.dumps(settings)]
+    with child(command, output_path=tmp_path / f"{name}.log", cwd=ROOT) as process:
+
+        def joined() -> str | None:
+            assert process.exit_status is None, process.output
+            return next((line["joined"] for line in _lines(process) if "joined" in line), None)
+
+        yield NodeProcess(name, await found(joined, seconds=20), process)
