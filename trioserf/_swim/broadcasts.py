@@ -1,14 +1,30 @@
 """The queue of messages that wait to be gossiped.
 
+A message is wanted most while few transmissions have carried it; among equals the longest
+goes first, because it fits least often, and then the newest.  So messages stand in levels,
+one level for each number of transmissions, and a level is a sorted list of integers: length
+in the high bits, running number in the low ones.  The best message that still fits into the
+free room of a packet is then one bisection away, whatever waits beside it.
+
+Messages that began here stand in levels of their own: a packet may promise them a share, so
+that a flood of messages that are passed on never keeps back what only this node can tell.
+
 Source: hashicorp/memberlist v0.2.2, queue.go, TransmitLimitedQueue.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable
-from typing import final
+from typing import Final, final
 
 import attrs
+
+from .scaling import retransmit_limit
+
+_NUMBER_BITS: Final = 40
+"""Room for the running number of a message inside its sort key."""
+_NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 
 
 @final
@@ -37,6 +53,42 @@ class QueueStatistics:
     discarded: int
 
 
+@attrs.define(eq=False)
+class _Entry:
+    key: int
+    message: bytes
+    name: str | None
+    on_finished: Callable[[], object] | None
+    levels: _Levels
+    transmits: int = 0
+
+
+class _Levels:
+    """Sorted keys of messages, by number of transmissions."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+
+    def add(self, entry: _Entry) -> None:
+        while entry.transmits >= len(self.rows):
+            self.rows.append([])
+        insort(self.rows[entry.transmits], entry.key)
+
+    def remove(self, entry: _Entry) -> None:
+        row = self.rows[entry.transmits]
+        del row[bisect_left(row, entry.key)]
+
+    def best(self, transmits: int, room: int) -> int:
+        """Key of the best message of this level within ``room`` bytes; -1 for none."""
+        if transmits >= len(self.rows):
+            return -1
+        row = self.rows[transmits]
+        index = bisect_left(row, (room + 1) << _NUMBER_BITS)
+        return row[index - 1] if index else -1
+
+
 @final
 class TransmitLimitedQueue:
     """Messages in order of need: fewest transmissions first, then longest, then newest.
@@ -46,7 +98,15 @@ class TransmitLimitedQueue:
       num_nodes: gives n.
     """
 
-    def __init__(self, retransmit_mult: int, num_nodes: Callable[[], int]) -> None: ...
+    def __init__(self, retransmit_mult: int, num_nodes: Callable[[], int]) -> None:
+        self._mult = retransmit_mult
+        self._num_nodes = num_nodes
+        self._entries: dict[int, _Entry] = {}
+        self._named: dict[str, _Entry] = {}
+        self._own = _Levels()
+        self._relayed = _Levels()
+        self._number = 0
+        self._queued = self._replaced = self._finished = self._pruned = self._discarded = 0
 
     def queue(
         self,
@@ -64,7 +124,21 @@ class TransmitLimitedQueue:
           on_finished: called once, when the message leaves the queue in whatever way.
           own: whether it began here; see `take`.
         """
-        ...
+        assert message, "an empty message kills old peers"
+        older = self._named.get(name) if name is not None else None
+        if older is not None:
+            self._replaced += 1
+            self._remove(older)
+        self._number = self._number + 1 if self._entries else 1
+        key = len(message) << _NUMBER_BITS | self._number
+        levels = self._own if own else self._relayed
+        entry = _Entry(key, message, name, on_finished, levels)
+        self._queued += 1
+        self._entries[key] = entry
+        if name is not None:
+            self._named[name] = entry
+        levels.add(entry)
+        _finish(older)
 
     def take(self, overhead: int, limit: int, *, own_share: float = 0.0) -> list[bytes]:
         """Messages for one packet; each counts as sent once.
@@ -73,22 +147,144 @@ class TransmitLimitedQueue:
           overhead: bytes that each message costs besides its own.
           limit: the sum of ``len(message) + overhead`` stays within this.
           own_share: share of ``limit`` that messages which began here get first; one of
-            them may exceed it.
+            them may exceed it.  0 keeps Go's order.
         """
-        ...
+        if not self._entries:
+            return []
+        taken: list[_Entry] = []
+        used = 0
+        if own_share > 0:
+            used = self._fill(taken, 0, overhead, limit, (self._own,), int(limit * own_share))
+        self._fill(taken, used, overhead, limit, (self._own, self._relayed), limit)
+        self._settle(taken)
+        return [entry.message for entry in taken]
+
+    def _fill(
+        self,
+        taken: list[_Entry],
+        used: int,
+        overhead: int,
+        limit: int,
+        sources: tuple[_Levels, ...],
+        enough: int,
+    ) -> int:
+        """Set aside messages from ``sources``; return the room used up.
+
+        ``enough`` bounds the room that all but the first of them may use.
+        """
+        rows = max(len(levels.rows) for levels in sources)
+        transmits = 0
+        while transmits < rows:
+            room = (limit if not taken else min(enough, limit)) - used - overhead
+            if room <= 0:
+                break
+            key = max([levels.best(transmits, room) for levels in sources])
+            if key < 0:
+                transmits += 1
+                continue
+            entry = self._entries[key]
+            entry.levels.remove(entry)
+            taken.append(entry)
+            used += overhead + len(entry.message)
+        return used
+
+    def _settle(self, taken: list[_Entry]) -> None:
+        """Put back what was set aside, but for messages that were sent often enough."""
+        limit = retransmit_limit(self._mult, self._num_nodes())
+        finished = []
+        for entry in taken:
+            entry.transmits += 1
+            if entry.transmits >= limit:
+                self._forget(entry)
+                finished.append(entry)
+            else:
+                entry.levels.add(entry)
+        self._finished += len(finished)
+        for entry in finished:
+            _finish(entry)
 
     def prune(self, max_depth: int) -> int:
-        """Drop the least needed messages until ``max_depth`` are left; return how many."""
-        ...
+        """Drop the least needed messages until ``max_depth`` are left; return how many.
+
+        Dropped first is what was sent most often; then the shortest; then the oldest.
+        """
+        dropped = []
+        while len(self._entries) > max_depth:
+            entry = self._last()
+            self._remove(entry)
+            dropped.append(entry)
+        self._pruned += len(dropped)
+        for entry in dropped:
+            _finish(entry)
+        return len(dropped)
+
+    def _last(self) -> _Entry:
+        rows = max(len(self._own.rows), len(self._relayed.rows))
+        for transmits in reversed(range(rows)):
+            keys = [
+                levels.rows[transmits][0]
+                for levels in (self._own, self._relayed)
+                if transmits < len(levels.rows) and levels.rows[transmits]
+            ]
+            if keys:
+                return self._entries[min(keys)]
+        raise AssertionError("every entry stands in a level")
 
     def discard(self, name: str) -> bool:
         """Drop the message under ``name``; return whether there was one."""
-        ...
+        entry = self._named.get(name)
+        if entry is None:
+            return False
+        self._discarded += 1
+        self._remove(entry)
+        _finish(entry)
+        return True
 
     def clear(self) -> None:
         """Drop everything."""
-        ...
+        dropped = list(self._entries.values())
+        self._discarded += len(dropped)
+        self._entries.clear()
+        self._named.clear()
+        self._own.rows.clear()
+        self._relayed.rows.clear()
+        for entry in dropped:
+            _finish(entry)
 
-    def __len__(self) -> int: ...
+    def _remove(self, entry: _Entry) -> None:
+        entry.levels.remove(entry)
+        self._forget(entry)
 
-    def statistics(self) -> QueueStatistics: ...
+    def _forget(self, entry: _Entry) -> None:
+        del self._entries[entry.key]
+        if entry.name is not None:
+            del self._named[entry.name]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def statistics(self) -> QueueStatistics:
+        """The queue at this moment."""
+        rows = max(len(self._own.rows), len(self._relayed.rows))
+        by_transmits = [0] * rows
+        for levels in (self._own, self._relayed):
+            for transmits, row in enumerate(levels.rows):
+                by_transmits[transmits] += len(row)
+        while by_transmits and not by_transmits[-1]:
+            by_transmits.pop()
+        return QueueStatistics(
+            depth=len(self._entries),
+            own=sum(map(len, self._own.rows)),
+            size=sum(key >> _NUMBER_BITS for key in self._entries),
+            by_transmits=tuple(by_transmits),
+            queued=self._queued,
+            replaced=self._replaced,
+            finished=self._finished,
+            pruned=self._pruned,
+            discarded=self._discarded,
+        )
+
+
+def _finish(entry: _Entry | None) -> None:
+    if entry is not None and entry.on_finished is not None:
+        entry.on_finished()

@@ -11,6 +11,7 @@ from typing import Final, Self, TypeAlias, final
 
 import attrs
 
+from .._wire.messages import NodeRecord
 from ..abc import Address
 
 Incarnation: TypeAlias = int
@@ -43,8 +44,8 @@ class NodeStatus(enum.IntEnum):
 class Node:
     """One node of the cluster, the own one included.
 
-    There is one object per record; only the table changes it.  Who must compare with an
-    earlier moment takes a `copy`.
+    There is one object per record, and only the rules of this package change it, with
+    `update`.  Who must compare with an earlier moment takes a `copy`.
 
     Args:
       name: unique in the cluster; any text but the empty one.
@@ -66,6 +67,7 @@ class Node:
     status: NodeStatus = attrs.field(kw_only=True, default=NodeStatus.ALIVE)
     changed_at: float = attrs.field(kw_only=True, default=NEVER)
     _address: Address | None = attrs.field(init=False, default=None, repr=False)
+    _record: NodeRecord | None = attrs.field(init=False, default=None, repr=False)
 
     @property
     def address(self) -> Address:
@@ -75,9 +77,45 @@ class Node:
             address = self._address = Address.from_bytes(self.addr, self.port)
         return address
 
+    @property
+    def record(self) -> NodeRecord:
+        """What to tell about this node in a push/pull; the same object until it changes."""
+        record = self._record
+        if record is None:
+            record = self._record = NodeRecord(
+                name=self.name,
+                addr=self.addr,
+                port=self.port,
+                meta=self.meta,
+                incarnation=self.incarnation,
+                status=int(self.status),
+                versions=self.versions,
+            )
+        return record
+
+    def update(
+        self,
+        *,
+        incarnation: Incarnation | None = None,
+        status: NodeStatus | None = None,
+        meta: bytes | None = None,
+        versions: bytes | None = None,
+    ) -> None:
+        """Change what is given."""
+        self._record = None
+        if incarnation is not None:
+            self.incarnation = incarnation
+        if status is not None:
+            self.status = status
+        if meta is not None:
+            self.meta = meta
+        if versions is not None:
+            self.versions = versions
+
     def move(self, addr: bytes, port: int) -> None:
         """Take another address."""
-        self.addr, self.port, self._address = addr, port, None
+        self.addr, self.port = addr, port
+        self._address = self._record = None
 
     @property
     def is_gone(self) -> bool:

@@ -1,34 +1,73 @@
 """Whom to probe next, and what one probe decides.
 
-Source: hashicorp/memberlist v0.2.2, state.go: probe, probeNode, resetNodes.
+A probe goes in steps: a ping to the node itself; after ``probe_timeout`` without an ack, a
+few helpers are asked to ping it, and a ping over a stream is tried besides; at the deadline
+it has failed.  Whoever waits for acks drives a `ProbeRound` through these steps.
+
+Source: hashicorp/memberlist v0.2.2, state.go: probe, probeNode, resetNodes; Lifeguard paper,
+on local health aware probes.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 import attrs
 
 from .._config import MemberlistConfig
+from .._wire.messages import IndirectPing, Ping, Suspect, encode_message
 from .effects import Effect
-from .nodes import Node
+from .nodes import Node, NodeStatus
+from .selection import select
 from .table import NodeTable
+
+STREAM_PING_PROTOCOL: Final = 3
+"""From this highest protocol version on, a node answers pings over streams."""
+NACK_PROTOCOL: Final = 4
+"""From this highest protocol version on, a helper sends nacks."""
 
 
 @final
 class ProbeSchedule:
-    """Round robin over a shuffled list, so that nobody waits longer than two rounds."""
+    """Round robin over a shuffled list, so that nobody waits longer than two rounds.
 
-    def __init__(self, table: NodeTable, rng: random.Random) -> None: ...
+    Args:
+      table: whose nodes are probed.
+      rng: for shuffling.
+    """
+
+    __slots__ = ("_index", "_rng", "_table")
+
+    def __init__(self, table: NodeTable, rng: random.Random) -> None:
+        self._table = table
+        self._rng = rng
+        self._index = 0
 
     def next_node(self, now: float) -> tuple[Node | None, list[Effect]]:
         """The next node to probe (None: there is none), and the effects of purging.
 
-        At the end of a round the table is purged and its sequence shuffled.
+        At the end of a round the table is purged and its sequence shuffled.  A call looks at
+        each record at most once or so, and usually at one.
         """
-        ...
+        effects: list[Effect] = []
+        sequence = self._table.sequence
+        own = self._table.own
+        checked = 0
+        while checked < len(sequence):
+            if self._index >= len(sequence):
+                effects += self._table.purge(now)
+                self._rng.shuffle(sequence)
+                self._index = 0
+                checked += 1
+                continue
+            node = sequence[self._index]
+            self._index += 1
+            if node is not own and not node.is_gone:
+                return node, effects
+            checked += 1
+        return None, effects
 
 
 @final
@@ -64,11 +103,21 @@ class ProbeRound:
       deadline: until when any answer counts (seconds, trio clock).
     """
 
-    node: Node
-    seq_no: int
-    interval: float
-    direct_deadline: float
-    deadline: float
+    __slots__ = (
+        "_acked_at",
+        "_config",
+        "_nacks",
+        "_nacks_expected",
+        "_own",
+        "_send_failed",
+        "_started",
+        "deadline",
+        "degraded",
+        "direct_deadline",
+        "interval",
+        "node",
+        "seq_no",
+    )
 
     def __init__(
         self,
@@ -79,12 +128,21 @@ class ProbeRound:
         now: float,
         config: MemberlistConfig,
         score: int,
-    ) -> None: ...
-
-    @property
-    def degraded(self) -> bool:
+    ) -> None:
+        self.node = node.copy()
+        self.seq_no = seq_no
+        self.interval = config.probe_interval * (score + 1)
+        self.deadline = now + self.interval
+        self.direct_deadline = min(now + config.probe_timeout, self.deadline)
+        self.degraded = score > 0
         """Whether the interval is stretched (Go's counter ``memberlist.degraded.probe``)."""
-        ...
+        self._own = own
+        self._config = config
+        self._started = now
+        self._acked_at: float | None = None
+        self._send_failed = False
+        self._nacks = 0
+        self._nacks_expected = 0
 
     def first_messages(self) -> tuple[bytes, ...]:
         """What to send to the node: a ping, by the piggy-back path.
@@ -92,37 +150,104 @@ class ProbeRound:
         For a suspect two messages, ping and suspicion, as one compound without anything
         else, so that it can refute at once.
         """
-        ...
+        node, own = self.node, self._own
+        ping = encode_message(
+            Ping(
+                seq_no=self.seq_no,
+                node=node.name,
+                source_addr=own.addr,
+                source_port=own.port,
+                source_node=own.name,
+            )
+        )
+        if node.status is NodeStatus.ALIVE:
+            return (ping,)
+        return (ping, encode_message(Suspect(node.incarnation, node.name, own.name)))
 
     def send_failed(self) -> None:
-        """The ping could not be sent (refused, unreachable): go on with the helpers now."""
-        ...
+        """The ping could not be sent (refused, unreachable): go on with the helpers now.
+
+        Whoever answers then says nothing good about our health.
+        """
+        self._send_failed = True
 
     def on_ack(self, received_at: float) -> bool:
         """An ack with our number arrived; return whether it is the first."""
-        ...
+        if self._acked_at is not None:
+            return False
+        self._acked_at = received_at
+        return True
 
     def on_nack(self) -> None:
         """A helper says that the node did not answer it."""
-        ...
+        self._nacks += 1
 
     @property
-    def acked(self) -> bool: ...
+    def acked(self) -> bool:
+        """Whether anybody acked."""
+        return self._acked_at is not None
 
     @property
     def rtt(self) -> float | None:
-        """Seconds between ping and ack, if the node itself answered in time."""
-        ...
+        """Seconds between ping and ack, if the node itself answered in time.
+
+        A later ack may have come by way of a helper, and measures nothing.
+        """
+        if self._acked_at is None or self._acked_at > self.direct_deadline:
+            return None
+        return self._acked_at - self._started
 
     def choose_helpers(self, nodes: Sequence[Node], rng: random.Random) -> list[tuple[Node, bytes]]:
         """Who is to ping the node for us, each with its indirect ping."""
-        ...
+        target = self.node.name
+
+        def exclude(node: Node) -> bool:
+            return (
+                node.status is not NodeStatus.ALIVE
+                or node.name == target
+                or node.name == self._own.name
+            )
+
+        helpers = select(rng, nodes, self._config.indirect_checks, exclude)
+        self._nacks_expected = sum(node.protocol_max >= NACK_PROTOCOL for node in helpers)
+        return [(node, self._indirect_ping(node)) for node in helpers]
+
+    def _indirect_ping(self, helper: Node) -> bytes:
+        node, own = self.node, self._own
+        return encode_message(
+            IndirectPing(
+                seq_no=self.seq_no,
+                target=node.addr,
+                port=node.port,
+                node=node.name,
+                nack=helper.protocol_max >= NACK_PROTOCOL,
+                source_addr=own.addr,
+                source_port=own.port,
+                source_node=own.name,
+            )
+        )
 
     @property
     def wants_stream_ping(self) -> bool:
         """Whether to try a ping over a stream besides."""
-        ...
+        config = self._config
+        if config.disable_tcp_pings or self.node.protocol_max < STREAM_PING_PROTOCOL:
+            return False
+        disabled = config.disable_tcp_pings_for_node
+        return disabled is None or not disabled(self.node.name)
 
     def verdict(self, stream_answered: bool = False) -> ProbeVerdict:
-        """What the probe means, once it was acked, or at its deadline."""
-        ...
+        """What the probe means, once it was acked, or at its deadline.
+
+        Helpers that stay silent, not even sending a nack, are a sign that we are the ones
+        who cannot hear: each adds to the health score.
+
+        Args:
+          stream_answered: whether the ping over a stream succeeded.
+        """
+        if self.acked or stream_answered:
+            return ProbeVerdict(failed=False, delta=0 if self._send_failed else -1)
+        if self._nacks_expected:
+            missing = max(0, self._nacks_expected - self._nacks)
+            return ProbeVerdict(failed=True, delta=missing)
+        return ProbeVerdict(failed=True, delta=1)

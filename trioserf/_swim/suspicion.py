@@ -1,10 +1,18 @@
 """How long a suspect keeps the benefit of the doubt.
 
+A suspicion runs for its longest time unless other nodes confirm it; each confirmation takes
+away a part, on a logarithmic scale, until the shortest time is left.  A node that is itself
+cut off hears no confirmations, and so is slow to bury others.
+
+Pure: no clock, no timer.  Deadlines are asked for.
+
 Source: hashicorp/memberlist v0.2.2, suspicion.go; Lifeguard paper, on suspicion timeouts.
 """
 
 from __future__ import annotations
 
+import heapq
+import math
 from typing import final
 
 
@@ -22,25 +30,99 @@ class Suspicion:
       deadline: when the suspect is declared dead (seconds, trio clock).
     """
 
-    deadline: float
+    __slots__ = ("_accusers", "_longest", "_shortest", "_started", "_wanted", "deadline")
 
     def __init__(
         self, *, accuser: str, started: float, wanted: int, shortest: float, longest: float
-    ) -> None: ...
+    ) -> None:
+        self._accusers = [accuser]
+        self._started = started
+        self._wanted = wanted
+        self._shortest = shortest
+        self._longest = longest
+        self.deadline = started + (longest if wanted >= 1 else shortest)
 
     def confirm(self, name: str) -> bool:
         """Another node suspects as well; return whether that was news."""
-        ...
+        if self.confirmations >= self._wanted or name in self._accusers:
+            return False
+        self._accusers.append(name)
+        part = math.log(self.confirmations + 1) / math.log(self._wanted + 1)
+        wait = self._longest - part * (self._longest - self._shortest)
+        self.deadline = self._started + max(math.floor(wait * 1000) / 1000, self._shortest)
+        return True
 
     @property
-    def confirmations(self) -> int: ...
+    def started(self) -> float:
+        """When it began (seconds, trio clock)."""
+        return self._started
+
+    @property
+    def confirmations(self) -> int:
+        """Nodes that suspect as well; not more than are wanted."""
+        return len(self._accusers) - 1
 
     @property
     def accusers(self) -> tuple[str, ...]:
         """Who suspects: the first, then those who confirmed, in order."""
-        ...
+        return tuple(self._accusers)
 
     @property
     def degraded(self) -> bool:
         """Whether confirmations are wanted that have not come."""
-        ...
+        return self.confirmations < self._wanted
+
+
+@final
+class SuspicionBook:
+    """Running suspicions by name, and which of them ends first.
+
+    Deadlines only move forward in time by a new suspicion and backward by a confirmation.
+    Both push a line on a heap; lines that no longer hold are skipped when they surface.
+    """
+
+    __slots__ = ("_heap", "_number", "_running")
+
+    def __init__(self) -> None:
+        self._running: dict[str, Suspicion] = {}
+        self._heap: list[tuple[float, int, str, Suspicion]] = []
+        self._number = 0
+
+    def get(self, name: str) -> Suspicion | None:
+        """The running suspicion about a node."""
+        return self._running.get(name)
+
+    def add(self, name: str, suspicion: Suspicion) -> None:
+        """Begin a suspicion."""
+        self._running[name] = suspicion
+        self.rearm(name, suspicion)
+
+    def rearm(self, name: str, suspicion: Suspicion) -> None:
+        """Note that the deadline of a running suspicion changed."""
+        self._number += 1
+        heapq.heappush(self._heap, (suspicion.deadline, self._number, name, suspicion))
+
+    def drop(self, name: str) -> None:
+        """End a suspicion, if there is one."""
+        self._running.pop(name, None)
+
+    def next_deadline(self) -> float:
+        """The earliest deadline (seconds, trio clock); infinity for none."""
+        heap = self._heap
+        while heap:
+            deadline, _, name, suspicion = heap[0]
+            if self._running.get(name) is suspicion and suspicion.deadline == deadline:
+                return deadline
+            heapq.heappop(heap)
+        return math.inf
+
+    def pop_due(self, now: float) -> tuple[str, Suspicion] | None:
+        """End and return the suspicion with the earliest deadline, if that has come."""
+        if not self._running or self.next_deadline() > now:
+            return None
+        _, _, name, suspicion = heapq.heappop(self._heap)
+        del self._running[name]
+        return name, suspicion
+
+    def __len__(self) -> int:
+        return len(self._running)

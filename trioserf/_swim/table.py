@@ -1,7 +1,19 @@
 """The membership table: who is known, and what each claim about a node changes.
 
-Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, suspectNode, deadNode, mergeState,
-refute.
+`NodeTable` is the door to the rules of this package.  They share one `Roster`, and are cut by
+the kind of claim::
+
+    NodeTable ─┬─ LifeRules ─┬─ Takeovers      may a name move to another address?
+               │             ├─ StaleAnswers   who must be told that it is held dead?
+               │             └─ AllowedNetworks
+               ├─ DeathRules ─── Suspicion     how long may it answer?
+               └─ Roster ─────── SuspicionBook
+
+An accusation outweighs a claim of life of the same incarnation, and a higher incarnation
+outweighs everything: that is all of SWIM's precedence.
+
+Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, suspectNode, deadNode, mergeState;
+memberlist.go: setAlive, UpdateNode, Leave.
 """
 
 from __future__ import annotations
@@ -11,11 +23,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import final
 
 from .._config import MemberlistConfig
+from .._exceptions import InvalidState, LocalProtocolError
 from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
-from .effects import Effect
-from .nodes import Incarnation, Node, NodeStatus
+from .admission import defect
+from .deaths import DeathRules
+from .effects import Applied, Effect, Forgotten, Lost, NodeJoined, NodeUpdated
+from .incarnations import ALIVE_BAND, successor, wrapped_successor
+from .lives import LifeRules, node_of
+from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
+from .refutation import announce
+from .roster import Roster
 from .suspicion import Suspicion
+from .versions import verify
+
+_SUSPECT = int(NodeStatus.SUSPECT)
 
 
 @final
@@ -36,12 +58,7 @@ class NodeTable:
     Attributes:
       nodes: all records by name.  Read only.
       sequence: the same in probing order.  Read only, but for `ProbeSchedule`.
-      leaving: whether `leave` was called.
     """
-
-    nodes: dict[str, Node]
-    sequence: list[Node]
-    leaving: bool
 
     def __init__(
         self,
@@ -51,14 +68,33 @@ class NodeTable:
         rng: random.Random,
         alive_check: Callable[[Node], object] | None = None,
         merge_check: Callable[[Sequence[Node]], object] | None = None,
-    ) -> None: ...
+    ) -> None:
+        self._roster = Roster(name, rng)
+        self._lives = LifeRules(self._roster, config, rng, alive_check)
+        self._deaths = DeathRules(self._roster, config)
+        self._alive_check = alive_check
+        self._merge_check = merge_check
+        self._faithful = config.faithful_go
+        self._window = config.gossip_to_the_dead_time
+        self.nodes: Mapping[str, Node] = self._roster.nodes
+        self.sequence: list[Node] = self._roster.sequence
 
     # --- the own node -------------------------------------------------------------------
 
     @property
+    def name(self) -> str:
+        """The own name."""
+        return self._roster.name
+
+    @property
     def own(self) -> Node:
         """The own record.  Raises `InvalidState` before `start`."""
-        ...
+        return self._roster.own_node()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether `leave` was called."""
+        return self._roster.leaving
 
     def start(
         self,
@@ -70,29 +106,63 @@ class NodeTable:
         versions: bytes,
         incarnation: Incarnation = 1,
     ) -> list[Effect]:
-        """Enter the own node.
+        """Enter the own node, once.
+
+        Args:
+          incarnation: the first one; higher than in an earlier life saves refutations.
 
         Raises:
-          LocalProtocolError: metadata too long, or an address, port or versions that no
-            peer would accept.
+          LocalProtocolError: a name, address, port, versions or metadata that peers refuse.
           MergeRefused: ``alive_check`` refuses the own node.
         """
-        ...
+        claim = Alive(incarnation, self.name, addr, port, meta, versions)
+        reason = defect(claim)
+        if reason is None and len(versions) != VERSIONS_LENGTH:
+            reason = f"versions of {len(versions)} bytes"
+        if reason is not None:
+            raise LocalProtocolError(f"peers would refuse the own node: {reason}")
+        own = node_of(claim)
+        if self._alive_check is not None:
+            self._alive_check(own)
+        own.changed_at = now
+        self._roster.own = own
+        self._roster.insert(own)
+        return [announce(own), Applied("alive"), NodeJoined(own)]
 
     def update_own(
         self, now: float, meta: bytes, on_finished: Callable[[], object] | None = None
     ) -> list[Effect]:
-        """Announce new metadata.
+        """Announce metadata, changed or not.
+
+        DIFFERS: after leaving, Go lets the caller wait for a broadcast that never comes.
+        Test: test_an_update_after_leaving_fails_at_once.
 
         Raises:
           LocalProtocolError: more than 512 bytes; nothing changed.
           InvalidState: after `leave`; nothing changed.
         """
-        ...
+        own = self.own
+        if self.leaving:
+            raise InvalidState("the node has left")
+        if len(meta) > META_LIMIT:
+            raise LocalProtocolError(
+                f"metadata of {len(meta)} bytes: expected at most {META_LIMIT}"
+            )
+        following = wrapped_successor if self._faithful else successor
+        changed = meta != own.meta
+        own.update(incarnation=following(own.incarnation), meta=meta)
+        effects: list[Effect] = [announce(own, on_finished), Applied("alive")]
+        if changed:
+            effects.append(NodeUpdated(own))
+        return effects
 
     def leave(self, now: float, on_finished: Callable[[], object] | None = None) -> list[Effect]:
-        """Declare the own node left.  A second call does nothing and returns nothing."""
-        ...
+        """Declare the own node left.  A second call does nothing and returns nothing.
+
+        From now on claims about ourselves are ignored, accusations too.
+        """
+        own = self.own
+        return [] if self.leaving else self._deaths.leave(own, now, on_finished)
 
     # --- claims -------------------------------------------------------------------------
 
@@ -104,15 +174,24 @@ class NodeTable:
         Args:
           source: who sent the packet; None if it came by stream.
         """
-        ...
+        return self._lives.on_alive(claim, now, source)
 
     def on_suspect(self, claim: Suspect, now: float) -> list[Effect]:
         """A claim that a node may be dead."""
-        ...
+        return self._deaths.on_suspect(claim, now)
 
     def on_dead(self, claim: Dead, now: float) -> list[Effect]:
         """A claim that a node is dead, or, made by itself, that it left."""
-        ...
+        return self._deaths.on_dead(claim, now)
+
+    def challenge_result(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
+        """The old address was probed because of a `Challenge`.
+
+        Args:
+          claim: that of the challenge.
+          answered: whether the old address acked.
+        """
+        return self._lives.challenge_result(claim, answered, now)
 
     def merge(
         self,
@@ -124,6 +203,8 @@ class NodeTable:
     ) -> list[Effect]:
         """The state that a peer told in a push/pull.  Versions are verified here.
 
+        A record of a dead node counts as a suspicion of ours only: it may have come back.
+
         Args:
           records: in the order of the peer.
           join: the flag of the exchange: ask ``merge_check``.
@@ -133,16 +214,48 @@ class NodeTable:
           RemoteProtocolError: versions that cannot live together; nothing was merged.
           MergeRefused: by ``merge_check``; nothing was merged.
         """
-        ...
+        verify(records, self.sequence, strict=self._faithful)
+        if join and self._merge_check is not None:
+            self._merge_check([_node_of_record(record) for record in records])
+        effects: list[Effect] = []
+        for record in records:
+            if not self._is_old_news(record):
+                effects += self._merge_one(record, now, source)
+        return effects
 
-    def challenge_result(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
-        """The old address was probed because of a `Challenge`.
+    def _is_old_news(self, record: NodeRecord) -> bool:
+        """Whether a record says what is held already: nearly all do, so ask cheaply."""
+        node = self.nodes.get(record.name)
+        if node is None or record.incarnation >= ALIVE_BAND or node.incarnation >= ALIVE_BAND:
+            return False
+        if record.status == 0:
+            return (
+                record.incarnation <= node.incarnation
+                and node.status <= _SUSPECT
+                and node is not self._roster.own
+                and record.addr == node.addr
+                and record.port == node.port
+            )
+        return record.incarnation < node.incarnation
 
-        Args:
-          claim: that of the challenge.
-          answered: whether the old address acked.
-        """
-        ...
+    def _merge_one(self, record: NodeRecord, now: float, source: Address | None) -> list[Effect]:
+        match record.status:
+            case NodeStatus.ALIVE:
+                claim = Alive(
+                    incarnation=record.incarnation,
+                    node=record.name,
+                    addr=record.addr,
+                    port=record.port,
+                    meta=record.meta,
+                    versions=record.versions,
+                )
+                return self._lives.on_alive(claim, now, source)
+            case NodeStatus.LEFT:
+                return self.on_dead(Dead(record.incarnation, record.name, record.name), now)
+            case NodeStatus.DEAD | NodeStatus.SUSPECT:
+                return self.on_suspect(Suspect(record.incarnation, record.name, self.name), now)
+            case _:
+                return []
 
     # --- failure detection --------------------------------------------------------------
 
@@ -152,42 +265,61 @@ class NodeTable:
         Args:
           incarnation: of the node when the probe began: a newer life is not suspected.
         """
-        ...
+        return self._deaths.on_suspect(Suspect(incarnation, name, self.name), now, own=True)
 
     def next_deadline(self) -> float:
         """When `expired` is due next (seconds, trio clock); infinity for never.
 
         May move in either direction with every call that returns effects.
         """
-        ...
+        return self._roster.suspicions.next_deadline()
 
     def expired(self, now: float) -> list[Effect]:
         """Declare dead whose suspicion is over."""
-        ...
+        return self._deaths.expired(now)
 
     def suspicion(self, name: str) -> Suspicion | None:
         """The running suspicion about a node."""
-        ...
+        return self._roster.suspicions.get(name)
 
     def purge(self, now: float) -> list[Effect]:
         """Drop nodes that are dead or left for longer than ``gossip_to_the_dead_time``."""
-        ...
+        effects: list[Effect] = []
+        for node in self._roster.remove_gone(now - self._window):
+            self._lives.forget(node.name)
+            effects.append(Forgotten(node.name))
+            if node.status is NodeStatus.DEAD:
+                effects.append(Lost(node))
+        return effects
 
     # --- reads --------------------------------------------------------------------------
 
     def records(self) -> list[NodeRecord]:
         """Everything that is known, for a push/pull; the own node included."""
-        ...
+        return [node.record for node in self.sequence]
 
     @property
     def num_nodes(self) -> int:
         """All records, dead and left ones included: the n of every formula."""
-        ...
+        return len(self.sequence)
 
     def live_count(self) -> int:
         """Nodes alive or suspect, the own one included."""
-        ...
+        return self._roster.live
 
     def counts(self) -> Mapping[NodeStatus, int]:
         """Number of nodes in each status."""
-        ...
+        return self._roster.counts
+
+
+def _node_of_record(record: NodeRecord) -> Node:
+    known = record.status in (0, 1, 2, 3)
+    return Node(
+        name=record.name,
+        addr=record.addr or b"",
+        port=record.port,
+        meta=record.meta or b"",
+        versions=record.versions or b"",
+        incarnation=record.incarnation,
+        status=NodeStatus(record.status) if known else NodeStatus.DEAD,
+    )

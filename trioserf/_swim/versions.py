@@ -1,5 +1,9 @@
 """Which protocol versions can live together.
 
+Each node understands a range of protocols and speaks one of them.  What everybody speaks
+must lie in the range that every live node understands; the same for the versions of the
+delegate, that is, of Serf.
+
 Source: hashicorp/memberlist v0.2.2, state.go, verifyProtocol and aliveNode.
 """
 
@@ -7,25 +11,71 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from .._exceptions import RemoteProtocolError
 from .._wire.messages import NodeRecord
-from .nodes import Node
+from .nodes import VERSIONS_LENGTH, Node, NodeStatus
+
+_UNKNOWN = bytes(VERSIONS_LENGTH)
 
 
 def sound(versions: bytes | None) -> bool:
     """Whether a version vector has six bytes and a possible range of protocols."""
-    return versions is not None and len(versions) >= 6 and 0 < versions[0] <= versions[1]
+    return (
+        versions is not None and len(versions) >= VERSIONS_LENGTH and 0 < versions[0] <= versions[1]
+    )
 
 
 def verify(records: Sequence[NodeRecord], nodes: Iterable[Node], *, strict: bool = False) -> None:
     """Raise unless everybody speaks what everybody alive understands.
 
+    DIFFERS: Go refuses the state of a peer as a whole for one record without versions, so
+    that one bad node parts a cluster.  Such a record is left out here, and dropped if it
+    claims life when it is merged.
+    Test: test_one_record_without_versions_does_not_refuse_the_others.
+
     Args:
       records: what a peer told.
       nodes: what we hold.
-      strict: refuse all for a record without sound versions, as Go does; otherwise such
-        records are left out (and dropped when merged).
+      strict: refuse all for a record without sound versions, as Go does.
 
     Raises:
       RemoteProtocolError: the first record or node that does not fit; merge nothing.
     """
-    ...
+    speakers: list[tuple[str, bytes]] = []
+    live: list[bytes] = []
+    for record in records:
+        vector = record.versions or b""
+        if sound(vector) or (strict and len(vector) >= VERSIONS_LENGTH):
+            if record.status == NodeStatus.ALIVE:
+                live.append(vector)
+        elif strict:
+            vector = _UNKNOWN
+        else:
+            continue
+        speakers.append((record.name, vector))
+    for node in nodes:
+        speakers.append((node.name, node.versions))
+        if node.status is NodeStatus.ALIVE:
+            live.append(node.versions)
+    _compare(set(live), speakers)
+
+
+def _compare(live: set[bytes], speakers: Sequence[tuple[str, bytes]]) -> None:
+    low = max((vector[0] for vector in live), default=0)
+    high = min((vector[1] for vector in live), default=255)
+    delegate_low = max((vector[3] for vector in live), default=0)
+    delegate_high = min((vector[4] for vector in live), default=255)
+    fine: set[bytes] = set()
+    for name, vector in speakers:
+        if vector in fine:
+            continue
+        if not low <= vector[2] <= high:
+            raise RemoteProtocolError(
+                f"node {name!r} speaks protocol {vector[2]}, the live nodes {low} to {high}"
+            )
+        if not delegate_low <= vector[5] <= delegate_high:
+            raise RemoteProtocolError(
+                f"node {name!r} speaks delegate protocol {vector[5]},"
+                f" the live nodes {delegate_low} to {delegate_high}"
+            )
+        fine.add(vector)

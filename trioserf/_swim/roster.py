@@ -1,0 +1,101 @@
+"""What a node holds of the cluster, before any rule.
+
+Source: hashicorp/memberlist v0.2.2, memberlist.go (fields of Memberlist); state.go,
+resetNodes and aliveNode (where new nodes are inserted); util.go, moveDeadNodes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import final
+
+from .._exceptions import InvalidState
+from .nodes import Node, NodeStatus
+from .suspicion import SuspicionBook
+
+
+@final
+class Roster:
+    """All records, by name and in probing order, and the suspicions that run.
+
+    A suspicion runs for exactly those nodes that are suspect; the rules keep it so.
+
+    Args:
+      name: the own name.
+      rng: for the place of a new node in the probing order.
+
+    Attributes:
+      name: the own name.
+      nodes: records by name.
+      sequence: the same records in probing order.
+      suspicions: by name.
+      own: the own record, once there is one.
+      leaving: whether the own node declared itself left.
+    """
+
+    __slots__ = ("_counts", "_rng", "leaving", "name", "nodes", "own", "sequence", "suspicions")
+
+    def __init__(self, name: str, rng: random.Random) -> None:
+        self.name = name
+        self.nodes: dict[str, Node] = {}
+        self.sequence: list[Node] = []
+        self.suspicions = SuspicionBook()
+        self.own: Node | None = None
+        self.leaving = False
+        self._rng = rng
+        self._counts = [0, 0, 0, 0]
+
+    def insert(self, node: Node) -> None:
+        """Add a record, at a random place of the probing order.
+
+        So a node cannot be missed by whoever knows when it joined.
+        """
+        self.nodes[node.name] = node
+        self._counts[node.status] += 1
+        sequence = self.sequence
+        sequence.append(node)
+        last = len(sequence) - 1
+        if last:
+            other = self._rng.randrange(last)
+            sequence[last], sequence[other] = sequence[other], sequence[last]
+
+    def set_status(self, node: Node, status: NodeStatus, now: float) -> None:
+        """Note that a record changed its status."""
+        self._counts[node.status] -= 1
+        self._counts[status] += 1
+        node.update(status=status)
+        node.changed_at = now
+
+    def remove_gone(self, before: float) -> list[Node]:
+        """Drop and return the records dead or left since earlier than ``before``.
+
+        The own record stays, even when it left.
+        """
+        dropped = [
+            node
+            for node in self.sequence
+            if node.is_gone and node.changed_at < before and node is not self.own
+        ]
+        if dropped:
+            for node in dropped:
+                del self.nodes[node.name]
+                self._counts[node.status] -= 1
+            self.sequence[:] = [node for node in self.sequence if node.name in self.nodes]
+        return dropped
+
+    def own_node(self) -> Node:
+        """The own record.  Raises `InvalidState` when there is none yet."""
+        if self.own is None:
+            raise InvalidState(f"node {self.name!r} has not been started")
+        return self.own
+
+    @property
+    def counts(self) -> Mapping[NodeStatus, int]:
+        """Number of records in each status."""
+        return {status: self._counts[status] for status in NodeStatus}
+
+    @property
+    def live(self) -> int:
+        """Number of records alive or suspect."""
+        return self._counts[NodeStatus.ALIVE] + self._counts[NodeStatus.SUSPECT]
