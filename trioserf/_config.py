@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, final
@@ -60,8 +60,8 @@ def check_node_name(name: str) -> None:
 
 
 def _tags(value: Mapping[str, str] | None) -> Mapping[str, str]:
-    tags: dict[object, object] = dict(value or {})
-    for key, text in tags.items():
+    pairs: Iterable[tuple[object, object]] = (value or {}).items()
+    for key, text in pairs:
         if not isinstance(key, str) or not isinstance(text, str):
             raise ConfigError("tags", {key: text}, "strings as names and values")
     return MappingProxyType(dict(value or {}))
