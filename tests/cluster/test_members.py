@@ -1,0 +1,446 @@
+"""What moves a member from one status to another, and what is told about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from trioserf._cluster.effects import Count, Forget, Queue
+from trioserf._cluster.members import MemberRegistry
+from trioserf._events import EventType, MemberEvent, MemberStatus, SerfState
+from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf
+
+from .samples import OWN, config, happenings, node, published, warnings
+
+JOIN, LEAVE, FAILED, UPDATE, REAP = (
+    EventType.MEMBER_JOIN,
+    EventType.MEMBER_LEAVE,
+    EventType.MEMBER_FAILED,
+    EventType.MEMBER_UPDATE,
+    EventType.MEMBER_REAP,
+)
+ALIVE = SerfState.ALIVE
+
+
+def registry_with(name: str, status: MemberStatus, **fields: object) -> MemberRegistry:
+    """A registry in which ``name`` was driven to ``status``, its status time being 12."""
+    registry = MemberRegistry(OWN, config(**fields))
+    registry.on_node_join(node(OWN), 0.0)
+    registry.on_node_join(node(name), 0.0)
+    registry.on_join_intent(JoinIntent(12, name), 0.0)
+    if status in (MemberStatus.LEAVING, MemberStatus.LEFT):
+        registry.on_leave_intent(LeaveIntent(13, name, False), 0.0, own_state=ALIVE)
+    if status in (MemberStatus.LEFT, MemberStatus.FAILED):
+        registry.on_node_leave(node(name), 0.0)
+    found = registry.get(name)
+    assert found is not None
+    assert found.status is status
+    return registry
+
+
+STATE_TABLE = [
+    # from, input, to, events
+    ("alive", "memberlist join", "alive", [JOIN]),
+    ("alive", "memberlist leave", "failed", [FAILED]),
+    ("alive", "leave intent", "leaving", []),
+    ("alive", "join intent", "alive", []),
+    ("alive", "reap", "alive", []),
+    ("alive", "update", "alive", [UPDATE]),
+    ("leaving", "memberlist join", "alive", [JOIN]),
+    ("leaving", "memberlist leave", "left", [LEAVE]),
+    ("leaving", "leave intent", "leaving", []),
+    ("leaving", "join intent", "alive", []),
+    ("leaving", "reap", "leaving", []),
+    ("leaving", "update", "leaving", [UPDATE]),
+    ("left", "memberlist join", "alive", [JOIN]),
+    ("left", "memberlist leave", "left", []),
+    ("left", "leave intent", "left", []),
+    ("left", "join intent", "left", []),
+    ("left", "reap", None, [REAP]),
+    ("left", "update", "left", [UPDATE]),
+    ("failed", "memberlist join", "alive", [JOIN]),
+    ("failed", "memberlist leave", "failed", []),
+    ("failed", "leave intent", "left", [LEAVE]),
+    ("failed", "join intent", "failed", []),
+    ("failed", "reap", None, [REAP]),
+    ("failed", "update", "failed", [UPDATE]),
+]
+
+
+@pytest.mark.parametrize(("start", "stimulus", "end", "events"), STATE_TABLE)
+def test_the_state_table(
+    start: str, stimulus: str, end: str | None, events: list[EventType]
+) -> None:
+    registry = registry_with("foo", MemberStatus[start.upper()])
+    again = True
+    match stimulus:
+        case "memberlist join":
+            effects = registry.on_node_join(node("foo"), 1.0)
+        case "memberlist leave":
+            effects = registry.on_node_leave(node("foo"), 1.0)
+        case "leave intent":
+            again, effects = registry.on_leave_intent(
+                LeaveIntent(14, "foo", False), 1.0, own_state=ALIVE
+            )
+        case "join intent":
+            again, effects = registry.on_join_intent(JoinIntent(14, "foo"), 1.0)
+        case "reap":
+            effects = registry.reap(1e6)
+        case _:
+            effects = registry.on_node_update(node("foo", {"a": "b"}), 1.0)
+    assert again
+    assert happenings(effects) == [(event, "foo") for event in events]
+    found = registry.get("foo")
+    assert (None if found is None else str(found.status)) == end
+    assert registry.num_failed == (end == "failed")
+    assert registry.num_left == (end == "left")
+    if "intent" in stimulus:
+        assert registry.status_ltime("foo") == 14
+
+
+@pytest.mark.parametrize("status", ["left", "failed"])
+def test_memberlist_cannot_take_down_what_is_down(status: str) -> None:
+    registry = registry_with("foo", MemberStatus[status.upper()])
+    effects = registry.on_node_leave(node("foo"), 1.0)
+    assert warnings(effects) == [f"Bad state when leave: {status} (foo)"]
+
+
+def test_memberlist_news_of_unknown_nodes_is_ignored() -> None:
+    registry = MemberRegistry(OWN, config())
+    assert registry.on_node_leave(node("foo"), 0.0) == []
+    assert registry.on_node_update(node("foo"), 0.0) == []
+    assert registry.members() == ()
+
+
+def test_a_member_shows_what_memberlist_says_of_it() -> None:
+    registry = MemberRegistry(OWN, config())
+    seen = node("foo", {"role": "web"}, addr=bytes(10) + b"\xff\xff\x01\x02\x03\x04", port=80)
+    effects = registry.on_node_join(seen, 0.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert str(found.addr) == "1.2.3.4"
+    assert found.port == 80
+    assert dict(found.tags) == {"role": "web"}
+    assert [found.protocol_min, found.protocol_max, found.protocol_cur] == [1, 5, 2]
+    assert [found.delegate_min, found.delegate_max, found.delegate_cur] == [2, 5, 4]
+    assert published(effects) == [MemberEvent(JOIN, (found,))]
+    assert Count("serf.member.join") in effects
+
+
+def test_a_member_that_returns_with_another_role_shows_it() -> None:
+    """Checklist 17, the rule."""
+    registry = registry_with("foo", MemberStatus.LEFT)
+    registry.on_node_join(node("foo", {"role": "bar"}), 1.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert dict(found.tags) == {"role": "bar"}
+    assert registry.num_left == 0
+
+
+def test_a_return_keeps_the_status_time() -> None:
+    registry = registry_with("foo", MemberStatus.FAILED)
+    registry.on_node_join(node("foo"), 1.0)
+    assert registry.status_ltime("foo") == 12
+
+
+def test_a_short_failure_is_counted_as_a_flap() -> None:
+    registry = registry_with("foo", MemberStatus.FAILED, flap_timeout=60.0)
+    assert Count("serf.member.flap") in registry.on_node_join(node("foo"), 59.9)
+    registry.on_node_leave(node("foo"), 100.0)
+    assert Count("serf.member.flap") not in registry.on_node_join(node("foo"), 160.0)
+
+
+def test_a_return_after_leaving_is_no_flap() -> None:
+    registry = registry_with("foo", MemberStatus.LEFT)
+    assert Count("serf.member.flap") not in registry.on_node_join(node("foo"), 1.0)
+
+
+def test_going_down_is_counted_by_its_kind() -> None:
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    assert Count("serf.member.failed") in registry.on_node_leave(node("foo"), 1.0)
+    registry = registry_with("foo", MemberStatus.LEAVING)
+    assert Count("serf.member.left") in registry.on_node_leave(node("foo"), 1.0)
+
+
+def test_broken_metadata_keeps_what_could_be_read() -> None:
+    registry = MemberRegistry(OWN, config())
+    broken = node("foo", {"role": "web"})
+    broken.meta = b"\xff\x82" + broken.meta[2:]
+    effects = registry.on_node_join(broken, 0.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert dict(found.tags) == {"role": "web"}
+    assert warnings(effects) == ["Failed to decode tags of foo: kept what could be read"]
+    assert warnings(registry.on_node_update(broken, 0.0)) == warnings(effects)
+
+
+def test_an_update_that_changes_nothing_is_no_event() -> None:
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    before = registry.members()
+    assert registry.on_node_update(node("foo"), 1.0) == []
+    assert registry.members() is before
+
+
+def test_go_tells_of_an_update_that_changes_nothing() -> None:
+    registry = registry_with("foo", MemberStatus.ALIVE, faithful=True)
+    assert happenings(registry.on_node_update(node("foo"), 1.0)) == [(UPDATE, "foo")]
+
+
+# --- stored intents
+
+
+def test_a_stored_join_intent_gives_a_new_node_its_status_time() -> None:
+    """Checklist 54, 25."""
+    registry = MemberRegistry(OWN, config())
+    assert registry.on_join_intent(JoinIntent(5, "foo"), 0.0) == (True, [])
+    registry.on_node_join(node("foo"), 1.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.ALIVE
+    assert registry.status_ltime("foo") == 5
+
+
+def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
+    """Checklist 55."""
+    registry = MemberRegistry(OWN, config())
+    registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
+    registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, own_state=ALIVE)
+    effects = registry.on_node_join(node("foo"), 1.0)
+    (event,) = published(effects)
+    assert isinstance(event, MemberEvent)
+    assert event.members[0].status is MemberStatus.LEAVING
+    assert registry.status_ltime("foo") == 6
+    assert not registry.others_alive()
+
+
+@pytest.mark.parametrize("kind", ["join", "leave"])
+def test_a_stored_intent_is_used_once(kind: str) -> None:
+    registry = MemberRegistry(OWN, config())
+    if kind == "join":
+        registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
+    else:
+        registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, own_state=ALIVE)
+    registry.on_node_join(node("foo"), 1.0)
+    registry.erase("foo")
+    registry.on_node_join(node("foo"), 2.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.ALIVE
+    assert registry.status_ltime("foo") == 0
+
+
+def test_go_uses_a_stored_intent_as_often_as_the_node_appears() -> None:
+    registry = MemberRegistry(OWN, config(faithful=True))
+    registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, own_state=ALIVE)
+    registry.on_node_join(node("foo"), 1.0)
+    registry.erase("foo")
+    registry.on_node_join(node("foo"), 2.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.LEAVING
+
+
+def test_a_leave_of_an_unknown_node_is_passed_on_once() -> None:
+    """Checklist 56."""
+    registry = MemberRegistry(OWN, config())
+    leave = LeaveIntent(10, "foo", False)
+    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (True, [])
+    assert registry.intents.lookup("foo", "leave") == 10
+    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (False, [])
+    assert registry.clock.time == 11
+
+
+def test_a_join_of_an_unknown_node_is_passed_on_once() -> None:
+    """Checklist 59."""
+    registry = MemberRegistry(OWN, config())
+    assert registry.on_join_intent(JoinIntent(10, "foo"), 0.0) == (True, [])
+    assert registry.intents.lookup("foo", "join") == 10
+    assert registry.on_join_intent(JoinIntent(10, "foo"), 0.0) == (False, [])
+
+
+def test_an_old_leave_changes_nothing() -> None:
+    """Checklist 57."""
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    for ltime in (10, 12):
+        leave = LeaveIntent(ltime, "foo", False)
+        assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (False, [])
+    assert len(registry.intents) == 0
+    assert registry.status_ltime("foo") == 12
+
+
+def test_a_newer_leave_makes_an_alive_member_leaving() -> None:
+    """Checklist 58, 42."""
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    leave = LeaveIntent(14, "foo", False)
+    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (True, [])
+    found = registry.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.LEAVING
+    assert len(registry.intents) == 0
+    assert registry.clock.time == 15
+
+
+def test_an_old_join_changes_nothing() -> None:
+    """Checklist 60."""
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    assert registry.on_join_intent(JoinIntent(10, "foo"), 0.0) == (False, [])
+    assert len(registry.intents) == 0
+    assert registry.status_ltime("foo") == 12
+
+
+def test_a_newer_join_is_passed_on() -> None:
+    """Checklist 61."""
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    assert registry.on_join_intent(JoinIntent(14, "foo"), 0.0) == (True, [])
+    assert registry.status_ltime("foo") == 14
+    assert registry.clock.time == 15
+
+
+def test_a_newer_join_ends_leaving() -> None:
+    """Checklist 62."""
+    registry = registry_with("foo", MemberStatus.LEAVING)
+    assert registry.on_join_intent(JoinIntent(14, "foo"), 0.0) == (True, [])
+    found = registry.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.ALIVE
+    assert registry.status_ltime("foo") == 14
+    assert registry.clock.time == 15
+
+
+def test_two_leaves_do_not_keep_each_other_alive() -> None:
+    """Checklist 45, the rule: each leave is news once, also for a member that left."""
+    registry = registry_with("foo", MemberStatus.LEFT)
+    for ltime, news in [(20, True), (20, False), (19, False), (21, True), (20, False)]:
+        leave = LeaveIntent(ltime, "foo", False)
+        assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (news, [])
+
+
+# --- this node
+
+
+def test_a_leave_of_this_node_is_refuted_while_it_is_alive() -> None:
+    registry = MemberRegistry(OWN, config())
+    registry.on_node_join(node(OWN), 0.0)
+    again, effects = registry.on_leave_intent(LeaveIntent(7, OWN, True), 0.0, own_state=ALIVE)
+    assert not again
+    (queued,) = effects
+    assert isinstance(queued, Queue)
+    assert decode_serf(queued.message) == JoinIntent(8, OWN)
+    assert (queued.queue, queued.own, queued.name, queued.ltime) == ("intent", True, OWN, 8)
+    assert registry.local_member.status is MemberStatus.ALIVE
+    assert registry.clock.time == 9
+
+
+def test_a_leave_of_this_node_is_taken_while_it_leaves() -> None:
+    registry = MemberRegistry(OWN, config())
+    registry.on_node_join(node(OWN), 0.0)
+    leave = LeaveIntent(7, OWN, False)
+    assert registry.on_leave_intent(leave, 0.0, own_state=SerfState.LEAVING) == (True, [])
+    assert registry.local_member.status is MemberStatus.LEAVING
+
+
+def test_announcing_this_node_uses_the_clock_and_moves_it() -> None:
+    """Checklist 42: the first announcement has status time 1."""
+    registry = MemberRegistry(OWN, config())
+    registry.clock.increment()
+    registry.on_node_join(node(OWN), 0.0)
+    (queued,) = registry.join_intent(0.0)
+    assert isinstance(queued, Queue)
+    assert decode_serf(queued.message) == JoinIntent(1, OWN)
+    assert registry.status_ltime(OWN) == 1
+    assert registry.clock.time == 2
+
+
+def test_leaving_alone_tells_nobody() -> None:
+    registry = MemberRegistry(OWN, config())
+    registry.clock.increment()
+    registry.on_node_join(node(OWN), 0.0)
+    queued, effects = registry.leave_intent(OWN, 0.0, own_state=SerfState.LEAVING)
+    assert not queued
+    assert effects == []
+    assert registry.local_member.status is MemberStatus.LEAVING
+    assert registry.clock.time == 2
+    assert happenings(registry.on_node_leave(node(OWN), 1.0)) == [(LEAVE, OWN)]
+    assert registry.local_member.status is MemberStatus.LEFT
+
+
+def test_leaving_tells_the_others_and_gives_notice() -> None:
+    registry = MemberRegistry(OWN, config())
+    registry.clock.increment()
+    registry.on_node_join(node(OWN), 0.0)
+    registry.on_node_join(node("foo"), 0.0)
+    notices: list[bool] = []
+    queued, effects = registry.leave_intent(
+        OWN, 0.0, own_state=SerfState.LEAVING, on_finished=lambda: notices.append(True)
+    )
+    assert queued
+    (effect,) = effects
+    assert isinstance(effect, Queue)
+    assert decode_serf(effect.message) == LeaveIntent(1, OWN, False)
+    assert effect.on_finished is not None
+    effect.on_finished()
+    assert notices == [True]
+
+
+def test_the_own_record_outlives_its_reaping() -> None:
+    """Checklist 40, the rule."""
+    registry = MemberRegistry(OWN, config(tags={"role": "web"}))
+    assert registry.local_member.name == OWN
+    assert dict(registry.local_member.tags) == {"role": "web"}
+    assert registry.local_member.status is MemberStatus.NONE
+    registry.clock.increment()
+    registry.on_node_join(node(OWN, {"role": "web"}), 0.0)
+    registry.leave_intent(OWN, 0.0, own_state=SerfState.LEAVING)
+    registry.on_node_leave(node(OWN), 0.0)
+    assert happenings(registry.reap(1e6)) == [(REAP, OWN)]
+    assert registry.num_members == 0
+    assert registry.members() == ()
+    assert registry.local_member.status is MemberStatus.LEFT
+    assert registry.local_member.port == 7946
+
+
+def test_local_member_shows_new_tags_at_once() -> None:
+    """Checklist 19, the rule."""
+    registry = MemberRegistry(OWN, config())
+    registry.on_node_join(node(OWN), 0.0)
+    registry.on_node_update(node(OWN, {"a": "b"}), 0.0)
+    assert dict(registry.local_member.tags) == {"a": "b"}
+    assert registry.local_member.status is MemberStatus.ALIVE
+
+
+# --- reads
+
+
+def test_numbers_and_lists() -> None:
+    """Checklist 47, the rule."""
+    registry = registry_with("foo", MemberStatus.FAILED)
+    assert registry.num_members == 2
+    assert [one.name for one in registry.members()] == ["foo", OWN]
+    assert [one.name for one in registry.failed()] == ["foo"]
+    assert registry.left() == ()
+    assert registry.status_ltimes() == {"foo": 12, OWN: 0}
+    assert registry.status_ltime("nobody") == 0
+    assert registry.get("nobody") is None
+
+
+def test_only_other_alive_members_count_as_others() -> None:
+    registry = MemberRegistry(OWN, config())
+    registry.on_node_join(node(OWN), 0.0)
+    assert not registry.others_alive()
+    registry.on_node_join(node("foo"), 0.0)
+    assert registry.others_alive()
+    registry.on_node_leave(node("foo"), 0.0)
+    assert not registry.others_alive()
+
+
+def test_newer_lists_unknown_names_and_higher_times() -> None:
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    ltimes = {"foo": 12, OWN: 1, "new": 0}
+    assert registry.newer(ltimes) == [(OWN, 1), ("new", 0)]
+
+
+def test_forgetting_drops_what_is_cached() -> None:
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    effects = registry.erase("foo")
+    assert effects[0] == Forget("foo")
+    assert happenings(effects) == [(REAP, "foo")]
+    assert registry.erase("foo") == []
