@@ -1,0 +1,222 @@
+"""User events: sent, delivered once, remembered for a while."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioserf._cluster.clock import LamportClock
+from trioserf._cluster.effects import Count, Publish, Queue
+from trioserf._cluster.user_events import UserEventLog
+from trioserf._events import UserEvent
+from trioserf._exceptions import UserEventTooLarge
+from trioserf._wire.codec import decode, encode
+from trioserf._wire.serf_messages import (
+    PushPull,
+    UserEventMessage,
+    UserEventRecord,
+    UserEventSlot,
+    decode_serf,
+)
+
+from .samples import config, published, warnings
+
+
+def log(**fields: object) -> UserEventLog:
+    return UserEventLog(config(**fields), clock=LamportClock(1))
+
+
+def event(ltime: int, name: str = "e", payload: bytes | None = b"p") -> UserEventMessage:
+    return UserEventMessage(ltime, name, payload, False)
+
+
+def test_sending_publishes_here_and_queues_for_the_others() -> None:
+    events = log()
+    effects = events.originate("deploy", b"v1", coalesce=True)
+    assert effects[:2] == [Count("serf.events"), Publish(UserEvent(1, "deploy", b"v1", True))]
+    queued = effects[2]
+    assert isinstance(queued, Queue)
+    assert (queued.queue, queued.own) == ("event", True)
+    assert decode_serf(queued.message) == UserEventMessage(1, "deploy", b"v1", True)
+    assert events.clock.time == 2
+
+
+def test_the_same_event_sent_twice_is_delivered_twice() -> None:
+    events = log()
+    first = published(events.originate("deploy", b"v1", coalesce=False))
+    second = published(events.originate("deploy", b"v1", coalesce=False))
+    assert [one.ltime for one in first + second if isinstance(one, UserEvent)] == [1, 2]
+
+
+def test_an_empty_payload_is_sent_as_nil() -> None:
+    effects = log().originate("deploy", b"", coalesce=False)
+    queued = effects[-1]
+    assert isinstance(queued, Queue)
+    assert queued.message.endswith(b"\xa7Payload\xc0")
+    assert published(effects) == [UserEvent(1, "deploy", b"", False)]
+
+
+@pytest.mark.parametrize("size", [513, 600])
+def test_an_event_over_the_limit_is_refused_before_it_is_encoded(size: int) -> None:
+    """Checklist 70."""
+    events = log()
+    with pytest.raises(UserEventTooLarge, match="user event exceeds") as caught:
+        events.originate("n" * 13, bytes(size - 13), coalesce=False)
+    assert f"{size} bytes" in str(caught.value)
+    assert events.clock.time == 1
+    assert events.slots()[1] is None
+
+
+def test_an_event_over_the_limit_is_refused_after_it_is_encoded() -> None:
+    events = log()
+    with pytest.raises(UserEventTooLarge, match="encoded user event exceeds") as caught:
+        events.originate("n", bytes(482), coalesce=False)
+    assert "513 bytes" in str(caught.value)
+    assert events.clock.time == 1
+    events.originate("n", bytes(481), coalesce=False)
+
+
+def test_received_events_are_delivered_in_order() -> None:
+    """Checklist 69, the rule."""
+    events = log()
+    told = [
+        events.on_user_event(event(ltime, payload=payload))
+        for ltime, payload in [(5, b"first"), (6, b"second")]
+    ]
+    assert [again for again, _ in told] == [True, True]
+    payloads = [
+        one.payload
+        for _, effects in told
+        for one in published(effects)
+        if isinstance(one, UserEvent)
+    ]
+    assert payloads == [b"first", b"second"]
+    assert events.clock.time == 7
+
+
+def test_an_event_older_than_the_ring_is_dropped() -> None:
+    """Checklist 71."""
+    events = log()
+    events.clock.witness(512 + 1000 - 1)
+    again, effects = events.on_user_event(event(1))
+    assert not again
+    assert published(effects) == []
+    assert len(warnings(effects)) == 1
+
+
+def test_the_oldest_event_of_the_ring_is_delivered() -> None:
+    events = log(event_buffer=4)
+    events.clock.witness(10)  # reads 11
+    assert events.on_user_event(event(6))[0] is False
+    assert events.on_user_event(event(7))[0] is True
+
+
+def test_events_of_one_time_are_all_delivered() -> None:
+    """Checklist 72."""
+    events = log()
+    given_events = [event(1, "foo", b"a"), event(1, "foo", b"b"), event(1, "bar", b"a")]
+    told = []
+    for msg in given_events:
+        again, effects = events.on_user_event(msg)
+        assert again
+        told += published(effects)
+    assert [(one.name, one.payload) for one in told if isinstance(one, UserEvent)] == [
+        ("foo", b"a"),
+        ("foo", b"b"),
+        ("bar", b"a"),
+    ]
+
+
+@pytest.mark.parametrize("payload", [None, b"", b"p"])
+def test_a_duplicate_is_dropped_and_nil_equals_empty(payload: bytes | None) -> None:
+    events = log()
+    assert events.on_user_event(event(3, payload=payload))[0]
+    assert events.on_user_event(event(3, payload=payload or b"")) == (False, [])
+
+
+def test_events_before_the_minimal_time_are_ignored() -> None:
+    """Checklist 73, 106, the rule."""
+    events = UserEventLog(config(), min_time=10)
+    assert events.on_user_event(event(9)) == (False, [])
+    assert events.on_user_event(event(10))[0]
+    assert events.clock.time == 11
+
+
+def test_a_slot_belongs_to_the_newest_time_that_used_it() -> None:
+    """Checklist 27."""
+    events = log(event_buffer=4)
+    events.on_user_event(event(1))
+    events.on_user_event(event(5, "new"))
+    assert events.slots() == (
+        None,
+        UserEventSlot(5, (UserEventRecord("new", b"p"),)),
+        None,
+        None,
+    )
+
+
+def test_the_last_time_of_all_wraps_the_clock() -> None:
+    events = log()
+    assert events.on_user_event(event(2**64 - 1))[0]
+    assert events.clock.time == 0
+    events.originate("e", b"", coalesce=False)
+    assert events.clock.time == 1
+
+
+def test_a_state_exchange_carries_the_whole_ring() -> None:
+    """Checklist 23."""
+    events = log(event_buffer=8)
+    assert encode(PushPull(events=events.slots())).count(b"\xc0") == 8
+    assert events.encoded_slots() == b"\x98" + b"\xc0" * 8
+
+
+def test_the_encoded_ring_follows_the_events_and_is_kept_between_them() -> None:
+    events = log(event_buffer=3)
+    for ltime, payload in [(1, b"a"), (2, None), (2, b"b"), (4, b"c")]:
+        events.on_user_event(event(ltime, payload=payload))
+        raw = events.encoded_slots()
+        assert raw in encode(PushPull(events=events.slots()))
+        assert decode(PushPull, b"\x81\xa6Events" + raw).events == events.slots()
+        assert events.encoded_slots() is raw
+
+
+SMALL_EVENTS = st.builds(
+    UserEventMessage,
+    st.integers(0, 40),
+    st.sampled_from("ab"),
+    st.sampled_from([None, b"", b"x"]),
+    st.booleans(),
+)
+
+
+@given(st.lists(SMALL_EVENTS, max_size=80), st.integers(1, 8), st.integers(0, 10))
+def test_an_event_is_delivered_at_most_once(
+    messages: list[UserEventMessage], size: int, min_time: int
+) -> None:
+    """Checklist 69, 71-73: at most one delivery per time, name and payload."""
+    events = UserEventLog(config(event_buffer=size), min_time=min_time)
+    delivered = set()
+    for msg in messages:
+        again, effects = events.on_user_event(msg)
+        told = published(effects)
+        assert again == bool(told)
+        for one in told:
+            assert isinstance(one, UserEvent)
+            key = (one.ltime, one.name, one.payload)
+            assert key not in delivered
+            assert one.ltime >= min_time
+            delivered.add(key)
+        assert events.encoded_slots() == log_copy(events).encoded_slots()
+
+
+def log_copy(events: UserEventLog) -> UserEventLog:
+    """A log that learned the same ring from nothing but its slots."""
+    copy = UserEventLog(config(event_buffer=len(events.slots())))
+    for slot in events.slots():
+        for record in () if slot is None else slot.events:
+            assert slot is not None
+            assert record is not None
+            copy.clock.time = 0
+            copy.on_user_event(UserEventMessage(slot.ltime, record.name, record.payload, False))
+    return copy
