@@ -34,6 +34,7 @@ from .lives import LifeRules, node_of
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
 from .refutation import announce
 from .roster import Roster
+from .selection import gossip_target, select
 from .suspicion import Suspicion
 from .versions import verify
 
@@ -302,6 +303,17 @@ class NodeTable:
     def num_nodes(self) -> int:
         """All records, dead and left ones included: the n of every formula."""
         return len(self.sequence)
+
+    def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
+        """Up to ``k`` random nodes to gossip to: never ourselves, never who left."""
+        own = self._roster.own
+        window = self._window
+        return select(
+            rng,
+            self.sequence,
+            k,
+            lambda node: node is own or not gossip_target(node, now, window),
+        )
 
     def live_count(self) -> int:
         """Nodes alive or suspect, the own one included."""

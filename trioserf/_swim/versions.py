@@ -41,34 +41,33 @@ def verify(records: Sequence[NodeRecord], nodes: Iterable[Node], *, strict: bool
     Raises:
       RemoteProtocolError: the first record or node that does not fit; merge nothing.
     """
-    speakers: list[tuple[str, bytes]] = []
-    live: list[bytes] = []
+    speakers: dict[bytes, str] = {}
+    live: set[bytes] = set()
     for record in records:
         vector = record.versions or b""
-        if sound(vector) or (strict and len(vector) >= VERSIONS_LENGTH):
-            if record.status == NodeStatus.ALIVE:
-                live.append(vector)
-        elif strict:
-            vector = _UNKNOWN
-        else:
-            continue
-        speakers.append((record.name, vector))
+        if vector not in speakers and not sound(vector):
+            if not strict:
+                continue
+            if len(vector) < VERSIONS_LENGTH:
+                speakers.setdefault(_UNKNOWN, record.name)
+                continue
+        speakers.setdefault(vector, record.name)
+        if record.status == 0:
+            live.add(vector)
     for node in nodes:
-        speakers.append((node.name, node.versions))
+        speakers.setdefault(node.versions, node.name)
         if node.status is NodeStatus.ALIVE:
-            live.append(node.versions)
-    _compare(set(live), speakers)
+            live.add(node.versions)
+    _compare(live, speakers)
 
 
-def _compare(live: set[bytes], speakers: Sequence[tuple[str, bytes]]) -> None:
+def _compare(live: set[bytes], speakers: dict[bytes, str]) -> None:
+    """Raise unless every vector that is spoken fits into what the live ones understand."""
     low = max((vector[0] for vector in live), default=0)
     high = min((vector[1] for vector in live), default=255)
     delegate_low = max((vector[3] for vector in live), default=0)
     delegate_high = min((vector[4] for vector in live), default=255)
-    fine: set[bytes] = set()
-    for name, vector in speakers:
-        if vector in fine:
-            continue
+    for vector, name in speakers.items():
         if not low <= vector[2] <= high:
             raise RemoteProtocolError(
                 f"node {name!r} speaks protocol {vector[2]}, the live nodes {low} to {high}"
@@ -78,4 +77,3 @@ def _compare(live: set[bytes], speakers: Sequence[tuple[str, bytes]]) -> None:
                 f"node {name!r} speaks delegate protocol {vector[5]},"
                 f" the live nodes {delegate_low} to {delegate_high}"
             )
-        fine.add(vector)
