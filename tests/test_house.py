@@ -1,0 +1,195 @@
+"""Sizes, sources, exports and tasks: what keeps the house easy to walk through."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import trioserf
+from tests.source_tree import ROOT, Module, modules
+
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 80
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+PUBLIC_NAMES = """
+    open serve Config MemberlistConfig Serf Members Member MemberStatus MemberEvent EventType
+    UserEvent Query EventsDropped Event QueryResponse QueryResult NodeResponse KeyManager
+    KeyResponse SerfError ConfigError LocalProtocolError RemoteProtocolError JoinError
+    QueryError QueryTooLarge ResponseTooLarge AlreadyResponded DeadlineExceeded
+    UserEventTooLarge TagsTooLarge KeyringError KeyOperationError SnapshotError
+    BroadcastTimeout CoordinatesDisabled RPCError SerfInternalError
+"""
+"""What the user types; each is an attribute of ``trioserf``."""
+
+TASK_STARTERS = {
+    "_serf/tree.py": "the tree: every long-lived task of a node",
+}
+"""Files that may call ``start_soon`` or ``start``, and what they start."""
+
+
+def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_files_stay_short() -> None:
+    assert [] == [
+        f"{module.path}: {lines} lines"
+        for module in modules()
+        if (lines := module.text.count("\n")) > LONGEST_FILE
+    ]
+
+
+def test_functions_stay_short() -> None:
+    assert [] == [
+        f"{module.path}:{node.lineno} {node.name}: {lines} lines"
+        for module in modules()
+        for node in functions(module)
+        if (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
+    ]
+
+
+def test_files_are_named_after_what_they_know() -> None:
+    assert [] == [
+        module.path
+        for module in modules()
+        if FORBIDDEN_NAMES & set(module.path.removesuffix(".py").split("/"))
+    ]
+
+
+def test_every_file_says_what_it_is() -> None:
+    assert [] == [
+        module.path
+        for module in modules()
+        if not module.path.endswith("__init__.py") and not ast.get_docstring(module.tree)
+    ]
+
+
+def test_no_handler_catches_everything() -> None:
+    assert [] == [
+        f"{module.path}:{node.lineno}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ExceptHandler) and node.type is None
+    ]
+
+
+def test_nothing_is_left_for_later() -> None:
+    later = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|NotImplementedError|for now\b|placeholder")
+    assert [] == [
+        f"{module.path}:{number}: {line.strip()}"
+        for module in modules()
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if later.search(line)
+    ]
+
+
+# --- sources ------------------------------------------------------------------------------
+
+
+def known_files() -> dict[str, set[str]]:
+    """Repository to its files, from ``upstream_files.txt``."""
+    known: dict[str, set[str]] = {}
+    for line in (ROOT / "tests" / "upstream_files.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            repository, _version, path = line.split()
+            known.setdefault(repository, set()).add(path)
+    return known
+
+
+def sources(module: Module) -> Iterator[str]:
+    """The paragraphs of its docstrings that begin with ``Source:``."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for match in re.finditer(r"Source:(.*?)(?:\n\s*\n|\Z)", node.value, re.DOTALL):
+                yield " ".join(match[1].split())
+
+
+def names_one_of(word: str, paths: set[str]) -> bool:
+    """Whether it is one of the paths, or the end of one: ``serf/event.go, query.go``."""
+    return word in paths or any(path.endswith(f"/{word}") for path in paths)
+
+
+def test_sources_name_files_that_exist() -> None:
+    known = known_files()
+    everything = set().union(*known.values())
+    wrong = []
+    for module in modules():
+        for source in sources(module):
+            candidates = everything
+            for word in re.findall(r"[\w./-]+", source):
+                if word in known:
+                    candidates = known[word]
+                elif word.endswith(".go") and not names_one_of(word, candidates):
+                    wrong.append(f"{module.path}: {word} in {source!r}")
+    assert [] == wrong
+
+
+def test_sources_name_something_that_can_be_looked_up() -> None:
+    findable = re.compile(r"\.go\b|\bcodec\b|[Pp]aper\b|RFC \d|[A-Za-z]+/[A-Za-z]+")
+    assert [] == [
+        f"{module.path}: {source!r}"
+        for module in modules()
+        for source in sources(module)
+        if not findable.search(source)
+    ]
+
+
+# --- exports ------------------------------------------------------------------------------
+
+
+def public_doors() -> Iterator[Module]:
+    for module in modules():
+        parts = module.path.removesuffix(".py").split("/")
+        if parts[-1] == "__init__" and not any(part.startswith("_") for part in parts[:-1]):
+            yield module
+
+
+def test_doors_export_under_the_name_they_import() -> None:
+    """``from ._x import Y as Y`` is how type checkers are told that ``Y`` is public."""
+    wrong = []
+    for module in public_doors():
+        for node in module.tree.body:
+            if isinstance(node, ast.ImportFrom) and node.level:
+                wrong += [
+                    f"{module.path}:{node.lineno} {alias.name}"
+                    for alias in node.names
+                    if alias.asname != alias.name and not (alias.asname or "").startswith("_")
+                ]
+    assert [] == wrong
+
+
+def test_public_names_of_the_contract_are_there() -> None:
+    assert [] == [name for name in PUBLIC_NAMES.split() if not hasattr(trioserf, name)]
+
+
+# --- tasks --------------------------------------------------------------------------------
+
+
+def test_tasks_are_started_only_where_the_tree_says() -> None:
+    found = {}
+    for module in modules():
+        for node in ast.walk(module.tree):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and (
+                    node.func.attr == "start_soon"
+                    or (node.func.attr == "start" and "nursery" in ast.unparse(node.func.value))
+                )
+            ):
+                found.setdefault(module.path, []).append(node.lineno)
+    assert {} == {path: lines for path, lines in found.items() if path not in TASK_STARTERS}
+
+
+# --- the frame ----------------------------------------------------------------------------
+
+
+def test_the_checks_run_the_commands_of_the_readme() -> None:
+    commands = re.findall(r"^\$ (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert ["bash .ci/demo", "bash .ci/test"] == commands
+    run = (ROOT / ".ci" / "run").read_text()
+    assert "bash .ci/test" in run

@@ -1,0 +1,185 @@
+"""Imports go downward, and the rules stay pure.
+
+The map is in the opening comment of ``trioserf/__init__.py``; here it is as a table.  Imports
+under ``TYPE_CHECKING`` count like all others.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from tests.source_tree import PACKAGE, Module, modules
+
+LAYERS = {
+    **dict.fromkeys(("_exceptions", "_config", "_memberlist_config", "_settings"), 0),
+    **dict.fromkeys(("_events", "abc", "_version"), 0),
+    **dict.fromkeys(("_wire", "_vivaldi"), 1),
+    "_swim": 2,
+    "_cluster": 3,
+    **dict.fromkeys(("_net", "_memberlist"), 4),
+    "_serf": 5,
+    "_agent": 6,
+    **dict.fromkeys(("__init__", "__main__", "client", "ipc", "lowlevel"), 7),
+    **dict.fromkeys(("notebook", "testing", "testing_plugin"), 7),
+}
+"""Top-level module or folder to its layer."""
+
+PURE = {"_wire", "_vivaldi", "_swim", "_cluster"}
+IMPURE = {"trio", "asyncio", "anyio", "time", "socket", "select", "logging", "os", "threading"}
+IMPURE |= {"subprocess", "secrets", "datetime", "signal", "queue", "concurrent", "pathlib"}
+
+DOOR_USERS = {"testing/__init__.py", "testing/sim_cluster.py", "testing/plugin.py"}
+"""The test kit's own users of the doors; the rest of it knows layer 0 alone."""
+
+THIRD_PARTY = {"attrs", "cryptography", "msgpack", "outcome", "sniffio", "trio"}
+"""What the library needs.  ``outcome`` and ``sniffio`` come with trio."""
+OPTIONAL = {"IPython", "dns", "matplotlib", "prometheus_client", "pytest", "pytest_trio", "rich"}
+"""What it may use where the user has it."""
+
+
+def rooms_imported(module: Module) -> Iterator[tuple[int, str, str]]:
+    """Line, room and full name of everything of ours that the module imports."""
+    for line, name in module.imports():
+        first, _, rest = name.partition(".")
+        if first == "trioserf":
+            room = rest.partition(".")[0]
+            yield line, room if room in LAYERS else "__init__", name
+
+
+def complaints(rule: str, found: Iterator[tuple[Module, int, str]]) -> list[str]:
+    return [f"{module.path}:{line} imports {name}: {rule}" for module, line, name in found]
+
+
+def test_every_room_has_a_layer() -> None:
+    assert [] == sorted({module.room for module in modules()} - LAYERS.keys())
+
+
+def test_imports_go_downward() -> None:
+    def upward() -> Iterator[tuple[Module, int, str]]:
+        for module in modules():
+            for line, room, name in rooms_imported(module):
+                same_room = room == module.room or 0 == LAYERS[room] == LAYERS[module.room]
+                both_doors = 7 == LAYERS[room] == LAYERS[module.room]
+                transport = (module.room, room) == ("_memberlist", "_net")
+                if not (same_room or both_doors or transport) and (
+                    LAYERS[room] >= LAYERS[module.room]
+                ):
+                    yield module, line, name
+
+    assert [] == complaints("not a lower layer", upward())
+
+
+def test_the_membership_half_does_not_know_serf() -> None:
+    def knowing() -> Iterator[tuple[Module, int, str]]:
+        for module in modules():
+            if module.room in ("_memberlist", "_swim"):
+                for line, room, name in rooms_imported(module):
+                    if room in ("_cluster", "_serf") or name.endswith(".serf_messages"):
+                        yield module, line, name
+
+    assert [] == complaints("membership does not know Serf", knowing())
+
+
+def test_transports_and_the_test_kit_know_layer_0_alone() -> None:
+    def knowing() -> Iterator[tuple[Module, int, str]]:
+        for module in modules():
+            if module.room == "_net" or (
+                module.room == "testing" and module.path not in DOOR_USERS
+            ):
+                for line, room, name in rooms_imported(module):
+                    if room != module.room and LAYERS[room] != 0:
+                        yield module, line, name
+
+    assert [] == complaints("only layer 0 here", knowing())
+
+
+def test_coordinates_know_nothing_of_ours_but_errors() -> None:
+    def knowing() -> Iterator[tuple[Module, int, str]]:
+        for module in modules():
+            if module.room == "_vivaldi":
+                for line, room, name in rooms_imported(module):
+                    if room not in ("_vivaldi", "_exceptions"):
+                        yield module, line, name
+
+    assert [] == complaints("coordinates stand alone", knowing())
+
+
+def test_rules_import_no_clock_no_socket_and_no_log() -> None:
+    def impure() -> Iterator[tuple[Module, int, str]]:
+        for module in modules():
+            if module.room in PURE:
+                for line, name in module.imports():
+                    if name.partition(".")[0] in IMPURE:
+                        yield module, line, name
+
+    assert [] == complaints("not in a pure layer", impure())
+
+
+def test_rules_draw_from_the_random_source_they_are_given() -> None:
+    found = []
+    for module in modules():
+        if module.room not in PURE:
+            continue
+        found += [
+            f"{module.path}:{line} imports {name}"
+            for line, name in module.imports()
+            if name.startswith("random.") and name != "random.Random"
+        ]
+        found += [
+            f"{module.path}:{node.lineno} uses random.{node.attr}"
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "random"
+            and node.attr != "Random"
+        ]
+    assert [] == found
+
+
+def test_rules_never_wait() -> None:
+    waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert [] == [
+        f"{module.path}:{node.lineno}"
+        for module in modules()
+        if module.room in PURE
+        for node in ast.walk(module.tree)
+        if isinstance(node, waiting)
+    ]
+
+
+def test_every_dependency_is_a_declared_one() -> None:
+    known = set(sys.stdlib_module_names) | {"trioserf"} | THIRD_PARTY | OPTIONAL
+    assert [] == [
+        f"{module.path}:{line} imports {name}"
+        for module in modules()
+        for line, name in module.imports()
+        if name.partition(".")[0] not in known
+    ]
+
+
+def test_optional_dependencies_are_imported_when_they_are_used() -> None:
+    """A module-level import of one would make it required; its own rooms may do so."""
+    own_rooms = {"notebook", "testing", "testing_plugin"}
+    assert [] == [
+        f"{module.path}:{node.lineno}"
+        for module in modules()
+        if module.room not in own_rooms
+        for node in module.tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [(node.module or "") if node.level == 0 else ""]
+        )
+        if name.partition(".")[0] in OPTIONAL | {"cryptography"}
+    ]
+
+
+def test_the_map_of_the_house_names_every_room() -> None:
+    """A newcomer reads the opening of ``__init__.py``; no room may be missing there."""
+    text = (PACKAGE / "__init__.py").read_text()
+    opening = text[: text.find("import ")]
+    rooms = {module.room for module in modules()} - {"__init__"}
+    assert [] == sorted(room for room in rooms if room not in opening)
