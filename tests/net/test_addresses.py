@@ -1,0 +1,208 @@
+"""Address strings, host names, and the choice of what to advertise."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioserf._net.addresses import (
+    ParsedAddress,
+    choose_advertised,
+    is_private,
+    parse_address,
+    pick_advertise,
+    resolve,
+)
+from trioserf._net.interfaces import InterfaceAddress, own_addresses
+from trioserf.abc import Address
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1", ("", "127.0.0.1", 7946)),
+        ("::1", ("", "::1", 7946)),
+        ("[::1]", ("", "::1", 7946)),
+        ("127.0.0.1:9000", ("", "127.0.0.1", 9000)),
+        ("[::1]:9000", ("", "::1", 9000)),
+        ("[fe80::1%eth0]:9000", ("", "fe80::1%eth0", 9000)),
+        ("node/127.0.0.1", ("node", "127.0.0.1", 7946)),
+        ("node/::1", ("node", "::1", 7946)),
+        ("node/[::1]:9000", ("node", "::1", 9000)),
+        ("localhost", ("", "localhost", 7946)),
+        ("localhost:1234", ("", "localhost", 1234)),
+        ("a/b/127.0.0.1", ("a", "b/127.0.0.1", 7946)),
+        ("", ("", "", 7946)),
+        (":7946", ("", "", 7946)),
+        ("host:0", ("", "host", 0)),
+        ("host:65535", ("", "host", 65535)),
+        ("host:0080", ("", "host", 80)),
+    ],
+)
+def test_an_address_string_is_taken_apart_as_in_go(
+    text: str, expected: tuple[str, str, int]
+) -> None:
+    assert ParsedAddress(*expected) == parse_address(text, 7946)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:http",
+        "127.0.0.1:-1",
+        "127.0.0.1:+1",
+        "127.0.0.1:70000",
+        "127.0.0.1:٣",
+        "host:" + "9" * 5000,
+        "[::1",
+        "[::1]x",
+        "[::1]x:80",
+        "[::1]:",
+    ],
+)
+def test_a_wrong_address_string_is_refused_with_its_text(text: str) -> None:
+    with pytest.raises(ValueError, match="expected") as caught:
+        parse_address(text, 7946)
+    assert repr(text) in str(caught.value)
+
+
+@given(st.text(max_size=30))
+def test_any_string_is_taken_apart_or_refused(text: str) -> None:
+    try:
+        parsed = parse_address(text, 7946)
+    except ValueError:
+        return
+    assert 0 <= parsed.port <= 65535
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+    ],
+)
+async def test_an_ip_address_resolves_to_its_shortest_form(host: str, expected: str) -> None:
+    with trio.testing.assert_checkpoints():
+        assert [Address(expected, 7946)] == await resolve(host, 7946)
+
+
+async def test_a_zone_is_kept() -> None:
+    assert [Address("fe80::1%eth0", 7946)] == await resolve("fe80::1%eth0", 7946)
+
+
+class Resolver(trio.abc.HostnameResolver):
+    """Knows one name with three addresses, one of them twice."""
+
+    async def getaddrinfo(  # type: ignore[override]
+        self, host: bytes | None, port: object, family: int, type: int, proto: int, flags: int
+    ) -> list[tuple[object, ...]]:
+        if host != b"cluster.example":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        rows = [("10.0.0.1", port), ("fd00::1", port, 0, 0), ("10.0.0.1", port)]
+        return [(socket.AF_INET, type, 0, "", row) for row in rows]
+
+    async def getnameinfo(self, sockaddr: object, flags: int) -> tuple[str, str]:
+        raise OSError("not asked")
+
+
+async def test_a_name_resolves_to_all_its_addresses_each_once() -> None:
+    trio.socket.set_custom_hostname_resolver(Resolver())
+    expected = [Address("10.0.0.1", 9000), Address("fd00::1", 9000)]
+    assert expected == await resolve("cluster.example", 9000)
+
+
+@pytest.mark.parametrize("host", ["nowhere.example", "b/127.0.0.1", "", "a" * 70, "a..b", "\udcff"])
+async def test_an_unknown_name_is_an_os_error(host: str) -> None:
+    trio.socket.set_custom_hostname_resolver(Resolver())
+    with pytest.raises(OSError, match=r"Name or service not known|no host name|no address"):
+        await resolve(host, 7946)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10.1.2.3", True),
+        ("100.64.0.1", True),
+        ("172.16.0.1", True),
+        ("172.32.0.1", False),
+        ("192.168.1.1", True),
+        ("198.18.0.1", True),
+        ("fd00::1", True),
+        ("127.0.0.1", False),
+        ("169.254.1.1", False),
+        ("192.0.2.1", False),
+        ("8.8.8.8", False),
+        ("0.0.0.0", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("fe80::1", False),
+        ("2001:db8::1", False),
+        ("2001:4860::1", True),
+        ("2a00::1", False),
+    ],
+)
+def test_private_means_what_go_means(text: str, expected: bool) -> None:
+    assert expected is is_private(ip_address(text))
+
+
+def interface(text: str, prefix: int, *, default: bool = False) -> InterfaceAddress:
+    return InterfaceAddress(ip_address(text), prefix, default)
+
+
+CANDIDATES = [
+    interface("127.0.0.1", 8),
+    interface("10.9.0.1", 24),
+    interface("172.16.0.1", 12),
+    interface("fd00::2", 64, default=True),
+    interface("192.168.7.2", 24, default=True),
+    interface("8.8.8.8", 24, default=True),
+]
+
+
+def test_the_private_ipv4_address_of_the_default_interface_goes_first() -> None:
+    assert ip_address("192.168.7.2") == choose_advertised(CANDIDATES, ipv6_first=False)
+
+
+def test_bound_to_every_ipv6_address_a_real_one_is_chosen() -> None:
+    assert ip_address("fd00::2") == choose_advertised(CANDIDATES, ipv6_first=True)
+
+
+def test_without_a_default_interface_the_larger_network_goes_first() -> None:
+    assert ip_address("172.16.0.1") == choose_advertised(CANDIDATES[:3], ipv6_first=False)
+
+
+def test_without_a_private_address_the_user_is_told_to_give_one() -> None:
+    with pytest.raises(ValueError, match="give one to advertise"):
+        choose_advertised([interface("8.8.8.8", 24, default=True)], ipv6_first=False)
+
+
+@pytest.mark.parametrize(
+    ("bound", "expected"),
+    [
+        ("10.0.0.1", bytes([10, 0, 0, 1])),
+        ("127.0.0.1", bytes([127, 0, 0, 1])),
+        ("fd00::1", ip_address("fd00::1").packed),
+        ("fe80::1%eth0", ip_address("fe80::1").packed),
+    ],
+)
+def test_a_single_bound_address_is_advertised(bound: str, expected: bytes) -> None:
+    assert expected == pick_advertise(bound)
+
+
+@pytest.mark.parametrize("bound", ["0.0.0.0", "::"])
+def test_what_is_chosen_on_this_machine_is_private_or_refused(bound: str) -> None:
+    if any(is_private(address.ip) for address in own_addresses()):
+        assert is_private(ip_address(pick_advertise(bound)))
+    else:
+        with pytest.raises(ValueError, match="no private address"):
+            pick_advertise(bound)

@@ -1,0 +1,177 @@
+"""Address strings of users, names of hosts, and the address that a node tells others.
+
+Source: hashicorp/memberlist v0.2.2, memberlist.go: resolveAddr; util.go: hasPort;
+net_transport.go: FinalAdvertiseAddr.  hashicorp/go-sockaddr v1.0.0, ifaddrs.go:
+GetPrivateInterfaces; rfc.go: KnownRFCs.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+import trio
+
+from ..abc import Address
+from .interfaces import InterfaceAddress, IPAddress, own_addresses
+
+# --- strings ------------------------------------------------------------------------------
+
+
+class ParsedAddress(NamedTuple):
+    """An address string taken apart.
+
+    Args:
+      name: the node name before the first ``/``; "" without one.
+      host: IP address or host name, without brackets, as written.
+      port: the port given, or the default.
+    """
+
+    name: str
+    host: str
+    port: int
+
+
+def parse_address(text: str, default_port: int) -> ParsedAddress:
+    """Take apart ``[node/]host[:port]``; IPv6 with a port needs brackets.
+
+    Raises:
+      ValueError: a node name that is empty, or a port that is no number up to 65535.
+    """
+    name, slash, rest = text.partition("/")
+    if not slash:
+        name, rest = "", text
+    elif not name:
+        raise ValueError(f"{text!r}: expected a node name before the '/'")
+    host, port = _split_port(text, rest)
+    return ParsedAddress(name, host, default_port if port is None else port)
+
+
+def _split_port(text: str, rest: str) -> tuple[str, int | None]:
+    if rest.startswith("["):
+        host, bracket, port = rest[1:].rpartition("]")
+        if not bracket or (port and not port.startswith(":")):
+            raise ValueError(f"{text!r}: expected '[' address ']', then ':' and a port or nothing")
+        if not port:
+            return host, None
+        return host, _port(text, port[1:])
+    if rest.count(":") == 1:
+        host, _, port = rest.partition(":")
+        return host, _port(text, port)
+    return rest.strip("[]"), None
+
+
+def _port(text: str, port: str) -> int:
+    if not (port.isascii() and port.isdigit()) or len(port) > 20 or int(port) > 65535:
+        raise ValueError(f"{text!r}: expected a port from 0 to 65535 after the ':'")
+    return int(port)
+
+
+# --- names --------------------------------------------------------------------------------
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Every address of a host, in the system's order, each once.  *Checkpoint*: always.
+
+    DIFFERS: Go first asks the DNS server for all records of a dotted name over TCP, and
+    loses zones.  Servers refuse that kind of question by now (RFC 8482), and the system's
+    resolver turns to TCP by itself when an answer is long; a zone is kept, since without
+    it a link-local address leads nowhere (test_a_zone_is_kept).
+
+    Raises:
+      OSError: the host is unknown.
+    """
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return await _look_up(host, port)
+    await trio.lowlevel.checkpoint()
+    return [_address(ip, port)]
+
+
+def _address(ip: IPAddress, port: int) -> Address:
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        return Address(str(ip.ipv4_mapped), port)
+    return Address(str(ip), port)
+
+
+async def _look_up(host: str, port: int) -> list[Address]:
+    if not host:
+        await trio.lowlevel.checkpoint()
+        raise socket.gaierror(socket.EAI_NONAME, "an empty host name has no address")
+    try:
+        answers = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise socket.gaierror(error.errno, f"{host!r}: {error.strerror}") from error
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
+    addresses = [_address(ip_address(str(answer[4][0])), port) for answer in answers]
+    return list(dict.fromkeys(addresses))
+
+
+# --- what to advertise --------------------------------------------------------------------
+
+_SPECIAL = (
+    "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 "
+    "192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 "
+    "240.0.0.0/4 ::1/128 ::/128 64:ff9b::/96 ::ffff:0:0/96 100::/64 2001::/16 2002::/16 "
+    "fc00::/7 fe80::/10"
+)
+"""RFC 6890 as go-sockaddr lists it."""
+_NOT_FORWARDED = (
+    "0.0.0.0/8 127.0.0.0/8 169.254.0.0/16 192.0.0.0/24 192.0.2.0/24 198.51.100.0/24 "
+    "203.0.113.0/24 240.0.0.0/4 ::1/128 ::/128 ::ffff:0:0/96 2001:db8::/32 2001:10::/28 fe80::/10"
+)
+"""What routers do not pass on, likewise."""
+_SPECIAL_NETWORKS = tuple(map(ip_network, _SPECIAL.split()))
+_NOT_FORWARDED_NETWORKS = tuple(map(ip_network, _NOT_FORWARDED.split()))
+
+
+def is_private(ip: IPAddress) -> bool:
+    """Whether Go takes the address for a private one that others can reach.
+
+    This is not ``ip.is_private``: that says yes to networks for documentation, and no to
+    100.64.0.0/10, which carriers and overlay networks use.
+    """
+    return any(ip in network for network in _SPECIAL_NETWORKS) and not any(
+        ip in network for network in _NOT_FORWARDED_NETWORKS
+    )
+
+
+def choose_advertised(candidates: Iterable[InterfaceAddress], *, ipv6_first: bool) -> IPAddress:
+    """The best private address: of the default interface, of the family, in a large network.
+
+    Raises:
+      ValueError: none is private.
+    """
+    private = [candidate for candidate in candidates if is_private(candidate.ip)]
+    if not private:
+        raise ValueError("this machine has no private address; give one to advertise")
+
+    def rank(candidate: InterfaceAddress) -> tuple[bool, bool, float]:
+        wrong_family = ipv6_first == isinstance(candidate.ip, IPv4Address)
+        return not candidate.default, wrong_family, candidate.prefix / candidate.ip.max_prefixlen
+
+    return min(private, key=rank).ip
+
+
+def pick_advertise(bind_addr: str) -> bytes:
+    """The address to advertise when bound to ``bind_addr``: 4 or 16 bytes.
+
+    A node that is bound to every address advertises its best private one.
+
+    DIFFERS: Go writes the IPv4 address chosen here in 16 bytes; we write 4, the form of
+    every other case.  Bound to ``::`` Go advertises ``::``, which no peer can use; we choose
+    as for ``0.0.0.0``, IPv6 first (test_bound_to_every_ipv6_address_a_real_one_is_chosen).
+
+    Raises:
+      ValueError: no IP address, or bound to every address and none is private.
+      OSError: the machine did not tell its addresses.
+    """
+    ip = ip_address(bind_addr.partition("%")[0])
+    if not ip.is_unspecified:
+        return ip.packed
+    chosen = choose_advertised(own_addresses(), ipv6_first=isinstance(ip, IPv6Address))
+    return chosen.packed
