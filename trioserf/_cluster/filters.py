@@ -1,0 +1,74 @@
+"""Whether a query is for this node: names, and expressions over tags.
+
+What cannot be decided (a broken filter, an unknown type, an expression that Go refuses or
+that is too costly) counts as "not for this node", with a problem to be logged.  The query is
+passed on to others all the same.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, shouldProcessQuery; serf/query.go, encodeFilters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from .._exceptions import RemoteProtocolError
+from .._wire.query_filters import NodeFilter, decode_filter
+from .._wire.query_filters import encode_filters as encode_filters
+from .re2.program import Budget, compile_expression
+
+MAX_STEPS: Final = 200_000
+"""Work for all filters of one query together (steps of `Budget`); well under a second."""
+
+
+@attrs.frozen
+class FilterResult:
+    """Whether all filters passed; it is true exactly then.
+
+    Args:
+      passed: the answer.
+      problem: why a filter could not be decided; None if all could.
+    """
+
+    passed: bool
+    problem: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+
+_PASSED: Final = FilterResult(True)
+_FAILED: Final = FilterResult(False)
+
+
+def matches(
+    filters: Sequence[bytes | None], node_name: str, tags: Mapping[str, str]
+) -> FilterResult:
+    """Decide about the filters of a query; the first that fails ends it.
+
+    Args:
+      filters: as they are in the query.
+      node_name, tags: of the node in question; a tag that it does not have is empty.
+    """
+    budget = Budget(MAX_STEPS)
+    try:
+        for filter in filters:
+            if not _passes(filter, node_name, tags, budget):
+                return _FAILED
+    except RemoteProtocolError as error:
+        return FilterResult(False, str(error))
+    return _PASSED
+
+
+def _passes(data: bytes | None, node_name: str, tags: Mapping[str, str], budget: Budget) -> bool:
+    filter = decode_filter(data)
+    if isinstance(filter, NodeFilter):
+        return node_name in filter.names
+    try:
+        program = compile_expression(filter.expr)
+        budget.spend(program.size)
+        return program.found_in(tags.get(filter.tag, ""), budget)
+    except RemoteProtocolError as error:
+        raise RemoteProtocolError(f"filter for tag {filter.tag!r}: {error}") from error

@@ -1,0 +1,269 @@
+"""An expression as text, read into a tree.
+
+The dialect is that of Go's ``regexp.Compile``.  What it does not know is an error here too,
+even where Python would take it: look-around, back-references, ``\\Z``, ``(?x)``, doubled
+quantifiers, counts over 1000.  Beyond that come our own limits on length, depth and size.
+
+Source: golang/go, src/regexp/syntax/parse.go, parse, parsePerlFlags, repeat, repeatIsValid.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from .brackets import char_escape, group_escape, read_class
+from .charsets import ANY, ANY_BUT_NEWLINE, CharSet, literal
+from .reader import Reader, fail
+from .tree import Assertion, Choice, Node, Repeat, Sequence
+
+MAX_EXPRESSION: Final = 4096
+"""Longest expression (characters)."""
+MAX_DEPTH: Final = 50
+"""Parentheses inside parentheses."""
+MAX_PROGRAM: Final = 5000
+"""Largest automaton (instructions), counted repeats written out."""
+MAX_REPEAT: Final = 1000
+"""Highest count, and highest product of nested counts; this one is Go's."""
+
+
+def parse(expression: str) -> tuple[Node, int]:
+    """The tree of an expression, and how many instructions it needs.
+
+    Raises:
+      RemoteProtocolError: Go refuses it, it is over one of our limits, or it names a script
+        that is not known here; the text says which.
+    """
+    if len(expression) > MAX_EXPRESSION:
+        fail(f"longer than {MAX_EXPRESSION} characters", expression)
+    if any("\ud800" <= char <= "\udfff" for char in expression):
+        fail("invalid UTF-8", expression)
+    return _Parser(expression).parse()
+
+
+@attrs.frozen
+class _Flags:
+    fold: bool = False
+    """i"""
+    multi_line: bool = False
+    """m"""
+    dot_newline: bool = False
+    """s"""
+
+
+_FLAG_NAMES: Final = {"i": "fold", "m": "multi_line", "s": "dot_newline", "U": ""}
+"""U turns greediness around, which cannot be seen here."""
+_QUANTIFIERS: Final = {"*": (0, None), "+": (1, None), "?": (0, 1)}
+_ASSERTIONS: Final = {
+    "A": Assertion.TEXT_START,
+    "z": Assertion.TEXT_END,
+    "b": Assertion.WORD_BOUNDARY,
+    "B": Assertion.NO_WORD_BOUNDARY,
+}
+
+
+@attrs.frozen
+class _Part:
+    """A node, and what it costs."""
+
+    node: Node
+    size: int
+    """Instructions."""
+    repeats: int = 1
+    """Highest product of counts in it."""
+
+
+@attrs.define
+class _Level:
+    """What is open: the whole expression, or one parenthesis."""
+
+    flags_outside: _Flags
+    options: list[_Part] = attrs.field(factory=list)
+    parts: list[_Part] = attrs.field(factory=list)
+
+    def end_option(self) -> None:
+        nodes = tuple([part.node for part in self.parts])
+        size = sum([part.size for part in self.parts])
+        repeats = max([part.repeats for part in self.parts], default=1)
+        self.options.append(_Part(nodes[0] if len(nodes) == 1 else Sequence(nodes), size, repeats))
+        self.parts = []
+
+    def close(self) -> _Part:
+        self.end_option()
+        nodes = tuple([option.node for option in self.options])
+        size = sum([option.size for option in self.options]) + len(nodes) - 1
+        repeats = max([option.repeats for option in self.options])
+        return _Part(nodes[0] if len(nodes) == 1 else Choice(nodes), size, repeats)
+
+
+class _Parser:
+    def __init__(self, expression: str) -> None:
+        self._in = Reader(expression)
+        self._flags = _Flags()
+        self._levels = [_Level(self._flags)]
+
+    def parse(self) -> tuple[Node, int]:
+        reader = self._in
+        after_quantifier = False
+        while char := reader.peek():
+            start = reader.at
+            reader.at += 1
+            bounds = self._quantifier(char)
+            if bounds is None:
+                self._item(char)
+                after_quantifier = False
+                continue
+            reader.take("?")
+            if after_quantifier:
+                fail("invalid nested repetition operator", reader.since(start))
+            self._repeat(start, *bounds)
+            after_quantifier = True
+        if len(self._levels) > 1:
+            fail("missing closing )", reader.text)
+        whole = self._levels[0].close()
+        if whole.size > MAX_PROGRAM:
+            fail("expression is too large", reader.text)
+        return whole.node, whole.size
+
+    def _push(self, node: Node) -> None:
+        self._levels[-1].parts.append(_Part(node, 1))
+
+    def _push_literal(self, char: str) -> None:
+        self._push(literal(char, fold=self._flags.fold))
+
+    def _item(self, char: str) -> None:
+        """Anything but a quantifier; ``char`` is read already."""
+        multi_line = self._flags.multi_line
+        match char:
+            case "(":
+                self._open()
+            case ")":
+                self._close()
+            case "|":
+                self._levels[-1].end_option()
+            case "^":
+                self._push(Assertion.LINE_START if multi_line else Assertion.TEXT_START)
+            case "$":
+                self._push(Assertion.LINE_END if multi_line else Assertion.TEXT_END)
+            case ".":
+                self._push(ANY if self._flags.dot_newline else ANY_BUT_NEWLINE)
+            case "[":
+                groups, negated = read_class(self._in)
+                self._push(CharSet(groups, negated, self._flags.fold))
+            case "\\":
+                self._escape()
+            case _:
+                self._push_literal(char)
+
+    def _escape(self) -> None:
+        reader = self._in
+        assertion = _ASSERTIONS.get(reader.peek())
+        if assertion is not None:
+            reader.at += 1
+            self._push(assertion)
+        elif reader.take("Q"):
+            quoted = reader.until("\\E")
+            if quoted is None:
+                quoted = reader.text[reader.at :]
+                reader.at = len(reader.text)
+            for char in quoted:
+                self._push_literal(char)
+        elif (group := group_escape(reader)) is not None:
+            self._push(CharSet((group,), fold=self._flags.fold))
+        else:
+            self._push_literal(char_escape(reader))
+
+    # repetition
+
+    def _quantifier(self, char: str) -> tuple[int, int | None] | None:
+        """The bounds, if ``char`` begins a quantifier, whose rest is then read."""
+        return self._counts() if char == "{" else _QUANTIFIERS.get(char)
+
+    def _counts(self) -> tuple[int, int | None] | None:
+        """``{2}``, ``{2,}``, ``{2,3}``; anything else that begins with a brace is literal."""
+        reader = self._in
+        start = reader.at
+        low = high = self._number()
+        if low is not None and reader.take(","):
+            high = self._number()
+            if high is None and not reader.ahead("}"):
+                low = None
+        if low is None or not reader.take("}"):
+            reader.at = start
+            return None
+        if low > MAX_REPEAT or (high is not None and not low <= high <= MAX_REPEAT):
+            fail("invalid repeat count", reader.since(start - 1))
+        return low, high
+
+    def _number(self) -> int | None:
+        """Decimal digits without a leading zero; more than nine of them are just "many"."""
+        reader = self._in
+        start = reader.at
+        while "0" <= reader.peek() <= "9":
+            reader.at += 1
+        digits = reader.since(start)
+        if not digits or (digits[0] == "0" and len(digits) > 1):
+            return None
+        return int(digits[:9])
+
+    def _repeat(self, start: int, low: int, high: int | None) -> None:
+        parts = self._levels[-1].parts
+        shown = self._in.since(start)
+        if not parts:
+            fail("missing argument to repetition operator", shown)
+        part = parts.pop()
+        repeats = part.repeats
+        if shown[0] == "{":
+            count = low if high is None else high
+            repeats = count * repeats if count else 1
+            if repeats > MAX_REPEAT and count > 1:
+                fail("invalid repeat count", shown)
+        if high is None:
+            size = part.size * (low + 1) + 1
+        else:
+            size = part.size * high + high - low
+        if size > MAX_PROGRAM:
+            fail("expression is too large", shown)
+        parts.append(_Part(Repeat(part.node, low, high), size, repeats))
+
+    # parentheses
+
+    def _open(self) -> None:
+        outside = self._flags
+        if self._in.take("?") and not self._perl_group(self._in.at - 2):
+            return
+        if len(self._levels) > MAX_DEPTH:
+            fail(f"nested deeper than {MAX_DEPTH}", self._in.text)
+        self._levels.append(_Level(outside))
+
+    def _close(self) -> None:
+        if len(self._levels) == 1:
+            fail("unexpected )", self._in.text)
+        level = self._levels.pop()
+        self._flags = level.flags_outside
+        self._levels[-1].parts.append(level.close())
+
+    def _perl_group(self, start: int) -> bool:
+        """What follows ``(?``: a name or flags.  False if no parenthesis was opened."""
+        reader = self._in
+        if reader.take("P<"):
+            name = reader.until(">")
+            if not name or not name.isascii() or not name.replace("_", "0").isalnum():
+                fail("invalid named capture", reader.text[start:])
+            return True
+        changes: dict[str, bool] = {}
+        on, dangling = True, False
+        while True:
+            char = reader.next("missing closing )", start)
+            if char in _FLAG_NAMES:
+                changes[_FLAG_NAMES[char]] = on
+                dangling = False
+            elif char == "-" and on:
+                on, dangling = False, True
+            elif char in ":)" and not dangling:
+                changes.pop("", None)
+                self._flags = attrs.evolve(self._flags, **changes)
+                return char == ":"
+            else:
+                fail("invalid or unsupported Perl syntax", reader.since(start))
