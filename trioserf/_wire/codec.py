@@ -13,15 +13,16 @@ Source: hashicorp/go-msgpack v0.5.5, codec; trioserf notes on its behaviour in t
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
-from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .kinds import LONG, PLAIN, READERS, WRITERS, ZERO, fail, read_list
+from .kinds import Kind as Kind
+from .limits import FEW_VALUES, MANY_VALUES
 from .values import pack_value as pack_value
 from .values import raw_text as raw_text
 from .values import text as text
@@ -29,32 +30,6 @@ from .values import unpack_prefix
 from .values import unpack_value as unpack_value
 
 T = TypeVar("T")
-
-U64 = (1 << 64) - 1
-
-
-class Kind(enum.Enum):
-    """What a field holds on the wire."""
-
-    U8 = "u8"
-    U16 = "u16"
-    U32 = "u32"
-    U64 = "u64"
-    INT = "int"
-    """Go's ``int`` and ``int64``: signed; unsigned values of 2**63 and more wrap."""
-    BOOL = "bool"
-    FLOAT = "float"
-    STR = "str"
-    BYTES = "bytes"
-    """``bytes``, or None for Go's nil slice: the two differ on the wire."""
-    STR_LIST = "list of str"
-    BYTES_LIST = "list of bytes"
-    FLOAT_LIST = "list of float"
-    STR_MAP = "map of str to str"
-    U64_MAP = "map of str to u64"
-    STRUCT = "struct"
-    STRUCT_LIST = "list of (nil or struct)"
-
 
 _METADATA = "trioserf_wire"
 
@@ -89,168 +64,30 @@ def wire(
     Declare fields in the order of Go's struct: that is the order of the array form.
     """
     if default is attrs.NOTHING:
-        default = _ZERO[kind] if kind is not Kind.STRUCT else attrs.Factory(of or object)
+        default = ZERO[kind] if kind is not Kind.STRUCT else attrs.Factory(of or object)
     return attrs.field(
         default=default, repr=repr, metadata={_METADATA: _Spec(name, kind, omit_empty, of)}
     )
 
 
-_ZERO: dict[Kind, Any] = {
-    Kind.U8: 0,
-    Kind.U16: 0,
-    Kind.U32: 0,
-    Kind.U64: 0,
-    Kind.INT: 0,
-    Kind.BOOL: False,
-    Kind.FLOAT: 0.0,
-    Kind.STR: "",
-    Kind.BYTES: None,
-    Kind.STR_LIST: (),
-    Kind.BYTES_LIST: (),
-    Kind.FLOAT_LIST: (),
-    Kind.STR_MAP: attrs.Factory(dict),
-    Kind.U64_MAP: attrs.Factory(dict),
-    Kind.STRUCT_LIST: (),
-}
-
-
-# --- from values to fields ----------------------------------------------------------------
-
-
-def _fail(name: str, value: object, kind: str) -> RemoteProtocolError:
-    return RemoteProtocolError(f"field {name}: {type(value).__name__} where {kind} belongs")
-
-
-def _read_unsigned(high: int, kind: str, name: str, value: Any) -> int:
-    if type(value) is int and 0 <= value <= high:
-        return value
-    raise _fail(name, value, kind)
-
-
-def _read_int(name: str, value: Any) -> int:
-    if type(value) is not int:
-        raise _fail(name, value, "an integer")
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _read_bool(name: str, value: Any) -> bool:
-    if value is True or value is False:
-        return bool(value)
-    if type(value) is int and value in (0, 1):
-        return value == 1
-    raise _fail(name, value, "a bool")
-
-
-def _read_float(name: str, value: Any) -> float:
-    if type(value) is float or type(value) is int:
-        return float(value)
-    raise _fail(name, value, "a float")
-
-
-def _read_bytes(name: str, value: Any) -> bytes:
-    if type(value) is bytes:
-        return value
-    if type(value) is list:
-        try:
-            return bytes(value)
-        except (TypeError, ValueError):
-            pass
-    raise _fail(name, value, "bytes")
-
-
-def _read_str(name: str, value: Any) -> str:
-    if type(value) is bytes:
-        return value.decode("utf-8", "surrogateescape")
-    raise _fail(name, value, "a string")
-
-
-def _read_list(one: Callable[[str, Any], Any], zero: Any, name: str, value: Any) -> Any:
-    if type(value) is not list:
-        raise _fail(name, value, "a list")
-    return tuple([zero if item is None else one(name, item) for item in value])
-
-
-def _read_map(one: Callable[[str, Any], Any], zero: Any, name: str, value: Any) -> Any:
-    if type(value) is not dict:
-        raise _fail(name, value, "a map")
-    return {
-        _read_str(name, key): zero if item is None else one(name, item)
-        for key, item in value.items()
-    }
-
-
-_read_u64 = partial(_read_unsigned, U64, "u64")
-
-_READERS: Mapping[Kind, Callable[[str, Any], Any]] = {
-    Kind.U8: partial(_read_unsigned, (1 << 8) - 1, "u8"),
-    Kind.U16: partial(_read_unsigned, (1 << 16) - 1, "u16"),
-    Kind.U32: partial(_read_unsigned, (1 << 32) - 1, "u32"),
-    Kind.U64: _read_u64,
-    Kind.INT: _read_int,
-    Kind.BOOL: _read_bool,
-    Kind.FLOAT: _read_float,
-    Kind.STR: _read_str,
-    Kind.BYTES: _read_bytes,
-    Kind.STR_LIST: partial(_read_list, _read_str, ""),
-    Kind.BYTES_LIST: partial(_read_list, _read_bytes, None),
-    Kind.FLOAT_LIST: partial(_read_list, _read_float, 0.0),
-    Kind.STR_MAP: partial(_read_map, _read_str, ""),
-    Kind.U64_MAP: partial(_read_map, _read_u64, 0),
-}
-
-
-# --- from fields to values ----------------------------------------------------------------
-
-
-def _write_integer(low: int, high: int, name: str, value: Any) -> Any:
-    if type(value) is int and low <= value <= high:
-        return value
-    if isinstance(value, int) and low <= value <= high:  # an IntEnum
-        return int(value)
-    raise LocalProtocolError(f"field {name}: {value!r} is not in {low} … {high}")
-
-
-def _write_float(_name: str, value: Any) -> Any:
-    return float(value)
-
-
-def _write_floats(_name: str, value: Any) -> Any:
-    return [float(item) for item in value]
-
-
-def _write_structs(_name: str, value: Any) -> Any:
-    return [None if item is None else _tree(item) for item in value]
-
-
-_WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {
-    Kind.U8: partial(_write_integer, 0, (1 << 8) - 1),
-    Kind.U16: partial(_write_integer, 0, (1 << 16) - 1),
-    Kind.U32: partial(_write_integer, 0, (1 << 32) - 1),
-    Kind.U64: partial(_write_integer, 0, U64),
-    Kind.INT: partial(_write_integer, -(1 << 63), (1 << 63) - 1),
-    Kind.FLOAT: _write_float,
-    Kind.FLOAT_LIST: _write_floats,
-    Kind.STRUCT: lambda _name, value: _tree(value),
-    Kind.STRUCT_LIST: _write_structs,
-}
-"""Kinds that are not here are packed as they are."""
-
-
 # --- the table of a class -----------------------------------------------------------------
 
 
-class _Reader(NamedTuple):
-    key: bytes
-    name: str
-    read: Callable[[str, Any], Any]
-    zero: Any
-    """For nil and for a missing field; None also where a factory makes it."""
+# Rows are plain tuples, which Python takes apart much faster than named ones.
 
+_Reader: TypeAlias = tuple[bytes, Any, type | None, int, str, Callable[[str, Any], Any]]
+"""How a field is read: (key, zero, plain, high, name, read).
 
-class _Writer(NamedTuple):
-    name: str
-    write: Callable[[str, Any], Any] | None
-    omit_empty: bool
+``zero`` stands for nil and for a missing field, and is None where a factory makes it.  Values
+of exactly the type ``plain`` need no call: integers from 0 to ``high``, bytes as they are, or
+as text if ``high`` is -1.  ``read(name, value)`` does the rest.
+"""
+
+_Writer: TypeAlias = tuple[str, Callable[[str, Any], Any] | None, int, bool]
+"""How a field is written: (name, write, high, omit_empty).
+
+Values are packed as they are if ``write`` is None, and integers from 0 to ``high``.
+"""
 
 
 class _Table(NamedTuple):
@@ -261,6 +98,8 @@ class _Table(NamedTuple):
     """In the order of the keys."""
     values: Callable[[Any], tuple[Any, ...]]
     """The values of an object, in the order of ``writers``."""
+    max_values: int
+    """Most msgpack values that the encoding may have."""
 
 
 _TABLES: dict[type[Any], _Table] = {}
@@ -275,62 +114,101 @@ def _make_table(cls: type[Any]) -> _Table:
         if isinstance(zero, attrs.Factory):  # type: ignore[arg-type]
             factories.append((index, zero.factory))
             zero = None
-        readers.append(_Reader(raw_text(spec.name), spec.name, _reader(spec), zero))
+        plain, high = PLAIN.get(spec.kind, (None, 0))
+        readers.append((raw_text(spec.name), zero, plain, high, spec.name, _reader(spec)))
     fields.sort(key=lambda item: raw_text(item[1].name))
     names = [field.name for field, _ in fields]
     pick = attrgetter(*names)
     table = _TABLES[cls] = _Table(
         readers=tuple(readers),
         factories=tuple(factories),
-        writers=tuple(
-            _Writer(spec.name, _WRITERS.get(spec.kind), spec.omit_empty) for _, spec in fields
-        ),
+        writers=tuple(_writer(spec) for _, spec in fields),
         values=pick if len(names) > 1 else lambda obj: (pick(obj),),
+        max_values=MANY_VALUES if any(s.kind in LONG for _, s in fields) else FEW_VALUES,
     )
     return table
 
 
+def _writer(spec: _Spec) -> _Writer:
+    plain, high = PLAIN.get(spec.kind, (None, 0))
+    write = _STRUCT_WRITERS.get(spec.kind) or WRITERS.get(spec.kind)
+    return spec.name, write, high if plain is int else -1, spec.omit_empty
+
+
 def _reader(spec: _Spec) -> Callable[[str, Any], Any]:
     if spec.of is None:
-        return _READERS[spec.kind]
+        return READERS[spec.kind]
     struct = partial(_read_struct, spec.of)
-    return struct if spec.kind is Kind.STRUCT else partial(_read_list, struct, None)
+    return struct if spec.kind is Kind.STRUCT else partial(read_list, struct, None)
 
 
 def _read_struct(cls: type[T], name: str, value: Any) -> T:
     """An object from an unpacked value: a map, an array, or nil."""
-    readers, factories, _, _ = _TABLES.get(cls) or _make_table(cls)
+    return _build(cls, _TABLES.get(cls) or _make_table(cls), name, value)
+
+
+def _build(cls: type[T], table: _Table, name: str, value: Any) -> T:
+    find: Callable[[bytes], Any]
     if type(value) is dict:
-        get = value.get
-        args = [
-            zero if (item := get(key)) is None else read(field, item)
-            for key, field, read, zero in readers
-        ]
+        find = value.get
     elif type(value) is list:
-        given = value + [None] * (len(readers) - len(value))
-        args = [
-            zero if item is None else read(field, item)
-            for (_, field, read, zero), item in zip(readers, given, strict=False)
-        ]
+        find = dict(zip([reader[0] for reader in table.readers], value, strict=False)).get
     elif value is None:
-        args = [reader.zero for reader in readers]
+        find = _nothing
     else:
-        raise _fail(name, value, "a struct")
-    for index, factory in factories:
+        raise fail(name, value, "a struct")
+    args: list[Any] = []
+    add = args.append
+    for key, zero, plain, high, field, read in table.readers:
+        item: Any = find(key)
+        if item is None:
+            add(zero)
+        elif (kind := type(item)) is not plain:
+            add(read(field, item))
+        elif kind is int:
+            add(item if 0 <= item <= high else read(field, item))
+        elif high < 0:
+            try:
+                add(item.decode())
+            except UnicodeDecodeError:
+                add(read(field, item))
+        else:
+            add(item)
+    for index, factory in table.factories:
         if args[index] is None:
             args[index] = factory()
     return cls(*args)
+
+
+def _nothing(_key: bytes) -> None:
+    """Find nothing: nil stands for a struct of zeros."""
 
 
 def _tree(obj: Any) -> dict[str, Any]:
     """An object as the map to be packed, keys in order."""
     cls = type(obj)
     table = _TABLES.get(cls) or _make_table(cls)
-    return {
-        name: value if write is None else write(name, value)
-        for (name, write, omit_empty), value in zip(table.writers, table.values(obj), strict=True)
-        if value or not omit_empty
-    }
+    tree = {}
+    for (name, write, high, omit_empty), value in zip(
+        table.writers, table.values(obj), strict=True
+    ):
+        if omit_empty and not value:
+            continue
+        if write is None or (type(value) is int and 0 <= value <= high):
+            tree[name] = value
+        else:
+            tree[name] = write(name, value)
+    return tree
+
+
+def _write_structs(_name: str, value: Any) -> Any:
+    return [None if item is None else _tree(item) for item in value]
+
+
+_STRUCT_WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {
+    Kind.STRUCT: lambda _name, value: _tree(value),
+    Kind.STRUCT_LIST: _write_structs,
+}
 
 
 # --- the doors ----------------------------------------------------------------------------
@@ -351,7 +229,8 @@ def decode(cls: type[T], data: bytes) -> T:
     Raises:
       RemoteProtocolError: no Go decoder would read this.
     """
-    return _read_struct(cls, cls.__name__, unpack_value(data))
+    table = _TABLES.get(cls) or _make_table(cls)
+    return _build(cls, table, cls.__name__, unpack_value(data, table.max_values))
 
 
 def decode_prefix(cls: type[T], data: bytes, offset: int = 0) -> tuple[T, int]:
@@ -360,5 +239,6 @@ def decode_prefix(cls: type[T], data: bytes, offset: int = 0) -> tuple[T, int]:
     Raises:
       RemoteProtocolError: no Go decoder would read this; cut short.
     """
-    value, end = unpack_prefix(data, offset)
-    return _read_struct(cls, cls.__name__, value), end
+    table = _TABLES.get(cls) or _make_table(cls)
+    value, end = unpack_prefix(data, offset, table.max_values)
+    return _build(cls, table, cls.__name__, value), end

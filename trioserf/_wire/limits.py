@@ -12,14 +12,18 @@ from typing import Final
 
 # --- msgpack ------------------------------------------------------------------------------
 
-MAX_NESTING: Final = 16
-"""Containers inside containers.  The messages need 5; ours."""
-MAX_VALUES: Final = 2_000_000
-"""Values in one large or odd msgpack value, counted before it is decoded; ours."""
+SMALL_INPUT: Final = 128
+"""Input up to this length (bytes) can claim too little to matter: 5,400 elements; ours."""
+WIDE_HEADERS: Final = 8
+"""Bytes that look like a 16-bit or 32-bit container header, before a value is walked; ours."""
 MAX_CLAIMS: Final = 2_000_000
-"""Elements that the headers of a value may claim together before it is walked; ours."""
-SMALL_INPUT: Final = 512
-"""Input up to this length can claim too little to matter (under 100,000 elements); ours."""
+"""Elements that such headers may claim together before a value is walked; ours."""
+MAX_NESTING: Final = 16
+"""Containers inside containers in a walked value; the messages need 5; ours."""
+FEW_VALUES: Final = 4096
+"""Values in one walked message that holds no long list; the messages need 50; ours."""
+MANY_VALUES: Final = 2_000_000
+"""Values in one walked message that may hold long lists; ours."""
 
 # --- compression --------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
-from .limits import MAX_CLAIMS, MAX_NESTING, MAX_VALUES, SMALL_INPUT
+from .limits import MANY_VALUES, MAX_CLAIMS, MAX_NESTING, SMALL_INPUT, WIDE_HEADERS
 
 
 def text(raw: bytes) -> str:
@@ -47,25 +47,42 @@ def pack_value(value: Any) -> bytes:
         raise LocalProtocolError(f"cannot be packed: {error}") from error
 
 
-def unpack_value(data: bytes) -> Any:
+def unpack_value(data: bytes, max_values: int = MANY_VALUES) -> Any:
     """The plain value at the start of ``data``; strings come as bytes.
+
+    Args:
+      data: the value, and what follows it.
+      max_values: refuse a value that has more inside.  Kept only where it matters: input that
+        is large and has many containers.
 
     Raises:
       RemoteProtocolError: not msgpack, cut short, or beyond the limits.
     """
-    return _unpack(data)[0]
+    if len(data) > SMALL_INPUT:
+        _check_claims(data, max_values)
+    try:
+        return _unpack(data)
+    except msgpack.ExtraData as trailing:
+        return trailing.unpacked
+    except _BAD_INPUT as error:
+        raise RemoteProtocolError(f"msgpack: {error}") from error
 
 
-def unpack_prefix(data: bytes, offset: int = 0) -> tuple[Any, int]:
+def unpack_prefix(data: bytes, offset: int = 0, max_values: int = MANY_VALUES) -> tuple[Any, int]:
     """The plain value at ``offset``, and the offset behind it.
 
     Raises:
       RemoteProtocolError: as `unpack_value`.
     """
-    if offset:
-        data = data[offset:]
-    value, rest = _unpack(data)
-    return value, offset + len(data) - len(rest)
+    rest = data[offset:] if offset else data
+    if len(rest) > SMALL_INPUT:
+        _check_claims(rest, max_values)
+    try:
+        return _unpack(rest), len(data)
+    except msgpack.ExtraData as trailing:
+        return trailing.unpacked, len(data) - len(trailing.extra)
+    except _BAD_INPUT as error:
+        raise RemoteProtocolError(f"msgpack: {error}") from error
 
 
 _pack_strict: Callable[[Any], bytes] = partial(msgpack.packb, use_bin_type=False)
@@ -74,16 +91,9 @@ _pack_any_text: Callable[[Any], bytes] = partial(
 )
 
 
-def _unpack(data: bytes) -> tuple[Any, bytes]:
-    """The value at the start of ``data`` and the bytes behind it."""
-    if len(data) > SMALL_INPUT:
-        _check_claims(data)
-    try:
-        return msgpack.unpackb(data, raw=True, strict_map_key=False), b""
-    except msgpack.ExtraData as trailing:
-        return trailing.unpacked, trailing.extra
-    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
-        raise RemoteProtocolError(f"msgpack: {error}") from error
+_unpack: Callable[[bytes], Any] = partial(msgpack.unpackb, raw=True, strict_map_key=False)
+_BAD_INPUT = (ValueError, TypeError, OverflowError, msgpack.UnpackException)
+"""What ``unpackb`` raises; ``TypeError`` is for a container as the key of a map."""
 
 
 # --- claims -------------------------------------------------------------------------------
@@ -92,26 +102,25 @@ _WIDE_HEADERS = (0xDC, 0xDD, 0xDE, 0xDF)
 """array 16, array 32, map 16, map 32."""
 
 
-def _check_claims(data: bytes) -> None:
-    """Refuse bytes that would make ``unpackb`` allocate out of proportion.
+def _check_claims(data: bytes, max_values: int) -> None:
+    """Refuse bytes that would make ``unpackb`` allocate or work out of proportion.
 
     The quick test is an upper bound: only wide headers can claim much, and none claims more
-    than there are bytes.  Where that bound is too high (large or odd input), the value is
-    walked header by header, which costs about a tenth of a microsecond a value.
+    than there are bytes.  Where that bound is too high (odd or large input), the value is
+    walked header by header, which costs about a quarter of a microsecond for each.
     """
     wide = sum(map(data.count, _WIDE_HEADERS))
-    if wide * len(data) > MAX_CLAIMS:
-        _walk(data)
+    if wide > WIDE_HEADERS or wide * len(data) > MAX_CLAIMS:
+        _walk(data, max_values)
 
 
-def _walk(data: bytes) -> None:
+def _walk(data: bytes, max_values: int) -> None:
     """Step over one value and everything inside; refuse depth, excess and lack of bytes."""
     size = len(data)
     offset = 0
     open_containers: list[int] = []
-    left = 1
-    """Values still to come in the innermost container."""
-    for _ in range(MAX_VALUES):
+    left = 1  # values still to come in the innermost container
+    for _ in range(max_values):
         while left == 0:
             if not open_containers:
                 return
@@ -123,11 +132,11 @@ def _walk(data: bytes) -> None:
         if inner:
             if len(open_containers) >= MAX_NESTING:
                 raise RemoteProtocolError(f"msgpack: nested deeper than {MAX_NESTING}")
-            if inner > size - offset:
+            if inner > size - offset:  # each value inside needs a byte
                 raise RemoteProtocolError("msgpack: a container claims more than there is")
             open_containers.append(left)
             left = inner
-    raise RemoteProtocolError(f"msgpack: more than {MAX_VALUES} values")
+    raise RemoteProtocolError(f"msgpack: more than {max_values} values")
 
 
 def _step(data: bytes, offset: int) -> tuple[int, int]:
