@@ -1,0 +1,77 @@
+"""Task: ask the cluster who owns our name, when another node claims it.
+
+Votes are held one at a time; a claim during a vote is about the same dispute.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, resolveNodeConflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+import trio
+
+from .._cluster.conflicts import ConflictVotes
+from .._cluster.effects import Effect
+from .._cluster.internal_queries import CONFLICT
+from .._cluster.queries import QueryParams
+from .._exceptions import QueryError
+from .._memberlist.memberlist import Memberlist
+from .._memberlist.metrics import Log
+from .._wire.values import raw_text
+from .core import Core
+from .query_tracker import QueryTracker
+
+
+@attrs.define(eq=False, kw_only=True)
+class ConflictResolver:
+    """Holds the votes, and gives up the node when it loses one.
+
+    Args:
+      core: names the node.
+      memberlist: knows its address.
+      tracker: asks.
+      apply: applies effects.
+      stop: closes the node, at once and without leaving.
+      log: told how votes go.
+    """
+
+    core: Core
+    memberlist: Memberlist
+    tracker: QueryTracker
+    apply: Callable[[Iterable[Effect]], object]
+    stop: Callable[[], object]
+    log: Log
+    _claimed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def request(self) -> None:
+        """Another node claims our name."""
+        self._claimed.set()
+
+    async def run(self) -> None:
+        """Hold a vote after each claim, until cancelled."""
+        while True:
+            await self._claimed.wait()
+            try:
+                keep = await self._vote()
+            except QueryError as error:
+                self.log.error("failed to start name resolution query: %s", error)
+                keep = True
+            if not keep:
+                self.stop()
+            self._claimed = trio.Event()
+
+    async def _vote(self) -> bool:
+        votes = ConflictVotes(self.memberlist.advertise_address)
+        response = self.tracker.start(CONFLICT, raw_text(self.core.name), QueryParams())
+        try:
+            async for answer in response:
+                self.apply(votes.add(answer.payload))
+        finally:
+            response.close()
+        outcome = "majority" if votes.keep_name else "minority"
+        self.log.warning(
+            "%s in name conflict resolution [%d / %d]", outcome, votes.matching, votes.responses
+        )
+        return votes.keep_name

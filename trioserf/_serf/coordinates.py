@@ -1,0 +1,124 @@
+"""Where the nodes are: learned from every probe, asked for by the user.
+
+Source: hashicorp/serf v0.9.4, serf/ping_delegate.go; serf/serf.go, GetCoordinate,
+GetCachedCoordinate.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .._exceptions import CoordinateError, CoordinatesDisabled, RemoteProtocolError
+from .._memberlist.bad_input import BadInput
+from .._memberlist.metrics import Metrics
+from .._vivaldi.client import VivaldiClient
+from .._vivaldi.config import CoordinateConfig
+from .._vivaldi.coordinate import Coordinate
+from .._wire.serf_messages import CoordinateRecord, decode_ping_payload, encode_ping_payload
+from ..abc import NodeView
+from .core import Core
+
+
+@attrs.define(eq=False, kw_only=True)
+class Coordinates:
+    """The own coordinate, and the last one of each peer; `abc.PingHandler`.
+
+    Args:
+      core: names and settings.
+      metrics: counts what was refused.
+      bad_input: notes what peers sent wrong.
+    """
+
+    core: Core
+    metrics: Metrics
+    bad_input: BadInput
+    _client: VivaldiClient | None = attrs.field(init=False)
+    _cache: dict[str, Coordinate] = attrs.field(factory=dict, init=False)
+    _payload: bytes | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._client = None
+        if not self.core.config.disable_coordinates:
+            self._client = VivaldiClient(CoordinateConfig(), self.core.rng)
+            self._cache[self.core.name] = self._client.coordinate
+
+    # --- reads
+
+    @property
+    def enabled(self) -> bool:
+        """Whether coordinates are kept at all."""
+        return self._client is not None
+
+    @property
+    def resets(self) -> int | None:
+        """How often the own coordinate had to start again; None if disabled."""
+        return None if self._client is None else self._client.stats.resets
+
+    def own(self) -> Coordinate:
+        """Where this node is.  Raises `CoordinatesDisabled`."""
+        if self._client is None:
+            raise CoordinatesDisabled("Coordinates are disabled")
+        return self._client.coordinate
+
+    def cached(self, name: str) -> Coordinate | None:
+        """Where a node was when it last answered a probe; None if not known."""
+        return self._cache.get(name)
+
+    def rtt(self, a: str, b: str | None = None) -> float | None:
+        """The estimated round-trip time between two nodes (seconds); None if not known.
+
+        Raises:
+          CoordinatesDisabled: this node keeps none.
+        """
+        own = self.own()
+        first = self.cached(a)
+        second = own if b is None else self.cached(b)
+        if first is None or second is None:
+            return None
+        return first.distance_to(second)
+
+    # --- from the membership half
+
+    def ack_payload(self) -> bytes:
+        """What rides on our acks."""
+        if self._client is None:
+            return b""
+        if self._payload is None:
+            here = self._client.coordinate
+            self._payload = encode_ping_payload(
+                CoordinateRecord(here.vec, here.error, here.adjustment, here.height)
+            )
+        return self._payload
+
+    def notify_ping_complete(self, node: NodeView, rtt: float, payload: bytes) -> None:
+        """A probe was answered after ``rtt`` seconds."""
+        if self._client is None:
+            return
+        try:
+            record = decode_ping_payload(payload)
+        except RemoteProtocolError as error:
+            self.bad_input("coordinate", node.name, error)
+            return
+        if record is None:
+            return
+        there = Coordinate(record.vec, record.error, record.adjustment, record.height)
+        if rtt == 0:
+            self.metrics.count("serf.coordinate.zero-rtt")
+        before = self._client.coordinate
+        try:
+            after = self._client.update(node.name, there, rtt)
+        except CoordinateError as error:
+            self.metrics.count("serf.coordinate.rejected")
+            self.bad_input("coordinate", node.name, error)
+            return
+        self.metrics.sample("serf.coordinate.adjustment-ms", before.distance_to(after) * 1000)
+        self._cache[node.name] = there
+        self._cache[self.core.name] = after
+        self._payload = None
+
+    def forget(self, name: str) -> None:
+        """A member was forgotten."""
+        if self._client is not None:
+            self._client.forget(name)
+        if name != self.core.name:
+            self._cache.pop(name, None)

@@ -1,0 +1,101 @@
+"""The rules of one node, side by side, and the little state that belongs to all of them.
+
+Nothing here waits or reaches the network.  The parts of `trioserf._serf` share one `Core`;
+whatever their rules ask for goes through `SerfDelegate.apply`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from .._cluster.members import MemberRegistry
+from .._cluster.outbox import Outbox
+from .._cluster.queries import QueryLog
+from .._cluster.responses import PendingQueries
+from .._cluster.user_events import UserEventLog
+from .._config import Config
+from .._events import SerfState
+
+if TYPE_CHECKING:
+    from .._cluster.snapshot_log import Replay
+
+
+@attrs.define(eq=False, kw_only=True)
+class Core:
+    """What a node knows.
+
+    Args:
+      config: settings.
+      rng: source of every random choice.
+      members, events, queries: the rules, each with its Lamport clock.
+      pending: the queries of this node that wait for answers.
+      outbox: what waits to be gossiped.
+      tags: the own tags in force.
+
+    Attributes:
+      state: how far the life of the node has come.
+      ignore_old_events: whether a join that ignores old events is under way.
+      scope: around all tasks of the node.
+      closed: set when the node has ended, sockets and files included.
+    """
+
+    config: Config
+    rng: random.Random
+    members: MemberRegistry
+    events: UserEventLog
+    queries: QueryLog
+    pending: PendingQueries
+    outbox: Outbox
+    tags: Mapping[str, str]
+    state: SerfState = attrs.field(default=SerfState.ALIVE, init=False)
+    ignore_old_events: bool = attrs.field(default=False, init=False)
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    @classmethod
+    def create(cls, config: Config, replay: Replay | None) -> Core:
+        """The rules at the start: clocks at 1, or past those of the snapshot.
+
+        Source: hashicorp/serf v0.9.4, serf/serf.go, Create.
+        """
+        members = MemberRegistry(config.node_name, config)
+        events = UserEventLog(config)
+        queries = QueryLog(config.node_name, config)
+        for clock in (members.clock, events.clock, queries.clock):
+            clock.increment()
+        if replay is not None:
+            members.clock.witness(replay.last_clock)
+            events.clock.witness(replay.last_event_clock)
+            queries.clock.witness(replay.last_query_clock)
+            events.min_time = replay.last_event_clock + 1
+            queries.min_time = replay.last_query_clock + 1
+        return cls(
+            config=config,
+            rng=config.rng or random.Random(),
+            members=members,
+            events=events,
+            queries=queries,
+            pending=PendingQueries(),
+            outbox=Outbox(config, num_members=lambda: members.num_members),
+            tags=config.tags,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of this node."""
+        return self.config.node_name
+
+    def stop(self) -> None:
+        """Close the node at once, without leaving.  Idempotent, never waits; see `closed`."""
+        self.state = SerfState.SHUTDOWN
+        self.scope.cancel()
+
+    def require_open(self) -> None:
+        """Raise ``trio.ClosedResourceError`` if the node is closed."""
+        if self.state is SerfState.SHUTDOWN:
+            raise trio.ClosedResourceError(f"node {self.name!r} is closed")

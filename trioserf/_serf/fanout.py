@@ -1,0 +1,182 @@
+"""The end of the event pipeline: every reader gets its own copy, in its own buffer.
+
+A reader that is too slow never slows the node.  Its buffer fills; further events are counted
+and not stored.  The count stands in the buffer behind the last event that was stored, as
+`EventsDropped`, so the reader meets it exactly where the events are missing, and may then do
+what it thinks right: read ``members()`` anew, for example.
+
+While the gap grows its mark is still in the buffer, unseen by anyone, and the count in it is
+raised in place.  Once the reader has taken anything there is room again, and the next event
+goes behind the mark; so each gap has one mark, and the mark the right number.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
+from .stage import NodeEvent
+
+Log = logging.LoggerAdapter[logging.Logger]
+
+EventKind: TypeAlias = EventType | type[MemberEvent] | type[UserEvent] | type[Query]
+"""What `Serf.subscribe` takes: one kind of event, or a class for all of its kinds."""
+
+_MEMBER_KINDS = frozenset(
+    {
+        EventType.MEMBER_JOIN,
+        EventType.MEMBER_LEAVE,
+        EventType.MEMBER_FAILED,
+        EventType.MEMBER_UPDATE,
+        EventType.MEMBER_REAP,
+    }
+)
+_KINDS_OF: dict[object, frozenset[EventType]] = {
+    MemberEvent: _MEMBER_KINDS,
+    UserEvent: frozenset({EventType.USER}),
+    Query: frozenset({EventType.QUERY}),
+}
+
+
+def event_kinds(types: Iterable[EventKind]) -> frozenset[EventType]:
+    """The kinds that are meant; empty stands for all.
+
+    Raises:
+      TypeError: neither an `EventType` nor one of the three event classes.
+    """
+    kinds: set[EventType] = set()
+    for item in types:
+        if isinstance(item, EventType):
+            kinds.add(item)
+        elif item in _KINDS_OF:
+            kinds |= _KINDS_OF[item]
+        else:
+            raise TypeError(f"{item!r}: expected an EventType, MemberEvent, UserEvent or Query")
+    return frozenset(kinds)
+
+
+@attrs.define(eq=False)
+class Subscription:
+    """One reader: its buffer, and the gap at the end of it if there is one.
+
+    Args:
+      size: events that may wait (at least 1).
+      kinds: what it wants; empty for everything.
+      on_gap: called when the reader begins to miss events.
+    """
+
+    size: int
+    kinds: frozenset[EventType]
+    on_gap: Callable[[Subscription], object]
+    dropped: int = attrs.field(default=0, init=False)
+    """Events that this reader missed, all gaps together."""
+    receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
+    _send_channel: trio.MemorySendChannel[Event] = attrs.field(init=False)
+    _mark: EventsDropped | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"max_buffer_size={self.size!r}: expected 1 or more")
+        # One place more than events may use: that of the mark.
+        channels = trio.open_memory_channel[Event](self.size + 1)
+        self._send_channel, self.receive_channel = channels
+
+    def put(self, event: NodeEvent) -> bool:
+        """Store or count the event.  False if there is no reader any more."""
+        if self.kinds and event.type not in self.kinds:
+            return True
+        waiting = self._send_channel.statistics()
+        if not waiting.open_receive_channels:
+            return False
+        if waiting.current_buffer_used < self.size:
+            self._mark = None
+            self._send_channel.send_nowait(event)
+        else:
+            self._count_missing()
+        return True
+
+    def _count_missing(self) -> None:
+        self.dropped += 1
+        if self._mark is None:
+            self._mark = EventsDropped(1)
+            self._send_channel.send_nowait(self._mark)
+            self.on_gap(self)
+        else:
+            # Frozen for its reader, who has not seen it: it is the last thing in a full buffer.
+            object.__setattr__(self._mark, "count", self._mark.count + 1)
+
+    def close(self) -> None:
+        """No more events; the reader still gets those in its buffer."""
+        self._send_channel.close()
+
+
+@attrs.define(eq=False)
+class Fanout:
+    """All readers of one node's events.
+
+    Args:
+      log: told, once for each gap, that a reader is too slow.
+    """
+
+    log: Log
+    _subscriptions: list[Subscription] = attrs.field(factory=list, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _dropped_before: int = attrs.field(default=0, init=False)
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    @property
+    def dropped(self) -> int:
+        """Events that readers missed, past readers included."""
+        return self._dropped_before + sum(reader.dropped for reader in self._subscriptions)
+
+    def add(self, size: int, kinds: Iterable[EventKind] = ()) -> Subscription:
+        """Register a reader; pair it with `discard`, or use `subscribed`."""
+        reader = Subscription(size, event_kinds(kinds), self._report_gap)
+        if self._closed:
+            reader.close()
+        else:
+            self._subscriptions.append(reader)
+        return reader
+
+    def discard(self, reader: Subscription) -> None:
+        """Forget a reader and end its channel.  Idempotent."""
+        if reader in self._subscriptions:
+            self._subscriptions.remove(reader)
+            self._dropped_before += reader.dropped
+        reader.close()
+
+    @contextmanager
+    def subscribed(self, size: int, kinds: Iterable[EventKind]) -> Iterator[Subscription]:
+        """Register a reader for the length of a with-block."""
+        reader = self.add(size, kinds)
+        try:
+            yield reader
+        finally:
+            self.discard(reader)
+            reader.receive_channel.close()
+
+    def put(self, event: NodeEvent) -> None:
+        """Give the event to every reader that wants it."""
+        gone = [reader for reader in self._subscriptions if not reader.put(event)]
+        for reader in gone:
+            self.discard(reader)
+
+    def close(self) -> None:
+        """End every channel, after what is in the buffers."""
+        self._closed = True
+        for reader in list(self._subscriptions):
+            self.discard(reader)
+
+    def _report_gap(self, reader: Subscription) -> None:
+        self.log.warning(
+            "a reader of events is too slow: its buffer of %d is full and events are dropped",
+            reader.size,
+        )

@@ -1,0 +1,43 @@
+"""Replacing a file so that a reader, or a power cut, finds the old or the new one whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Final
+
+import trio
+
+_SUFFIX: Final = ".new"
+
+
+async def replace_file(path: str, data: bytes, *, mode: int) -> None:
+    """Write ``data`` to ``path`` in a worker thread: a new file takes the place of the old.
+
+    Args:
+      path: where; its directory must exist.
+      data: the whole content.
+      mode: permissions of the file.
+
+    *Cancellation*: the write goes on to its end in its thread.
+
+    Raises:
+      OSError: the file is as it was.
+    """
+    await trio.to_thread.run_sync(_replace, path, data, mode)
+
+
+def _replace(path: str, data: bytes, mode: int) -> None:
+    temporary = path + _SUFFIX
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,143 @@
+"""Encryption keys of the whole cluster, changed while it runs.
+
+Every operation is an internal query that all members answer.  The order of a safe change is:
+install the new key everywhere, use it everywhere, then remove the old one; `rotate` does that
+and checks each step.
+
+Source: hashicorp/serf v0.9.4, serf/keymanager.go.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import trio
+
+from .._cluster.keys import (
+    KeyAction,
+    KeyResponse,
+    KeyRotation,
+    KeyTally,
+    decode_key,
+    key_payload,
+)
+from .._cluster.queries import QueryParams
+from .._events import MemberStatus
+from .._exceptions import KeyOperationError
+from .core import Core
+from .query_tracker import QueryTracker
+
+ROTATION_ATTEMPTS: Final = 10
+"""Reports with missing confirmations in a row after which a rotation gives up."""
+_RETRY_PAUSE: Final = 1.0
+"""Pause before a step of a rotation is asked again (seconds)."""
+
+
+@final
+class KeyManager:
+    """The keys of all members: ``serf.keys``.
+
+    Keys are standard base64 text, as ``serf keygen`` prints it, or raw bytes.
+    """
+
+    def __init__(self, core: Core, tracker: QueryTracker) -> None:
+        self._core = core
+        self._tracker = tracker
+        self._changing = trio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<KeyManager of {self._core.name!r}>"
+
+    async def install(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
+        """Add a key to every ring.  Nodes can read it from then on; none writes with it yet.
+
+        Raises:
+          KeyOperationError: not every member confirmed; its ``response`` tells which.
+          KeyringError: the key is no base64.
+          FeatureNotSupported: the protocol version knows no queries.
+          trio.ClosedResourceError: the node is closed.
+        """
+        return await self._change(KeyAction.INSTALL, key, relay_factor)
+
+    async def use(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
+        """Make an installed key the one that every node writes with.  Raises as `install`."""
+        return await self._change(KeyAction.USE, key, relay_factor)
+
+    async def remove(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
+        """Remove a key, not the primary one, from every ring.  Raises as `install`."""
+        return await self._change(KeyAction.REMOVE, key, relay_factor)
+
+    async def list(self, *, relay_factor: int = 0) -> KeyResponse:
+        """Which keys are held by how many nodes.  Raises as `install`."""
+        tally = await self._ask(KeyAction.LIST, None, relay_factor)
+        return _confirmed(tally)
+
+    async def rotate(self, new_key: str | bytes, *, remove_old: bool = True) -> KeyResponse:
+        """Move every member from its old keys to ``new_key``, and never strand one.
+
+        No step is taken before every alive member confirmed the one before.  A rotation that
+        was cancelled or gave up can be started again, with the same key, on any node.
+
+        Args:
+          new_key: the key that all shall use.
+          remove_old: whether all other keys are removed in the end.
+
+        Returns:
+          The last list of keys.
+
+        Raises:
+          KeyOperationError: some member did not confirm a step for a long time.
+          KeyringError: the key is no base64.
+        """
+        rotation = KeyRotation(decode_key(new_key), remove_old=remove_old)
+        attempts = 0
+        async with self._changing:
+            while True:
+                step = rotation.step
+                assert step is not None, "the loop ends with the last step"
+                tally = await self._ask(step.action, step.key, 0)
+                rotation.on_report(tally.answers, self._alive())
+                if rotation.step is None:
+                    return tally.response()
+                attempts = attempts + 1 if rotation.waiting_for else 0
+                if attempts >= ROTATION_ATTEMPTS:
+                    raise KeyOperationError(
+                        f"no confirmation of {step.action.name.lower()} from "
+                        f"{', '.join(rotation.waiting_for)}",
+                        tally.response(),
+                    )
+                if rotation.waiting_for:
+                    await trio.sleep(_RETRY_PAUSE)
+
+    def _alive(self) -> frozenset[str]:
+        members = self._core.members.members()
+        return frozenset(m.name for m in members if m.status is MemberStatus.ALIVE)
+
+    async def _change(self, action: KeyAction, key: str | bytes, relay_factor: int) -> KeyResponse:
+        raw = decode_key(key)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._changing:
+            return _confirmed(await self._ask(action, raw, relay_factor))
+
+    async def _ask(self, action: KeyAction, key: bytes | None, relay_factor: int) -> KeyTally:
+        """Ask all nodes, and count until every one has answered or the query ends."""
+        params = QueryParams(relay_factor=relay_factor)
+        response = self._tracker.start(action.value, key_payload(key), params)
+        tally = KeyTally(self._tracker.memberlist.num_alive)
+        try:
+            async for answer in response:
+                tally.add(answer.node, answer.payload)
+                if tally.complete:
+                    break
+        finally:
+            response.close()
+        self._core.require_open()
+        return tally
+
+
+def _confirmed(tally: KeyTally) -> KeyResponse:
+    response = tally.response()
+    error = tally.error()
+    if error is not None:
+        raise KeyOperationError(error, response)
+    return response

@@ -1,0 +1,146 @@
+"""The members as a user sees them: a sequence that shows itself as a table.
+
+Names and tags come from the network.  Nothing of them reaches a terminal or a notebook
+unescaped.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, final, overload
+
+import attrs
+
+from .._events import Member, MemberStatus
+
+HTML_ROWS: Final = 200
+"""Rows of the notebook table; a note counts the rest."""
+
+_HEADER: Final = ("name", "address", "status", "protocol", "tags")
+
+
+def _plain(text: str) -> str:
+    """``text`` on one line, without control characters and stray surrogates."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def _row(member: Member) -> tuple[str, ...]:
+    host = f"[{member.addr}]" if member.addr.version == 6 else str(member.addr)
+    tags = ",".join(f"{key}={value}" for key, value in sorted(member.tags.items()))
+    return (
+        _plain(member.name),
+        f"{host}:{member.port}",
+        str(member.status),
+        str(member.delegate_cur),
+        _plain(tags),
+    )
+
+
+def _as_tuple(members: Iterable[Member]) -> tuple[Member, ...]:
+    return tuple(members)
+
+
+@final
+@attrs.frozen(repr=False)
+class Members(Sequence[Member]):
+    """The members at one moment, any status, ordered by name.
+
+    It is an immutable sequence; printing it gives a table, and so does a notebook cell.
+    """
+
+    _members: tuple[Member, ...] = attrs.field(default=(), converter=_as_tuple)
+
+    @overload
+    def __getitem__(self, index: int) -> Member: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Members: ...
+
+    def __getitem__(self, index: int | slice) -> Member | Members:
+        if isinstance(index, slice):
+            return Members(self._members[index])
+        return self._members[index]
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members)
+
+    def get(self, name: str) -> Member | None:
+        """The member of this name, if there is one."""
+        return next((member for member in self._members if member.name == name), None)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, in order."""
+        return tuple(member.name for member in self._members)
+
+    def with_status(self, *statuses: MemberStatus) -> Members:
+        """Those that have one of these statuses."""
+        return Members(member for member in self._members if member.status in statuses)
+
+    @property
+    def alive(self) -> Members:
+        """Those that are alive."""
+        return self.with_status(MemberStatus.ALIVE)
+
+    @property
+    def failed(self) -> Members:
+        """Those that failed."""
+        return self.with_status(MemberStatus.FAILED)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Plain values, for data frames and JSON: one dictionary for each member."""
+        return [
+            {
+                "name": member.name,
+                "addr": str(member.addr),
+                "port": member.port,
+                "status": str(member.status),
+                "tags": dict(member.tags),
+                "protocol_min": member.protocol_min,
+                "protocol_max": member.protocol_max,
+                "protocol_cur": member.protocol_cur,
+                "delegate_min": member.delegate_min,
+                "delegate_max": member.delegate_max,
+                "delegate_cur": member.delegate_cur,
+            }
+            for member in self._members
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Members: {_summary(self._members)}>"
+
+    def __str__(self) -> str:
+        rows = [_HEADER, *map(_row, self._members)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    def _repr_html_(self) -> str:
+        shown = self._members[:HTML_ROWS]
+        body = "".join(_html_row("td", _row(member)) for member in shown)
+        rest = len(self._members) - len(shown)
+        note = f"<p>… and {rest} more</p>" if rest else ""
+        return (
+            f"<table><caption>{html.escape(_summary(self._members))}</caption>"
+            f"<thead>{_html_row('th', _HEADER)}</thead><tbody>{body}</tbody></table>{note}"
+        )
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _summary(members: Sequence[Member]) -> str:
+    counts = dict.fromkeys(MemberStatus, 0)
+    for member in members:
+        counts[member.status] += 1
+    parts = [f"{count} {status}" for status, count in counts.items() if count]
+    return f"{len(members)} in all" + (f": {', '.join(parts)}" if parts else "")

@@ -1,0 +1,157 @@
+"""What a user does to the membership: join, leave, remove a failed node, change tags.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, Join, Leave, SetTags, forceLeave; main, Leave
+(which goes on after a timeout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+
+import attrs
+import trio
+
+from .._cluster.effects import Effect
+from .._cluster.sizes import check_tags
+from .._events import SerfState
+from .._exceptions import BroadcastTimeout, InvalidState, JoinError
+from .._memberlist.memberlist import Memberlist
+from .._memberlist.metrics import Log
+from .._wire.tags import encode_tags
+from .core import Core
+
+
+@attrs.define(eq=False, kw_only=True)
+class Membership:
+    """The operations that change who is in the cluster, and as what.
+
+    Args:
+      core: the rules.
+      memberlist: the layer below.
+      apply: applies effects.
+      record_leave: tells the snapshot about a leave; waits until it took note.
+      log: told of leaves that nobody may have heard of.
+    """
+
+    core: Core
+    memberlist: Memberlist
+    apply: Callable[[Iterable[Effect]], object]
+    record_leave: Callable[[], object]
+    log: Log
+    _joining: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _leaving: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _notices: set[trio.Event] = attrs.field(factory=set, init=False)
+
+    # --- join
+
+    async def join(self, addresses: Sequence[str], *, ignore_old: bool) -> int:
+        """Join by way of these addresses, one call at a time; see `Serf.join`."""
+        core = self.core
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._joining:
+            core.require_open()
+            if core.state is not SerfState.ALIVE:
+                raise InvalidState(f"Serf can't Join after Leave: node {core.name!r}")
+            core.ignore_old_events = ignore_old
+            try:
+                reached = await self.memberlist.join(addresses)
+            except JoinError:
+                core.require_open()
+                raise
+            finally:
+                core.ignore_old_events = False
+            if reached:
+                self.apply(core.members.join_intent(trio.current_time()))
+            return reached
+
+    # --- leave
+
+    async def leave(self) -> None:
+        """Leave gracefully; see `Serf.leave`.
+
+        Each step may be repeated, so a call that was cancelled leaves the next one free to
+        begin anew, and a call during another waits for it.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        async with self._leaving:
+            if self.core.state is SerfState.LEFT:
+                return
+            self.core.require_open()
+            self.core.state = SerfState.LEAVING
+            self.record_leave()
+            alone = not self.core.members.others_alive()
+            if not await self._announce_leave(self.core.name, prune=False):
+                self.log.warning("timeout while waiting for graceful leave")
+            await self._leave_memberlist()
+            if not alone:
+                # The others learn of it while this node still answers their probes.
+                await trio.sleep(self.core.config.leave_propagate_delay)
+            self.core.require_open()
+            self.core.state = SerfState.LEFT
+
+    async def _leave_memberlist(self) -> None:
+        try:
+            await self.memberlist.leave(self.core.config.broadcast_timeout)
+        except BroadcastTimeout as error:
+            self.log.warning("timeout while leaving: %s", error)
+
+    async def _announce_leave(self, name: str, *, prune: bool) -> bool:
+        """Queue a leave intent and wait until it is sent out; False if that took too long."""
+        core = self.core
+        with self._notice() as sent:
+            queued, effects = core.members.leave_intent(
+                name,
+                trio.current_time(),
+                own_state=core.state,
+                prune=prune,
+                on_finished=sent.set,
+            )
+            self.apply(effects)
+            if not queued:
+                await trio.lowlevel.checkpoint()
+                return True
+            with trio.move_on_after(core.config.broadcast_timeout) as limit:
+                await sent.wait()
+        core.require_open()
+        return not limit.cancelled_caught
+
+    # --- others
+
+    async def remove_failed_node(self, name: str, *, prune: bool) -> None:
+        """Make a failed node a left one; see `Serf.remove_failed_node`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.core.require_open()
+        if not await self._announce_leave(name, prune=prune):
+            limit = self.core.config.broadcast_timeout
+            raise BroadcastTimeout(
+                f"timed out broadcasting node removal of {name!r} after {limit} s"
+            )
+
+    async def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Replace all tags; see `Serf.set_tags`."""
+        core = self.core
+        await trio.lowlevel.checkpoint_if_cancelled()
+        core.require_open()
+        fresh = attrs.evolve(core.config, tags=tags).tags
+        check_tags(encode_tags(fresh, core.config.protocol_version))
+        core.tags = MappingProxyType(dict(fresh))
+        await self.memberlist.update_node(core.config.broadcast_timeout)
+
+    # --- waiting for broadcasts
+
+    @contextmanager
+    def _notice(self) -> Iterator[trio.Event]:
+        """An event that is also set when the node closes."""
+        event = trio.Event()
+        self._notices.add(event)
+        try:
+            yield event
+        finally:
+            self._notices.discard(event)
+
+    def close(self) -> None:
+        """The node is closed: nobody waits any longer."""
+        for event in self._notices:
+            event.set()

@@ -1,0 +1,156 @@
+"""Opening and closing a node: what the user's block sees.
+
+* The block left normally: leave gracefully, within ``leave_timeout``, then stop.
+* The block left by an exception or a cancellation: stop at once; peers see a failure.
+* What comes out of ``async with`` is the block's own exception, bare, or
+  `SerfInternalError` if one of our tasks crashed; never a group of our making.
+
+The block runs inside our nursery, so nurseries would wrap whatever it raises.  Therefore its
+exception is taken aside, the nursery ends without it, and then it is raised again.  Only a
+``Cancelled`` must pass through the nursery, because the scope it belongs to may be ours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from .._config import Config
+from .._events import SerfState
+from .._exceptions import MergeRefused, SerfInternalError
+from .parts import Parts
+from .serf import Serf
+from .snapshotter import Snapshotter
+from .tree import Tree
+
+
+@asynccontextmanager
+async def open_serf(config: Config | None = None) -> AsyncIterator[Serf]:
+    """A running node, for the length of the block.
+
+    Args:
+      config: settings; None means ``Config()``.
+
+    Raises:
+      OSError: the address cannot be bound.
+      ConfigError: a setting does not fit the others.
+      SnapshotError: the snapshot cannot be opened.
+      SerfInternalError: a task of the node crashed; the group of crashes is its cause.
+    """
+    _require_trio()
+    parts = await _prepare(Config() if config is None else config)
+    core, tree = parts.core, Tree(parts)
+    raised: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                await nursery.start(
+                    tree.run, nursery.cancel_scope.cancel, name=f"trioserf.{core.name}"
+                )
+                yield Serf(parts)
+                await _leave_on_exit(parts)
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                raised = None if tree.failure else error
+            finally:
+                core.stop()
+    except BaseExceptionGroup as group:
+        raised = raised or _leaf(group.split(trio.Cancelled)[1] or group)
+    if tree.failure is not None:
+        raised = _crash_report(raised, tree.failure, parts)
+    try:
+        if raised is not None:
+            raise raised
+    finally:
+        del raised  # its traceback holds this frame: no reference cycle
+
+
+async def serve(
+    config: Config | None = None,
+    *,
+    task_status: trio.TaskStatus[Serf] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a node until it closes: ``serf = await nursery.start(trioserf.serve, config)``.
+
+    Cancelled, it stops at once without leaving; ``await serf.leave()`` before that, or
+    ``await serf.aclose()``, as you like.  Raises as `open_serf`.
+    """
+    async with open_serf(config) as serf:
+        task_status.started(serf)
+        await serf.wait_closed()
+
+
+def _require_trio() -> None:
+    if trio.lowlevel.in_trio_task():
+        return
+    where = "outside trio.run()"
+    if "asyncio" in sys.modules:
+        import asyncio
+
+        try:
+            asyncio.get_running_loop()
+            where = "under asyncio"
+        except RuntimeError:
+            pass
+    raise RuntimeError(
+        f"trioserf.open() was entered {where}, but a node runs on Trio.  In a notebook or "
+        "IPython, run '%load_ext trioserf.notebook' first; in a program, use trio.run()."
+    )
+
+
+async def _prepare(config: Config) -> Parts:
+    """Everything up to, and not including, the first task.  Leaves nothing open if it fails."""
+    snapshotter = None
+    if config.snapshot_path is not None:
+        snapshotter = await Snapshotter.open(config)
+    parts = Parts(config, snapshotter)
+    try:
+        await parts.memberlist.bind()
+        parts.memberlist.announce()
+    except MergeRefused as error:
+        parts.log.warning("the merge callback refuses this node itself: %s", error)
+    except BaseException:
+        parts.memberlist.close()
+        raise
+    return parts
+
+
+async def _leave_on_exit(parts: Parts) -> None:
+    config = parts.core.config
+    if not config.leave_on_exit or parts.core.state is SerfState.SHUTDOWN:
+        return
+    with trio.move_on_after(config.leave_timeout) as limit:
+        try:
+            await parts.membership.leave()
+        except trio.ClosedResourceError:
+            parts.log.debug("closed while leaving")
+    if limit.cancelled_caught:
+        parts.log.warning("the graceful leave took more than %g s", config.leave_timeout)
+
+
+def _leaf(group: BaseException) -> BaseException:
+    """A single exception out of a group: nothing of it is ours but the grouping."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _crash_report(
+    raised: BaseException | None, crash: BaseExceptionGroup[BaseException], parts: Parts
+) -> BaseException:
+    """What to raise after tasks crashed; an exception of the block before that comes first."""
+    if raised is not None and not isinstance(raised, trio.Cancelled):
+        parts.log.error("a task crashed while the node was closing", exc_info=crash)
+        return raised
+    passing = crash.split((KeyboardInterrupt, SystemExit))[0]
+    error = (
+        SerfInternalError(f"a task of node {parts.core.name!r} crashed: {_leaf(crash)!r}")
+        if passing is None
+        else _leaf(passing)
+    )
+    error.__cause__ = crash
+    return error

@@ -1,0 +1,174 @@
+"""The parts of one node, and who knows whom.  Made here, once; nothing runs yet.
+
+Memberlist wants its handlers when it is made, and the handlers act upon memberlist; so the
+delegate is made first and completed last, before anything is announced.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, Create.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .._cluster.sizes import check_tags
+from .._config import (
+    PROTOCOL_VERSION_MAP,
+    PROTOCOL_VERSION_MAX,
+    PROTOCOL_VERSION_MIN,
+    Config,
+    MemberlistConfig,
+)
+from .._memberlist.bad_input import BadInput
+from .._memberlist.memberlist import Memberlist
+from .._memberlist.metrics import Metrics, node_log
+from .._net.udp_tcp import NetTransport
+from .._wire.tags import encode_tags
+from ..abc import Transport
+from .conflict_resolver import ConflictResolver
+from .coordinates import Coordinates
+from .core import Core
+from .deadlines import Deadlines
+from .delegate import Partners, SerfDelegate
+from .fanout import Fanout, Log, Subscription
+from .internal import InternalStage
+from .key_manager import KeyManager
+from .membership import Membership
+from .merge_check import MergeCheck
+from .pipeline import coalescing_stages
+from .query_tracker import QueryTracker
+from .responding import Responding
+from .snapshotter import Snapshotter
+from .stage import Head
+from .user_events import UserEventSender
+
+
+class Parts:
+    """All parts of one node.
+
+    Args:
+      config: settings.
+      snapshotter: the open snapshot, already replayed; None if there is none.
+
+    Raises:
+      ConfigError, TagsTooLarge: nothing was started.
+    """
+
+    def __init__(self, config: Config, snapshotter: Snapshotter | None) -> None:
+        check_tags(encode_tags(config.tags, config.protocol_version))
+        self.snapshotter = snapshotter
+        self.log: Log = node_log("serf", config.node_name)
+        self.metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
+        self.bad_input = BadInput(self.log)
+        self.deadlines = Deadlines()
+        self.core = Core.create(config, None if snapshotter is None else snapshotter.replay)
+        self.coordinates = Coordinates(
+            core=self.core, metrics=self.metrics, bad_input=self.bad_input
+        )
+        self.delegate = SerfDelegate(
+            core=self.core,
+            coordinates=self.coordinates,
+            deadlines=self.deadlines,
+            metrics=self.metrics,
+            bad_input=self.bad_input,
+            log=self.log,
+        )
+        self.memberlist = self._make_memberlist(config)
+        self.fanout = Fanout(self.log)
+        self.events: Subscription = self.fanout.add(config.event_buffer_size)
+        self._make_doors()
+        self.pipeline = self._make_pipeline()
+        self.delegate.connect(
+            Partners(
+                memberlist=self.memberlist,
+                pipeline=self.pipeline,
+                tracker=self.tracker,
+                sender=self.user_events,
+                resolve_conflict=self.resolver.request,
+            )
+        )
+
+    def _make_memberlist(self, config: Config) -> Memberlist:
+        settings = memberlist_config(config)
+        check = None
+        if config.merge is not None:
+            check = MergeCheck(
+                merge=config.merge, validate_names=config.validate_node_names, log=self.log
+            )
+        return Memberlist(
+            settings,
+            transport=_transport(settings),
+            rng=self.core.rng,
+            delegate=self.delegate,
+            events=self.delegate,
+            conflict=self.delegate,
+            merge=check,
+            alive=check,
+            ping=self.coordinates if self.coordinates.enabled else None,
+        )
+
+    def _make_doors(self) -> None:
+        """The parts behind the methods of `Serf`."""
+        apply = self.delegate.apply
+        self.tracker = QueryTracker(
+            core=self.core,
+            memberlist=self.memberlist,
+            deadlines=self.deadlines,
+            apply=apply,
+            log=self.log,
+        )
+        self.user_events = UserEventSender(core=self.core, apply=apply)
+        self.membership = Membership(
+            core=self.core,
+            memberlist=self.memberlist,
+            apply=apply,
+            record_leave=self._record_leave,
+            log=self.log,
+        )
+        self.keys = KeyManager(self.core, self.tracker)
+        self.resolver = ConflictResolver(
+            core=self.core,
+            memberlist=self.memberlist,
+            tracker=self.tracker,
+            apply=apply,
+            stop=self.core.stop,
+            log=self.log,
+        )
+
+    def _make_pipeline(self) -> Head:
+        config = self.core.config
+        self.internal = InternalStage(
+            core=self.core,
+            memberlist=self.memberlist,
+            responding=Responding(core=self.core, send=self.delegate.send, log=self.log),
+            apply=self.delegate.apply,
+            log=self.log,
+            then=coalescing_stages(config, self.fanout, self.deadlines),
+        )
+        if self.snapshotter is None:
+            return self.internal
+        return self.snapshotter.stage(self.core, self.internal)
+
+    def _record_leave(self) -> None:
+        if self.snapshotter is not None:
+            self.snapshotter.leave()
+
+
+def memberlist_config(config: Config) -> MemberlistConfig:
+    """The settings of the membership half, with those that Serf decides.
+
+    Source: hashicorp/serf v0.9.4, serf/serf.go, Create; main for the labels.
+    """
+    given = config.memberlist
+    return attrs.evolve(
+        given,
+        name=config.node_name,
+        protocol_version=PROTOCOL_VERSION_MAP[config.protocol_version],
+        delegate_protocol_version=config.protocol_version,
+        delegate_protocol_min=PROTOCOL_VERSION_MIN,
+        delegate_protocol_max=PROTOCOL_VERSION_MAX,
+        metric_labels=config.metric_labels or given.metric_labels,
+    )
+
+
+def _transport(settings: MemberlistConfig) -> Transport:
+    return settings.transport or NetTransport(settings.bind_addr, settings.bind_port)

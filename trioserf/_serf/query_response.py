@@ -1,0 +1,119 @@
+"""What a node gives to the one who asks: answers as they come, or all of them together."""
+
+from __future__ import annotations
+
+from typing import final
+
+import attrs
+import trio
+
+from .._cluster.responses import NodeAck, NodeResponse, QueryCollector
+
+
+@final
+@attrs.frozen(kw_only=True)
+class QueryResult:
+    """Everything that came back for one query.
+
+    Args:
+      responses: the answers, in order of arrival.
+      acks: names of the nodes that acknowledged; empty unless that was asked for.
+      missing: names of the members that could have answered, did not, and did not fail.
+    """
+
+    responses: tuple[NodeResponse, ...]
+    acks: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every member that could answer has."""
+        return not self.missing
+
+
+@final
+class QueryResponse:
+    """The answers to one open query: ``async for response in query_response``.
+
+    The iteration ends at the deadline, when the query is closed, or with the node.  Each node
+    answers at most once; copies that came through relays are dropped.
+
+    Args:
+      collector: decides what counts.
+      capacity: answers that may wait for the reader; as many acks.
+    """
+
+    def __init__(self, collector: QueryCollector, *, capacity: int) -> None:
+        self._collector = collector
+        self._capacity = capacity
+        self._settled = trio.Event()
+        self._send, self._receive = trio.open_memory_channel[NodeResponse](capacity)
+        self._send_ack: trio.MemorySendChannel[str] | None = None
+        self._acks: trio.MemoryReceiveChannel[str] | None = None
+        if collector.acks is not None:
+            self._send_ack, self._acks = trio.open_memory_channel[str](capacity)
+
+    def __repr__(self) -> str:
+        query = self._collector.query
+        return f"<QueryResponse {query.name!r} at time {query.ltime}>"
+
+    @property
+    def acks(self) -> trio.MemoryReceiveChannel[str] | None:
+        """Names of the nodes that acknowledge, as they come; None unless asked for."""
+        return self._acks
+
+    @property
+    def deadline(self) -> float:
+        """When the query ends (trio clock, seconds)."""
+        return self._collector.deadline
+
+    @property
+    def finished(self) -> bool:
+        """Whether the query was closed or is past its deadline."""
+        return self._collector.finished(trio.current_time())
+
+    def __aiter__(self) -> QueryResponse:
+        return self
+
+    async def __anext__(self) -> NodeResponse:
+        try:
+            return await self._receive.receive()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+
+    def close(self) -> None:
+        """Take no more answers; those that are here can still be read.  Idempotent."""
+        self._collector.close()
+        self._settled.set()
+        self._send.close()
+        if self._send_ack is not None:
+            self._send_ack.close()
+
+    async def wait_settled(self) -> None:
+        """Wait until nothing more is to be expected: all have answered, or it is closed."""
+        await self._settled.wait()
+
+    def result(self) -> QueryResult:
+        """Everything that came so far."""
+        collector = self._collector
+        return QueryResult(
+            responses=tuple(NodeResponse(*item) for item in collector.responses.items()),
+            acks=tuple(collector.acks or ()),
+            missing=collector.missing,
+        )
+
+    def _settle(self) -> None:
+        self._settled.set()
+
+    def _deliver(self, item: NodeResponse | NodeAck) -> bool:
+        """Hand an answer on; False if there is no room for it."""
+        try:
+            if isinstance(item, NodeResponse):
+                self._send.send_nowait(item)
+            elif self._send_ack is not None:
+                self._send_ack.send_nowait(item.node)
+        except trio.WouldBlock:
+            return False
+        except trio.BrokenResourceError:
+            pass  # the reader closed the channel of acks: it does not want them
+        return True

@@ -1,0 +1,58 @@
+"""Tasks: try to reach failed members again, and the peers that a snapshot remembers.
+
+Both exchange state only; no join intent is sent, because this node has not newly joined.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, reconnect, handleRejoin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import trio
+
+from .._cluster.reaping import choose_reconnect
+from .._cluster.records import member_address
+from .._exceptions import JoinError
+from .._memberlist.memberlist import Memberlist
+from .._memberlist.metrics import Log
+from .core import Core
+
+
+async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:
+    """Every ``reconnect_interval`` perhaps try one failed member, until cancelled."""
+    while True:
+        await trio.sleep(core.config.reconnect_interval)
+        members = core.members
+        chosen = choose_reconnect(
+            core.rng,
+            num_members=members.num_members,
+            failed=members.failed(),
+            num_left=members.num_left,
+        )
+        if chosen is None:
+            continue
+        address = str(member_address(chosen))
+        log.info("attempting reconnect to %s at %s", chosen.name, address)
+        await _try(memberlist, f"{chosen.name}/{address}" if chosen.name else address, log)
+
+
+async def rejoin(memberlist: Memberlist, peers: Sequence[tuple[str, str]], log: Log) -> None:
+    """Try the peers of the last run, names and addresses, until one is reached."""
+    for name, address in peers:
+        if name == memberlist.name:
+            continue
+        log.info("attempting re-join to previously known node %s: %s", name, address)
+        if await _try(memberlist, f"{name}/{address}", log):
+            log.info("re-joined to previously known node %s", name)
+            return
+    log.warning("failed to re-join any previously known node")
+
+
+async def _try(memberlist: Memberlist, address: str, log: Log) -> bool:
+    try:
+        await memberlist.join([address])
+    except JoinError as error:
+        log.debug("cannot reach %s: %s", address, error.exceptions[0])
+        return False
+    return True

@@ -1,0 +1,321 @@
+"""The door to a node: every call hands over in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import final
+
+import trio
+
+from .._cluster.queries import QueryParams
+from .._cluster.stats import stats
+from .._events import Event, Member, SerfState
+from .._memberlist.memberlist import Memberlist
+from .._vivaldi.coordinate import Coordinate
+from .fanout import EventKind
+from .key_manager import KeyManager
+from .members_view import Members
+from .parts import Parts
+from .query_response import QueryResponse, QueryResult
+from .statistics import SerfStatistics, collect
+
+
+@final
+class Serf:
+    """A running node of a cluster, made by ``trioserf.open`` or ``trioserf.serve``.
+
+    What is not ``async`` never waits and gives the state of this moment, immutable; such
+    reads may also come from other threads.  Calls on a closed node raise
+    ``trio.ClosedResourceError``; reads go on giving the last state.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._core = parts.core
+
+    def __repr__(self) -> str:
+        return f"<Serf {self.name!r}: {self.state}, {self.num_nodes} members>"
+
+    # --- reads --------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The unique name of this node."""
+        return self._core.name
+
+    @property
+    def state(self) -> SerfState:
+        """How far the life of this node has come."""
+        return self._core.state
+
+    @property
+    def local_member(self) -> Member:
+        """This node as a member, as last known."""
+        return self._core.members.local_member
+
+    @property
+    def num_nodes(self) -> int:
+        """Known members of any status."""
+        return self._core.members.num_members
+
+    @property
+    def protocol_version(self) -> int:
+        """The Serf protocol version spoken."""
+        return self._core.config.protocol_version
+
+    @property
+    def encryption_enabled(self) -> bool:
+        """Whether there is a key ring, even an empty one."""
+        return self.memberlist.keyring is not None
+
+    @property
+    def memberlist(self) -> Memberlist:
+        """The layer below."""
+        return self._parts.memberlist
+
+    @property
+    def keys(self) -> KeyManager:
+        """The encryption keys of all members."""
+        return self._parts.keys
+
+    def members(self) -> Members:
+        """All known members of any status, ordered by name."""
+        return Members(self._core.members.members())
+
+    def default_query_timeout(self) -> float:
+        """How long a query is open if nothing else is said (seconds)."""
+        return self._parts.tracker.default_timeout()
+
+    def stats(self) -> dict[str, str]:
+        """The numbers that ``serf info`` shows, under Go's keys."""
+        core = self._core
+        return stats(
+            core.members,
+            core.events,
+            core.queries,
+            core.outbox,
+            health_score=self.memberlist.health_score,
+            encrypted=self.encryption_enabled,
+            coordinate_resets=self._parts.coordinates.resets,
+        )
+
+    def statistics(self) -> SerfStatistics:
+        """Everything that the node counts."""
+        parts = self._parts
+        return collect(
+            parts.core,
+            memberlist=parts.memberlist,
+            tracker=parts.tracker,
+            fanout=parts.fanout,
+            coordinates=parts.coordinates,
+            snapshotter=parts.snapshotter,
+            metrics=parts.metrics,
+            bad_input=parts.bad_input,
+        )
+
+    # --- coordinates --------------------------------------------------------------------
+
+    def coordinate(self) -> Coordinate:
+        """Where this node is, in round-trip time.  Raises `CoordinatesDisabled`."""
+        return self._parts.coordinates.own()
+
+    def cached_coordinate(self, name: str) -> Coordinate | None:
+        """Where a node was when it last answered a probe of ours; None if not known."""
+        return self._parts.coordinates.cached(name)
+
+    def rtt(self, a: str, b: str | None = None) -> float | None:
+        """The estimated round-trip time between ``a`` and ``b``, or this node (seconds).
+
+        None if one of them is not known yet.  Raises `CoordinatesDisabled`.
+        """
+        return self._parts.coordinates.rtt(a, b)
+
+    # --- membership ---------------------------------------------------------------------
+
+    async def join(self, addresses: Sequence[str] | str, *, ignore_old: bool = False) -> int:
+        """Join a cluster by way of any of its members.
+
+        Args:
+          addresses: ``host``, ``host:port`` or ``name/host:port``; all are tried at once.
+          ignore_old: do not deliver user events from before the join.
+
+        Returns:
+          How many addresses were reached.
+
+        Raises:
+          JoinError: none was; a group with one cause for each address.
+          InvalidState: the node has left.
+          trio.ClosedResourceError: the node is closed.
+        """
+        targets = [addresses] if isinstance(addresses, str) else list(addresses)
+        return await self._parts.membership.join(targets, ignore_old=ignore_old)
+
+    async def leave(self) -> None:
+        """Leave the cluster gracefully: the others see ``left``, not ``failed``.
+
+        Waits until the news is out, within ``broadcast_timeout`` twice, and a little longer.
+        The node goes on running until it is closed.  A second call does nothing, one during
+        the first waits for it; after a cancellation it may be called again.
+
+        Raises:
+          trio.ClosedResourceError: the node was closed before it had left.
+        """
+        await self._parts.membership.leave()
+
+    async def remove_failed_node(self, name: str, *, prune: bool = False) -> None:
+        """Make a failed member a left one everywhere, so that nobody tries to reach it.
+
+        On an alive member the effect is temporary: it refutes.
+
+        Args:
+          name: the member; one that is not known here may be known elsewhere.
+          prune: forget it at once and everywhere.
+
+        Raises:
+          BroadcastTimeout: the message is still queued, but was not sent out in time.
+          trio.ClosedResourceError: the node is closed.
+        """
+        await self._parts.membership.remove_failed_node(name, prune=prune)
+
+    async def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Replace all tags of this node; returns when the others are told.
+
+        Raises:
+          TagsTooLarge: nothing was changed.
+          BroadcastTimeout: the tags are in force, but perhaps not all others know.
+          InvalidState: the node has left.
+          trio.ClosedResourceError: the node is closed.
+        """
+        await self._parts.membership.set_tags(tags)
+
+    # --- events and queries -------------------------------------------------------------
+
+    @property
+    def events(self) -> trio.MemoryReceiveChannel[Event]:
+        """All events since the start; ends when the node closes.
+
+        It is there before anything happens, so nothing is missed.  A reader that is too slow
+        finds `EventsDropped` where events are missing.
+        """
+        return self._parts.events.receive_channel
+
+    @asynccontextmanager
+    async def subscribe(
+        self, *types: EventKind, max_buffer_size: int | None = None
+    ) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
+        """One more, independent channel of events, from now on.
+
+        Args:
+          types: `EventType` values or event classes; none means everything.
+          max_buffer_size: events held for a slow reader; None for ``event_buffer_size``.
+
+        Raises:
+          trio.ClosedResourceError: the node is closed.
+        """
+        await trio.lowlevel.checkpoint()
+        self._core.require_open()
+        size = max_buffer_size
+        if size is None:
+            size = self._core.config.event_buffer_size
+        with self._parts.fanout.subscribed(size, types) as subscription:
+            yield subscription.receive_channel
+
+    async def user_event(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
+        """Send a named event to all members, this one included.
+
+        Waits while the queue of events is over its high-water mark (``queue_depth_warning``).
+
+        Args:
+          name, payload: together at most ``user_event_size_limit`` bytes when encoded.
+          coalesce: whether receivers may merge events of this name into the newest.
+
+        Raises:
+          UserEventTooLarge: nothing was sent.
+          trio.ClosedResourceError: the node is closed.
+        """
+        await self._parts.user_events.send(name, payload, coalesce=coalesce)
+
+    def user_event_nowait(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
+        """As `user_event`, but raises ``trio.WouldBlock`` where that would wait."""
+        self._parts.user_events.send_nowait(name, payload, coalesce=coalesce)
+
+    @asynccontextmanager
+    async def query(
+        self,
+        name: str,
+        payload: bytes = b"",
+        *,
+        filter_nodes: Iterable[str] = (),
+        filter_tags: Mapping[str, str] | None = None,
+        request_ack: bool = False,
+        relay_factor: int = 0,
+        timeout: float | None = None,
+    ) -> AsyncIterator[QueryResponse]:
+        """Ask members a question; the answers come one by one.  Leaving the block closes it.
+
+        Args:
+          name, payload: the question, at most ``query_size_limit`` bytes when encoded.
+          filter_nodes: only these members are asked; none means all.
+          filter_tags: only members whose tags fit, tag to RE2 expression.
+          request_ack: every member that was asked acknowledges at once.
+          relay_factor: through how many others each answer is sent in addition.
+          timeout: how long answers are taken (seconds); None for `default_query_timeout`.
+
+        Raises:
+          QueryTooLarge: nothing was sent.
+          FeatureNotSupported: the protocol version knows no queries.
+          trio.ClosedResourceError: the node is closed.
+        """
+        params = QueryParams(
+            filter_nodes=filter_nodes,
+            filter_tags=filter_tags,
+            request_ack=request_ack,
+            relay_factor=relay_factor,
+            timeout=timeout,
+        )
+        await trio.lowlevel.checkpoint()
+        response = self._parts.tracker.start(name, bytes(payload), params)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    async def ask(
+        self,
+        name: str,
+        payload: bytes = b"",
+        *,
+        filter_nodes: Iterable[str] = (),
+        filter_tags: Mapping[str, str] | None = None,
+        request_ack: bool = False,
+        relay_factor: int = 0,
+        timeout: float | None = None,
+    ) -> QueryResult:
+        """Ask members a question, and collect the answers; arguments and errors as `query`.
+
+        Returns as soon as every member that could answer has, at the latest at the deadline.
+        """
+        params = QueryParams(
+            filter_nodes=filter_nodes,
+            filter_tags=filter_tags,
+            request_ack=request_ack,
+            relay_factor=relay_factor,
+            timeout=timeout,
+        )
+        return await self._parts.tracker.ask(name, bytes(payload), params)
+
+    # --- the end ------------------------------------------------------------------------
+
+    async def wait_closed(self) -> None:
+        """Wait until the node has ended, sockets and files included."""
+        await self._core.closed.wait()
+
+    async def aclose(self) -> None:
+        """Close the node without leaving: the others will see a failure.
+
+        Idempotent.  Cancelled, it only stops waiting; the node is closed all the same.  Call
+        `leave` first to leave gracefully.
+        """
+        self._core.stop()
+        await self._core.closed.wait()

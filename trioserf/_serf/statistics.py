@@ -1,0 +1,101 @@
+"""What a node can tell about itself, frozen at one moment.
+
+`SerfStatistics` is the typed form; `stats` of `trioserf._cluster.stats` gives Go's texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import final
+
+import attrs
+
+from .._cluster.effects import QueueName
+from .._events import MemberStatus, SerfState
+from .._memberlist.bad_input import BadInput
+from .._memberlist.memberlist import Memberlist
+from .._memberlist.metrics import Metrics
+from .._memberlist.statistics import MemberlistStatistics
+from .._swim.broadcasts import QueueStatistics
+from .coordinates import Coordinates
+from .core import Core
+from .fanout import Fanout
+from .query_tracker import QueryTracker
+from .snapshotter import SnapshotStatistics, Snapshotter
+
+
+@final
+@attrs.frozen(kw_only=True)
+class SerfStatistics:
+    """Counters since the start, and sizes of this moment.
+
+    Args:
+      state: of the node.
+      members: known members by status.
+      member_time, event_time, query_time: the three Lamport clocks.
+      queues: what waits to be gossiped: intent, query, event.
+      stored_intents: intents about names that are no members.
+      open_queries: queries of this node that are under way.
+      subscribers: readers of events, `Serf.events` included.
+      events_dropped: events that slow readers missed, all together.
+      coordinate_resets: times the own coordinate started again; None if disabled.
+      encrypted: whether there is a key ring.
+      snapshot: the snapshot file; None if there is none.
+      bad_input: dropped Serf messages, by layer.
+      counts: every Serf metric counter, by Go's name.
+      memberlist: the layer below.
+    """
+
+    state: SerfState
+    members: Mapping[MemberStatus, int]
+    member_time: int
+    event_time: int
+    query_time: int
+    queues: Mapping[QueueName, QueueStatistics]
+    stored_intents: int
+    open_queries: int
+    subscribers: int
+    events_dropped: int
+    coordinate_resets: int | None
+    encrypted: bool
+    snapshot: SnapshotStatistics | None
+    bad_input: Mapping[str, int]
+    counts: Mapping[str, float]
+    memberlist: MemberlistStatistics
+
+
+def collect(
+    core: Core,
+    *,
+    memberlist: Memberlist,
+    tracker: QueryTracker,
+    fanout: Fanout,
+    coordinates: Coordinates,
+    snapshotter: Snapshotter | None,
+    metrics: Metrics,
+    bad_input: BadInput,
+) -> SerfStatistics:
+    """The statistics of this moment."""
+    by_status = dict.fromkeys(MemberStatus, 0)
+    for member in core.members.members():
+        by_status[member.status] += 1
+    queues = {name: queue.statistics() for name, queue in core.outbox.queues.items()}
+    return SerfStatistics(
+        state=core.state,
+        members=MappingProxyType(by_status),
+        member_time=core.members.clock.time,
+        event_time=core.events.clock.time,
+        query_time=core.queries.clock.time,
+        queues=MappingProxyType(queues),
+        stored_intents=len(core.members.intents),
+        open_queries=len(tracker),
+        subscribers=len(fanout),
+        events_dropped=fanout.dropped,
+        coordinate_resets=coordinates.resets,
+        encrypted=memberlist.keyring is not None,
+        snapshot=None if snapshotter is None else snapshotter.statistics(),
+        bad_input=MappingProxyType(dict(bad_input.counts)),
+        counts=MappingProxyType(dict(metrics.counts)),
+        memberlist=memberlist.statistics(),
+    )

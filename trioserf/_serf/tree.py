@@ -1,0 +1,128 @@
+"""The nursery of a node: what runs, in which order it starts, and in which order it stops.
+
+::
+
+    open_serf ── nursery of the user's block
+     └─ "trioserf.<node>"      this tree; a nursery of its own, so that closing the node
+         │                     leaves the user's block running
+         ├─ receiver           start(): reading before anything else happens
+         ├─ stream_server      start(): accepting
+         ├─ ...                the other tasks of the membership half, see `Memberlist.tasks`
+         ├─ deadlines          ends queries, flushes coalescers, finishes prunes
+         ├─ conflict_resolver  sleeps until somebody claims our name
+         ├─ reaper  reconnector  queue_checker
+         ├─ snapshotter        only with a snapshot file; writes in a thread
+         ├─ keyring_writer     only with a keyring file; writes in a thread
+         └─ rejoiner           once, if the snapshot knew peers
+
+The event pipeline needs no task: its stages are plain calls (`trioserf._serf.stage`).  The
+snapshot is replayed, and the sockets are bound, before the tree starts.
+
+It stops in this order: cancel the tasks and wait for them, close the sockets, let the
+pipeline give up what it holds and close every reader's channel, end the open queries, wake
+whoever waits, and write the last lines of the snapshot (shielded, bounded).
+
+Tasks are named ``trioserf.<node>.<task>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+import trio
+
+from .._events import SerfState
+from .._memberlist.memberlist import READY_FIRST
+from .parts import Parts
+from .queue_checker import check_queues
+from .reaper import reap
+from .reconnector import reconnect, rejoin
+
+Task: TypeAlias = Callable[..., Awaitable[None]]
+
+
+class Tree:
+    """The tasks of one node.
+
+    Args:
+      parts: what they work on; bound and announced.
+
+    Attributes:
+      failure: what ended the tree, if it was not `Core.stop`: the group of crashes, or what stands
+        above them, like ``KeyboardInterrupt``.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.failure: BaseExceptionGroup[BaseException] | None = None
+        self._parts = parts
+
+    async def run(
+        self,
+        on_failure: Callable[[], object],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Run all tasks until the node is stopped, then clean up.
+
+        A crash is kept in `failure`, and ``on_failure`` is called.
+        """
+        try:
+            with self._parts.core.scope:
+                async with trio.open_nursery() as nursery:
+                    await self._start_all(nursery)
+                    task_status.started()
+        except BaseExceptionGroup as group:
+            self.failure = group.split(trio.Cancelled)[1]
+            if self.failure is None:
+                raise
+            on_failure()
+        finally:
+            await self._clean_up()
+
+    async def _start_all(self, nursery: trio.Nursery) -> None:
+        prefix = f"trioserf.{self._parts.core.name}."
+        for name, task in self._parts.memberlist.tasks():
+            if name in READY_FIRST:
+                await nursery.start(task, name=prefix + name)
+            else:
+                nursery.start_soon(task, name=prefix + name)
+        for name, task in self._serf_tasks():
+            nursery.start_soon(task, name=prefix + name)
+
+    def _serf_tasks(self) -> Iterator[tuple[str, Task]]:
+        parts = self._parts
+        core, memberlist, apply, log = (
+            parts.core,
+            parts.memberlist,
+            parts.delegate.apply,
+            parts.log,
+        )
+        yield "deadlines", parts.deadlines.run
+        yield "conflict_resolver", parts.resolver.run
+        yield "reaper", partial(reap, core, apply)
+        yield "reconnector", partial(reconnect, core, memberlist, log)
+        yield "queue_checker", partial(check_queues, core, apply)
+        if core.config.keyring_file is not None:
+            yield "keyring_writer", parts.internal.write_keyring_file
+        if parts.snapshotter is not None:
+            yield "snapshotter", parts.snapshotter.run
+            peers = parts.snapshotter.peers(core.rng)
+            if peers:
+                yield "rejoiner", partial(rejoin, memberlist, peers, log)
+
+    async def _clean_up(self) -> None:
+        parts = self._parts
+        parts.core.state = SerfState.SHUTDOWN
+        parts.memberlist.close()
+        parts.pipeline.close()
+        parts.tracker.close()
+        parts.membership.close()
+        parts.user_events.close()
+        if parts.snapshotter is not None:
+            # Shielded because the last lines are wanted most when all is being cancelled;
+            # bounded because a dead disk must not keep the program from ending.
+            with trio.CancelScope(shield=True):
+                await parts.snapshotter.close()
+        parts.core.closed.set()

@@ -1,0 +1,71 @@
+"""Sending user events, with back-pressure towards the caller.
+
+A queue that only grows would be pruned in the end, and events lost.  So a caller waits while
+the queue of events is over its high-water mark, ``queue_depth_warning``.  Where no other
+member is alive nothing leaves the queue, and nobody is waited for.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import attrs
+import trio
+
+from .._cluster.effects import Effect
+from .core import Core
+
+
+@attrs.define(eq=False, kw_only=True)
+class UserEventSender:
+    """The door for user events of this node.
+
+    Args:
+      core: the rules.
+      apply: applies effects.
+    """
+
+    core: Core
+    apply: Callable[[Iterable[Effect]], object]
+    _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    @property
+    def _full(self) -> bool:
+        core = self.core
+        depth = core.outbox.depth("event")
+        return depth >= core.config.queue_depth_warning and core.members.others_alive()
+
+    async def send(self, name: str, payload: bytes, *, coalesce: bool) -> None:
+        """Send an event once there is room for it.
+
+        Raises:
+          UserEventTooLarge: nothing was sent.
+          trio.ClosedResourceError: the node is closed.
+        """
+        await trio.lowlevel.checkpoint()
+        self.core.require_open()
+        while self._full:
+            await self._waiting.park()
+            self.core.require_open()
+        self._originate(name, payload, coalesce)
+
+    def send_nowait(self, name: str, payload: bytes, *, coalesce: bool) -> None:
+        """Send an event at once.  Raises as `send`, and ``trio.WouldBlock`` without room."""
+        self.core.require_open()
+        if self._full:
+            raise trio.WouldBlock
+        self._originate(name, payload, coalesce)
+
+    def _originate(self, name: str, payload: bytes, coalesce: bool) -> None:
+        self.apply(self.core.events.originate(name, bytes(payload), coalesce=coalesce))
+
+    def release(self) -> None:
+        """There may be room: called after every packet, and when members go.  Cheap."""
+        if self._waiting and not self._full:
+            self._waiting.unpark_all()
+
+    def close(self) -> None:
+        """The node is closed: nobody waits any longer."""
+        self._waiting.unpark_all()
