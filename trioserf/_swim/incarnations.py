@@ -48,6 +48,9 @@ ALIVE_BAND: Final = ACCUSATION_BAND + 2**23
 STEP: Final = 1024
 """How far a claim in the band may be above what is held: news that were missed."""
 
+NOBODY: Final = -1
+"""Stands for the accused incarnation where nobody accused."""
+
 
 def plausible_accusation(incarnation: Incarnation, held: Incarnation) -> bool:
     """Whether a suspect or dead claim may be honest, given what is held of the node.
@@ -67,7 +70,7 @@ def plausible_life(incarnation: Incarnation, held: Incarnation) -> bool:
     return incarnation < ALIVE_BAND or incarnation <= held + STEP
 
 
-def successor(own: Incarnation, accused: Incarnation = 0) -> Incarnation:
+def successor(own: Incarnation, accused: Incarnation = NOBODY) -> Incarnation:
     """The next own incarnation: above the own and the accused one, as long as there is room.
 
     DIFFERS: Go wraps to 0, which peers never accept.
@@ -76,7 +79,7 @@ def successor(own: Incarnation, accused: Incarnation = 0) -> Incarnation:
     return min(max(own, accused) + 1, MAX_INCARNATION)
 
 
-def wrapped_successor(own: Incarnation, accused: Incarnation = 0) -> Incarnation:
+def wrapped_successor(own: Incarnation, accused: Incarnation = NOBODY) -> Incarnation:
     """`successor` as Go computes it."""
     following = (own + 1) & MAX_INCARNATION
     return following if accused < following else (accused + 1) & MAX_INCARNATION

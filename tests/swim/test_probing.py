@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from trioserf._memberlist_config import MemberlistConfig
+from trioserf._swim.effects import Forgotten, Lost
+from trioserf._swim.nodes import Node, NodeStatus
+from trioserf._swim.probing import ProbeRound, ProbeSchedule, ProbeVerdict
+from trioserf._wire.messages import IndirectPing, Ping, decode_message
+
+from .builders import VERSIONS, dead, ip, left, node, suspect, table_with
+
+# --- schedule -----------------------------------------------------------------------------
+
+
+def names(schedule: ProbeSchedule, count: int, now: float = 0.0) -> list[str]:
+    found = []
+    for _ in range(count):
+        chosen, _effects = schedule.next_node(now)
+        assert chosen is not None
+        found.append(chosen.name)
+    return found
+
+
+def test_a_lonely_node_probes_nobody() -> None:
+    schedule = ProbeSchedule(table_with(), random.Random(1))
+    for _ in range(5):
+        assert (None, []) == schedule.next_node(0.0)
+
+
+def test_every_other_node_is_probed_once_in_a_round() -> None:
+    schedule = ProbeSchedule(table_with(*"bcdefg"), random.Random(1))
+    for _ in range(4):
+        assert set("bcdefg") == set(names(schedule, 6))
+
+
+def test_rounds_come_in_different_orders() -> None:
+    schedule = ProbeSchedule(table_with(*"bcdefg"), random.Random(1))
+    assert 1 < len({tuple(names(schedule, 6)) for _ in range(5)})
+
+
+def test_nobody_waits_longer_than_two_rounds() -> None:
+    schedule = ProbeSchedule(table_with(*"bcdefg"), random.Random(1))
+    sequence = names(schedule, 600)
+    for name in "bcdefg":
+        places = [i for i, probed in enumerate(sequence) if probed == name]
+        assert max(b - a for a, b in pairwise(places)) <= 2 * 6 - 1
+
+
+def test_suspects_are_probed_but_not_who_is_gone() -> None:
+    table = table_with(*"bcde")
+    table.on_suspect(suspect("b"), 0.0)
+    table.on_dead(dead("c"), 0.0)
+    table.on_dead(left("d"), 0.0)
+    schedule = ProbeSchedule(table, random.Random(1))
+    assert {"b": 10, "e": 10} == Counter(names(schedule, 20))
+
+
+@pytest.mark.parametrize("others", ["b", "bc", "bcd"])
+def test_no_tick_is_wasted_while_somebody_is_alive(others: str) -> None:
+    table = table_with(*others)
+    for name in others[1:]:
+        table.on_dead(dead(name), 0.0)
+    for seed in range(20):
+        assert ["b"] * 20 == names(ProbeSchedule(table, random.Random(seed)), 20)
+
+
+def test_if_all_others_are_gone_nobody_is_probed() -> None:
+    table = table_with(*"bc")
+    table.on_dead(dead("b"), 0.0)
+    table.on_dead(dead("c"), 0.0)
+    schedule = ProbeSchedule(table, random.Random(1))
+    assert [None] * 6 == [schedule.next_node(1.0)[0] for _ in range(6)]
+
+
+def test_at_the_end_of_a_round_those_gone_for_long_are_dropped() -> None:
+    table = table_with(*"bcd", gossip_to_the_dead_time=30.0)
+    b = table.nodes["b"]
+    table.on_dead(dead("b"), 0.0)
+    table.on_dead(left("c"), 0.0)
+    schedule = ProbeSchedule(table, random.Random(1))
+    assert {"d"} == set(names(schedule, 8, now=30.0))
+    assert 4 == table.num_nodes
+    effects = [effect for _ in range(4) for effect in schedule.next_node(30.1)[1]]
+    assert 2 == table.num_nodes
+    assert {Forgotten("b"), Forgotten("c")} == {e for e in effects if isinstance(e, Forgotten)}
+    assert [b] == [effect.node for effect in effects if isinstance(effect, Lost)]
+
+
+def test_a_shrunken_table_does_not_disturb_the_schedule() -> None:
+    table = table_with(*"bcde")
+    schedule = ProbeSchedule(table, random.Random(1))
+    names(schedule, 4)
+    for name in "bcd":
+        table.on_dead(dead(name), 0.0)
+    table.purge(1000.0)
+    assert ["e", "e"] == names(schedule, 2)
+
+
+# --- one probe ----------------------------------------------------------------------------
+
+
+def probe(
+    target: Node | None = None, *, score: int = 0, now: float = 100.0, **config: Any
+) -> ProbeRound:
+    settings = MemberlistConfig(name="a", **config)
+    return ProbeRound(
+        target or node("b", incarnation=5),
+        own=node("a", incarnation=1),
+        seq_no=17,
+        now=now,
+        config=settings,
+        score=score,
+    )
+
+
+PING = Ping(seq_no=17, node="b", source_addr=ip("a"), source_port=7946, source_node="a")
+
+
+def test_an_alive_node_gets_a_ping() -> None:
+    assert [PING] == [decode_message(message) for message in probe().first_messages()]
+
+
+def test_a_suspect_gets_its_accusation_with_the_ping() -> None:
+    messages = probe(node("b", incarnation=5, status=NodeStatus.SUSPECT)).first_messages()
+    assert [PING, suspect("b", 5, by="a")] == [decode_message(message) for message in messages]
+
+
+def test_a_probe_judges_the_node_as_it_was() -> None:
+    target = node("b", incarnation=5)
+    round_ = probe(target)
+    target.update(incarnation=6, status=NodeStatus.SUSPECT)
+    assert 1 == len(round_.first_messages())
+    assert 5 == round_.node.incarnation
+
+
+def test_health_stretches_the_interval_but_not_the_direct_wait() -> None:
+    well, ill = probe(), probe(score=3)
+    assert (1.0, 100.5, 101.0, False) == (
+        well.interval,
+        well.direct_deadline,
+        well.deadline,
+        well.degraded,
+    )
+    assert (4.0, 100.5, 104.0, True) == (
+        ill.interval,
+        ill.direct_deadline,
+        ill.deadline,
+        ill.degraded,
+    )
+
+
+def test_the_direct_wait_ends_with_the_probe() -> None:
+    assert 101.0 == probe(probe_timeout=3.0).direct_deadline
+
+
+def test_a_direct_ack_is_a_success_and_measures_the_round_trip() -> None:
+    round_ = probe()
+    assert (False, None) == (round_.acked, round_.rtt)
+    assert round_.on_ack(100.25)
+    assert (True, 0.25) == (round_.acked, round_.rtt)
+    assert not round_.on_ack(100.3)
+    assert 0.25 == round_.rtt
+    assert ProbeVerdict(failed=False, delta=-1) == round_.verdict()
+
+
+def test_a_late_ack_is_a_success_that_measures_nothing() -> None:
+    round_ = probe()
+    round_.on_ack(100.6)
+    assert round_.rtt is None
+    assert ProbeVerdict(failed=False, delta=-1) == round_.verdict()
+
+
+def test_a_stream_that_answers_is_a_success() -> None:
+    assert ProbeVerdict(failed=False, delta=-1) == probe().verdict(stream_answered=True)
+
+
+@pytest.mark.parametrize("stream_answered", [False, True])
+def test_success_in_spite_of_a_refused_packet_says_nothing_about_our_health(
+    stream_answered: bool,
+) -> None:
+    round_ = probe()
+    round_.send_failed()
+    if not stream_answered:
+        round_.on_ack(100.7)
+    assert ProbeVerdict(failed=False, delta=0) == round_.verdict(stream_answered)
+
+
+def test_without_helpers_a_failure_costs_one_point() -> None:
+    round_ = probe()
+    assert [] == round_.choose_helpers([node("a"), node("b")], random.Random(1))
+    assert ProbeVerdict(failed=True, delta=1) == round_.verdict()
+
+
+@pytest.mark.parametrize(("nacks", "delta"), [(0, 3), (1, 2), (3, 0), (5, 0)])
+def test_each_missing_nack_costs_a_point(nacks: int, delta: int) -> None:
+    round_ = probe()
+    assert 3 == len(round_.choose_helpers([node(name) for name in "abcde"], random.Random(1)))
+    for _ in range(nacks):
+        round_.on_nack()
+    assert ProbeVerdict(failed=True, delta=delta) == round_.verdict()
+
+
+def test_helpers_that_know_no_nacks_are_not_missed() -> None:
+    old = bytes((1, 3, 2, 0, 0, 0))
+    round_ = probe()
+    helpers = round_.choose_helpers([node("c", versions=old)], random.Random(1))
+    message = decode_message(helpers[0][1])
+    assert isinstance(message, IndirectPing)
+    assert not message.nack
+    assert ProbeVerdict(failed=True, delta=1) == round_.verdict()
+
+
+def test_helpers_are_alive_and_neither_we_nor_the_target() -> None:
+    nodes = [
+        node("a"),
+        node("b"),
+        node("c", status=NodeStatus.SUSPECT),
+        node("d", status=NodeStatus.DEAD),
+        node("e", status=NodeStatus.LEFT),
+        node("f"),
+        node("g"),
+    ]
+    for seed in range(10):
+        helpers = probe().choose_helpers(nodes, random.Random(seed))
+        assert {"f", "g"} == {helper.name for helper, _ in helpers}
+
+
+def test_as_many_helpers_are_asked_as_configured() -> None:
+    nodes = [node(name) for name in "cdefgh"]
+    assert 2 == len(probe(indirect_checks=2).choose_helpers(nodes, random.Random(1)))
+    assert [] == probe(indirect_checks=0).choose_helpers(nodes, random.Random(1))
+
+
+def test_a_helper_is_told_everything_it_needs() -> None:
+    [(helper, message)] = probe().choose_helpers([node("c")], random.Random(1))
+    assert "c" == helper.name
+    assert IndirectPing(
+        seq_no=17,
+        target=ip("b"),
+        port=7946,
+        node="b",
+        nack=True,
+        source_addr=ip("a"),
+        source_port=7946,
+        source_node="a",
+    ) == decode_message(message)
+
+
+@pytest.mark.parametrize(
+    ("config", "versions", "wanted"),
+    [
+        ({}, VERSIONS, True),
+        ({}, bytes((1, 3, 2, 0, 0, 0)), True),
+        ({}, bytes((1, 2, 2, 0, 0, 0)), False),
+        ({"disable_tcp_pings": True}, VERSIONS, False),
+        ({"disable_tcp_pings_for_node": lambda name: name == "b"}, VERSIONS, False),
+        ({"disable_tcp_pings_for_node": lambda name: name == "c"}, VERSIONS, True),
+    ],
+)
+def test_a_stream_is_tried_unless_turned_off_or_unknown_to_the_node(
+    config: dict[str, Any], versions: bytes, wanted: bool
+) -> None:
+    assert wanted == probe(node("b", versions=versions), **config).wants_stream_ping
