@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from trioserf._cluster.effects import Count, Forget, Queue
@@ -21,7 +23,7 @@ JOIN, LEAVE, FAILED, UPDATE, REAP = (
 ALIVE = SerfState.ALIVE
 
 
-def registry_with(name: str, status: MemberStatus, **fields: object) -> MemberRegistry:
+def registry_with(name: str, status: MemberStatus, **fields: Any) -> MemberRegistry:
     """A registry in which ``name`` was driven to ``status``, its status time being 12."""
     registry = MemberRegistry(OWN, config(**fields))
     registry.on_node_join(node(OWN), 0.0)

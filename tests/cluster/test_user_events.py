@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ from trioserf._wire.serf_messages import (
 from .samples import config, published, warnings
 
 
-def log(**fields: object) -> UserEventLog:
+def log(**fields: Any) -> UserEventLog:
     return UserEventLog(config(**fields), clock=LamportClock(1))
 
 

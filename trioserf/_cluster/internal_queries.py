@@ -33,6 +33,13 @@ _SMALLEST_KEY = 25
 """Bytes that a key takes at least in an answer, as text: no more can fit than this allows."""
 _NO_RING = "No keyring to modify (encryption not enabled)"
 _NO_RING_LIST = "Keyring is empty (encryption not enabled)"
+_EMPTY_RING = "Keyring is empty"
+# What Go tells the asking node when the ring refuses; operators search for these texts.
+_REFUSALS = {
+    KeyAction.INSTALL: "key size must be 16, 24 or 32 bytes",
+    KeyAction.USE: "Requested key is not in the keyring",
+    KeyAction.REMOVE: "Removing the primary key is not allowed",
+}
 
 
 def is_internal(name: str) -> bool:
@@ -128,16 +135,17 @@ def _change_keys(action: KeyAction, query: QueryMessage, keyring: Keyring | None
         return _refused("", f"Failed to decode key request: {error}")
     if keyring is None:
         return _refused(_NO_RING, _NO_RING)
+    if action is KeyAction.REMOVE and not keyring.keys:
+        return _refused(_EMPTY_RING, _EMPTY_RING)
+    change = {
+        KeyAction.INSTALL: keyring.add,
+        KeyAction.USE: keyring.use,
+        KeyAction.REMOVE: keyring.remove,
+    }
     try:
-        match action:
-            case KeyAction.INSTALL:
-                changed = keyring.add(key)
-            case KeyAction.USE:
-                changed = keyring.use(key)
-            case _:
-                changed = keyring.remove(key)
+        changed = change[action](key)
     except KeyringError as error:
-        return _refused(str(error), f"Failed to change the key ring: {error}")
+        return _refused(_REFUSALS[action], f"Failed to change the key ring: {error}")
     return InternalAnswer(keyring=changed, payload=encode_serf(KeyAnswer(result=True)))
 
 

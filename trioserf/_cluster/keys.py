@@ -72,9 +72,12 @@ def decode_key(key: str | bytes) -> bytes:
     """
     if isinstance(key, str):
         try:
-            return base64.b64decode(key, validate=True)
+            raw = base64.b64decode(key, validate=True)
         except (binascii.Error, ValueError):
             raise KeyringError("the key is not standard base64") from None
+        if len(encode_key(raw)) != len(key):  # more padding than belongs there
+            raise KeyringError("the key is not standard base64")
+        return raw
     return bytes(key)
 
 

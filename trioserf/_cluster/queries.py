@@ -204,7 +204,12 @@ class QueryLog:
             return False, []
         effects: list[Effect] = [Count("serf.queries")]
         again = not msg.flags & QUERY_FLAG_NO_BROADCAST
-        if not matches(msg.filters or (), self._own_name, tags):
+        verdict = matches(msg.filters or (), self._own_name, tags)
+        if not verdict.passed:
+            if verdict.problem is not None:
+                effects.append(
+                    Warn(f"query {msg.name} of {msg.source_node} is not for us: {verdict.problem}")
+                )
             return again, effects
         if msg.flags & QUERY_FLAG_ACK:
             effects += self._acknowledge(msg, rng, members)

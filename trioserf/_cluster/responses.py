@@ -55,7 +55,7 @@ def eligible_members(members: Sequence[Member], query: QueryMessage) -> frozense
     return frozenset(
         member.name
         for member in members
-        if member.status is MemberStatus.ALIVE and matches(filters, member.name, member.tags)
+        if member.status is MemberStatus.ALIVE and matches(filters, member.name, member.tags).passed
     )
 
 

@@ -1,0 +1,178 @@
+"""The three queues, what they keep, and how they share a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from trioserf._cluster.effects import Queue, QueueName, Sample
+from trioserf._cluster.outbox import Outbox
+
+from .samples import config, warnings
+
+
+def outbox(members: int = 10, *, faithful: bool = False, **fields: Any) -> Outbox:
+    return Outbox(config(faithful=faithful, **fields), num_members=lambda: members)
+
+
+def intent(
+    name: str, ltime: int, *, size: int = 30, on_finished: Callable[[], object] | None = None
+) -> Queue:
+    message = f"{name}@{ltime}".encode().ljust(size)
+    return Queue(queue="intent", message=message, name=name, ltime=ltime, on_finished=on_finished)
+
+
+def plain(queue: QueueName, message: bytes, *, own: bool = False) -> Queue:
+    return Queue(queue=queue, message=message, own=own)
+
+
+def test_a_packet_is_filled_from_intents_then_queries_then_events() -> None:
+    box = outbox(faithful=True)
+    box.add(plain("event", b"event"))
+    box.add(plain("query", b"query"))
+    box.add(plain("intent", b"intent"))
+    assert len(box) == 3
+    assert box.take(2, 100) == [b"intent", b"query", b"event"]
+
+
+@pytest.mark.parametrize("faithful", [True, False])
+def test_a_packet_keeps_its_limit(faithful: bool) -> None:
+    box = outbox(faithful=faithful)
+    for number in range(10):
+        box.add(intent(f"n{number}", 1))
+        box.add(plain("query", b"q" * (20 + number)))
+        box.add(plain("event", b"e" * (10 + number), own=number % 2 == 0))
+    for limit in range(0, 500, 7):
+        taken = box.take(2, limit)
+        assert sum(len(message) + 2 for message in taken) <= limit
+
+
+def test_go_gives_the_whole_packet_to_intents() -> None:
+    box = outbox(faithful=True)
+    for number in range(10):
+        box.add(intent(f"n{number}", 1))
+    box.add(plain("event", b"e" * 20))
+    assert b"e" * 20 not in box.take(2, 100)
+
+
+def test_a_flood_of_intents_leaves_room_for_events() -> None:
+    box = outbox()
+    for number in range(100):
+        box.add(intent(f"n{number}", 1))
+    box.add(plain("query", b"q" * 15))
+    box.add(plain("event", b"e" * 10))
+    taken = box.take(2, 200)
+    assert taken[-2:] == [b"q" * 15, b"e" * 10]
+
+
+def test_a_message_longer_than_the_rest_of_the_packet_is_not_held_up() -> None:
+    box = outbox()
+    box.add(plain("query", b"q" * 95))
+    box.add(plain("event", b"e" * 10))
+    assert box.take(2, 100) == [b"q" * 95]
+
+
+def test_own_events_go_before_those_passed_on() -> None:
+    box = outbox()
+    for number in range(50):
+        box.add(plain("event", b"%02d" % number * 20))
+    box.add(plain("event", b"mine", own=True))
+    assert b"mine" in box.take(2, 100)
+
+
+def test_the_newest_intent_about_a_node_replaces_the_older() -> None:
+    notices: list[int] = []
+    box = outbox()
+    for ltime in (1, 2, 3):
+        box.add(intent("foo", ltime, on_finished=lambda ltime=ltime: notices.append(ltime)))
+    assert box.depth("intent") == 1
+    assert notices == [1, 2]
+    assert box.take(2, 100) == [b"foo@3".ljust(30)]
+
+
+def test_an_older_intent_does_not_replace_a_newer() -> None:
+    notices: list[int] = []
+    box = outbox()
+    box.add(intent("foo", 5))
+    box.add(intent("foo", 4, on_finished=lambda: notices.append(4)))
+    box.add(intent("foo", 3))
+    assert notices == [4]
+    assert box.take(2, 100) == [b"foo@5".ljust(30)]
+
+
+def test_an_older_intent_is_queued_once_the_newer_was_sent_often_enough() -> None:
+    notices: list[int] = []
+    box = outbox(members=1)
+    box.add(intent("foo", 5, on_finished=lambda: notices.append(5)))
+    while box.take(2, 100):
+        pass
+    assert notices == [5]
+    box.add(intent("foo", 4))
+    assert box.depth("intent") == 1
+
+
+def test_intents_about_other_nodes_stand_side_by_side() -> None:
+    box = outbox()
+    for name in "abc":
+        box.add(intent(name, 1))
+    assert box.depth("intent") == 3
+
+
+def test_go_keeps_every_intent() -> None:
+    box = outbox(faithful=True)
+    for ltime in (1, 2, 3):
+        box.add(intent("foo", ltime))
+    assert box.depth("intent") == 3
+
+
+def test_a_finished_broadcast_gives_notice_once() -> None:
+    """Checklist 99."""
+    notices: list[bool] = []
+    box = outbox(members=1)
+    box.add(Queue(queue="event", message=b"e", on_finished=lambda: notices.append(True)))
+    box.add(Queue(queue="event", message=b"f"))
+    while box.take(2, 100):
+        pass
+    assert notices == [True]
+
+
+@pytest.mark.parametrize(
+    ("lowest", "members", "limit"),
+    [(0, 100, 4096), (1024, 100, 1024), (16, 100, 200), (16, 101, 202)],
+)
+def test_the_limit_of_a_queue(lowest: int, members: int, limit: int) -> None:
+    """Checklist 98."""
+    assert outbox(members, min_queue_depth=lowest).max_depth() == limit
+
+
+def test_the_check_samples_warns_and_prunes() -> None:
+    box = outbox(queue_depth_warning=2, max_queue_depth=3)
+    for number in range(5):
+        box.add(plain("event", b"e%d" % number))
+    for number in range(2):
+        box.add(plain("query", b"q%d" % number))
+    effects = box.check()
+    assert [effect for effect in effects if isinstance(effect, Sample)] == [
+        Sample("serf.queue.Intent", 0),
+        Sample("serf.queue.Query", 2),
+        Sample("serf.queue.Event", 5),
+    ]
+    assert warnings(effects) == [
+        "Query queue depth: 2",
+        "Event queue depth: 5",
+        "Event queue depth 5 exceeds 3: pruning it",
+    ]
+    assert box.depth("event") == 3
+
+
+def test_pruning_gives_notice() -> None:
+    notices: list[str] = []
+    box = outbox(max_queue_depth=1)
+    for name in "ab":
+        box.add(intent(name, 1, on_finished=lambda name=name: notices.append(name)))
+    box.check()
+    assert len(notices) == 1
+    box.add(intent(notices[0], 0))
+    assert box.depth("intent") == 2

@@ -1,0 +1,236 @@
+"""State exchange: what is told, and what is taken in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import attrs
+import pytest
+
+from trioserf._cluster.clock import LamportClock
+from trioserf._cluster.effects import Effect, Queue
+from trioserf._cluster.members import MemberRegistry
+from trioserf._cluster.push_pull import local_state, merge_remote_state
+from trioserf._cluster.queries import QueryLog
+from trioserf._cluster.user_events import UserEventLog
+from trioserf._config import Config
+from trioserf._events import EventType, MemberStatus, SerfState, UserEvent
+from trioserf._exceptions import RemoteProtocolError
+from trioserf._wire.serf_messages import (
+    JoinIntent,
+    LeaveIntent,
+    PushPull,
+    UserEventMessage,
+    UserEventRecord,
+    UserEventSlot,
+    decode_push_pull,
+    encode_serf,
+)
+
+from .samples import OWN, config, happenings, node, published
+
+
+@attrs.define(eq=False)
+class Part:
+    """The rules of one node."""
+
+    config: Config
+    members: MemberRegistry
+    events: UserEventLog
+    queries: QueryLog
+
+    def state(self) -> bytes:
+        return local_state(self.members, self.events, self.queries)
+
+    def merge(self, remote: PushPull | bytes, *, ignore_old: bool = False) -> list[Effect]:
+        return merge_remote_state(
+            remote if isinstance(remote, bytes) else encode_serf(remote),
+            now=1.0,
+            own_state=SerfState.ALIVE,
+            ignore_old=ignore_old,
+            members=self.members,
+            events=self.events,
+            queries=self.queries,
+        )
+
+
+def part(**fields: Any) -> Part:
+    settings = config(**fields)
+    made = Part(
+        settings,
+        MemberRegistry(OWN, settings, clock=LamportClock(1)),
+        UserEventLog(settings, clock=LamportClock(1)),
+        QueryLog(OWN, settings, clock=LamportClock(1)),
+    )
+    made.members.on_node_join(node(OWN), 0.0)
+    return made
+
+
+def test_the_state_has_its_type_the_clocks_and_the_members() -> None:
+    """Checklist 21, 23."""
+    here = part(event_buffer=16)
+    here.members.clock.witness(41)
+    here.events.clock.witness(49)
+    here.queries.clock.witness(99)
+    here.members.on_node_join(node("foo"), 0.0)
+    here.members.on_leave_intent(LeaveIntent(7, "foo", False), 0.0, own_state=SerfState.ALIVE)
+    here.members.on_node_leave(node("foo"), 0.0)
+    here.events.on_user_event(UserEventMessage(49, "a", b"b", False))
+    raw = here.state()
+    assert raw[0] == 2
+    assert decode_push_pull(raw) == PushPull(
+        ltime=42,
+        status_ltimes={OWN: 0, "foo": 7},
+        left_members=("foo",),
+        event_ltime=50,
+        events=(
+            None,
+            UserEventSlot(49, (UserEventRecord("a", b"b"),)),
+            *[None] * 14,
+        ),
+        query_ltime=100,
+    )
+
+
+def test_the_state_is_written_as_the_codec_writes_it() -> None:
+    here = part()
+    here.members.on_node_join(node("n\udcff"), 0.0)
+    here.events.originate("a", b"b", coalesce=False)
+    raw = here.state()
+    assert raw == encode_serf(decode_push_pull(raw))
+
+
+def test_merging_sets_the_clocks_of_a_lower_node() -> None:
+    """Checklist 24."""
+    here = part()
+    here.merge(PushPull(ltime=42, event_ltime=50, query_ltime=100))
+    assert here.members.clock.time == 42
+    assert here.events.clock.time == 50
+    assert here.queries.clock.time == 100
+    here.merge(PushPull())
+    assert here.members.clock.time == 42
+
+
+def test_names_that_are_no_members_become_stored_intents() -> None:
+    """Checklist 25, 26."""
+    here = part()
+    here.merge(PushPull(ltime=42, status_ltimes={"up": 20, "gone": 15}, left_members=("gone",)))
+    assert here.members.intents.lookup("up", "join") == 20
+    assert here.members.intents.lookup("gone", "leave") == 16
+
+
+def test_a_member_that_left_elsewhere_is_leaving_here() -> None:
+    here = part()
+    here.members.on_node_join(node("foo"), 0.0)
+    here.members.on_join_intent(JoinIntent(15, "foo"), 0.0)
+    here.merge(PushPull(status_ltimes={"foo": 15}, left_members=("foo",)))
+    found = here.members.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.LEAVING
+    assert happenings(here.members.on_node_leave(node("foo"), 1.0)) == [
+        (EventType.MEMBER_LEAVE, "foo")
+    ]
+
+
+def test_a_failed_member_that_left_elsewhere_left() -> None:
+    here = part()
+    here.members.on_node_join(node("foo"), 0.0)
+    here.members.on_node_leave(node("foo"), 0.5)
+    effects = here.merge(PushPull(left_members=("foo",)))
+    assert happenings(effects) == [(EventType.MEMBER_LEAVE, "foo")]
+
+
+def test_a_newer_join_from_elsewhere_ends_leaving() -> None:
+    here = part()
+    here.members.on_node_join(node("foo"), 0.0)
+    here.members.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, own_state=SerfState.ALIVE)
+    here.merge(PushPull(status_ltimes={"foo": 6}))
+    found = here.members.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.ALIVE
+    assert here.members.status_ltime("foo") == 6
+    assert here.members.clock.time == 7
+
+
+def test_being_listed_as_left_is_refuted() -> None:
+    here = part()
+    effects = here.merge(PushPull(ltime=9, status_ltimes={OWN: 3}, left_members=(OWN,)))
+    assert [type(effect) for effect in effects] == [Queue]
+    assert here.members.local_member.status is MemberStatus.ALIVE
+
+
+def test_events_from_elsewhere_are_delivered_but_never_as_coalescing() -> None:
+    """Checklist 27."""
+    here = part()
+    slot = UserEventSlot(45, (UserEventRecord("test", b"p"), None))
+    effects = here.merge(PushPull(event_ltime=46, events=(None, slot)))
+    assert published(effects) == [UserEvent(45, "test", b"p", False)]
+    assert here.events.slots()[45] == UserEventSlot(45, (UserEventRecord("test", b"p"),))
+    assert here.merge(PushPull(event_ltime=46, events=(None, slot))) == []
+
+
+def test_a_join_may_ignore_the_events_before_it() -> None:
+    """Checklist 73."""
+    here = part()
+    slots = tuple(UserEventSlot(t, (UserEventRecord("e", None),)) for t in (1, 2))
+    assert here.merge(PushPull(event_ltime=3, events=slots), ignore_old=True) == []
+    assert here.events.min_time == 3
+    assert published(here.merge(PushPull(event_ltime=2, events=slots), ignore_old=True)) == []
+    assert here.events.min_time == 3
+    assert len(published(here.events.originate("e", b"", coalesce=False))) == 1
+
+
+@pytest.mark.parametrize("state", [b"", b"\x03\x80", b"\x02", b"\x02\x81", b"\x02\xc3"])
+def test_a_broken_state_changes_nothing(state: bytes) -> None:
+    here = part()
+    before = here.state()
+    with pytest.raises(RemoteProtocolError):
+        here.merge(state)
+    assert here.state() == before
+
+
+def test_times_at_the_end_of_the_range_wrap() -> None:
+    here = part()
+    top = 2**64 - 1
+    here.merge(
+        PushPull(
+            ltime=top,
+            event_ltime=top,
+            query_ltime=top,
+            status_ltimes={"a": top, "b": top},
+            left_members=("a",),
+            events=(UserEventSlot(top, (UserEventRecord("e", None),)),),
+        )
+    )
+    assert here.members.intents.lookup("a", "leave") == 0
+    assert decode_push_pull(here.state()).event_ltime == 0
+
+
+def test_two_nodes_agree_after_an_exchange() -> None:
+    one, other = part(), part()
+    for number in range(5):
+        one.members.on_node_join(node(f"n{number}"), 0.0)
+        other.members.on_node_join(node(f"n{number}"), 0.0)
+        one.members.on_join_intent(JoinIntent(10 + number, f"n{number}"), 0.0)
+        one.events.originate(f"e{number}", b"", coalesce=False)
+    told = other.merge(one.state())
+    assert len(published(told)) == 5
+    assert other.members.status_ltimes() == one.members.status_ltimes()
+    assert other.events.encoded_slots() == one.events.encoded_slots()
+    assert one.merge(other.state()) == []
+
+
+def test_a_thousand_members_are_exchanged_quickly() -> None:
+    """An exchange is a matter of a few milliseconds; the bound is generous for slow machines."""
+    here = part()
+    for number in range(1000):
+        name = f"node-{number:04}"
+        here.members.on_node_join(node(name), 0.0)
+        here.members.on_join_intent(JoinIntent(1 + number, name), 0.0)
+    state = here.state()
+    started = time.perf_counter()
+    for _ in range(10):
+        assert here.merge(state) == []
+        assert here.state() == state
+    assert (time.perf_counter() - started) / 10 < 0.03

@@ -1,0 +1,375 @@
+"""Queries: sent, seen once, acknowledged, answered once."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioserf._cluster.clock import LamportClock
+from trioserf._cluster.effects import Count, Deliver, Effect, Queue, Reply
+from trioserf._cluster.queries import (
+    OpenQuery,
+    QueryLog,
+    QueryParams,
+    QueryResponder,
+    default_timeout,
+    reply_address,
+)
+from trioserf._events import Member
+from trioserf._exceptions import (
+    AlreadyResponded,
+    ConfigError,
+    DeadlineExceeded,
+    FeatureNotSupported,
+    QueryError,
+    QueryTooLarge,
+    RelayError,
+    ResponseTooLarge,
+)
+from trioserf._wire.query_filters import encode_filters
+from trioserf._wire.serf_messages import (
+    QUERY_FLAG_ACK,
+    QUERY_FLAG_NO_BROADCAST,
+    QueryMessage,
+    QueryResponseMessage,
+    decode_relay,
+    decode_serf,
+)
+from trioserf.abc import Address
+
+from .samples import OWN, config, member, warnings
+
+HERE = Address("10.0.0.9", 7946)
+
+
+def log(**fields: Any) -> QueryLog:
+    return QueryLog(OWN, config(**fields), clock=LamportClock(1))
+
+
+def ask(
+    queries: QueryLog,
+    name: str = "load",
+    payload: bytes = b"",
+    *,
+    live_members: int = 1,
+    members: tuple[Member, ...] = (),
+    tags: dict[str, str] | None = None,
+    **params: Any,
+) -> OpenQuery:
+    return queries.originate(
+        name,
+        payload,
+        QueryParams(**params),
+        now=100.0,
+        rng=random.Random(1),
+        address=HERE,
+        live_members=live_members,
+        tags=tags or {},
+        members=members,
+    )
+
+
+def query(ltime: int = 1, id: int = 1, **fields: Any) -> QueryMessage:
+    given_fields = {
+        "addr": bytes([127, 0, 0, 1]),
+        "port": 7946,
+        "source_node": "n1",
+        "timeout": 3_000_000_000,
+        "name": "load",
+        **fields,
+    }
+    return QueryMessage(ltime, id, **given_fields)
+
+
+def receive(
+    queries: QueryLog, msg: QueryMessage, members: tuple[Member, ...] = (), **tags: str
+) -> tuple[bool, list[Effect]]:
+    return queries.on_query(msg, 100.0, rng=random.Random(1), tags=tags, members=members)
+
+
+def delivered(effects: list[Effect] | tuple[Effect, ...]) -> list[QueryMessage]:
+    return [effect.query for effect in effects if isinstance(effect, Deliver)]
+
+
+def replies(effects: list[Effect] | tuple[Effect, ...]) -> list[Reply]:
+    return [effect for effect in effects if isinstance(effect, Reply)]
+
+
+# --- asking
+
+
+@pytest.mark.parametrize(
+    ("live", "seconds"), [(1, 3.2), (9, 3.2), (10, 6.4), (99, 6.4), (100, 9.6), (999, 9.6)]
+)
+def test_the_default_timeout_grows_with_the_digits_of_the_cluster(
+    live: int, seconds: float
+) -> None:
+    """Checklist 74."""
+    assert default_timeout(0.2, 16, live) == pytest.approx(seconds)
+
+
+def test_a_query_without_live_members_still_has_time() -> None:
+    assert default_timeout(0.2, 16, 0) == default_timeout(0.2, 16, 1)
+
+
+def test_default_params_ask_everybody_for_an_answer_alone() -> None:
+    """Checklist 74."""
+    params = QueryParams()
+    assert params.filter_nodes == ()
+    assert params.filter_tags == {}
+    assert params.request_ack is False
+    assert params.relay_factor == 0
+    assert params.timeout is None
+
+
+@pytest.mark.parametrize("field", [{"relay_factor": 256}, {"relay_factor": -1}, {"timeout": -1.0}])
+def test_impossible_params_are_refused(field: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        QueryParams(**field)
+
+
+def test_a_query_names_its_asker_and_is_queued_as_own() -> None:
+    queries = log()
+    opened = ask(queries, "load", b"x", request_ack=True, relay_factor=2, timeout=5.0)
+    msg = opened.message
+    assert (msg.ltime, msg.name, msg.payload) == (1, "load", b"x")
+    assert (msg.addr, msg.port, msg.source_node) == (bytes([10, 0, 0, 9]), 7946, OWN)
+    assert (msg.flags, msg.relay_factor, msg.timeout) == (QUERY_FLAG_ACK, 2, 5_000_000_000)
+    assert 0 <= msg.id < 2**31
+    assert opened.deadline == 105.0
+    queued = opened.effects[-1]
+    assert isinstance(queued, Queue)
+    assert (queued.queue, queued.own) == ("query", True)
+    assert decode_serf(queued.message) == msg
+
+
+def test_a_query_has_the_default_timeout_unless_told() -> None:
+    queries = log()
+    assert ask(queries, live_members=10).deadline == pytest.approx(106.4)
+    assert ask(queries, timeout=0.0).message.timeout == 3_200_000_000
+
+
+def test_an_endless_timeout_fits_the_wire() -> None:
+    assert ask(log(), timeout=1e12).message.timeout == 2**63 - 1
+
+
+def test_a_nodes_own_query_is_delivered_and_acknowledged_like_any_other() -> None:
+    """Checklist 75, the rule."""
+    queries = log()
+    opened = ask(queries, request_ack=True)
+    assert delivered(opened.effects) == [opened.message]
+    (ack,) = replies(opened.effects)
+    assert ack.address == HERE
+    assert queries.clock.time == 2
+
+
+def test_filters_are_sent_node_names_first_then_tags() -> None:
+    """Checklist 7."""
+    opened = ask(log(), filter_nodes=["n1", "n2"], filter_tags={"role": "^web", "dc": "x"})
+    assert opened.message.filters == encode_filters(["n1", "n2"], {"role": "^web", "dc": "x"})
+    assert len(opened.message.filters) == 3
+    assert delivered(opened.effects) == []
+    assert ask(log()).message.filters is None
+
+
+def test_two_queries_have_two_times() -> None:
+    queries = log()
+    assert [ask(queries).message.ltime, ask(queries).message.ltime] == [1, 2]
+
+
+def test_a_query_over_the_limit_is_refused() -> None:
+    """Checklist 78, 79."""
+    queries = log()
+    with pytest.raises(QueryTooLarge, match=r"^query exceeds limit of 1024 bytes: \d+ bytes"):
+        ask(queries, payload=bytes(1024))
+    assert queries.clock.time == 1
+    ask(log(query_size_limit=2048), payload=bytes(1024))
+
+
+def test_old_protocols_have_no_queries() -> None:
+    with pytest.raises(FeatureNotSupported, match="Feature not supported"):
+        ask(log(protocol_version=3))
+
+
+# --- receiving
+
+
+def test_a_query_older_than_the_ring_is_dropped() -> None:
+    """Checklist 80."""
+    queries = log()
+    queries.clock.witness(512 + 1000 - 1)
+    again, effects = receive(queries, query(1))
+    assert not again
+    assert delivered(effects) == []
+    assert len(warnings(effects)) == 1
+
+
+def test_queries_of_one_time_are_told_apart_by_their_ids() -> None:
+    """Checklist 81."""
+    queries = log()
+    seen = []
+    for msg in (query(1, 1), query(1, 2), query(1, 3)):
+        again, effects = receive(queries, msg)
+        assert again
+        seen += delivered(effects)
+        assert receive(queries, msg) == (False, [])
+    assert [msg.id for msg in seen] == [1, 2, 3]
+
+
+def test_queries_before_the_minimal_time_are_ignored() -> None:
+    queries = QueryLog(OWN, config(), min_time=10)
+    assert receive(queries, query(9)) == (False, [])
+    assert receive(queries, query(10))[0]
+    assert queries.clock.time == 11
+
+
+def test_a_query_lives_from_its_reception() -> None:
+    (_, effects) = receive(log(), query(timeout=1_500_000_000))
+    assert effects == [Count("serf.queries"), Deliver(query(timeout=1_500_000_000), 101.5)]
+
+
+@pytest.mark.parametrize("timeout", [0, -5_000_000_000])
+def test_a_query_that_is_over_is_delivered_all_the_same(timeout: int) -> None:
+    (_, effects) = receive(log(), query(timeout=timeout))
+    (delivery,) = [effect for effect in effects if isinstance(effect, Deliver)]
+    assert delivery.deadline == 100.0 + timeout / 1e9
+
+
+def test_a_query_for_others_is_passed_on_without_ack() -> None:
+    filters = encode_filters(["other"], {})
+    again, effects = receive(log(), query(filters=filters, flags=QUERY_FLAG_ACK))
+    assert again
+    assert effects == [Count("serf.queries")]
+
+
+def test_a_query_for_this_node_is_delivered() -> None:
+    """Checklist 76, the rule."""
+    filters = encode_filters(["other", OWN], {"role": "^web"})
+    _, effects = receive(log(), query(filters=filters), role="web-1")
+    assert len(delivered(effects)) == 1
+
+
+def test_a_query_may_ask_not_to_be_passed_on() -> None:
+    again, effects = receive(log(), query(flags=QUERY_FLAG_NO_BROADCAST))
+    assert not again
+    assert len(delivered(effects)) == 1
+
+
+def test_an_ack_goes_to_the_asker() -> None:
+    _, effects = receive(log(), query(7, 8, flags=QUERY_FLAG_ACK))
+    (ack,) = replies(effects)
+    assert (ack.address, ack.name) == (Address("127.0.0.1", 7946), "n1")
+    assert decode_serf(ack.message) == QueryResponseMessage(7, 8, OWN, 1, None)
+    assert [type(effect) for effect in effects] == [Count, Reply, Deliver]
+
+
+def test_an_ack_is_relayed_as_often_as_wanted() -> None:
+    members = tuple(member(name) for name in (OWN, "a", "b"))
+    _, effects = receive(log(), query(flags=QUERY_FLAG_ACK, relay_factor=1), members)
+    direct, relayed = replies(effects)
+    assert relayed.name in ("a", "b")
+    assert decode_relay(relayed.message)[1] == direct.message
+
+
+@pytest.mark.parametrize(("addr", "port"), [(b"\x01", 7946), (None, 7946), (bytes(4), 0)])
+def test_an_impossible_return_address_loses_the_ack_alone(addr: bytes | None, port: int) -> None:
+    msg = query(addr=addr, port=port, flags=QUERY_FLAG_ACK)
+    again, effects = receive(log(), msg)
+    assert again
+    assert replies(effects) == []
+    assert len(warnings(effects)) == 1
+    assert delivered(effects) == [msg]
+
+
+def test_an_ack_too_long_to_relay_still_goes_directly() -> None:
+    members = tuple(member(name) for name in (OWN, "a", "b"))
+    msg = query(flags=QUERY_FLAG_ACK, relay_factor=1, source_node="n" * 1000)
+    _, effects = receive(log(), msg, members)
+    assert len(replies(effects)) == 1
+    assert len(warnings(effects)) == 1
+    assert delivered(effects) == [msg]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), max_size=60), st.integers(1, 6))
+def test_a_query_is_delivered_at_most_once(seen: list[tuple[int, int]], size: int) -> None:
+    """Checklist 80, 81."""
+    queries = QueryLog(OWN, config(query_buffer=size))
+    told = []
+    for ltime, id in seen:
+        again, effects = receive(queries, query(ltime, id))
+        assert again == bool(delivered(effects))
+        told += [(msg.ltime, msg.id) for msg in delivered(effects)]
+    assert len(set(told)) == len(told)
+
+
+# --- answering
+
+
+def responder(msg: QueryMessage | None = None, *, limit: int = 1024) -> QueryResponder:
+    return QueryResponder(msg or query(7, 8), deadline=10.0, own_name=OWN, limit=limit)
+
+
+def test_an_answer_goes_to_the_asker_once() -> None:
+    answer = responder()
+    reply = answer.answer(b"0.4", 1.0)
+    assert (reply.address, reply.name) == (Address("127.0.0.1", 7946), "n1")
+    assert decode_serf(reply.message) == QueryResponseMessage(7, 8, OWN, 0, b"0.4")
+    assert answer.answered
+    with pytest.raises(AlreadyResponded, match="response already sent"):
+        answer.answer(b"0.4", 1.0)
+
+
+def test_an_empty_answer_is_sent_as_nil() -> None:
+    assert decode_serf(responder().answer(b"", 1.0).message) == QueryResponseMessage(
+        7, 8, OWN, 0, None
+    )
+
+
+def test_an_answer_after_the_deadline_is_refused() -> None:
+    late = responder()
+    with pytest.raises(DeadlineExceeded, match=r"past the deadline .* by 0\.500 s"):
+        late.answer(b"", 10.5)
+    assert not late.answered
+    late.answer(b"", 10.0)
+
+
+def test_an_answer_over_the_limit_may_be_shortened() -> None:
+    answer = responder(limit=100)
+    with pytest.raises(ResponseTooLarge, match=r"^response exceeds limit of 100 bytes: \d+"):
+        answer.answer(bytes(100), 1.0)
+    answer.answer(b"short", 1.0)
+
+
+def test_the_largest_answer_of_a_short_name_has_981_bytes() -> None:
+    answer = QueryResponder(query(7, 2**31), deadline=10.0, own_name="n1", limit=1024)
+    with pytest.raises(ResponseTooLarge, match="1025 bytes"):
+        answer.answer(bytes(982), 1.0)
+    answer.answer(bytes(981), 1.0)
+
+
+def test_an_answer_to_an_impossible_address_is_refused() -> None:
+    with pytest.raises(QueryError, match="address of 3 bytes"):
+        responder(query(addr=bytes(3))).answer(b"", 1.0)
+    with pytest.raises(QueryError, match="port 0"):
+        reply_address(query(port=0))
+
+
+def test_an_answer_is_relayed_as_often_as_wanted() -> None:
+    members = tuple(member(name) for name in (OWN, "a", "b", "c"))
+    answer = responder(query(relay_factor=2))
+    direct = answer.answer(b"x", 1.0)
+    copies = answer.relays(rng=random.Random(1), members=members)
+    assert len({copy.name for copy in copies} - {OWN}) == 2
+    assert {decode_relay(copy.message)[1] for copy in copies} == {direct.message}
+
+
+def test_an_answer_too_long_to_relay_was_sent_directly() -> None:
+    answer = responder(query(relay_factor=1), limit=100)
+    answer.answer(bytes(40), 1.0)
+    with pytest.raises(RelayError, match="relayed response exceeds limit of 100 bytes"):
+        answer.relays(rng=random.Random(1), members=[member("a"), member("b")])
+    assert answer.answered

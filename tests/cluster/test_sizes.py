@@ -1,0 +1,50 @@
+"""What is too long is refused, with the number of bytes in the text."""
+
+from __future__ import annotations
+
+import pytest
+
+from trioserf._cluster.sizes import (
+    check_encoded_user_event,
+    check_query,
+    check_relay,
+    check_response,
+    check_tags,
+    check_user_event,
+)
+from trioserf._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
+from trioserf._wire.tags import encode_tags
+
+from .samples import config
+
+
+def test_tags_of_exactly_512_bytes_fit() -> None:
+    """Checklist 14, 15, the rule."""
+    check_tags(encode_tags({"a": "x" * 505}, 4))
+    with pytest.raises(TagsTooLarge, match="exceeds limit of 512 bytes") as caught:
+        check_tags(encode_tags({"a": "x" * 506}, 4))
+    assert "513 bytes" in str(caught.value)
+
+
+def test_a_user_event_is_measured_in_bytes_not_in_characters() -> None:
+    check_user_event("é" * 5, b"", config(user_event_size_limit=10))
+    with pytest.raises(UserEventTooLarge, match="limit of 10 bytes before encoding: 11 bytes"):
+        check_user_event("é" * 5, b"1", config(user_event_size_limit=10))
+
+
+def test_an_encoded_user_event_has_the_same_limit() -> None:
+    check_encoded_user_event(bytes(512), config())
+    with pytest.raises(UserEventTooLarge, match="limit of 512 bytes after encoding: 513 bytes"):
+        check_encoded_user_event(bytes(513), config())
+
+
+def test_queries_and_responses_name_limit_and_size() -> None:
+    check_query(bytes(10), 10)
+    check_response(bytes(10), 10)
+    check_relay(bytes(10), 10)
+    with pytest.raises(QueryTooLarge, match=r"^query exceeds limit of 10 bytes: 11 bytes$"):
+        check_query(bytes(11), 10)
+    with pytest.raises(ResponseTooLarge, match=r"^response exceeds limit of 10 bytes: 11 bytes$"):
+        check_response(bytes(11), 10)
+    with pytest.raises(ResponseTooLarge, match=r"^relayed response exceeds .* 10 bytes: 11 bytes$"):
+        check_relay(bytes(11), 10)
