@@ -17,7 +17,7 @@ async def replace_file(path: str, data: bytes, *, mode: int) -> None:
     Args:
       path: where; its directory must exist.
       data: the whole content.
-      mode: permissions of the file.
+      mode: permissions of the file, less those that the umask takes away.
 
     *Cancellation*: the write goes on to its end in its thread.
 
@@ -29,10 +29,11 @@ async def replace_file(path: str, data: bytes, *, mode: int) -> None:
 
 def _replace(path: str, data: bytes, mode: int) -> None:
     temporary = path + _SUFFIX
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)  # left by a crash, perhaps with other permissions
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

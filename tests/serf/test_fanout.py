@@ -1,0 +1,168 @@
+"""The end of the event pipeline: readers, their buffers and their gaps."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from trioserf._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
+from trioserf._memberlist.metrics import node_log
+from trioserf._serf.fanout import Fanout, event_kinds
+
+
+def make_fanout() -> Fanout:
+    return Fanout(node_log("serf", "n1"))
+
+
+def user(number: int) -> UserEvent:
+    return UserEvent(number, "tick", b"")
+
+
+def drain(channel: trio.MemoryReceiveChannel[Event]) -> list[Event]:
+    events = []
+    while True:
+        try:
+            events.append(channel.receive_nowait())
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return events
+
+
+async def test_every_reader_gets_every_event() -> None:
+    fanout = make_fanout()
+    readers = [fanout.add(10), fanout.add(10)]
+    fanout.put(user(1))
+    fanout.put(user(2))
+    for reader in readers:
+        assert [user(1), user(2)] == drain(reader.receive_channel)
+
+
+async def test_a_reader_gets_only_the_kinds_it_wants() -> None:
+    fanout = make_fanout()
+    users = fanout.add(10, [UserEvent])
+    failures = fanout.add(10, [EventType.MEMBER_FAILED])
+    failed = MemberEvent(EventType.MEMBER_FAILED, ())
+    left = MemberEvent(EventType.MEMBER_LEAVE, ())
+    for event in (user(1), left, failed):
+        fanout.put(event)
+    assert [user(1)] == drain(users.receive_channel)
+    assert [failed] == drain(failures.receive_channel)
+
+
+async def test_the_gap_is_marked_behind_the_last_event_before_it() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(3)
+    for number in range(8):
+        fanout.put(user(number))
+    expected = [user(0), user(1), user(2), EventsDropped(5)]
+    assert expected == drain(reader.receive_channel)
+    assert 5 == fanout.dropped
+
+
+async def test_events_after_the_gap_come_after_its_mark() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(3)
+    for number in range(5):
+        fanout.put(user(number))
+    channel = reader.receive_channel
+    assert [user(0), user(1)] == [channel.receive_nowait(), channel.receive_nowait()]
+    fanout.put(user(5))
+    fanout.put(user(6))
+    fanout.put(user(7))
+    expected = [user(2), EventsDropped(2), user(5), EventsDropped(2)]
+    assert expected == drain(channel)
+
+
+async def test_a_mark_that_was_read_does_not_change_any_more() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(1)
+    for number in range(3):
+        fanout.put(user(number))
+    _, mark = drain(reader.receive_channel)
+    for number in range(3, 6):
+        fanout.put(user(number))
+    assert EventsDropped(2) == mark
+    assert [user(3), EventsDropped(2)] == drain(reader.receive_channel)
+
+
+async def test_a_slow_reader_costs_others_nothing() -> None:
+    fanout = make_fanout()
+    slow, quick = fanout.add(1), fanout.add(100)
+    for number in range(50):
+        fanout.put(user(number))
+    assert [user(number) for number in range(50)] == drain(quick.receive_channel)
+    assert 49 == slow.dropped
+
+
+async def test_each_gap_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    fanout = make_fanout()
+    reader = fanout.add(1)
+    for number in range(10):
+        fanout.put(user(number))
+    drain(reader.receive_channel)
+    for number in range(10):
+        fanout.put(user(number))
+    assert 2 == len([record for record in caplog.records if "too slow" in record.message])
+
+
+async def test_a_reader_that_closed_its_channel_is_forgotten() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(1)
+    reader.receive_channel.close()
+    fanout.put(user(1))
+    assert 0 == len(fanout)
+
+
+async def test_a_clone_keeps_the_reader_alive() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(5)
+    clone = reader.receive_channel.clone()
+    reader.receive_channel.close()
+    fanout.put(user(1))
+    assert [user(1)] == drain(clone)
+    clone.close()
+
+
+async def test_closing_ends_every_channel_after_what_is_in_it() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(5)
+    fanout.put(user(1))
+    fanout.close()
+    assert [user(1)] == [event async for event in reader.receive_channel]
+
+
+async def test_a_reader_of_a_closed_fanout_meets_the_end() -> None:
+    fanout = make_fanout()
+    fanout.close()
+    assert [] == [event async for event in fanout.add(5).receive_channel]
+
+
+async def test_a_subscription_ends_with_its_block() -> None:
+    fanout = make_fanout()
+    with fanout.subscribed(5, ()) as reader:
+        assert 1 == len(fanout)
+    assert 0 == len(fanout)
+    with pytest.raises(trio.ClosedResourceError):
+        reader.receive_channel.receive_nowait()
+
+
+async def test_events_missed_by_past_readers_stay_counted() -> None:
+    fanout = make_fanout()
+    with fanout.subscribed(1, ()):
+        for number in range(5):
+            fanout.put(user(number))
+    assert 4 == fanout.dropped
+
+
+def test_classes_stand_for_all_their_kinds() -> None:
+    assert frozenset(EventType) == event_kinds([MemberEvent, UserEvent, Query])
+    assert frozenset() == event_kinds([])
+
+
+def test_a_kind_that_is_no_event_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected an EventType"):
+        event_kinds(["user"])  # type: ignore[list-item]
+
+
+def test_a_buffer_must_hold_something() -> None:
+    with pytest.raises(ValueError, match="max_buffer_size=0"):
+        make_fanout().add(0)

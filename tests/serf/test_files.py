@@ -1,0 +1,35 @@
+"""Replacing files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from trioserf._serf.files import replace_file
+
+
+async def test_a_new_file_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    path.write_bytes(b"old and longer")
+    await replace_file(str(path), b"new", mode=0o600)
+    assert b"new" == path.read_bytes()
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert ["keyring.json"] == os.listdir(tmp_path)
+
+
+async def test_what_a_crash_left_behind_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    (tmp_path / "keyring.json.new").write_bytes(b"half of a file from some time ago")
+    await replace_file(str(path), b"new", mode=0o600)
+    assert b"new" == path.read_bytes()
+
+
+async def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    path.mkdir()
+    (path / "in the way").write_bytes(b"")
+    with pytest.raises(OSError, match="keyring"):
+        await replace_file(str(path), b"new", mode=0o600)
+    assert ["keyring.json"] == os.listdir(tmp_path)
