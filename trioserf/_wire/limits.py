@@ -31,3 +31,25 @@ LZW_CLEARS: Final = 1024
 """Clears of the table that any LZW stream may have; ours."""
 LZW_BYTES_PER_CLEAR: Final = 64
 """A long LZW stream may have one more for so many of its bytes; ours."""
+
+# --- packets ------------------------------------------------------------------------------
+
+MAX_PACKET_OUTPUT: Final = 1 << 20
+"""Bytes that one datagram may decompress to, unless configured; ours."""
+MAX_DEPTH: Final = 4
+"""Compounds and compressed messages inside each other; Go nests two; ours."""
+MAX_PIECES: Final = 1024
+"""Messages, compounds and compressed messages in one datagram; Go packs 255; ours."""
+
+# --- streams ------------------------------------------------------------------------------
+
+MAX_FRAME: Final = 20 * 1024 * 1024
+"""Encrypted frame (bytes).  Source: memberlist v0.2.2, net.go: maxPushStateBytes."""
+MAX_USER_STATE: Final = 20 * 1024 * 1024
+"""User state of a push/pull (bytes).  Source: memberlist v0.6.0, net.go."""
+MAX_NODES: Final = 1024 * 1024
+"""Node records of a push/pull.  Source: memberlist v0.6.0, net.go: maxPushPullNodes."""
+MAX_USER_MESSAGE: Final = 20 * 1024 * 1024
+"""User message on a stream (bytes).  Source: memberlist main (1b4c746), net.go."""
+MAX_STREAM_OUTPUT: Final = 40 * 1024 * 1024
+"""Bytes that one stream may decompress to.  Source: memberlist main (1b4c746), util.go."""

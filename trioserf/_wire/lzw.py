@@ -42,6 +42,8 @@ _PIECES: Final = 65536
 
 _BATCH: Final = 256
 """Codes moved at once: the log of it is paid in work, the whole of it in waste at the end."""
+_FEW: Final = 64
+"""So many codes are put together one by one sooner than in a batch."""
 _SHORTS: Final = struct.Struct(f"<{_BATCH}H")
 _LITERALS: Final = tuple(bytes((byte,)) for byte in range(256))
 
@@ -76,6 +78,11 @@ def _spread(fields: int, width: int) -> tuple[int, ...]:
 
 def _gather(codes: Sequence[int], width: int) -> int:
     """Up to 256 codes as one integer of fields of ``width`` bits, the first one lowest."""
+    if len(codes) <= _FEW:
+        fields = 0
+        for code in reversed(codes):
+            fields = fields << width | code
+        return fields
     if len(codes) < _BATCH:
         codes = [*codes, *[0] * (_BATCH - len(codes))]
     fields = int.from_bytes(_SHORTS.pack(*codes), "little")
@@ -185,11 +192,20 @@ def _forget(_string: bytes) -> None:
 
 def compress(text: bytes) -> bytes:
     """The LZW stream that Go's encoder makes of ``text``, byte for byte."""
-    stream = _BitStream()
-    stream.write((_CLEAR,), 9)
+    stream = compress_within(text, 2 * len(text) + 8)
+    assert stream is not None, "12 bits for each byte, clears and end need no more than this"
+    return stream
+
+
+def compress_within(text: bytes, limit: int) -> bytes | None:
+    """The stream, or None if it has more than ``limit`` bytes.
+
+    Finding out that it is too long costs less than writing it.
+    """
+    stream = _BitStream(bits=_CLEAR, count=9)
     if not text:
         stream.write((_END,), 9)
-        return stream.finish()
+        return stream.finish(limit)
     codes: list[int] = []
     emit = codes.append
     free = _FIRST
@@ -223,8 +239,10 @@ def compress(text: bytes) -> bytes:
         _write_block(stream, codes)
         codes.clear()
     emit(_END)
+    if stream.size + 9 * len(codes) // 8 > limit:
+        return None
     _write_block(stream, codes)
-    return stream.finish()
+    return stream.finish(limit)
 
 
 def _write_block(stream: _BitStream, codes: list[int]) -> None:
@@ -238,9 +256,9 @@ def _write_block(stream: _BitStream, codes: list[int]) -> None:
 class _BitStream:
     """Fields of bits, one after the other, lowest bit first."""
 
-    _whole: bytearray = attrs.field(factory=bytearray)
-    _bits: int = 0
-    _count: int = 0
+    _bits: int
+    _count: int
+    _whole: bytearray = attrs.field(factory=bytearray, init=False)
 
     def write(self, codes: Sequence[int], width: int) -> None:
         """Append up to 256 fields."""
@@ -249,8 +267,13 @@ class _BitStream:
         self._whole += (self._bits & (1 << 8 * whole) - 1).to_bytes(whole, "little")
         self._bits >>= 8 * whole
 
-    def finish(self) -> bytes:
-        """The stream, filled up with zero bits."""
+    @property
+    def size(self) -> int:
+        """Whole bytes so far."""
+        return len(self._whole)
+
+    def finish(self, limit: int) -> bytes | None:
+        """The stream, filled up with zero bits; None if it has more than ``limit`` bytes."""
         if self._count:
             self._whole.append(self._bits)
-        return bytes(self._whole)
+        return bytes(self._whole) if len(self._whole) <= limit else None

@@ -1,0 +1,222 @@
+"""A datagram, layer by layer, both ways.
+
+::
+
+    datagram := [label] (ciphertext | plain)
+    plain    := [CRC] message
+    message  := compound of messages | compressed message | one message with its body
+
+What a datagram can cost is bounded: depth, number of pieces, bytes after decompression.
+
+Source: hashicorp/memberlist v0.2.4, net.go: ingestPacket, handleCommand, handleCompound,
+handleCompressed, rawSendMsgPacket; v0.5.4, label.go.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final, NamedTuple, final
+
+import attrs
+
+from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .compound import split_compound
+from .compression import compress_if_shorter, decompress_message
+from .keyring import Keyring
+from .labels import add_label, check_label, take_label
+from .limits import MAX_DEPTH, MAX_PACKET_OUTPUT, MAX_PIECES
+from .messages import PacketMessage, decode_message
+from .sealing import seal, unseal
+
+_COMPOUND: Final = 7
+_COMPRESS: Final = 9
+_CRC: Final = 12
+_CRC_HEADER: Final = 5
+
+
+class PacketError(RemoteProtocolError):
+    """A datagram is unusable as a whole.  It was dropped.
+
+    ``layer`` is where: label, decrypt, crc, compound, compress or message.
+    """
+
+    def __init__(self, layer: str, text: str) -> None:
+        super().__init__(text)
+        self.layer = layer
+
+
+@final
+@attrs.frozen(kw_only=True)
+class PacketCodec:
+    """How packets are written and read.
+
+    Args:
+      label: the label of the cluster; empty for none.
+      skip_inbound_label_check: someone in front of us checks and removes it.
+      keyring: keys; None or an empty ring turns encryption off.
+      verify_incoming: refuse what cannot be decrypted.
+      verify_outgoing: encrypt what is sent.
+      encryption_version: 0 or 1, for sending.
+      compress: send compressed what gets shorter by that.
+      accept_v0: accept encryption version 0.
+      max_output: most bytes that a datagram may decompress to.
+    """
+
+    label: bytes = b""
+    skip_inbound_label_check: bool = False
+    keyring: Keyring | None = None
+    verify_incoming: bool = True
+    verify_outgoing: bool = True
+    encryption_version: int = 1
+    compress: bool = True
+    accept_v0: bool = True
+    max_output: int = MAX_PACKET_OUTPUT
+    key: bytes | None = attrs.field(init=False, repr=False)
+    """What encrypts packets; None if they are sent in clear."""
+
+    @key.default
+    def _key(self) -> bytes | None:
+        return self.keyring.primary if self.keyring and self.verify_outgoing else None
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether packets are encrypted, so that each needs a nonce."""
+        return self.key is not None
+
+
+class OpenedPacket(NamedTuple):
+    """What was in a datagram.
+
+    Args:
+      messages: in the order in which they were packed.
+      problems: for each part that had to be dropped, the layer where it failed.
+    """
+
+    messages: tuple[PacketMessage, ...]
+    problems: tuple[str, ...] = ()
+
+
+# --- writing ------------------------------------------------------------------------------
+
+
+def seal_packet(
+    message: bytes, codec: PacketCodec, *, crc: bool, nonce: bytes | None = None
+) -> bytes:
+    """A datagram around one message, which may be a compound.
+
+    Args:
+      message: type byte and body.
+      codec: how to write.
+      crc: add a checksum; only for nodes whose protocol maximum is 5 or more.
+      nonce: 12 random bytes; needed if the codec encrypts.
+
+    Raises:
+      LocalProtocolError: an empty message, or no nonce where one is needed.
+    """
+    if not message:
+        raise LocalProtocolError("an empty message cannot be sent")
+    if codec.compress:
+        message = compress_if_shorter(message)
+    if crc:
+        message = b"\x0c" + zlib.crc32(message).to_bytes(4, "big") + message
+    if codec.key is not None:
+        if nonce is None:
+            raise LocalProtocolError("an encrypted packet needs a nonce")
+        version = codec.encryption_version
+        message = seal(message, key=codec.key, nonce=nonce, version=version, aad=codec.label)
+    return add_label(message, codec.label) if codec.label else message
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+def open_packet(data: bytes, codec: PacketCodec) -> OpenedPacket:
+    """The messages in a datagram.
+
+    Raises:
+      PacketError: nothing in it can be used.  Defects of single parts of a compound are
+        reported beside the other parts.
+    """
+    if codec.label or data[:1] == b"\xf4":
+        data = _without_label(data, codec)
+    if codec.keyring:
+        data = _decrypted(data, codec.keyring, codec)
+    if data[:1] == b"\x0c":
+        data = _checked(data)
+    kind = data[0] if data else -1
+    if kind in (_COMPOUND, _COMPRESS):
+        return _unpack(data, codec.max_output)
+    try:
+        return OpenedPacket((decode_message(data),))
+    except RemoteProtocolError as error:
+        raise PacketError("message", str(error)) from error
+
+
+def _without_label(data: bytes, codec: PacketCodec) -> bytes:
+    try:
+        label, rest = take_label(data)
+        check_label(label, codec.label, skip=codec.skip_inbound_label_check)
+    except RemoteProtocolError as error:
+        raise PacketError("label", str(error)) from error
+    return rest
+
+
+def _decrypted(data: bytes, keyring: Keyring, codec: PacketCodec) -> bytes:
+    try:
+        return unseal(data, keyring=keyring, aad=codec.label, accept_v0=codec.accept_v0)
+    except RemoteProtocolError as error:
+        if codec.verify_incoming:
+            raise PacketError("decrypt", str(error)) from error
+        return data  # a cluster on its way into or out of encryption
+
+
+def _checked(data: bytes) -> bytes:
+    if len(data) < _CRC_HEADER:
+        return data  # no message has this type, so it is refused as one
+    message = data[_CRC_HEADER:]
+    if zlib.crc32(message) != int.from_bytes(data[1:_CRC_HEADER], "big"):
+        raise PacketError("crc", "the checksum does not fit")
+    return message
+
+
+def _unpack(data: bytes, max_output: int) -> OpenedPacket:
+    """The messages inside nested compounds and compressed messages.
+
+    DIFFERS: Go recurses as deep as the packet asks for and decompresses without a bound.
+    `test_nesting_is_bounded`, `test_a_packet_of_many_bombs_is_bounded`.
+    """
+    messages: list[PacketMessage] = []
+    problems: list[tuple[str, str]] = []
+    whole = True  # nothing was split yet, so a problem concerns everything
+    todo = [(data, 0)]  # the next one is the last
+    room = MAX_PIECES
+    while todo:
+        piece, depth = todo.pop()
+        kind = piece[0] if piece else -1
+        layer = "compound" if kind == _COMPOUND else "compress"
+        try:
+            if kind not in (_COMPOUND, _COMPRESS):
+                layer = "message"
+                messages.append(decode_message(piece))
+            elif depth == MAX_DEPTH:
+                raise RemoteProtocolError(f"nested deeper than {MAX_DEPTH}")
+            elif kind == _COMPOUND:
+                parts, missing = split_compound(piece[1:])
+                whole = False
+                if missing:
+                    problems.append(("compound", f"{missing} parts are missing"))
+                if len(parts) > room:
+                    problems.append(("compound", f"more than {MAX_PIECES} messages"))
+                    del parts[room:]
+                room -= len(parts)
+                todo += [(part, depth + 1) for part in reversed(parts)]
+            else:
+                allowed, max_output = max_output, 0  # of a packet with a bomb, no more is read
+                plain = decompress_message(piece[1:], allowed)
+                max_output = allowed - len(plain)
+                todo.append((plain, depth + 1))
+        except RemoteProtocolError as error:
+            problems.append((layer, str(error)))
+    if whole and problems:
+        raise PacketError(*problems[0])
+    return OpenedPacket(tuple(messages), tuple(layer for layer, _ in problems))
