@@ -1,0 +1,38 @@
+"""Fail unless tests with real Serf agents ran, and none of them was skipped.
+
+Reads the junit report that pytest wrote: one ``testcase`` for each test, with a child
+``skipped`` when it did not run.
+"""
+
+from __future__ import annotations
+
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+AT_LEAST = 20
+"""Fewer interop tests than this means that some were not collected."""
+
+
+def main(report: str) -> int:
+    if not Path(report).exists():
+        print(f"no report {report}: pytest did not run")
+        return 1
+    cases = [
+        case
+        for case in ElementTree.parse(report).iter("testcase")
+        if case.get("classname", "").startswith("tests.interop.")
+    ]
+    skipped = {
+        case.get("name", ""): case.findall("skipped")[0].get("message", "")
+        for case in cases
+        if case.findall("skipped")
+    }
+    for name, reason in skipped.items():
+        print(f"skipped: {name}: {reason}")
+    print(f"{len(cases)} tests with real agents, {len(skipped)} skipped")
+    return int(bool(skipped) or len(cases) < AT_LEAST)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

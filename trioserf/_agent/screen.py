@@ -1,0 +1,110 @@
+"""A terminal as the demo uses it: acts, lines with a time and a name, verdicts.
+
+Plain text everywhere; with colours when ``rich`` is installed and the output is a terminal.
+Names and payloads come from the network, so nothing reaches the terminal that is not printable.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Literal, Protocol
+
+Mood = Literal["plain", "good", "bad", "news"]
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, without anything that a terminal could take as a command."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def payload_text(payload: bytes) -> str:
+    """A payload for the eye: text where it is text, at most 60 characters of it."""
+    text = printable(payload.decode("utf-8", "backslashreplace"))
+    return f'"{text}"' if len(text) <= 60 else f'"{text[:48]}…" ({len(payload)} bytes)'
+
+
+class Screen(Protocol):
+    """Where the demo writes."""
+
+    def act(self, title: str) -> None:
+        """Begin a part of the story."""
+
+    def line(self, node: str, text: str, mood: Mood = "plain") -> None:
+        """Tell what one node does or sees, with the time since the start."""
+
+    def block(self, text: str) -> None:
+        """Show several lines, such as a table, as they are."""
+
+
+class PlainScreen:
+    """Columns of text on standard output."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def act(self, title: str) -> None:
+        print(
+            f"\n{'time':>8}  {'node':<10}  {title}\n{'-' * 8}  {'-' * 10}  {'-' * 56}", flush=True
+        )
+
+    def line(self, node: str, text: str, mood: Mood = "plain") -> None:
+        mark = {"good": "ok: ", "bad": "NOT OBSERVED: "}.get(mood, "")
+        print(f"{self._clock()}  {printable(node):<10}  {mark}{printable(text)}", flush=True)
+
+    def block(self, text: str) -> None:
+        print("\n" + "\n".join(f"    {line}" for line in text.splitlines()), flush=True)
+
+    def _clock(self) -> str:
+        return f"{time.monotonic() - self._start:6.2f} s"
+
+
+class RichScreen(PlainScreen):
+    """The same columns in colours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def act(self, title: str) -> None:
+        from rich.rule import Rule
+        from rich.text import Text
+
+        self._console.print()
+        self._console.print(Rule(Text(title, style="bold cyan"), align="left"))
+
+    def line(self, node: str, text: str, mood: Mood = "plain") -> None:
+        from rich.text import Text
+
+        style = {"good": "bold green", "bad": "bold red", "news": "yellow"}.get(mood, "")
+        mark = {"good": "✔ ", "bad": "✘ not observed: "}.get(mood, "")
+        self._console.print(
+            Text.assemble(
+                (self._clock(), "dim"),
+                "  ",
+                (f"{printable(node):<10}", "magenta"),
+                "  ",
+                (mark + printable(text), style),
+            )
+        )
+
+    def block(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print()
+        for line in text.splitlines():
+            self._console.print(Text("    " + line))
+
+
+def make_screen() -> Screen:
+    """The best screen that this process has."""
+    if sys.stdout.isatty():
+        try:
+            return RichScreen()
+        except ImportError:
+            pass
+    return PlainScreen()

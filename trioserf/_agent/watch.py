@@ -1,0 +1,146 @@
+"""``trioserf demo --join``: a member of an existing cluster that prints what it sees.
+
+The first Ctrl-C (or SIGTERM) leaves the cluster gracefully; a second one does not wait for that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+
+import attrs
+import trio
+
+from .._config import DEFAULT_PORT, Config
+from .._events import Event, EventsDropped, MemberEvent, Query, UserEvent
+from .._exceptions import ConfigError, JoinError
+from .._net.addresses import parse_address, resolve
+from .._serf.open import open_serf
+from .._serf.serf import Serf
+from ..abc import Address
+from .screen import Screen, payload_text
+
+
+@attrs.frozen(kw_only=True)
+class WatchSettings:
+    """What to join, and as whom.
+
+    Args:
+      join: address of a member, ``host[:port]``.
+      name: own name; None for one that is most likely unique.
+      bind: own ``ip:port``; None for a free port of the address that faces ``join``.
+      key: encryption key in base64; None for clear text.
+      profile: ``lan``, ``wan`` or ``local``.
+    """
+
+    join: str
+    name: str | None
+    bind: str | None
+    key: str | None
+    profile: str
+
+
+async def watch(settings: WatchSettings, screen: Screen) -> int:
+    """Join, and print until interrupted.  Returns the exit status."""
+    try:
+        config = await _config(settings)
+    except (ConfigError, ValueError, OSError) as error:
+        screen.line("", f"cannot start: {error}")
+        return 1
+    status = 1
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            watching = trio.CancelScope()
+            stop = nursery.cancel_scope
+            nursery.start_soon(_on_signals, signals, watching, stop, screen)
+            status = await _take_part(config, settings.join, watching, screen)
+            stop.cancel()
+    return status
+
+
+async def _on_signals(
+    signals: AsyncIterator[int],
+    watching: trio.CancelScope,
+    everything: trio.CancelScope,
+    screen: Screen,
+) -> None:
+    async for _ in signals:
+        if watching.cancel_called:
+            screen.line("", "stopping without leaving", "news")
+            everything.cancel()
+        watching.cancel()
+
+
+async def _take_part(
+    config: Config, address: str, watching: trio.CancelScope, screen: Screen
+) -> int:
+    try:
+        async with open_serf(config) as serf:
+            me = serf.local_member
+            screen.act(f"{config.node_name} on {Address(str(me.addr), me.port)}: Ctrl-C leaves")
+            with watching:
+                await serf.join([address])
+                screen.line(serf.name, f"joined through {address}", "good")
+                screen.block(f"{serf.members()}\n")
+                await _print_events(serf, screen)
+            screen.line(serf.name, "leaving")
+    except JoinError as error:
+        for cause in error.exceptions:
+            screen.line("", f"cannot join {address}: {cause}")
+        return 1
+    except OSError as error:
+        screen.line("", f"cannot start: {error}")
+        return 1
+    screen.line(config.node_name, "left the cluster", "good")
+    return 0
+
+
+async def _print_events(serf: Serf, screen: Screen) -> None:
+    async for event in serf.events:
+        for node, text in _describe(event):
+            screen.line(node, text, "news")
+
+
+def _describe(event: Event) -> list[tuple[str, str]]:
+    match event:
+        case MemberEvent():
+            return [
+                (member.name, f"{event}: {member.addr}:{member.port}{_tags(member.tags)}")
+                for member in event.members
+            ]
+        case UserEvent():
+            return [("", f"{event} {payload_text(event.payload)} (time {event.ltime})")]
+        case Query():
+            return [(event.source_node, f"{event} {payload_text(event.payload)}")]
+        case EventsDropped():
+            return [("", f"{event.count} events are missing here: the terminal is too slow")]
+
+
+def _tags(tags: Mapping[str, str]) -> str:
+    return "".join(f" {key}={value}" for key, value in sorted(tags.items()))
+
+
+async def _config(settings: WatchSettings) -> Config:
+    bind = settings.bind
+    if bind is None:
+        target = parse_address(settings.join, DEFAULT_PORT)
+        addresses = await resolve(target.host, target.port)
+        bind = str(Address(_facing(addresses[0]), 0))
+    profile = {"lan": Config.lan, "wan": Config.wan, "local": Config.local}[settings.profile]
+    return profile(
+        node_name=settings.name or f"{socket.gethostname()}-watch-{os.getpid()}",
+        bind=bind,
+        encrypt_key=settings.key,
+        tags={"role": "watcher"},
+    )
+
+
+def _facing(target: Address) -> str:
+    """The own address from which packets to ``target`` would go; sends nothing."""
+    family = socket.AF_INET6 if ":" in target.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((target.host, target.port))
+        host: str = probe.getsockname()[0]
+        return host
