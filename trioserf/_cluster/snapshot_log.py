@@ -1,0 +1,312 @@
+"""The snapshot file: what a node remembers of its cluster when it starts again.
+
+A log of text lines.  Who is alive, and how far the three clocks got, is the sum of all lines
+from first to last; when the log has grown long, it is replaced by the few lines that say the
+same.  Reading and writing files is left to the caller: here lines go in and come out.
+
+A file may be damaged: the last line cut short by a crash, NUL bytes where blocks were never
+written, or a line that begins behind a cut one because Go appends without looking.  A replay
+skips what it cannot read, finds the record behind such damage where it can, and reports both.
+
+Source: hashicorp/serf v0.9.4, serf/snapshot.go.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from .._events import EventType, Member, MemberEvent
+
+MIN_COMPACT_SIZE: Final = 128 * 1024
+"""Logs up to this size are left alone (bytes)."""
+_BYTES_PER_NODE: Final = 128
+"""Rough size of the lines of one node in a compacted log."""
+_THRESHOLD: Final = 2
+"""A log this many times larger than the estimate is worth compacting."""
+_U64: Final = (1 << 64) - 1
+
+_ALIVE: Final = b"alive: "
+_NOT_ALIVE: Final = b"not-alive: "
+_CLOCK: Final = b"clock: "
+_EVENT_CLOCK: Final = b"event-clock: "
+_QUERY_CLOCK: Final = b"query-clock: "
+_LEAVE: Final = b"leave"
+_KEYWORDS: Final = (_ALIVE, _NOT_ALIVE, _CLOCK, _EVENT_CLOCK, _QUERY_CLOCK, _LEAVE)
+_IGNORED: Final = (b"coordinate: ", b"#")
+"""Lines of old versions, and comments."""
+_NOTED: Final = (EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED)
+_MAX_TRIES: Final = 16
+"""Places of each keyword that are tried in one damaged line."""
+
+
+@attrs.frozen
+class Skipped:
+    """A part of a snapshot that could not be used.
+
+    Args:
+      line_no: where, counted from 1.
+      reason: why, with the text.
+    """
+
+    line_no: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class SnapshotState:
+    """What a snapshot says.
+
+    Args:
+      alive: name to address (``ip:port``, not checked) of the nodes that were alive, in the
+        order in which they became so.
+      clock, event_clock, query_clock: highest Lamport times that were noted; 0 for none.
+      skipped: what could not be used.
+      needs_newline: the last line is cut short.  It was not used; cut the file down to
+        ``whole_size`` before appending, or at least begin with a newline.
+      whole_size: where the last whole line ends (bytes).
+    """
+
+    alive: dict[str, str] = attrs.field(factory=dict)
+    clock: int = 0
+    event_clock: int = 0
+    query_clock: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    needs_newline: bool = False
+    whole_size: int = 0
+
+
+def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
+    """What the content of a snapshot file says.  Never fails.
+
+    Args:
+      data: the whole file.
+      rejoin_after_leave: a graceful leave is no reason to forget the cluster.
+    """
+    replaying = _Replay(rejoin_after_leave)
+    whole, _, fragment = data.rpartition(b"\n")
+    whole_size = len(data) - len(fragment)
+    lines = whole.split(b"\n") if whole_size else []
+    for line_no, line in enumerate(lines, 1):
+        replaying.on_line(line_no, line)
+    if fragment:
+        replaying.skip(len(lines) + 1, "cut short", fragment)
+    return SnapshotState(
+        alive=replaying.alive,
+        clock=replaying.clocks[_CLOCK],
+        event_clock=replaying.clocks[_EVENT_CLOCK],
+        query_clock=replaying.clocks[_QUERY_CLOCK],
+        skipped=tuple(replaying.skipped),
+        needs_newline=bool(fragment),
+        whole_size=whole_size,
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class _Replay:
+    def __init__(self, rejoin_after_leave: bool) -> None:
+        self._rejoin = rejoin_after_leave
+        self.alive: dict[str, str] = {}
+        self.clocks = {_CLOCK: 0, _EVENT_CLOCK: 0, _QUERY_CLOCK: 0}
+        self.skipped: list[Skipped] = []
+
+    def skip(self, line_no: int, reason: str, what: bytes) -> None:
+        shown = repr(what[:64])[1:] + ("…" if len(what) > 64 else "")
+        self.skipped.append(Skipped(line_no, f"{reason}: {shown}"))
+
+    def on_line(self, line_no: int, line: bytes) -> None:
+        if b"\0" in line:
+            damage, _, line = line.rpartition(b"\0")
+            self.skip(line_no, "NUL bytes", damage + b"\0")
+            if not line:
+                return
+        problem = self._on_record(line)
+        if problem is None:
+            return
+        start = self._glued_record(line)
+        self.skip(line_no, problem, line[:start])
+
+    def _glued_record(self, line: bytes) -> int | None:
+        """Apply the record behind a cut one; where it begins, None if there is none.
+
+        DIFFERS: Go skips the line as a whole.
+        Test: test_a_record_behind_a_cut_one_is_found.
+        """
+        starts = sorted(start for word in _KEYWORDS for start in _occurrences(line, word) if start)
+        for start in starts:
+            front = line[:start]
+            cut = any(word.startswith(front) or front.startswith(word) for word in _KEYWORDS)
+            if cut and self._on_record(line[start:]) is None:
+                return start
+        return None
+
+    def _on_record(self, line: bytes) -> str | None:
+        """Apply a line; or say why it cannot be."""
+        if line == _LEAVE:
+            if not self._rejoin:
+                self.alive.clear()
+                self.clocks = dict.fromkeys(self.clocks, 0)
+            return None
+        if line.startswith(_ALIVE):
+            name, space, address = line[len(_ALIVE) :].rpartition(b" ")
+            if not space:
+                return "no address"
+            # A node that returns moves to the end.
+            self.alive.pop(_text(name), None)
+            self.alive[_text(name)] = _text(address)
+            return None
+        if line.startswith(_NOT_ALIVE):
+            self.alive.pop(_text(line[len(_NOT_ALIVE) :]), None)
+            return None
+        for word in self.clocks:
+            if line.startswith(word):
+                time = _number(line[len(word) :])
+                if time is None:
+                    return "no clock value"
+                self.clocks[word] = time
+                return None
+        return None if line.startswith(_IGNORED) else "unrecognized line"
+
+
+def _occurrences(line: bytes, word: bytes) -> list[int]:
+    found: list[int] = []
+    at = line.find(word)
+    while at >= 0 and len(found) < _MAX_TRIES:
+        found.append(at)
+        at = line.find(word, at + 1)
+    return found
+
+
+def _number(digits: bytes) -> int | None:
+    """An unsigned number of 64 bits as Go reads it: ASCII digits and nothing else."""
+    significant = digits.lstrip(b"0")
+    if not digits.isdigit() or len(significant) > 20:
+        return None
+    number = int(digits[-20:])
+    return number if number <= _U64 else None
+
+
+class SnapshotLog:
+    """Turns what happens into lines to append.
+
+    Each ``on_…`` method takes note of something and returns the lines to append for it, each
+    with its newline.
+
+    Args:
+      state: what the replay gave.
+      rejoin_after_leave: as for `replay`.
+      min_compact_size: logs up to this size are left alone (bytes).
+
+    Attributes:
+      refused: events about nodes whose names cannot be written.
+    """
+
+    def __init__(
+        self,
+        state: SnapshotState,
+        *,
+        rejoin_after_leave: bool = False,
+        min_compact_size: int = MIN_COMPACT_SIZE,
+    ) -> None:
+        self._alive = dict(state.alive)
+        self._clock = state.clock
+        self._event_clock = state.event_clock
+        self._query_clock = state.query_clock
+        self._rejoin = rejoin_after_leave
+        self._min_compact_size = min_compact_size
+        self._leaving = False
+        self.refused = 0
+
+    @property
+    def alive(self) -> dict[str, str]:
+        """Name to address of the nodes that are alive (a copy)."""
+        return dict(self._alive)
+
+    def on_member_event(self, event: MemberEvent) -> list[bytes]:
+        """Members came or went.  Call `on_clock` after it."""
+        if self._leaving:
+            return []
+        lines: list[bytes] = []
+        for member in event.members:
+            if event.type not in _NOTED:
+                continue
+            if "\n" in member.name or "\0" in member.name:
+                # DIFFERS: Go writes such names, and reads them back as something else.
+                # Test: test_names_that_would_break_the_file_are_refused.
+                self.refused += 1
+            elif event.type is EventType.MEMBER_JOIN:
+                self._alive.pop(member.name, None)
+                self._alive[member.name] = address = _address(member)
+                lines.append(_alive_line(member.name, address))
+            else:
+                self._alive.pop(member.name, None)
+                lines.append(_NOT_ALIVE + _raw(member.name) + b"\n")
+        return lines
+
+    def on_user_event(self, ltime: int) -> list[bytes]:
+        """A user event of this Lamport time was seen."""
+        if self._leaving or ltime <= self._event_clock:
+            return []
+        self._event_clock = ltime
+        return [_clock_line(_EVENT_CLOCK, ltime)]
+
+    def on_query(self, ltime: int) -> list[bytes]:
+        """A query of this Lamport time was seen, internal or not."""
+        if self._leaving or ltime <= self._query_clock:
+            return []
+        self._query_clock = ltime
+        return [_clock_line(_QUERY_CLOCK, ltime)]
+
+    def on_clock(self, time: int) -> list[bytes]:
+        """The member clock shows ``time``: its last value that was used is one less.
+
+        This goes on after a leave, so that the clock survives it.
+
+        DIFFERS: Go notes 2**64 - 1 while the clock is still 0.
+        Test: test_a_clock_that_never_ticked_is_not_noted.
+        """
+        if time - 1 <= self._clock:
+            return []
+        self._clock = time - 1
+        return [_clock_line(_CLOCK, self._clock)]
+
+    def on_leave(self) -> list[bytes]:
+        """The node leaves gracefully.  Nothing but the clock is noted from here on."""
+        self._leaving = True
+        if not self._rejoin:
+            self._alive.clear()
+        return [_LEAVE + b"\n"]
+
+    def should_compact(self, size: int) -> bool:
+        """Whether a log of ``size`` bytes is worth replacing by `compacted`."""
+        estimate = _THRESHOLD * _BYTES_PER_NODE * len(self._alive)
+        return size > max(estimate, self._min_compact_size)
+
+    def compacted(self) -> bytes:
+        """The shortest log that says the same."""
+        lines = [_alive_line(name, address) for name, address in self._alive.items()]
+        lines.append(_clock_line(_CLOCK, self._clock))
+        lines.append(_clock_line(_EVENT_CLOCK, self._event_clock))
+        lines.append(_clock_line(_QUERY_CLOCK, self._query_clock))
+        return b"".join(lines)
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _address(member: Member) -> str:
+    host = f"[{member.addr}]" if member.addr.version == 6 else str(member.addr)
+    return f"{host}:{member.port}"
+
+
+def _alive_line(name: str, address: str) -> bytes:
+    return _ALIVE + _raw(name) + b" " + _raw(address) + b"\n"
+
+
+def _clock_line(word: bytes, time: int) -> bytes:
+    return word + b"%d\n" % time
