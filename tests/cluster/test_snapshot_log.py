@@ -1,0 +1,369 @@
+"""The snapshot log: what is written, what is read back, and what damage does."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.vector_files import Vector, params
+from trioserf._cluster.snapshot_log import Skipped, SnapshotLog, SnapshotState, replay
+from trioserf._events import EventType, Member, MemberEvent
+
+JOIN, LEAVE, FAILED = EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED
+
+
+def member(name: str, address: str = "127.0.0.1", port: int = 5000) -> Member:
+    return Member(name=name, addr=ip_address(address), port=port)
+
+
+def event(kind: EventType, *names: str) -> MemberEvent:
+    return MemberEvent(kind, tuple(member(name) for name in names))
+
+
+def said(state: SnapshotState) -> tuple[dict[str, str], int, int, int]:
+    return state.alive, state.clock, state.event_clock, state.query_clock
+
+
+def read(data: bytes, *, rejoin: bool = False) -> SnapshotState:
+    return replay(data, rejoin_after_leave=rejoin)
+
+
+# --- files of Go --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", params("snapshot"))
+@pytest.mark.parametrize("rejoin", [False, True], ids=["forget", "rejoin"])
+def test_files_of_go_are_read_as_go_reads_them(vector: Vector, rejoin: bool) -> None:
+    assert vector.data is not None
+    expected = vector.input["state_rejoin_after_leave" if rejoin else "state"]
+    state = read(vector.data, rejoin=rejoin)
+    assert expected == {
+        "alive": state.alive,
+        "clock": state.clock,
+        "event_clock": state.event_clock,
+        "query_clock": state.query_clock,
+    }
+    assert not state.needs_newline
+    assert len(vector.data) == state.whole_size
+
+
+@pytest.mark.parametrize("vector", params("snapshot"))
+def test_files_of_go_read_the_same_after_a_compaction(vector: Vector) -> None:
+    assert vector.data is not None
+    state = read(vector.data, rejoin=True)
+    again = read(SnapshotLog(state).compacted(), rejoin=True)
+    assert said(state) == said(again)
+    assert () == again.skipped
+
+
+def test_a_run_of_a_real_node_is_read() -> None:
+    data = (
+        b"alive: node-127.0.91.2 127.0.91.2:7946\n"
+        b"alive: node-127.0.91.3 127.0.91.3:7946\n"
+        b"clock: 1\nevent-clock: 1\nquery-clock: 1\nleave\nclock: 2\n"
+    )
+    assert ({}, 2, 0, 0) == said(read(data))
+    peers = {"node-127.0.91.2": "127.0.91.2:7946", "node-127.0.91.3": "127.0.91.3:7946"}
+    assert (peers, 2, 1, 1) == said(read(data, rejoin=True))
+
+
+# --- writing ------------------------------------------------------------------------------
+
+
+def test_events_become_lines() -> None:
+    log = SnapshotLog(SnapshotState())
+    assert [b"event-clock: 42\n"] == log.on_user_event(42)
+    assert [b"query-clock: 50\n"] == log.on_query(50)
+    assert [b"alive: foo 127.0.0.1:5000\n"] == log.on_member_event(event(JOIN, "foo"))
+    assert [b"clock: 100\n"] == log.on_clock(101)
+    assert [b"not-alive: foo\n"] == log.on_member_event(event(FAILED, "foo"))
+    assert [b"alive: foo 127.0.0.1:5000\n"] == log.on_member_event(event(JOIN, "foo"))
+    assert [b"not-alive: foo\n"] == log.on_member_event(event(LEAVE, "foo"))
+
+
+def test_updates_and_reaps_are_not_noted() -> None:
+    log = SnapshotLog(SnapshotState(alive={"foo": "127.0.0.1:5000"}))
+    for kind in (EventType.MEMBER_UPDATE, EventType.MEMBER_REAP):
+        assert [] == log.on_member_event(event(kind, "foo"))
+    assert {"foo": "127.0.0.1:5000"} == log.alive
+
+
+def test_one_event_about_several_members_gives_a_line_for_each() -> None:
+    log = SnapshotLog(SnapshotState())
+    expected = [b"alive: a 127.0.0.1:5000\n", b"alive: b 127.0.0.1:5000\n"]
+    assert expected == log.on_member_event(event(JOIN, "a", "b"))
+
+
+def test_addresses_of_both_families_are_written_as_go_does() -> None:
+    log = SnapshotLog(SnapshotState())
+    joined = MemberEvent(JOIN, (member("v6 node", "2001:db8::7", 7946),))
+    assert [b"alive: v6 node [2001:db8::7]:7946\n"] == log.on_member_event(joined)
+
+
+def test_clocks_that_do_not_advance_are_not_noted() -> None:
+    log = SnapshotLog(SnapshotState(clock=7, event_clock=42, query_clock=50))
+    assert [] == log.on_clock(8) + log.on_user_event(42) + log.on_query(50)
+    assert [b"clock: 8\n"] == log.on_clock(9)
+    assert [] == log.on_clock(9)
+
+
+def test_a_clock_that_never_ticked_is_not_noted() -> None:
+    log = SnapshotLog(SnapshotState())
+    assert [] == log.on_clock(0)
+    assert [] == log.on_clock(1)
+
+
+def test_the_highest_times_can_be_noted_and_read() -> None:
+    top = 2**64 - 1
+    log = SnapshotLog(SnapshotState())
+    lines = log.on_user_event(top) + log.on_query(top) + log.on_clock(top)
+    assert ({}, top - 1, top, top) == said(read(b"".join(lines)))
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\n", "nul\0", "leave\nclock: 1"])
+def test_names_that_would_break_the_file_are_refused(name: str) -> None:
+    log = SnapshotLog(SnapshotState())
+    expected = [b"alive: good 127.0.0.1:5000\n"]
+    assert expected == log.on_member_event(event(JOIN, name, "good"))
+    assert 1 == log.refused
+    assert b"\0" not in log.compacted()
+    assert {"good": "127.0.0.1:5000"} == read(log.compacted()).alive
+
+
+# --- leaving ------------------------------------------------------------------------------
+
+
+def history(log: SnapshotLog) -> bytes:
+    lines = log.on_member_event(event(JOIN, "foo")) + log.on_clock(101)
+    return b"".join(lines + log.on_user_event(42) + log.on_query(50) + log.on_leave())
+
+
+def test_a_leave_forgets_everything() -> None:
+    """Checklist of Serf, item 103."""
+    log = SnapshotLog(SnapshotState())
+    assert ({}, 0, 0, 0) == said(read(history(log)))
+    assert {} == log.alive
+
+
+def test_a_leave_forgets_nothing_if_the_node_shall_rejoin() -> None:
+    """Checklist of Serf, item 104."""
+    log = SnapshotLog(SnapshotState(), rejoin_after_leave=True)
+    expected = ({"foo": "127.0.0.1:5000"}, 100, 42, 50)
+    assert expected == said(read(history(log), rejoin=True))
+    assert {"foo": "127.0.0.1:5000"} == log.alive
+
+
+def test_after_a_leave_only_the_clock_goes_on() -> None:
+    log = SnapshotLog(SnapshotState())
+    data = history(log)
+    assert [] == log.on_member_event(event(JOIN, "bar"))
+    assert [] == log.on_user_event(43) + log.on_query(51)
+    assert ({}, 102, 0, 0) == said(read(data + b"".join(log.on_clock(103))))
+
+
+# --- compaction ---------------------------------------------------------------------------
+
+
+def test_a_compacted_log_says_the_same_in_the_fewest_lines() -> None:
+    log = SnapshotLog(SnapshotState(alive={"a": "10.0.0.1:1"}, clock=3))
+    log.on_member_event(event(JOIN, "b"))
+    expected = (
+        b"alive: a 10.0.0.1:1\nalive: b 127.0.0.1:5000\nclock: 3\nevent-clock: 0\nquery-clock: 0\n"
+    )
+    assert expected == log.compacted()
+
+
+def test_small_logs_are_left_alone_and_large_ones_compacted() -> None:
+    log = SnapshotLog(SnapshotState())
+    assert not log.should_compact(131072)
+    assert log.should_compact(131073)
+
+
+def test_the_more_nodes_the_longer_a_log_may_get() -> None:
+    log = SnapshotLog(SnapshotState(), min_compact_size=1024)
+    assert log.should_compact(1025)
+    log.on_member_event(event(JOIN, *(f"n{i}" for i in range(10))))
+    assert not log.should_compact(2 * 128 * 10)
+    assert log.should_compact(2 * 128 * 10 + 1)
+
+
+def test_many_events_with_compactions_between_them_end_in_the_last_clocks() -> None:
+    """Checklist of Serf, item 102."""
+    log = SnapshotLog(SnapshotState(), min_compact_size=1024)
+    data = b""
+    for time in range(1024):
+        data += b"".join(log.on_user_event(time) + log.on_query(time))
+        if log.should_compact(len(data)):
+            data = log.compacted()
+    assert ({}, 0, 1023, 1023) == said(read(data))
+    assert len(data) < 2048
+
+
+# --- reading what is damaged --------------------------------------------------------------
+
+
+def test_no_file_is_an_empty_state() -> None:
+    assert SnapshotState() == read(b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"", "unrecognized line: ''"),
+        (b"hello", "unrecognized line: 'hello'"),
+        (b"Leave", "unrecognized line: 'Leave'"),
+        (b" leave", "unrecognized line: ' leave'"),
+        (b"alive:a 10.0.0.1:1", "unrecognized line: 'alive:a 10.0.0.1:1'"),
+        (b"alive: lonely", "no address: 'alive: lonely'"),
+        (b"clock: ", "no clock value: 'clock: '"),
+        (b"clock: 3\r", "no clock value: 'clock: 3\\r'"),
+        (b"clock: +3", "no clock value: 'clock: +3'"),
+        (b"clock: 1_0", "no clock value: 'clock: 1_0'"),
+        (b"event-clock: -1", "no clock value: 'event-clock: -1'"),
+        (b"query-clock: 18446744073709551616", "no clock value: 'query-clock: 184467440"),
+        (b"clock: " + b"9" * 5000, "no clock value: 'clock: 999"),
+        ("clock: ٣".encode(), "no clock value: 'clock: \\xd9\\xa3'"),
+        (b"\xff\xfe", "unrecognized line: '\\xff\\xfe'"),
+    ],
+)
+def test_lines_that_say_nothing_are_skipped_and_reported(line: bytes, reason: str) -> None:
+    state = read(b"clock: 5\n" + line + b"\nevent-clock: 6\n")
+    assert ({}, 5, 6, 0) == said(state)
+    (skipped,) = state.skipped
+    assert 2 == skipped.line_no
+    assert skipped.reason.startswith(reason)
+    assert len(skipped.reason) < 400
+
+
+def test_comments_and_lines_of_old_versions_are_passed_over_in_silence() -> None:
+    state = read(b"# by hand\ncoordinate: {}\nclock: 00018446744073709551615\n")
+    assert ({}, 2**64 - 1, 0, 0) == said(state)
+    assert () == state.skipped
+
+
+def test_nul_bytes_in_front_of_a_line_are_dropped() -> None:
+    state = read(b"clock: 5\n" + bytes(100) + b"alive: foo 127.0.0.1:5000\n" + bytes(9) + b"\n")
+    assert ({"foo": "127.0.0.1:5000"}, 5, 0, 0) == said(state)
+    assert [2, 3] == [skipped.line_no for skipped in state.skipped]
+    assert state.skipped[0].reason.startswith("NUL bytes: ")
+
+
+def test_nul_bytes_behind_a_cut_line_do_not_hide_the_next() -> None:
+    state = read(b"alive: foo 127.0\0\0\0clock: 9\n")
+    assert ({}, 9, 0, 0) == said(state)
+
+
+def test_a_last_line_without_end_is_not_used_and_its_place_is_told() -> None:
+    state = read(b"clock: 5\nclock: 12")
+    assert ({}, 5, 0, 0) == said(state)
+    assert state.needs_newline
+    assert len(b"clock: 5\n") == state.whole_size
+    assert (Skipped(2, "cut short: 'clock: 12'"),) == state.skipped
+
+
+@pytest.mark.parametrize(
+    ("glued", "expected", "reported"),
+    [
+        (b"clock: 12clock: 15", ({}, 15, 0, 0), "'clock: 12'"),
+        (b"event-cloalive: b 10.0.0.2:1", ({"b": "10.0.0.2:1"}, 7, 0, 0), "'event-clo'"),
+        (b"clonot-alive: a", ({}, 7, 0, 0), "'clo'"),
+        (b"alive: foleave", ({}, 0, 0, 0), "'alive: fo'"),
+        (b"event-cquery-clock: 5", ({}, 7, 0, 5), "'event-c'"),
+        (b"clock: 1leave", ({}, 0, 0, 0), "'clock: 1'"),
+        (b"lleave", ({}, 0, 0, 0), "'l'"),
+    ],
+)
+def test_a_record_behind_a_cut_one_is_found(
+    glued: bytes, expected: tuple[dict[str, str], int, int, int], reported: str
+) -> None:
+    state = read(b"clock: 7\n" + glued + b"\n")
+    assert expected == said(state)
+    (skipped,) = state.skipped
+    assert skipped.reason.endswith(reported)
+
+
+def test_a_line_that_go_understands_is_never_taken_apart() -> None:
+    state = read(b"alive: a leave clock: 5 10.0.0.1:1\n")
+    assert ({"a leave clock: 5": "10.0.0.1:1"}, 0, 0, 0) == said(state)
+
+
+def test_a_line_full_of_keywords_is_read_in_bounded_time() -> None:
+    state = read(b"clock: " * 20_000 + b"\n")
+    assert ({}, 0, 0, 0) == said(state)
+
+
+NAMES = st.text(st.characters(exclude_characters="\n\0"), max_size=12)
+RAW_NAMES = st.binary(max_size=8).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from([JOIN, LEAVE, FAILED]), NAMES | RAW_NAMES),
+        st.tuples(st.sampled_from(["user", "query", "clock"]), st.integers(0, 2**64 - 1)),
+        st.just(("leave", 0)),
+    ),
+    max_size=12,
+)
+
+
+def run(log: SnapshotLog, steps: list[tuple[object, object]]) -> list[bytes]:
+    lines: list[bytes] = []
+    for kind, what in steps:
+        if isinstance(kind, EventType):
+            lines += log.on_member_event(event(kind, str(what)))
+        elif kind == "leave":
+            lines += log.on_leave()
+        else:
+            note = {"user": log.on_user_event, "query": log.on_query, "clock": log.on_clock}
+            assert isinstance(what, int)
+            lines += note[str(kind)](what)
+    return lines
+
+
+@given(STEPS)
+def test_what_was_written_reads_back(steps: list[tuple[object, object]]) -> None:
+    log = SnapshotLog(SnapshotState(), rejoin_after_leave=True)
+    state = read(b"".join(run(log, steps)), rejoin=True)
+    assert () == state.skipped
+    assert log.alive == state.alive
+    assert said(read(log.compacted(), rejoin=True)) == said(state)
+
+
+def test_a_file_cut_at_any_byte_says_what_its_whole_lines_say() -> None:
+    log = SnapshotLog(SnapshotState())
+    lines = log.on_member_event(event(JOIN, "foo", "a node")) + log.on_clock(12)
+    lines += log.on_user_event(42) + log.on_member_event(event(LEAVE, "foo"))
+    lines += log.on_query(1234) + log.on_leave() + log.on_clock(99)
+    whole = b"".join(lines)
+    for cut in range(len(whole) + 1):
+        data = whole[:cut]
+        state = read(data)
+        kept = data[: data.rfind(b"\n") + 1]
+        assert said(read(kept)) == said(state)
+        assert len(kept) == state.whole_size
+        assert (kept != data) is state.needs_newline
+        # Cut down to the whole lines, the log goes on without a trace of the damage.
+        appended = read(data[: state.whole_size] + b"clock: 500\n")
+        assert (500, ()) == (appended.clock, appended.skipped)
+        # With a newline in front, the fragment does no harm to what follows it.
+        assert 500 == read(data + b"\nclock: 500\n").clock
+        # Go glues its next record to the fragment; unless both together read as another
+        # record, it is found.
+        fragment = data[len(kept) :]
+        if not fragment.startswith((b"alive: ", b"not-alive: ")) and not fragment.endswith(b"-"):
+            assert 500 == read(data + b"clock: 500\n").clock
+
+
+@settings(max_examples=300)
+@given(st.lists(st.binary(max_size=20) | st.sampled_from(
+    [b"alive: ", b"not-alive: ", b"clock: ", b"event-clock: ", b"leave", b"\n", b" ", b"\0", b"1"]
+)).map(b"".join))  # fmt: skip
+def test_any_bytes_can_be_replayed(data: bytes) -> None:
+    for rejoin in (False, True):
+        state = read(data, rejoin=rejoin)
+        assert 0 <= min(said(state)[1:])
+        assert max(said(state)[1:]) < 2**64
+        again = read(SnapshotLog(state).compacted(), rejoin=rejoin)
+        assert said(state) == said(again)
+        assert () == again.skipped
