@@ -43,12 +43,12 @@ def test_the_last_state_of_each_member_comes_out_grouped_by_kind() -> None:
         event(REAP, "dead"),
     ]:
         coalescer.add(one, 0.0)
-    assert coalescer.flush() == [
+    assert [
         MemberEvent(LEAVE, (member("foo"), member("bar"))),
         MemberEvent(UPDATE, (member("zip", tags={"role": "bar"}),)),
         MemberEvent(REAP, (member("dead"),)),
-    ]
-    assert coalescer.flush() == []
+    ] == coalescer.flush()
+    assert [] == coalescer.flush()
 
 
 def test_updates_in_separate_periods_are_both_given() -> None:
@@ -56,7 +56,7 @@ def test_updates_in_separate_periods_are_both_given() -> None:
     coalescer = members_coalescer()
     for role in ("foo", "bar", "bar"):
         coalescer.add(event(UPDATE, "zip", role=role), 0.0)
-        assert coalescer.flush() == [event(UPDATE, "zip", role=role)]
+        assert [event(UPDATE, "zip", role=role)] == coalescer.flush()
 
 
 def test_an_update_is_given_once() -> None:
@@ -64,7 +64,7 @@ def test_an_update_is_given_once() -> None:
     coalescer.add(event(UPDATE, "zip"), 0.0)
     coalescer.flush()
     coalescer.add(event(JOIN, "foo"), 10.0)
-    assert coalescer.flush() == [event(JOIN, "foo")]
+    assert [event(JOIN, "foo")] == coalescer.flush()
 
 
 def test_members_handle_the_five_kinds_of_member_events() -> None:
@@ -82,7 +82,7 @@ def test_a_member_that_comes_back_within_one_period_is_no_news() -> None:
     coalescer.flush()
     coalescer.add(event(FAILED, "foo"), 10.0)
     coalescer.add(event(JOIN, "foo"), 10.0)
-    assert coalescer.flush() == []
+    assert [] == coalescer.flush()
 
 
 def test_a_member_that_returns_changed_within_one_period_is_told() -> None:
@@ -91,53 +91,53 @@ def test_a_member_that_returns_changed_within_one_period_is_told() -> None:
     coalescer.flush()
     coalescer.add(event(FAILED, "foo"), 10.0)
     coalescer.add(event(JOIN, "foo", role="new"), 10.0)
-    assert coalescer.flush() == [event(JOIN, "foo", role="new")]
+    assert [event(JOIN, "foo", role="new")] == coalescer.flush()
 
 
 def test_a_join_followed_by_an_update_stays_a_join() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(JOIN, "foo"), 0.0)
     coalescer.add(event(UPDATE, "foo", role="new"), 0.0)
-    assert coalescer.flush() == [event(JOIN, "foo", role="new")]
+    assert [event(JOIN, "foo", role="new")] == coalescer.flush()
 
 
 def test_a_member_that_was_forgotten_may_join_again() -> None:
     coalescer = members_coalescer()
     for kind in (JOIN, REAP, JOIN):
         coalescer.add(event(kind, "foo"), 0.0)
-        assert coalescer.flush() == [event(kind, "foo")]
+        assert [event(kind, "foo")] == coalescer.flush()
 
 
 def test_an_event_of_several_members_counts_for_each() -> None:
     coalescer = members_coalescer()
     coalescer.add(MemberEvent(JOIN, (member("a"), member("b"))), 0.0)
     coalescer.add(event(LEAVE, "a"), 0.0)
-    assert coalescer.flush() == [event(LEAVE, "a"), event(JOIN, "b")]
+    assert [event(LEAVE, "a"), event(JOIN, "b")] == coalescer.flush()
 
 
 def test_the_quantum_bounds_the_wait() -> None:
     """Checklist 113."""
     coalescer = MemberCoalescer(period=0.005, quiescent=1.0)
-    assert coalescer.next_deadline() == math.inf
+    assert math.inf == coalescer.next_deadline()
     coalescer.add(event(JOIN, "a"), 10.0)
     coalescer.add(event(JOIN, "b"), 10.004)
-    assert coalescer.next_deadline() == 10.005
-    assert coalescer.expired(10.0049) == []
-    assert coalescer.expired(10.005) == [MemberEvent(JOIN, (member("a"), member("b")))]
-    assert coalescer.next_deadline() == math.inf
-    assert coalescer.expired(11.0) == []
+    assert 10.005 == coalescer.next_deadline()
+    assert [] == coalescer.expired(10.0049)
+    assert [MemberEvent(JOIN, (member("a"), member("b")))] == coalescer.expired(10.005)
+    assert math.inf == coalescer.next_deadline()
+    assert [] == coalescer.expired(11.0)
 
 
 def test_silence_ends_the_wait_early() -> None:
     """Checklist 113."""
     coalescer = UserCoalescer(period=10.0, quiescent=0.01)
     coalescer.add(UserEvent(1, "e", b"", True), 5.0)
-    assert coalescer.next_deadline() == 5.01
+    assert 5.01 == coalescer.next_deadline()
     coalescer.add(UserEvent(2, "e", b"", True), 5.005)
-    assert coalescer.next_deadline() == 5.015
-    assert coalescer.expired(5.01) == []
-    assert coalescer.expired(5.015) == [UserEvent(2, "e", b"", True)]
-    assert coalescer.next_deadline() == math.inf
+    assert 5.015 == coalescer.next_deadline()
+    assert [] == coalescer.expired(5.01)
+    assert [UserEvent(2, "e", b"", True)] == coalescer.expired(5.015)
+    assert math.inf == coalescer.next_deadline()
 
 
 def test_user_events_are_handled_if_they_may_be_coalesced() -> None:
@@ -160,12 +160,12 @@ def test_the_newest_user_events_of_each_name_come_out() -> None:
         (1, "bar", b"old"),
     ]:
         coalescer.add(UserEvent(ltime, name, payload, True), 0.0)
-    assert coalescer.flush() == [
+    assert [
         UserEvent(2, "foo", b"", True),
         UserEvent(2, "bar", b"test1", True),
         UserEvent(2, "bar", b"test2", True),
-    ]
-    assert coalescer.flush() == []
+    ] == coalescer.flush()
+    assert [] == coalescer.flush()
 
 
 CHANGES = st.lists(
@@ -217,4 +217,4 @@ def test_folding_coalesced_events_gives_the_same_members(
             now[name] = after
         coalescer.add(MemberEvent(kind, (after,)), 0.0)
     read()
-    assert told == now
+    assert now == told

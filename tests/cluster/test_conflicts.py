@@ -21,16 +21,16 @@ def vote(addr: bytes | None = bytes([10, 0, 0, 1]), port: int = 7946) -> bytes:
 
 def test_a_conflict_about_another_name_is_a_warning() -> None:
     effects = on_conflict(node("foo"), node("foo", port=1), own_name=OWN, resolve=True)
-    assert warnings(effects) == [
-        "Name conflict for 'foo' both 10.0.0.1:7946 and 10.0.0.1:1 claim it"
-    ]
+    assert ["Name conflict for 'foo' both 10.0.0.1:7946 and 10.0.0.1:1 claim it"] == warnings(
+        effects
+    )
     assert Resolve() not in effects
 
 
 @pytest.mark.parametrize("resolve", [True, False])
 def test_a_conflict_about_the_own_name_is_resolved_if_enabled(resolve: bool) -> None:
     effects = on_conflict(node(OWN), node(OWN, port=1), own_name=OWN, resolve=resolve)
-    assert (Resolve() in effects) == resolve
+    assert resolve == (Resolve() in effects)
     assert "10.0.0.1:1" in warnings(effects)[0]
 
 
@@ -54,16 +54,16 @@ def test_a_majority_of_votes_keeps_the_name(payloads: list[bytes], keep: bool) -
     """Checklist 89, the rule."""
     votes = ConflictVotes(HERE)
     for payload in payloads:
-        assert votes.add(payload) == []
-    assert votes.responses == len(payloads)
+        assert [] == votes.add(payload)
+    assert len(payloads) == votes.responses
     assert votes.keep_name is keep
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x05\xc0", b"\x06\x81", b"\x06\xc3"])
 def test_an_unreadable_vote_does_not_count(payload: bytes) -> None:
     votes = ConflictVotes(HERE)
-    assert len(warnings(votes.add(payload))) == 1
-    assert votes.responses == 0
+    assert 1 == len(warnings(votes.add(payload)))
+    assert 0 == votes.responses
 
 
 def test_an_ipv6_node_counts_its_votes() -> None:

@@ -22,10 +22,10 @@ def test_a_failed_node_that_is_removed_counts_as_left() -> None:
     told += registry.on_node_leave(node("foo"), 1.0)
     queued, effects = registry.leave_intent("foo", 2.0, own_state=ALIVE)
     assert queued
-    assert happenings(told + effects) == [(JOIN, "foo"), (FAILED, "foo"), (LEAVE, "foo")]
+    assert [(JOIN, "foo"), (FAILED, "foo"), (LEAVE, "foo")] == happenings(told + effects)
     broadcast = effects[-1]
     assert isinstance(broadcast, Queue)
-    assert decode_serf(broadcast.message) == LeaveIntent(1, "foo", False)
+    assert LeaveIntent(1, "foo", False) == decode_serf(broadcast.message)
 
 
 def test_the_time_of_leaving_stays_the_time_of_the_failure() -> None:
@@ -34,16 +34,16 @@ def test_the_time_of_leaving_stays_the_time_of_the_failure() -> None:
     registry.on_node_leave(node("foo"), 1.0)
     registry.clock.increment()
     registry.leave_intent("foo", 9.0, own_state=ALIVE)
-    assert registry.reap(11.0) == []
-    assert happenings(registry.reap(11.1)) == [(REAP, "foo")]
+    assert [] == registry.reap(11.0)
+    assert [(REAP, "foo")] == happenings(registry.reap(11.1))
 
 
 def test_removing_an_unknown_name_on_a_lone_node_succeeds() -> None:
     """Checklist 51."""
     registry = MemberRegistry(OWN, config())
     registry.on_node_join(node(OWN), 0.0)
-    assert registry.leave_intent("foo", 0.0, own_state=ALIVE) == (False, [])
-    assert registry.intents.lookup("foo", "leave") == 0
+    assert (False, []) == registry.leave_intent("foo", 0.0, own_state=ALIVE)
+    assert 0 == registry.intents.lookup("foo", "leave")
 
 
 def test_removing_this_node_is_refuted_at_once() -> None:
@@ -54,7 +54,7 @@ def test_removing_this_node_is_refuted_at_once() -> None:
     queued, effects = registry.leave_intent(OWN, 0.0, own_state=ALIVE)
     assert queued
     messages = [decode_serf(one.message) for one in effects if isinstance(one, Queue)]
-    assert messages == [JoinIntent(2, OWN), LeaveIntent(1, OWN, False)]
+    assert [JoinIntent(2, OWN), LeaveIntent(1, OWN, False)] == messages
     assert registry.local_member.status is MemberStatus.ALIVE
 
 
@@ -64,7 +64,7 @@ def test_pruning_a_member_that_is_down_forgets_it_at_once(status: MemberStatus) 
     registry = registry_with("foo", status)
     again, effects = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, own_state=ALIVE)
     assert again
-    assert happenings(effects)[-1] == (REAP, "foo")
+    assert (REAP, "foo") == happenings(effects)[-1]
     assert registry.get("foo") is None
     assert registry.num_failed == registry.num_left == 0
 
@@ -77,9 +77,9 @@ def test_pruning_a_member_that_is_up_gives_it_time_to_leave(status: MemberStatus
     assert again
     (prune,) = effects
     assert isinstance(prune, Prune)
-    assert prune.name == "foo"
+    assert "foo" == prune.name
     registry.on_node_leave(node("foo"), 1.0)
-    assert happenings(registry.finish_prune(prune)) == [(REAP, "foo")]
+    assert [(REAP, "foo")] == happenings(registry.finish_prune(prune))
     assert registry.get("foo") is None
 
 
@@ -87,7 +87,7 @@ def test_pruning_a_member_that_stays_leaving_forgets_it() -> None:
     registry = registry_with("foo", MemberStatus.LEAVING)
     _, (prune,) = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, own_state=ALIVE)
     assert isinstance(prune, Prune)
-    assert happenings(registry.finish_prune(prune)) == [(REAP, "foo")]
+    assert [(REAP, "foo")] == happenings(registry.finish_prune(prune))
 
 
 def test_pruning_a_leaving_member_that_refutes_keeps_it() -> None:
@@ -95,7 +95,7 @@ def test_pruning_a_leaving_member_that_refutes_keeps_it() -> None:
     _, (prune,) = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, own_state=ALIVE)
     assert isinstance(prune, Prune)
     registry.on_join_intent(JoinIntent(21, "foo"), 1.0)
-    assert registry.finish_prune(prune) == []
+    assert [] == registry.finish_prune(prune)
     found = registry.get("foo")
     assert found is not None
     assert found.status is MemberStatus.ALIVE
@@ -106,12 +106,12 @@ def test_a_second_prune_during_the_wait_starts_no_second_wait() -> None:
     _, (prune,) = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, own_state=ALIVE)
     assert isinstance(prune, Prune)
     again = registry.on_leave_intent(LeaveIntent(21, "foo", True), 0.0, own_state=ALIVE)
-    assert again == (True, [])
+    assert (True, []) == again
     registry.on_join_intent(JoinIntent(22, "foo"), 1.0)
     registry.finish_prune(prune)
     # The next prune may wait anew.
     _, effects = registry.on_leave_intent(LeaveIntent(23, "foo", True), 2.0, own_state=ALIVE)
-    assert len(effects) == 1
+    assert 1 == len(effects)
 
 
 def test_the_end_of_a_wait_leaves_a_later_record_alone() -> None:
@@ -119,10 +119,10 @@ def test_the_end_of_a_wait_leaves_a_later_record_alone() -> None:
     _, (prune,) = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, own_state=ALIVE)
     assert isinstance(prune, Prune)
     registry.erase("foo")
-    assert registry.finish_prune(prune) == []
+    assert [] == registry.finish_prune(prune)
     registry.on_node_join(node("foo"), 1.0)
     registry.on_leave_intent(LeaveIntent(30, "foo", False), 1.0, own_state=ALIVE)
-    assert registry.finish_prune(prune) == []
+    assert [] == registry.finish_prune(prune)
     assert registry.get("foo") is not None
 
 
@@ -131,8 +131,8 @@ def test_a_pruned_name_is_passed_on_once_more() -> None:
     leave = LeaveIntent(20, "foo", True)
     again, _ = registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
     assert again
-    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (True, [])
-    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (False, [])
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
 
 
 # --- reaping
@@ -147,10 +147,10 @@ def test_the_reaper_forgets_old_tombstones_and_old_intents() -> None:
         registry.on_node_leave(node(name), left_at)
     registry.on_join_intent(JoinIntent(1, "old"), 0.0)
     registry.on_join_intent(JoinIntent(1, "new"), 10.0)
-    assert happenings(registry.reap(10.0)) == [(REAP, "10 s")]
-    assert [one.name for one in registry.left()] == ["now", "5 s"]
+    assert [(REAP, "10 s")] == happenings(registry.reap(10.0))
+    assert ["now", "5 s"] == [one.name for one in registry.left()]
     assert registry.intents.lookup("old", "join") is None
-    assert registry.intents.lookup("new", "join") == 1
+    assert 1 == registry.intents.lookup("new", "join")
 
 
 def test_failed_members_have_a_timeout_of_their_own() -> None:
@@ -159,10 +159,10 @@ def test_failed_members_have_a_timeout_of_their_own() -> None:
     told = registry.on_node_join(node("foo"), 0.0)
     told += registry.on_node_leave(node("foo"), 1.0)
     told += registry.reap(2.0)
-    assert registry.num_failed == 1
+    assert 1 == registry.num_failed
     told += registry.reap(2.1)
-    assert happenings(told) == [(JOIN, "foo"), (FAILED, "foo"), (REAP, "foo")]
-    assert registry.num_members == 0
+    assert [(JOIN, "foo"), (FAILED, "foo"), (REAP, "foo")] == happenings(told)
+    assert 0 == registry.num_members
 
 
 def test_the_override_is_asked_for_failed_and_for_left_members() -> None:
@@ -183,20 +183,20 @@ def test_the_override_is_asked_for_failed_and_for_left_members() -> None:
     for name in ("failed", "left"):
         registry.on_node_leave(node(name), 1.0)
     reaped = happenings(registry.reap(2.0))
-    assert reaped == [(EventType.MEMBER_REAP, "failed"), (EventType.MEMBER_REAP, "left")]
-    assert asked == [("failed", 30.0), ("left", 40.0)]
+    assert [(EventType.MEMBER_REAP, "failed"), (EventType.MEMBER_REAP, "left")] == reaped
+    assert [("failed", 30.0), ("left", 40.0)] == asked
 
 
 def test_a_node_that_left_and_was_reaped_is_told_to_nobody() -> None:
     """Checklist 22, the rule."""
     registry = registry_with("foo", MemberStatus.LEFT)
     registry.reap(1e6)
-    assert registry.status_ltimes() == {OWN: 0}
-    assert registry.left() == ()
+    assert {OWN: 0} == registry.status_ltimes()
+    assert () == registry.left()
 
 
 def test_prune_waits_also_when_this_node_leaves() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     queued, effects = registry.leave_intent("foo", 0.0, own_state=SerfState.LEAVING, prune=True)
     assert not queued, "the only other member is leaving now"
-    assert [type(effect) for effect in effects] == [Prune]
+    assert [Prune] == [type(effect) for effect in effects]

@@ -62,7 +62,7 @@ def answered(answer: InternalAnswer) -> KeyAnswer:
 
 def test_internal_names() -> None:
     """Checklist 83, 84."""
-    assert CONFLICT == "_serf_conflict"
+    assert "_serf_conflict" == CONFLICT
     assert is_internal("_serf_anything")
     assert not is_internal("load")
     assert not is_internal("serf_ping")
@@ -70,24 +70,24 @@ def test_internal_names() -> None:
 
 def test_a_ping_needs_no_answer() -> None:
     """Checklist 85."""
-    assert ask(PING) == InternalAnswer()
+    assert InternalAnswer() == ask(PING)
 
 
 def test_unknown_internal_queries_are_logged_alone() -> None:
     answer = ask("_serf_new")
-    assert len(warnings(answer.effects)) == 1
+    assert 1 == len(warnings(answer.effects))
     assert answer.payload is None
 
 
 def test_a_conflict_about_this_node_is_not_answered() -> None:
     """Checklist 86."""
-    assert ask(CONFLICT, OWN.encode()) == InternalAnswer()
+    assert InternalAnswer() == ask(CONFLICT, OWN.encode())
 
 
 def test_a_conflict_about_a_member_is_answered_with_what_is_known() -> None:
     answer = ask(CONFLICT, b"foo")
     assert answer.payload is not None
-    assert decode_conflict_response(answer.payload) == MemberRecord(
+    assert MemberRecord(
         name="foo",
         addr=bytes([10, 0, 0, 1]),
         port=7946,
@@ -99,29 +99,29 @@ def test_a_conflict_about_a_member_is_answered_with_what_is_known() -> None:
         delegate_min=2,
         delegate_max=5,
         delegate_cur=4,
-    )
+    ) == decode_conflict_response(answer.payload)
     unknown = ask(CONFLICT, b"bar")
-    assert unknown.payload == b"\x06\xc0"
+    assert b"\x06\xc0" == unknown.payload
 
 
 def test_install_adds_the_key_behind_the_others() -> None:
     """Checklist 90, the rule."""
     answer = ask("_serf_install-key", key_payload(KEYS[1]), keyring=Keyring(KEYS[:1]))
-    assert answer.keyring == Keyring(KEYS[:2])
-    assert answered(answer) == KeyAnswer(result=True)
+    assert Keyring(KEYS[:2]) == answer.keyring
+    assert KeyAnswer(result=True) == answered(answer)
 
 
 def test_installing_a_known_key_succeeds_and_writes_the_file_again() -> None:
     ring = Keyring(KEYS[:2])
     answer = ask("_serf_install-key", key_payload(KEYS[1]), keyring=ring)
-    assert answer.keyring == ring
+    assert ring == answer.keyring
     assert answered(answer).result
 
 
 def test_use_makes_the_key_primary() -> None:
     """Checklist 91, the rule."""
     answer = ask("_serf_use-key", key_payload(KEYS[1]), keyring=Keyring(KEYS[:2]))
-    assert answer.keyring == Keyring([KEYS[1], KEYS[0]])
+    assert Keyring([KEYS[1], KEYS[0]]) == answer.keyring
     assert answered(answer).result
 
 
@@ -129,7 +129,7 @@ def test_remove_drops_the_key() -> None:
     """Checklist 92, the rule."""
     ring = Keyring(KEYS[:2])
     answer = ask("_serf_remove-key", key_payload(KEYS[1]), keyring=ring)
-    assert answer.keyring == Keyring(KEYS[:1])
+    assert Keyring(KEYS[:1]) == answer.keyring
     assert answered(ask("_serf_remove-key", key_payload(KEYS[9]), keyring=ring)).result
 
 
@@ -155,15 +155,15 @@ def test_refusals_have_the_texts_of_go(
     keyring = None if ring is None else Keyring(ring)
     answer = ask(name, key_payload(key), keyring=keyring)
     assert answer.keyring is None
-    assert answered(answer) == KeyAnswer(result=False, message=message)
-    assert len(warnings(answer.effects)) == 1
+    assert KeyAnswer(result=False, message=message) == answered(answer)
+    assert 1 == len(warnings(answer.effects))
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x07", b"\x08\x81\xa3Key\xa0", b"\x07\xc3"])
 @pytest.mark.parametrize("name", ["_serf_install-key", "_serf_use-key", "_serf_remove-key"])
 def test_a_key_request_without_payload_is_answered_as_a_failure(name: str, payload: bytes) -> None:
     answer = ask(name, payload, keyring=Keyring(KEYS[:1]))
-    assert answered(answer) == KeyAnswer(result=False, message="")
+    assert KeyAnswer(result=False, message="") == answered(answer)
     assert answer.keyring is None
 
 
@@ -171,13 +171,13 @@ def test_the_list_names_all_keys_and_the_primary() -> None:
     """Checklist 93, the rule."""
     answer = ask("_serf_list-keys", keyring=Keyring(KEYS[:3]))
     assert answer.keyring is None
-    assert answered(answer) == KeyAnswer(
+    assert KeyAnswer(
         result=True, keys=tuple(map(text, KEYS[:3])), primary_key=text(KEYS[0])
-    )
+    ) == answered(answer)
 
 
 def test_an_empty_ring_lists_nothing() -> None:
-    assert answered(ask("_serf_list-keys", keyring=Keyring())) == KeyAnswer(result=True)
+    assert KeyAnswer(result=True) == answered(ask("_serf_list-keys", keyring=Keyring()))
 
 
 KEY_44 = "x" * 44
@@ -198,8 +198,8 @@ def test_a_key_list_that_fits_is_sent_whole(count: int) -> None:
     """Checklist 87."""
     answer = fitted(count)
     assert answer is not None
-    assert len(answer.keys or ()) == count
-    assert answer.message == ""
+    assert count == len(answer.keys or ())
+    assert "" == answer.message
 
 
 @pytest.mark.parametrize("count", [21, 32, 38, 40, 50, 1000])
@@ -208,8 +208,8 @@ def test_a_long_key_list_is_cut_and_says_so(count: int) -> None:
     answer = fitted(count)
     assert answer is not None
     assert answer.result
-    assert len(answer.keys or ()) == 18
-    assert answer.message == f"truncated key list response, showing first 18 of {count} keys"
+    assert 18 == len(answer.keys or ())
+    assert f"truncated key list response, showing first 18 of {count} keys" == answer.message
 
 
 def test_a_higher_limit_shows_more_keys() -> None:
@@ -223,16 +223,16 @@ def test_a_list_that_cannot_fit_is_not_sent() -> None:
     assert fitted(3, limit=60) is None
     answer = ask("_serf_list-keys", keyring=Keyring(KEYS[:3]), limit=60)
     assert answer.payload is None
-    assert warnings(answer.effects) == ["Failed to truncate response so that it fits into message"]
+    assert ["Failed to truncate response so that it fits into message"] == warnings(answer.effects)
 
 
 def test_a_cut_list_keeps_the_primary_key() -> None:
     answer = answered(ask("_serf_list-keys", keyring=Keyring(KEYS)))
     assert "truncated" in answer.message
-    assert answer.primary_key == text(KEYS[0])
+    assert text(KEYS[0]) == answer.primary_key
 
 
 def test_a_file_that_cannot_be_written_is_told() -> None:
-    assert decode_key_answer(file_not_written("disk full")) == KeyAnswer(
+    assert KeyAnswer(
         result=False, message="Failed to write keyring file: disk full"
-    )
+    ) == decode_key_answer(file_not_written("disk full"))

@@ -79,26 +79,26 @@ def cluster(*names: str, keys: tuple[bytes, ...] = (OLD,)) -> Cluster:
 def test_every_change_is_preceded_by_a_list() -> None:
     nodes = cluster("a", "b", "c")
     rotation = KeyRotation(NEW)
-    assert nodes.run(rotation) == [LIST, INSTALL, LIST, USE, LIST, REMOVE, LIST]
+    assert [LIST, INSTALL, LIST, USE, LIST, REMOVE, LIST] == nodes.run(rotation)
     assert rotation.step is None
-    assert rotation.waiting_for == ()
-    assert set(nodes.rings.values()) == {Keyring([NEW])}
+    assert () == rotation.waiting_for
+    assert {Keyring([NEW])} == set(nodes.rings.values())
 
 
 def test_the_old_keys_may_stay() -> None:
     nodes = cluster("a", "b")
-    assert nodes.run(KeyRotation(NEW, remove_old=False)) == [LIST, INSTALL, LIST, USE, LIST]
-    assert set(nodes.rings.values()) == {Keyring([NEW, OLD])}
+    assert [LIST, INSTALL, LIST, USE, LIST] == nodes.run(KeyRotation(NEW, remove_old=False))
+    assert {Keyring([NEW, OLD])} == set(nodes.rings.values())
 
 
 def test_every_old_key_is_removed() -> None:
     nodes = cluster("a", "b", keys=(OLD, OLDER))
-    assert nodes.run(KeyRotation(NEW))[-4:] == [REMOVE, LIST, REMOVE, LIST]
-    assert set(nodes.rings.values()) == {Keyring([NEW])}
+    assert [REMOVE, LIST, REMOVE, LIST] == nodes.run(KeyRotation(NEW))[-4:]
+    assert {Keyring([NEW])} == set(nodes.rings.values())
 
 
 def test_a_finished_rotation_asks_once() -> None:
-    assert cluster("a", keys=(NEW,)).run(KeyRotation(NEW)) == [LIST]
+    assert [LIST] == cluster("a", keys=(NEW,)).run(KeyRotation(NEW))
 
 
 def test_a_rotation_is_resumed_by_starting_it_again() -> None:
@@ -107,16 +107,16 @@ def test_a_rotation_is_resumed_by_starting_it_again() -> None:
         nodes = cluster("a", "b")
         nodes.run(KeyRotation(NEW), rounds)
         nodes.run(KeyRotation(NEW))
-        assert set(nodes.rings.values()) == {Keyring([NEW])}
+        assert {Keyring([NEW])} == set(nodes.rings.values())
 
 
 def test_nothing_goes_on_while_an_alive_member_is_silent() -> None:
     nodes = cluster("a", "b", "c")
     nodes.silent = {"c"}
     rotation = KeyRotation(NEW)
-    assert set(nodes.run(rotation, 5)) == {LIST}
-    assert rotation.waiting_for == ("c",)
-    assert set(nodes.rings.values()) == {Keyring([OLD])}
+    assert {LIST} == set(nodes.run(rotation, 5))
+    assert ("c",) == rotation.waiting_for
+    assert {Keyring([OLD])} == set(nodes.rings.values())
     nodes.silent = set()
     nodes.run(rotation)
     assert rotation.step is None
@@ -136,8 +136,8 @@ def test_a_member_that_refuses_is_asked_again() -> None:
     rotation = KeyRotation(NEW)
     nodes.run(rotation, 1)
     rotation.on_report({"a": KeyAnswer(result=True), "b": KeyAnswer(result=False)}, nodes.rings)
-    assert rotation.waiting_for == ("b",)
-    assert nodes.run(rotation)[:2] == [LIST, INSTALL]
+    assert ("b",) == rotation.waiting_for
+    assert [LIST, INSTALL] == nodes.run(rotation)[:2]
     assert rotation.step is None
 
 
@@ -146,10 +146,10 @@ def test_a_member_that_joins_late_gets_the_new_key_before_the_old_goes() -> None
     rotation = KeyRotation(NEW)
     nodes.run(rotation, 3)  # list, install, list: next is use
     nodes.rings["late"] = Keyring([OLD])
-    assert rotation.step == RotationStep(USE, NEW)
+    assert RotationStep(USE, NEW) == rotation.step
     steps = nodes.run(rotation)
-    assert steps == [USE, LIST, USE, LIST, INSTALL, LIST, USE, LIST, REMOVE, LIST]
-    assert set(nodes.rings.values()) == {Keyring([NEW])}
+    assert [USE, LIST, USE, LIST, INSTALL, LIST, USE, LIST, REMOVE, LIST] == steps
+    assert {Keyring([NEW])} == set(nodes.rings.values())
     assert nodes.hears("late")
 
 
@@ -158,7 +158,7 @@ def test_a_member_known_to_hold_the_key_is_waited_for_without_going_back() -> No
     rotation = KeyRotation(NEW)
     nodes.run(rotation, 4)  # list, install, list, use
     nodes.silent = {"b"}
-    assert nodes.run(rotation, 3) == [LIST, LIST, LIST]
+    assert [LIST, LIST, LIST] == nodes.run(rotation, 3)
     nodes.silent = set()
     nodes.run(rotation)
     assert rotation.step is None
@@ -169,8 +169,8 @@ def test_a_resumed_rotation_without_an_old_key_in_use_waits() -> None:
     nodes = cluster("a", "b", keys=(NEW, OLD))
     nodes.rings["deaf"] = Keyring([OLD])
     rotation = KeyRotation(NEW)
-    assert nodes.run(rotation, 3) == [LIST, LIST, LIST]
-    assert rotation.waiting_for == ("deaf",)
+    assert [LIST, LIST, LIST] == nodes.run(rotation, 3)
+    assert ("deaf",) == rotation.waiting_for
 
 
 def test_a_list_that_was_cut_does_not_hide_an_installed_key() -> None:
@@ -180,7 +180,7 @@ def test_a_list_that_was_cut_does_not_hide_an_installed_key() -> None:
     rotation = KeyRotation(NEW)
     nodes.run(rotation)
     assert rotation.step is None
-    assert set(nodes.rings.values()) == {Keyring([NEW])}
+    assert {Keyring([NEW])} == set(nodes.rings.values())
 
 
 def test_a_step_does_not_show_its_key() -> None:
@@ -213,5 +213,5 @@ def test_no_order_of_lost_answers_strands_a_node(
     nodes.silent = set()
     nodes.run(rotation)
     assert rotation.step is None
-    assert set(nodes.rings.values()) == {Keyring([NEW])}
-    assert nodes.lost == []
+    assert {Keyring([NEW])} == set(nodes.rings.values())
+    assert [] == nodes.lost

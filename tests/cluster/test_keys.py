@@ -14,9 +14,9 @@ KEY = bytes(range(32))
 
 
 def test_keys_come_as_base64_or_as_bytes() -> None:
-    assert decode_key(base64.b64encode(KEY).decode()) == KEY
-    assert decode_key(KEY) == KEY
-    assert decode_key(encode_key(KEY)) == KEY
+    assert KEY == decode_key(base64.b64encode(KEY).decode())
+    assert KEY == decode_key(KEY)
+    assert KEY == decode_key(encode_key(KEY))
 
 
 @pytest.mark.parametrize("text", ["%%%%", "QUJD=", "QUJDé", "not base64"])
@@ -27,8 +27,8 @@ def test_a_key_that_is_not_base64_is_refused_without_being_shown(text: str) -> N
 
 
 def test_a_request_carries_the_raw_key() -> None:
-    assert decode_key_request(key_payload(KEY)) == KeyRequest(KEY)
-    assert key_payload(None) == bytes.fromhex("0781a34b6579a0")
+    assert KeyRequest(KEY) == decode_key_request(key_payload(KEY))
+    assert bytes.fromhex("0781a34b6579a0") == key_payload(None)
 
 
 def test_answers_are_summed() -> None:
@@ -36,16 +36,17 @@ def test_answers_are_summed() -> None:
     tally = KeyTally(3)
     tally.add("a", encode_serf(KeyAnswer(result=True, keys=("k1", "k2"), primary_key="k1")))
     tally.add("b", encode_serf(KeyAnswer(result=True, keys=("k1",), primary_key="k1")))
-    assert not tally.complete
-    assert tally.error() == "2/3 nodes reported success"
+    complete = [tally.complete]
+    assert "2/3 nodes reported success" == tally.error()
     tally.add("c", encode_serf(KeyAnswer(result=True, message="truncated", primary_key="k2")))
-    assert tally.complete
+    complete.append(tally.complete)
+    assert complete == [False, True]
     assert tally.error() is None
     response = tally.response()
-    assert (response.num_nodes, response.num_resp, response.num_err) == (3, 3, 0)
-    assert dict(response.keys) == {"k1": 2, "k2": 1}
-    assert dict(response.primary_keys) == {"k1": 2, "k2": 1}
-    assert dict(response.messages) == {"c": "truncated"}
+    assert (3, 3, 0) == (response.num_nodes, response.num_resp, response.num_err)
+    assert {"k1": 2, "k2": 1} == dict(response.keys)
+    assert {"k1": 2, "k2": 1} == dict(response.primary_keys)
+    assert {"c": "truncated"} == dict(response.messages)
 
 
 def test_answers_without_keys_count_under_no_primary_key() -> None:
@@ -53,7 +54,7 @@ def test_answers_without_keys_count_under_no_primary_key() -> None:
     tally.add("a", encode_serf(KeyAnswer(result=True)))
     tally.num_nodes = 1
     assert tally.complete
-    assert dict(tally.response().primary_keys) == {"": 1}
+    assert {"": 1} == dict(tally.response().primary_keys)
 
 
 def test_failures_are_reported_by_node() -> None:
@@ -64,12 +65,12 @@ def test_failures_are_reported_by_node() -> None:
     tally.add("c", b"\x07\x80")
     tally.add("d", b"\x08\x81")
     response = tally.response()
-    assert (response.num_resp, response.num_err) == (4, 3)
-    assert response.messages["b"] == "no such key"
+    assert (4, 3) == (response.num_resp, response.num_err)
+    assert "no such key" == response.messages["b"]
     assert response.messages["c"].startswith("Invalid key query response type: ")
     assert response.messages["d"].startswith("Failed to decode key query response: ")
-    assert tally.error() == "3/4 nodes reported failure"
-    assert set(tally.answers) == {"a", "b"}
+    assert "3/4 nodes reported failure" == tally.error()
+    assert {"a", "b"} == set(tally.answers)
 
 
 def test_a_report_does_not_show_keys() -> None:

@@ -97,11 +97,11 @@ def test_folding_the_events_gives_the_members(steps: list[tuple[str, str, int]])
         model.step(*step)
         registry = model.registry
         told = tuple(without_intentions(model.seen[name]) for name in sorted(model.seen))
-        assert tuple(map(without_intentions, registry.members())) == told
+        assert told == tuple(map(without_intentions, registry.members()))
         by_status = [one.status for one in registry.members()]
-        assert registry.num_failed == by_status.count(MemberStatus.FAILED)
-        assert registry.num_left == by_status.count(MemberStatus.LEFT)
-        assert registry.num_members == len(by_status)
+        assert by_status.count(MemberStatus.FAILED) == registry.num_failed
+        assert by_status.count(MemberStatus.LEFT) == registry.num_left
+        assert len(by_status) == registry.num_members
         assert set(registry.failed()) | set(registry.left()) <= set(registry.members())
 
 
@@ -115,7 +115,7 @@ def test_a_join_is_told_only_of_who_was_down(steps: list[tuple[str, str, int]]) 
         seen = dict(model.seen)
         model.step(kind, name, ltime)
         if was_up:
-            assert seen == model.seen
+            assert model.seen == seen
         if kind == "up" and before is not None and name in model.up and not was_up:
             assert before.status in (MemberStatus.FAILED, MemberStatus.LEFT)
 
@@ -131,6 +131,6 @@ def test_intents_end_by_themselves(steps: list[tuple[str, str, int]]) -> None:
             registry, own_state = model.registry, SerfState.ALIVE
             if name != OWN:
                 leave = LeaveIntent(ltime, name, False)
-                assert registry.on_join_intent(JoinIntent(ltime, name), 0.0) == (False, [])
-                assert registry.on_leave_intent(leave, 0.0, own_state=own_state) == (False, [])
+                assert (False, []) == registry.on_join_intent(JoinIntent(ltime, name), 0.0)
+                assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=own_state)
         assert 0 <= model.registry.clock.time < 2**64

@@ -39,6 +39,10 @@ def registry_with(name: str, status: MemberStatus, **fields: Any) -> MemberRegis
     return registry
 
 
+def own_status(registry: MemberRegistry) -> MemberStatus:
+    return registry.local_member.status
+
+
 STATE_TABLE = [
     # from, input, to, events
     ("alive", "memberlist join", "alive", [JOIN]),
@@ -90,27 +94,27 @@ def test_the_state_table(
         case _:
             effects = registry.on_node_update(node("foo", {"a": "b"}), 1.0)
     assert again
-    assert happenings(effects) == [(event, "foo") for event in events]
+    assert [(event, "foo") for event in events] == happenings(effects)
     found = registry.get("foo")
-    assert (None if found is None else str(found.status)) == end
-    assert registry.num_failed == (end == "failed")
-    assert registry.num_left == (end == "left")
+    assert end == (None if found is None else str(found.status))
+    assert (end == "failed") == registry.num_failed
+    assert (end == "left") == registry.num_left
     if "intent" in stimulus:
-        assert registry.status_ltime("foo") == 14
+        assert 14 == registry.status_ltime("foo")
 
 
 @pytest.mark.parametrize("status", ["left", "failed"])
 def test_memberlist_cannot_take_down_what_is_down(status: str) -> None:
     registry = registry_with("foo", MemberStatus[status.upper()])
     effects = registry.on_node_leave(node("foo"), 1.0)
-    assert warnings(effects) == [f"Bad state when leave: {status} (foo)"]
+    assert [f"Bad state when leave: {status} (foo)"] == warnings(effects)
 
 
 def test_memberlist_news_of_unknown_nodes_is_ignored() -> None:
     registry = MemberRegistry(OWN, config())
-    assert registry.on_node_leave(node("foo"), 0.0) == []
-    assert registry.on_node_update(node("foo"), 0.0) == []
-    assert registry.members() == ()
+    assert [] == registry.on_node_leave(node("foo"), 0.0)
+    assert [] == registry.on_node_update(node("foo"), 0.0)
+    assert () == registry.members()
 
 
 def test_a_member_shows_what_memberlist_says_of_it() -> None:
@@ -119,12 +123,12 @@ def test_a_member_shows_what_memberlist_says_of_it() -> None:
     effects = registry.on_node_join(seen, 0.0)
     found = registry.get("foo")
     assert found is not None
-    assert str(found.addr) == "1.2.3.4"
-    assert found.port == 80
-    assert dict(found.tags) == {"role": "web"}
-    assert [found.protocol_min, found.protocol_max, found.protocol_cur] == [1, 5, 2]
-    assert [found.delegate_min, found.delegate_max, found.delegate_cur] == [2, 5, 4]
-    assert published(effects) == [MemberEvent(JOIN, (found,))]
+    assert "1.2.3.4" == str(found.addr)
+    assert 80 == found.port
+    assert {"role": "web"} == dict(found.tags)
+    assert [1, 5, 2] == [found.protocol_min, found.protocol_max, found.protocol_cur]
+    assert [2, 5, 4] == [found.delegate_min, found.delegate_max, found.delegate_cur]
+    assert [MemberEvent(JOIN, (found,))] == published(effects)
     assert Count("serf.member.join") in effects
 
 
@@ -134,14 +138,14 @@ def test_a_member_that_returns_with_another_role_shows_it() -> None:
     registry.on_node_join(node("foo", {"role": "bar"}), 1.0)
     found = registry.get("foo")
     assert found is not None
-    assert dict(found.tags) == {"role": "bar"}
-    assert registry.num_left == 0
+    assert {"role": "bar"} == dict(found.tags)
+    assert 0 == registry.num_left
 
 
 def test_a_return_keeps_the_status_time() -> None:
     registry = registry_with("foo", MemberStatus.FAILED)
     registry.on_node_join(node("foo"), 1.0)
-    assert registry.status_ltime("foo") == 12
+    assert 12 == registry.status_ltime("foo")
 
 
 def test_a_short_failure_is_counted_as_a_flap() -> None:
@@ -170,21 +174,21 @@ def test_broken_metadata_keeps_what_could_be_read() -> None:
     effects = registry.on_node_join(broken, 0.0)
     found = registry.get("foo")
     assert found is not None
-    assert dict(found.tags) == {"role": "web"}
-    assert warnings(effects) == ["Failed to decode tags of foo: kept what could be read"]
-    assert warnings(registry.on_node_update(broken, 0.0)) == warnings(effects)
+    assert {"role": "web"} == dict(found.tags)
+    assert ["Failed to decode tags of foo: kept what could be read"] == warnings(effects)
+    assert warnings(effects) == warnings(registry.on_node_update(broken, 0.0))
 
 
 def test_an_update_that_changes_nothing_is_no_event() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     before = registry.members()
-    assert registry.on_node_update(node("foo"), 1.0) == []
+    assert [] == registry.on_node_update(node("foo"), 1.0)
     assert registry.members() is before
 
 
 def test_go_tells_of_an_update_that_changes_nothing() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE, faithful=True)
-    assert happenings(registry.on_node_update(node("foo"), 1.0)) == [(UPDATE, "foo")]
+    assert [(UPDATE, "foo")] == happenings(registry.on_node_update(node("foo"), 1.0))
 
 
 # --- stored intents
@@ -193,12 +197,12 @@ def test_go_tells_of_an_update_that_changes_nothing() -> None:
 def test_a_stored_join_intent_gives_a_new_node_its_status_time() -> None:
     """Checklist 54, 25."""
     registry = MemberRegistry(OWN, config())
-    assert registry.on_join_intent(JoinIntent(5, "foo"), 0.0) == (True, [])
+    assert (True, []) == registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
     registry.on_node_join(node("foo"), 1.0)
     found = registry.get("foo")
     assert found is not None
     assert found.status is MemberStatus.ALIVE
-    assert registry.status_ltime("foo") == 5
+    assert 5 == registry.status_ltime("foo")
 
 
 def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
@@ -210,7 +214,7 @@ def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
     (event,) = published(effects)
     assert isinstance(event, MemberEvent)
     assert event.members[0].status is MemberStatus.LEAVING
-    assert registry.status_ltime("foo") == 6
+    assert 6 == registry.status_ltime("foo")
     assert not registry.others_alive()
 
 
@@ -227,7 +231,7 @@ def test_a_stored_intent_is_used_once(kind: str) -> None:
     found = registry.get("foo")
     assert found is not None
     assert found.status is MemberStatus.ALIVE
-    assert registry.status_ltime("foo") == 0
+    assert 0 == registry.status_ltime("foo")
 
 
 def test_go_uses_a_stored_intent_as_often_as_the_node_appears() -> None:
@@ -245,18 +249,18 @@ def test_a_leave_of_an_unknown_node_is_passed_on_once() -> None:
     """Checklist 56."""
     registry = MemberRegistry(OWN, config())
     leave = LeaveIntent(10, "foo", False)
-    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (True, [])
-    assert registry.intents.lookup("foo", "leave") == 10
-    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (False, [])
-    assert registry.clock.time == 11
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert 10 == registry.intents.lookup("foo", "leave")
+    assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert 11 == registry.clock.time
 
 
 def test_a_join_of_an_unknown_node_is_passed_on_once() -> None:
     """Checklist 59."""
     registry = MemberRegistry(OWN, config())
-    assert registry.on_join_intent(JoinIntent(10, "foo"), 0.0) == (True, [])
-    assert registry.intents.lookup("foo", "join") == 10
-    assert registry.on_join_intent(JoinIntent(10, "foo"), 0.0) == (False, [])
+    assert (True, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
+    assert 10 == registry.intents.lookup("foo", "join")
+    assert (False, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
 
 
 def test_an_old_leave_changes_nothing() -> None:
@@ -264,48 +268,48 @@ def test_an_old_leave_changes_nothing() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     for ltime in (10, 12):
         leave = LeaveIntent(ltime, "foo", False)
-        assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (False, [])
-    assert len(registry.intents) == 0
-    assert registry.status_ltime("foo") == 12
+        assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert 0 == len(registry.intents)
+    assert 12 == registry.status_ltime("foo")
 
 
 def test_a_newer_leave_makes_an_alive_member_leaving() -> None:
     """Checklist 58, 42."""
     registry = registry_with("foo", MemberStatus.ALIVE)
     leave = LeaveIntent(14, "foo", False)
-    assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (True, [])
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
     found = registry.get("foo")
     assert found is not None
     assert found.status is MemberStatus.LEAVING
-    assert len(registry.intents) == 0
-    assert registry.clock.time == 15
+    assert 0 == len(registry.intents)
+    assert 15 == registry.clock.time
 
 
 def test_an_old_join_changes_nothing() -> None:
     """Checklist 60."""
     registry = registry_with("foo", MemberStatus.ALIVE)
-    assert registry.on_join_intent(JoinIntent(10, "foo"), 0.0) == (False, [])
-    assert len(registry.intents) == 0
-    assert registry.status_ltime("foo") == 12
+    assert (False, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
+    assert 0 == len(registry.intents)
+    assert 12 == registry.status_ltime("foo")
 
 
 def test_a_newer_join_is_passed_on() -> None:
     """Checklist 61."""
     registry = registry_with("foo", MemberStatus.ALIVE)
-    assert registry.on_join_intent(JoinIntent(14, "foo"), 0.0) == (True, [])
-    assert registry.status_ltime("foo") == 14
-    assert registry.clock.time == 15
+    assert (True, []) == registry.on_join_intent(JoinIntent(14, "foo"), 0.0)
+    assert 14 == registry.status_ltime("foo")
+    assert 15 == registry.clock.time
 
 
 def test_a_newer_join_ends_leaving() -> None:
     """Checklist 62."""
     registry = registry_with("foo", MemberStatus.LEAVING)
-    assert registry.on_join_intent(JoinIntent(14, "foo"), 0.0) == (True, [])
+    assert (True, []) == registry.on_join_intent(JoinIntent(14, "foo"), 0.0)
     found = registry.get("foo")
     assert found is not None
     assert found.status is MemberStatus.ALIVE
-    assert registry.status_ltime("foo") == 14
-    assert registry.clock.time == 15
+    assert 14 == registry.status_ltime("foo")
+    assert 15 == registry.clock.time
 
 
 def test_two_leaves_do_not_keep_each_other_alive() -> None:
@@ -313,7 +317,7 @@ def test_two_leaves_do_not_keep_each_other_alive() -> None:
     registry = registry_with("foo", MemberStatus.LEFT)
     for ltime, news in [(20, True), (20, False), (19, False), (21, True), (20, False)]:
         leave = LeaveIntent(ltime, "foo", False)
-        assert registry.on_leave_intent(leave, 0.0, own_state=ALIVE) == (news, [])
+        assert (news, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
 
 
 # --- this node
@@ -326,18 +330,18 @@ def test_a_leave_of_this_node_is_refuted_while_it_is_alive() -> None:
     assert not again
     (queued,) = effects
     assert isinstance(queued, Queue)
-    assert decode_serf(queued.message) == JoinIntent(8, OWN)
-    assert (queued.queue, queued.own, queued.name, queued.ltime) == ("intent", True, OWN, 8)
-    assert registry.local_member.status is MemberStatus.ALIVE
-    assert registry.clock.time == 9
+    assert JoinIntent(8, OWN) == decode_serf(queued.message)
+    assert ("intent", True, OWN, 8) == (queued.queue, queued.own, queued.name, queued.ltime)
+    assert own_status(registry) is MemberStatus.ALIVE
+    assert 9 == registry.clock.time
 
 
 def test_a_leave_of_this_node_is_taken_while_it_leaves() -> None:
     registry = MemberRegistry(OWN, config())
     registry.on_node_join(node(OWN), 0.0)
     leave = LeaveIntent(7, OWN, False)
-    assert registry.on_leave_intent(leave, 0.0, own_state=SerfState.LEAVING) == (True, [])
-    assert registry.local_member.status is MemberStatus.LEAVING
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=SerfState.LEAVING)
+    assert own_status(registry) is MemberStatus.LEAVING
 
 
 def test_announcing_this_node_uses_the_clock_and_moves_it() -> None:
@@ -347,9 +351,9 @@ def test_announcing_this_node_uses_the_clock_and_moves_it() -> None:
     registry.on_node_join(node(OWN), 0.0)
     (queued,) = registry.join_intent(0.0)
     assert isinstance(queued, Queue)
-    assert decode_serf(queued.message) == JoinIntent(1, OWN)
-    assert registry.status_ltime(OWN) == 1
-    assert registry.clock.time == 2
+    assert JoinIntent(1, OWN) == decode_serf(queued.message)
+    assert 1 == registry.status_ltime(OWN)
+    assert 2 == registry.clock.time
 
 
 def test_leaving_alone_tells_nobody() -> None:
@@ -358,11 +362,11 @@ def test_leaving_alone_tells_nobody() -> None:
     registry.on_node_join(node(OWN), 0.0)
     queued, effects = registry.leave_intent(OWN, 0.0, own_state=SerfState.LEAVING)
     assert not queued
-    assert effects == []
-    assert registry.local_member.status is MemberStatus.LEAVING
-    assert registry.clock.time == 2
-    assert happenings(registry.on_node_leave(node(OWN), 1.0)) == [(LEAVE, OWN)]
-    assert registry.local_member.status is MemberStatus.LEFT
+    assert [] == effects
+    assert own_status(registry) is MemberStatus.LEAVING
+    assert 2 == registry.clock.time
+    assert [(LEAVE, OWN)] == happenings(registry.on_node_leave(node(OWN), 1.0))
+    assert own_status(registry) is MemberStatus.LEFT
 
 
 def test_leaving_tells_the_others_and_gives_notice() -> None:
@@ -377,27 +381,27 @@ def test_leaving_tells_the_others_and_gives_notice() -> None:
     assert queued
     (effect,) = effects
     assert isinstance(effect, Queue)
-    assert decode_serf(effect.message) == LeaveIntent(1, OWN, False)
+    assert LeaveIntent(1, OWN, False) == decode_serf(effect.message)
     assert effect.on_finished is not None
     effect.on_finished()
-    assert notices == [True]
+    assert [True] == notices
 
 
 def test_the_own_record_outlives_its_reaping() -> None:
     """Checklist 40, the rule."""
     registry = MemberRegistry(OWN, config(tags={"role": "web"}))
-    assert registry.local_member.name == OWN
-    assert dict(registry.local_member.tags) == {"role": "web"}
-    assert registry.local_member.status is MemberStatus.NONE
+    assert OWN == registry.local_member.name
+    assert {"role": "web"} == dict(registry.local_member.tags)
+    assert own_status(registry) is MemberStatus.NONE
     registry.clock.increment()
     registry.on_node_join(node(OWN, {"role": "web"}), 0.0)
     registry.leave_intent(OWN, 0.0, own_state=SerfState.LEAVING)
     registry.on_node_leave(node(OWN), 0.0)
-    assert happenings(registry.reap(1e6)) == [(REAP, OWN)]
-    assert registry.num_members == 0
-    assert registry.members() == ()
-    assert registry.local_member.status is MemberStatus.LEFT
-    assert registry.local_member.port == 7946
+    assert [(REAP, OWN)] == happenings(registry.reap(1e6))
+    assert 0 == registry.num_members
+    assert () == registry.members()
+    assert own_status(registry) is MemberStatus.LEFT
+    assert 7946 == registry.local_member.port
 
 
 def test_local_member_shows_new_tags_at_once() -> None:
@@ -405,8 +409,8 @@ def test_local_member_shows_new_tags_at_once() -> None:
     registry = MemberRegistry(OWN, config())
     registry.on_node_join(node(OWN), 0.0)
     registry.on_node_update(node(OWN, {"a": "b"}), 0.0)
-    assert dict(registry.local_member.tags) == {"a": "b"}
-    assert registry.local_member.status is MemberStatus.ALIVE
+    assert {"a": "b"} == dict(registry.local_member.tags)
+    assert own_status(registry) is MemberStatus.ALIVE
 
 
 # --- reads
@@ -415,12 +419,12 @@ def test_local_member_shows_new_tags_at_once() -> None:
 def test_numbers_and_lists() -> None:
     """Checklist 47, the rule."""
     registry = registry_with("foo", MemberStatus.FAILED)
-    assert registry.num_members == 2
-    assert [one.name for one in registry.members()] == ["foo", OWN]
-    assert [one.name for one in registry.failed()] == ["foo"]
-    assert registry.left() == ()
-    assert registry.status_ltimes() == {"foo": 12, OWN: 0}
-    assert registry.status_ltime("nobody") == 0
+    assert 2 == registry.num_members
+    assert ["foo", OWN] == [one.name for one in registry.members()]
+    assert ["foo"] == [one.name for one in registry.failed()]
+    assert () == registry.left()
+    assert {"foo": 12, OWN: 0} == registry.status_ltimes()
+    assert 0 == registry.status_ltime("nobody")
     assert registry.get("nobody") is None
 
 
@@ -437,12 +441,12 @@ def test_only_other_alive_members_count_as_others() -> None:
 def test_newer_lists_unknown_names_and_higher_times() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     ltimes = {"foo": 12, OWN: 1, "new": 0}
-    assert registry.newer(ltimes) == [(OWN, 1), ("new", 0)]
+    assert [(OWN, 1), ("new", 0)] == registry.newer(ltimes)
 
 
 def test_forgetting_drops_what_is_cached() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     effects = registry.erase("foo")
-    assert effects[0] == Forget("foo")
-    assert happenings(effects) == [(REAP, "foo")]
-    assert registry.erase("foo") == []
+    assert Forget("foo") == effects[0]
+    assert [(REAP, "foo")] == happenings(effects)
+    assert [] == registry.erase("foo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,8 +34,8 @@ def test_a_packet_is_filled_from_intents_then_queries_then_events() -> None:
     box.add(plain("event", b"event"))
     box.add(plain("query", b"query"))
     box.add(plain("intent", b"intent"))
-    assert len(box) == 3
-    assert box.take(2, 100) == [b"intent", b"query", b"event"]
+    assert 3 == len(box)
+    assert [b"intent", b"query", b"event"] == box.take(2, 100)
 
 
 @pytest.mark.parametrize("faithful", [True, False])
@@ -64,14 +65,14 @@ def test_a_flood_of_intents_leaves_room_for_events() -> None:
     box.add(plain("query", b"q" * 15))
     box.add(plain("event", b"e" * 10))
     taken = box.take(2, 200)
-    assert taken[-2:] == [b"q" * 15, b"e" * 10]
+    assert [b"q" * 15, b"e" * 10] == taken[-2:]
 
 
 def test_a_message_longer_than_the_rest_of_the_packet_is_not_held_up() -> None:
     box = outbox()
     box.add(plain("query", b"q" * 95))
     box.add(plain("event", b"e" * 10))
-    assert box.take(2, 100) == [b"q" * 95]
+    assert [b"q" * 95] == box.take(2, 100)
 
 
 def test_own_events_go_before_those_passed_on() -> None:
@@ -86,10 +87,10 @@ def test_the_newest_intent_about_a_node_replaces_the_older() -> None:
     notices: list[int] = []
     box = outbox()
     for ltime in (1, 2, 3):
-        box.add(intent("foo", ltime, on_finished=lambda ltime=ltime: notices.append(ltime)))
-    assert box.depth("intent") == 1
-    assert notices == [1, 2]
-    assert box.take(2, 100) == [b"foo@3".ljust(30)]
+        box.add(intent("foo", ltime, on_finished=partial(notices.append, ltime)))
+    assert 1 == box.depth("intent")
+    assert [1, 2] == notices
+    assert [b"foo@3".ljust(30)] == box.take(2, 100)
 
 
 def test_an_older_intent_does_not_replace_a_newer() -> None:
@@ -98,8 +99,8 @@ def test_an_older_intent_does_not_replace_a_newer() -> None:
     box.add(intent("foo", 5))
     box.add(intent("foo", 4, on_finished=lambda: notices.append(4)))
     box.add(intent("foo", 3))
-    assert notices == [4]
-    assert box.take(2, 100) == [b"foo@5".ljust(30)]
+    assert [4] == notices
+    assert [b"foo@5".ljust(30)] == box.take(2, 100)
 
 
 def test_an_older_intent_is_queued_once_the_newer_was_sent_often_enough() -> None:
@@ -108,23 +109,23 @@ def test_an_older_intent_is_queued_once_the_newer_was_sent_often_enough() -> Non
     box.add(intent("foo", 5, on_finished=lambda: notices.append(5)))
     while box.take(2, 100):
         pass
-    assert notices == [5]
+    assert [5] == notices
     box.add(intent("foo", 4))
-    assert box.depth("intent") == 1
+    assert 1 == box.depth("intent")
 
 
 def test_intents_about_other_nodes_stand_side_by_side() -> None:
     box = outbox()
     for name in "abc":
         box.add(intent(name, 1))
-    assert box.depth("intent") == 3
+    assert 3 == box.depth("intent")
 
 
 def test_go_keeps_every_intent() -> None:
     box = outbox(faithful=True)
     for ltime in (1, 2, 3):
         box.add(intent("foo", ltime))
-    assert box.depth("intent") == 3
+    assert 3 == box.depth("intent")
 
 
 def test_a_finished_broadcast_gives_notice_once() -> None:
@@ -135,7 +136,7 @@ def test_a_finished_broadcast_gives_notice_once() -> None:
     box.add(Queue(queue="event", message=b"f"))
     while box.take(2, 100):
         pass
-    assert notices == [True]
+    assert [True] == notices
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ def test_a_finished_broadcast_gives_notice_once() -> None:
 )
 def test_the_limit_of_a_queue(lowest: int, members: int, limit: int) -> None:
     """Checklist 98."""
-    assert outbox(members, min_queue_depth=lowest).max_depth() == limit
+    assert limit == outbox(members, min_queue_depth=lowest).max_depth()
 
 
 def test_the_check_samples_warns_and_prunes() -> None:
@@ -154,25 +155,25 @@ def test_the_check_samples_warns_and_prunes() -> None:
     for number in range(2):
         box.add(plain("query", b"q%d" % number))
     effects = box.check()
-    assert [effect for effect in effects if isinstance(effect, Sample)] == [
+    assert [
         Sample("serf.queue.Intent", 0),
         Sample("serf.queue.Query", 2),
         Sample("serf.queue.Event", 5),
-    ]
-    assert warnings(effects) == [
+    ] == [effect for effect in effects if isinstance(effect, Sample)]
+    assert [
         "Query queue depth: 2",
         "Event queue depth: 5",
         "Event queue depth 5 exceeds 3: pruning it",
-    ]
-    assert box.depth("event") == 3
+    ] == warnings(effects)
+    assert 3 == box.depth("event")
 
 
 def test_pruning_gives_notice() -> None:
     notices: list[str] = []
     box = outbox(max_queue_depth=1)
     for name in "ab":
-        box.add(intent(name, 1, on_finished=lambda name=name: notices.append(name)))
+        box.add(intent(name, 1, on_finished=partial(notices.append, name)))
     box.check()
-    assert len(notices) == 1
+    assert 1 == len(notices)
     box.add(intent(notices[0], 0))
-    assert box.depth("intent") == 2
+    assert 2 == box.depth("intent")

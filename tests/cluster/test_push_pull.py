@@ -78,8 +78,8 @@ def test_the_state_has_its_type_the_clocks_and_the_members() -> None:
     here.members.on_node_leave(node("foo"), 0.0)
     here.events.on_user_event(UserEventMessage(49, "a", b"b", False))
     raw = here.state()
-    assert raw[0] == 2
-    assert decode_push_pull(raw) == PushPull(
+    assert 2 == raw[0]
+    assert PushPull(
         ltime=42,
         status_ltimes={OWN: 0, "foo": 7},
         left_members=("foo",),
@@ -90,6 +90,27 @@ def test_the_state_has_its_type_the_clocks_and_the_members() -> None:
             *[None] * 14,
         ),
         query_ltime=100,
+    ) == decode_push_pull(raw)
+
+
+def test_the_state_has_the_bytes_of_go() -> None:
+    """Captured from a Go node of v0.9.4: an empty slot, and two events of time 49."""
+    here = part(event_buffer=2)
+    here.members.erase(OWN)
+    here.members.on_node_join(node("n1"), 0.0)
+    here.members.on_join_intent(JoinIntent(20, "n1"), 0.0)
+    here.members.clock.witness(41)
+    here.queries.clock.witness(99)
+    here.events.on_user_event(UserEventMessage(49, "a", b"b", False))
+    here.events.on_user_event(UserEventMessage(49, "c", None, False))
+    assert (
+        bytes.fromhex(
+            "0286 aa4576656e744c54696d65 32 a64576656e7473 92 c0 82 a64576656e7473 92"
+            "82 a44e616d65 a161 a75061796c6f6164 a162 82 a44e616d65 a163 a75061796c6f6164 c0"
+            "a54c54696d65 31 a54c54696d65 2a ab4c6566744d656d62657273 90 aa51756572794c54696d65 64"
+            "ac5374617475734c54696d6573 81 a26e31 14"
+        )
+        == here.state()
     )
 
 
@@ -98,26 +119,26 @@ def test_the_state_is_written_as_the_codec_writes_it() -> None:
     here.members.on_node_join(node("n\udcff"), 0.0)
     here.events.originate("a", b"b", coalesce=False)
     raw = here.state()
-    assert raw == encode_serf(decode_push_pull(raw))
+    assert encode_serf(decode_push_pull(raw)) == raw
 
 
 def test_merging_sets_the_clocks_of_a_lower_node() -> None:
     """Checklist 24."""
     here = part()
     here.merge(PushPull(ltime=42, event_ltime=50, query_ltime=100))
-    assert here.members.clock.time == 42
-    assert here.events.clock.time == 50
-    assert here.queries.clock.time == 100
+    assert 42 == here.members.clock.time
+    assert 50 == here.events.clock.time
+    assert 100 == here.queries.clock.time
     here.merge(PushPull())
-    assert here.members.clock.time == 42
+    assert 42 == here.members.clock.time
 
 
 def test_names_that_are_no_members_become_stored_intents() -> None:
     """Checklist 25, 26."""
     here = part()
     here.merge(PushPull(ltime=42, status_ltimes={"up": 20, "gone": 15}, left_members=("gone",)))
-    assert here.members.intents.lookup("up", "join") == 20
-    assert here.members.intents.lookup("gone", "leave") == 16
+    assert 20 == here.members.intents.lookup("up", "join")
+    assert 16 == here.members.intents.lookup("gone", "leave")
 
 
 def test_a_member_that_left_elsewhere_is_leaving_here() -> None:
@@ -128,9 +149,9 @@ def test_a_member_that_left_elsewhere_is_leaving_here() -> None:
     found = here.members.get("foo")
     assert found is not None
     assert found.status is MemberStatus.LEAVING
-    assert happenings(here.members.on_node_leave(node("foo"), 1.0)) == [
-        (EventType.MEMBER_LEAVE, "foo")
-    ]
+    assert [(EventType.MEMBER_LEAVE, "foo")] == happenings(
+        here.members.on_node_leave(node("foo"), 1.0)
+    )
 
 
 def test_a_failed_member_that_left_elsewhere_left() -> None:
@@ -138,7 +159,7 @@ def test_a_failed_member_that_left_elsewhere_left() -> None:
     here.members.on_node_join(node("foo"), 0.0)
     here.members.on_node_leave(node("foo"), 0.5)
     effects = here.merge(PushPull(left_members=("foo",)))
-    assert happenings(effects) == [(EventType.MEMBER_LEAVE, "foo")]
+    assert [(EventType.MEMBER_LEAVE, "foo")] == happenings(effects)
 
 
 def test_a_newer_join_from_elsewhere_ends_leaving() -> None:
@@ -149,14 +170,14 @@ def test_a_newer_join_from_elsewhere_ends_leaving() -> None:
     found = here.members.get("foo")
     assert found is not None
     assert found.status is MemberStatus.ALIVE
-    assert here.members.status_ltime("foo") == 6
-    assert here.members.clock.time == 7
+    assert 6 == here.members.status_ltime("foo")
+    assert 7 == here.members.clock.time
 
 
 def test_being_listed_as_left_is_refuted() -> None:
     here = part()
     effects = here.merge(PushPull(ltime=9, status_ltimes={OWN: 3}, left_members=(OWN,)))
-    assert [type(effect) for effect in effects] == [Queue]
+    assert [Queue] == [type(effect) for effect in effects]
     assert here.members.local_member.status is MemberStatus.ALIVE
 
 
@@ -165,20 +186,20 @@ def test_events_from_elsewhere_are_delivered_but_never_as_coalescing() -> None:
     here = part()
     slot = UserEventSlot(45, (UserEventRecord("test", b"p"), None))
     effects = here.merge(PushPull(event_ltime=46, events=(None, slot)))
-    assert published(effects) == [UserEvent(45, "test", b"p", False)]
-    assert here.events.slots()[45] == UserEventSlot(45, (UserEventRecord("test", b"p"),))
-    assert here.merge(PushPull(event_ltime=46, events=(None, slot))) == []
+    assert [UserEvent(45, "test", b"p", False)] == published(effects)
+    assert UserEventSlot(45, (UserEventRecord("test", b"p"),)) == here.events.slots()[45]
+    assert [] == here.merge(PushPull(event_ltime=46, events=(None, slot)))
 
 
 def test_a_join_may_ignore_the_events_before_it() -> None:
     """Checklist 73."""
     here = part()
     slots = tuple(UserEventSlot(t, (UserEventRecord("e", None),)) for t in (1, 2))
-    assert here.merge(PushPull(event_ltime=3, events=slots), ignore_old=True) == []
-    assert here.events.min_time == 3
-    assert published(here.merge(PushPull(event_ltime=2, events=slots), ignore_old=True)) == []
-    assert here.events.min_time == 3
-    assert len(published(here.events.originate("e", b"", coalesce=False))) == 1
+    assert [] == here.merge(PushPull(event_ltime=3, events=slots), ignore_old=True)
+    assert 3 == here.events.min_time
+    assert [] == published(here.merge(PushPull(event_ltime=2, events=slots), ignore_old=True))
+    assert 3 == here.events.min_time
+    assert 1 == len(published(here.events.originate("e", b"", coalesce=False)))
 
 
 @pytest.mark.parametrize("state", [b"", b"\x03\x80", b"\x02", b"\x02\x81", b"\x02\xc3"])
@@ -187,7 +208,7 @@ def test_a_broken_state_changes_nothing(state: bytes) -> None:
     before = here.state()
     with pytest.raises(RemoteProtocolError):
         here.merge(state)
-    assert here.state() == before
+    assert before == here.state()
 
 
 def test_times_at_the_end_of_the_range_wrap() -> None:
@@ -203,8 +224,8 @@ def test_times_at_the_end_of_the_range_wrap() -> None:
             events=(UserEventSlot(top, (UserEventRecord("e", None),)),),
         )
     )
-    assert here.members.intents.lookup("a", "leave") == 0
-    assert decode_push_pull(here.state()).event_ltime == 0
+    assert 0 == here.members.intents.lookup("a", "leave")
+    assert 0 == decode_push_pull(here.state()).event_ltime
 
 
 def test_two_nodes_agree_after_an_exchange() -> None:
@@ -215,10 +236,10 @@ def test_two_nodes_agree_after_an_exchange() -> None:
         one.members.on_join_intent(JoinIntent(10 + number, f"n{number}"), 0.0)
         one.events.originate(f"e{number}", b"", coalesce=False)
     told = other.merge(one.state())
-    assert len(published(told)) == 5
-    assert other.members.status_ltimes() == one.members.status_ltimes()
-    assert other.events.encoded_slots() == one.events.encoded_slots()
-    assert one.merge(other.state()) == []
+    assert 5 == len(published(told))
+    assert one.members.status_ltimes() == other.members.status_ltimes()
+    assert one.events.encoded_slots() == other.events.encoded_slots()
+    assert [] == one.merge(other.state())
 
 
 def test_a_thousand_members_are_exchanged_quickly() -> None:
@@ -231,6 +252,6 @@ def test_a_thousand_members_are_exchanged_quickly() -> None:
     state = here.state()
     started = time.perf_counter()
     for _ in range(10):
-        assert here.merge(state) == []
-        assert here.state() == state
+        assert [] == here.merge(state)
+        assert state == here.state()
     assert (time.perf_counter() - started) / 10 < 0.03

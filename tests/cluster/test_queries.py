@@ -109,20 +109,20 @@ def test_the_default_timeout_grows_with_the_digits_of_the_cluster(
     live: int, seconds: float
 ) -> None:
     """Checklist 74."""
-    assert default_timeout(0.2, 16, live) == pytest.approx(seconds)
+    assert pytest.approx(seconds) == default_timeout(0.2, 16, live)
 
 
 def test_a_query_without_live_members_still_has_time() -> None:
-    assert default_timeout(0.2, 16, 0) == default_timeout(0.2, 16, 1)
+    assert default_timeout(0.2, 16, 1) == default_timeout(0.2, 16, 0)
 
 
 def test_default_params_ask_everybody_for_an_answer_alone() -> None:
     """Checklist 74."""
     params = QueryParams()
-    assert params.filter_nodes == ()
-    assert params.filter_tags == {}
+    assert () == params.filter_nodes
+    assert {} == params.filter_tags
     assert params.request_ack is False
-    assert params.relay_factor == 0
+    assert 0 == params.relay_factor
     assert params.timeout is None
 
 
@@ -136,49 +136,49 @@ def test_a_query_names_its_asker_and_is_queued_as_own() -> None:
     queries = log()
     opened = ask(queries, "load", b"x", request_ack=True, relay_factor=2, timeout=5.0)
     msg = opened.message
-    assert (msg.ltime, msg.name, msg.payload) == (1, "load", b"x")
-    assert (msg.addr, msg.port, msg.source_node) == (bytes([10, 0, 0, 9]), 7946, OWN)
-    assert (msg.flags, msg.relay_factor, msg.timeout) == (QUERY_FLAG_ACK, 2, 5_000_000_000)
+    assert (1, "load", b"x") == (msg.ltime, msg.name, msg.payload)
+    assert (bytes([10, 0, 0, 9]), 7946, OWN) == (msg.addr, msg.port, msg.source_node)
+    assert (QUERY_FLAG_ACK, 2, 5_000_000_000) == (msg.flags, msg.relay_factor, msg.timeout)
     assert 0 <= msg.id < 2**31
-    assert opened.deadline == 105.0
+    assert 105.0 == opened.deadline
     queued = opened.effects[-1]
     assert isinstance(queued, Queue)
-    assert (queued.queue, queued.own) == ("query", True)
-    assert decode_serf(queued.message) == msg
+    assert ("query", True) == (queued.queue, queued.own)
+    assert msg == decode_serf(queued.message)
 
 
 def test_a_query_has_the_default_timeout_unless_told() -> None:
     queries = log()
-    assert ask(queries, live_members=10).deadline == pytest.approx(106.4)
-    assert ask(queries, timeout=0.0).message.timeout == 3_200_000_000
+    assert pytest.approx(106.4) == ask(queries, live_members=10).deadline
+    assert 3_200_000_000 == ask(queries, timeout=0.0).message.timeout
 
 
 def test_an_endless_timeout_fits_the_wire() -> None:
-    assert ask(log(), timeout=1e12).message.timeout == 2**63 - 1
+    assert 2**63 - 1 == ask(log(), timeout=1e12).message.timeout
 
 
 def test_a_nodes_own_query_is_delivered_and_acknowledged_like_any_other() -> None:
     """Checklist 75, the rule."""
     queries = log()
     opened = ask(queries, request_ack=True)
-    assert delivered(opened.effects) == [opened.message]
+    assert [opened.message] == delivered(opened.effects)
     (ack,) = replies(opened.effects)
-    assert ack.address == HERE
-    assert queries.clock.time == 2
+    assert HERE == ack.address
+    assert 2 == queries.clock.time
 
 
 def test_filters_are_sent_node_names_first_then_tags() -> None:
     """Checklist 7."""
     opened = ask(log(), filter_nodes=["n1", "n2"], filter_tags={"role": "^web", "dc": "x"})
-    assert opened.message.filters == encode_filters(["n1", "n2"], {"role": "^web", "dc": "x"})
-    assert len(opened.message.filters) == 3
-    assert delivered(opened.effects) == []
+    assert encode_filters(["n1", "n2"], {"role": "^web", "dc": "x"}) == opened.message.filters
+    assert 3 == len(opened.message.filters)
+    assert [] == delivered(opened.effects)
     assert ask(log()).message.filters is None
 
 
 def test_two_queries_have_two_times() -> None:
     queries = log()
-    assert [ask(queries).message.ltime, ask(queries).message.ltime] == [1, 2]
+    assert [1, 2] == [ask(queries).message.ltime, ask(queries).message.ltime]
 
 
 def test_a_query_over_the_limit_is_refused() -> None:
@@ -186,7 +186,7 @@ def test_a_query_over_the_limit_is_refused() -> None:
     queries = log()
     with pytest.raises(QueryTooLarge, match=r"^query exceeds limit of 1024 bytes: \d+ bytes"):
         ask(queries, payload=bytes(1024))
-    assert queries.clock.time == 1
+    assert 1 == queries.clock.time
     ask(log(query_size_limit=2048), payload=bytes(1024))
 
 
@@ -204,8 +204,8 @@ def test_a_query_older_than_the_ring_is_dropped() -> None:
     queries.clock.witness(512 + 1000 - 1)
     again, effects = receive(queries, query(1))
     assert not again
-    assert delivered(effects) == []
-    assert len(warnings(effects)) == 1
+    assert [] == delivered(effects)
+    assert 1 == len(warnings(effects))
 
 
 def test_queries_of_one_time_are_told_apart_by_their_ids() -> None:
@@ -216,55 +216,69 @@ def test_queries_of_one_time_are_told_apart_by_their_ids() -> None:
         again, effects = receive(queries, msg)
         assert again
         seen += delivered(effects)
-        assert receive(queries, msg) == (False, [])
-    assert [msg.id for msg in seen] == [1, 2, 3]
+        assert (False, []) == receive(queries, msg)
+    assert [1, 2, 3] == [msg.id for msg in seen]
 
 
 def test_queries_before_the_minimal_time_are_ignored() -> None:
     queries = QueryLog(OWN, config(), min_time=10)
-    assert receive(queries, query(9)) == (False, [])
+    assert (False, []) == receive(queries, query(9))
     assert receive(queries, query(10))[0]
-    assert queries.clock.time == 11
+    assert 11 == queries.clock.time
 
 
 def test_a_query_lives_from_its_reception() -> None:
     (_, effects) = receive(log(), query(timeout=1_500_000_000))
-    assert effects == [Count("serf.queries"), Deliver(query(timeout=1_500_000_000), 101.5)]
+    assert [Count("serf.queries"), Deliver(query(timeout=1_500_000_000), 101.5)] == effects
 
 
 @pytest.mark.parametrize("timeout", [0, -5_000_000_000])
 def test_a_query_that_is_over_is_delivered_all_the_same(timeout: int) -> None:
     (_, effects) = receive(log(), query(timeout=timeout))
     (delivery,) = [effect for effect in effects if isinstance(effect, Deliver)]
-    assert delivery.deadline == 100.0 + timeout / 1e9
+    assert 100.0 + timeout / 1e9 == delivery.deadline
 
 
 def test_a_query_for_others_is_passed_on_without_ack() -> None:
     filters = encode_filters(["other"], {})
     again, effects = receive(log(), query(filters=filters, flags=QUERY_FLAG_ACK))
     assert again
-    assert effects == [Count("serf.queries")]
+    assert [Count("serf.queries")] == effects
+
+
+def test_queries_are_counted_in_one_counter_whatever_their_name() -> None:
+    for name in ("a", "b"):
+        _, effects = receive(log(), query(name=name))
+        assert Count("serf.queries") == effects[0]
+
+
+@pytest.mark.parametrize("filters", [(b"\x07\xc0",), (b"",), (None,), (b"\x01\x81",)])
+def test_a_filter_that_cannot_be_decided_is_logged(filters: tuple[bytes | None, ...]) -> None:
+    again, effects = receive(log(), query(filters=filters))
+    assert again
+    assert [] == delivered(effects)
+    assert 1 == len(warnings(effects))
 
 
 def test_a_query_for_this_node_is_delivered() -> None:
     """Checklist 76, the rule."""
     filters = encode_filters(["other", OWN], {"role": "^web"})
     _, effects = receive(log(), query(filters=filters), role="web-1")
-    assert len(delivered(effects)) == 1
+    assert 1 == len(delivered(effects))
 
 
 def test_a_query_may_ask_not_to_be_passed_on() -> None:
     again, effects = receive(log(), query(flags=QUERY_FLAG_NO_BROADCAST))
     assert not again
-    assert len(delivered(effects)) == 1
+    assert 1 == len(delivered(effects))
 
 
 def test_an_ack_goes_to_the_asker() -> None:
     _, effects = receive(log(), query(7, 8, flags=QUERY_FLAG_ACK))
     (ack,) = replies(effects)
-    assert (ack.address, ack.name) == (Address("127.0.0.1", 7946), "n1")
-    assert decode_serf(ack.message) == QueryResponseMessage(7, 8, OWN, 1, None)
-    assert [type(effect) for effect in effects] == [Count, Reply, Deliver]
+    assert (Address("127.0.0.1", 7946), "n1") == (ack.address, ack.name)
+    assert QueryResponseMessage(7, 8, OWN, 1, None) == decode_serf(ack.message)
+    assert [Count, Reply, Deliver] == [type(effect) for effect in effects]
 
 
 def test_an_ack_is_relayed_as_often_as_wanted() -> None:
@@ -272,7 +286,7 @@ def test_an_ack_is_relayed_as_often_as_wanted() -> None:
     _, effects = receive(log(), query(flags=QUERY_FLAG_ACK, relay_factor=1), members)
     direct, relayed = replies(effects)
     assert relayed.name in ("a", "b")
-    assert decode_relay(relayed.message)[1] == direct.message
+    assert direct.message == decode_relay(relayed.message)[1]
 
 
 @pytest.mark.parametrize(("addr", "port"), [(b"\x01", 7946), (None, 7946), (bytes(4), 0)])
@@ -280,18 +294,18 @@ def test_an_impossible_return_address_loses_the_ack_alone(addr: bytes | None, po
     msg = query(addr=addr, port=port, flags=QUERY_FLAG_ACK)
     again, effects = receive(log(), msg)
     assert again
-    assert replies(effects) == []
-    assert len(warnings(effects)) == 1
-    assert delivered(effects) == [msg]
+    assert [] == replies(effects)
+    assert 1 == len(warnings(effects))
+    assert [msg] == delivered(effects)
 
 
 def test_an_ack_too_long_to_relay_still_goes_directly() -> None:
     members = tuple(member(name) for name in (OWN, "a", "b"))
     msg = query(flags=QUERY_FLAG_ACK, relay_factor=1, source_node="n" * 1000)
     _, effects = receive(log(), msg, members)
-    assert len(replies(effects)) == 1
-    assert len(warnings(effects)) == 1
-    assert delivered(effects) == [msg]
+    assert 1 == len(replies(effects))
+    assert 1 == len(warnings(effects))
+    assert [msg] == delivered(effects)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), max_size=60), st.integers(1, 6))
@@ -301,9 +315,9 @@ def test_a_query_is_delivered_at_most_once(seen: list[tuple[int, int]], size: in
     told = []
     for ltime, id in seen:
         again, effects = receive(queries, query(ltime, id))
-        assert again == bool(delivered(effects))
+        assert bool(delivered(effects)) == again
         told += [(msg.ltime, msg.id) for msg in delivered(effects)]
-    assert len(set(told)) == len(told)
+    assert len(told) == len(set(told))
 
 
 # --- answering
@@ -316,16 +330,16 @@ def responder(msg: QueryMessage | None = None, *, limit: int = 1024) -> QueryRes
 def test_an_answer_goes_to_the_asker_once() -> None:
     answer = responder()
     reply = answer.answer(b"0.4", 1.0)
-    assert (reply.address, reply.name) == (Address("127.0.0.1", 7946), "n1")
-    assert decode_serf(reply.message) == QueryResponseMessage(7, 8, OWN, 0, b"0.4")
+    assert (Address("127.0.0.1", 7946), "n1") == (reply.address, reply.name)
+    assert QueryResponseMessage(7, 8, OWN, 0, b"0.4") == decode_serf(reply.message)
     assert answer.answered
     with pytest.raises(AlreadyResponded, match="response already sent"):
         answer.answer(b"0.4", 1.0)
 
 
 def test_an_empty_answer_is_sent_as_nil() -> None:
-    assert decode_serf(responder().answer(b"", 1.0).message) == QueryResponseMessage(
-        7, 8, OWN, 0, None
+    assert QueryResponseMessage(7, 8, OWN, 0, None) == decode_serf(
+        responder().answer(b"", 1.0).message
     )
 
 
@@ -363,8 +377,8 @@ def test_an_answer_is_relayed_as_often_as_wanted() -> None:
     answer = responder(query(relay_factor=2))
     direct = answer.answer(b"x", 1.0)
     copies = answer.relays(rng=random.Random(1), members=members)
-    assert len({copy.name for copy in copies} - {OWN}) == 2
-    assert {decode_relay(copy.message)[1] for copy in copies} == {direct.message}
+    assert 2 == len({copy.name for copy in copies} - {OWN})
+    assert {direct.message} == {decode_relay(copy.message)[1] for copy in copies}
 
 
 def test_an_answer_too_long_to_relay_was_sent_directly() -> None:

@@ -22,7 +22,7 @@ def names(records: list[Record]) -> list[str]:
 def test_only_records_over_the_timeout_are_overdue() -> None:
     """Checklist 67."""
     records = [gone("now", 10.0), gone("5 s", 5.0), gone("equal", 4.0), gone("10 s", 0.0)]
-    assert names(overdue(records, now=10.0, timeout=6.0)) == ["10 s"]
+    assert ["10 s"] == names(overdue(records, now=10.0, timeout=6.0))
 
 
 def test_an_override_decides_for_each_member() -> None:
@@ -34,8 +34,8 @@ def test_an_override_decides_for_each_member() -> None:
         return 0.000001 if one.name == "quick" else timeout
 
     records = [gone("quick", 9.0), gone("slow", 9.0)]
-    assert names(overdue(records, 10.0, 30.0, override)) == ["quick"]
-    assert asked == [("quick", 30.0), ("slow", 30.0)]
+    assert ["quick"] == names(overdue(records, 10.0, 30.0, override))
+    assert [("quick", 30.0), ("slow", 30.0)] == asked
 
 
 def test_without_failed_members_there_is_no_reconnect() -> None:
@@ -46,7 +46,7 @@ def test_every_failed_member_is_chosen_sometimes() -> None:
     failed = [member(name, MemberStatus.FAILED) for name in "abc"]
     rng = random.Random(1)
     chosen = [choose_reconnect(rng, num_members=3, failed=failed, num_left=0) for _ in range(99)]
-    assert {one.name for one in chosen if one is not None} == set("abc")
+    assert set("abc") == {one.name for one in chosen if one is not None}
     assert None not in chosen
 
 

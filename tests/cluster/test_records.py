@@ -23,17 +23,17 @@ from .samples import member, node
     ],
 )
 def test_addresses_of_4_and_16_bytes_are_shown(addr: bytes, shown: str) -> None:
-    assert str(member_ip(addr)) == shown
-    assert str(member_of(node("foo", addr=addr), MemberStatus.ALIVE)[0].addr) == shown
+    assert shown == str(member_ip(addr))
+    assert shown == str(member_of(node("foo", addr=addr), MemberStatus.ALIVE)[0].addr)
 
 
 def test_a_member_has_an_address_for_packets() -> None:
-    assert member_address(member("foo", port=80)) == Address("10.0.0.1", 80)
+    assert Address("10.0.0.1", 80) == member_address(member("foo", port=80))
 
 
 def test_a_peer_is_shown_to_the_merge_callback() -> None:
     peer = check_peer(node("foo", {"a": "b"}), validate_name=True)
-    assert (peer.name, peer.status, dict(peer.tags)) == ("foo", MemberStatus.NONE, {"a": "b"})
+    assert ("foo", MemberStatus.NONE, {"a": "b"}) == (peer.name, peer.status, dict(peer.tags))
     gone = check_peer(node("foo", status=3), validate_name=True)
     assert gone.status is MemberStatus.LEFT
 

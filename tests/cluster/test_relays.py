@@ -33,7 +33,7 @@ def test_three_of_ninety_are_chosen_at_random() -> None:
     draws = [choose_relays(rng, ninety(), "n1", 3) for _ in range(3)]
     for draw in draws:
         names = [one.name for one in draw]
-        assert len(set(names)) == 3
+        assert 3 == len(set(names))
         assert "n1" not in names
         assert all(one.status is MemberStatus.ALIVE for one in draw)
     assert draws[0] != draws[1] != draws[2] != draws[0]
@@ -53,7 +53,7 @@ def test_relays_are_distinct_alive_able_and_others(
     ]
     chosen = choose_relays(random.Random(seed), members, "n0", factor)
     assert len(chosen) <= factor
-    assert len({one.name for one in chosen}) == len(chosen)
+    assert len(chosen) == len({one.name for one in chosen})
     for one in chosen:
         assert one.status is MemberStatus.ALIVE
         assert one.protocol_max >= 5
@@ -66,10 +66,10 @@ def test_each_relay_gets_the_answer_wrapped() -> None:
         b"\x05rest", QUERY, own_name=OWN, limit=1024, rng=random.Random(1), members=members
     )
     wrapped = encode_relay(RelayHeader(UDPAddr(bytes([127, 0, 0, 1]), 7946), "n1"), b"\x05rest")
-    assert {(copy.address, copy.name, copy.message) for copy in copies} == {
+    assert {
         (Address("10.0.0.1", 1), "a", wrapped),
         (Address("10.0.0.1", 2), "b", wrapped),
-    }
+    } == {(copy.address, copy.name, copy.message) for copy in copies}
 
 
 @pytest.mark.parametrize("names", [[], [OWN], [OWN, "a"]])
@@ -82,7 +82,7 @@ def test_a_cluster_too_small_for_the_factor_relays_nothing(names: list[str]) -> 
         rng=random.Random(1),
         members=[member(name) for name in names],
     )
-    assert copies == []
+    assert [] == copies
 
 
 def test_a_copy_over_the_limit_is_refused() -> None:
@@ -99,7 +99,7 @@ def test_a_copy_over_the_limit_is_refused() -> None:
 
 def test_a_relay_passes_on_what_it_carries_unseen() -> None:
     raw = encode_relay(RelayHeader(UDPAddr(bytes([127, 0, 0, 1]), 7946), "n1"), b"\x05anything")
-    assert forward(raw) == Reply(Address("127.0.0.1", 7946), "n1", b"\x05anything")
+    assert Reply(Address("127.0.0.1", 7946), "n1", b"\x05anything") == forward(raw)
 
 
 @pytest.mark.parametrize(

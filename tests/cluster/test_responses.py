@@ -42,23 +42,23 @@ def ack(node: str) -> QueryResponseMessage:
 def test_the_first_copies_of_an_answer_and_of_an_ack_count() -> None:
     """Checklist 77."""
     queries = collector()
-    assert queries.on_response(answer("a"), 1.0) == (
+    assert (
         NodeResponse("a", b"x"),
         [Count("serf.query_responses")],
-    )
-    assert queries.on_response(ack("a"), 1.0) == (NodeAck("a"), [Count("serf.query_acks")])
-    assert queries.on_response(answer("a", b"other"), 1.0) == (
+    ) == queries.on_response(answer("a"), 1.0)
+    assert (NodeAck("a"), [Count("serf.query_acks")]) == queries.on_response(ack("a"), 1.0)
+    assert (
         None,
         [Count("serf.query_duplicate_responses")],
-    )
-    assert queries.on_response(ack("a"), 1.0) == (None, [Count("serf.query_duplicate_acks")])
-    assert queries.responses == {"a": b"x"}
-    assert queries.acks == {"a": None}
+    ) == queries.on_response(answer("a", b"other"), 1.0)
+    assert (None, [Count("serf.query_duplicate_acks")]) == queries.on_response(ack("a"), 1.0)
+    assert {"a": b"x"} == queries.responses
+    assert {"a": None} == queries.acks
 
 
 def test_a_nil_answer_is_an_empty_one() -> None:
     item, _ = collector().on_response(answer("a", None), 1.0)
-    assert item == NodeResponse("a", b"")
+    assert NodeResponse("a", b"") == item
 
 
 def test_an_ack_that_nobody_asked_for_is_dropped() -> None:
@@ -66,24 +66,24 @@ def test_an_ack_that_nobody_asked_for_is_dropped() -> None:
     assert queries.acks is None
     item, effects = queries.on_response(ack("a"), 1.0)
     assert item is None
-    assert len(warnings(effects)) == 1
+    assert 1 == len(warnings(effects))
 
 
 def test_an_answer_with_another_id_is_dropped() -> None:
     item, effects = collector().on_response(answer("a", id=78), 1.0)
     assert item is None
-    assert len(warnings(effects)) == 1
+    assert 1 == len(warnings(effects))
 
 
 def test_answers_after_the_end_are_ignored() -> None:
     queries = collector()
     assert not queries.finished(10.0)
     assert queries.finished(10.1)
-    assert queries.on_response(answer("a"), 10.1) == (None, [])
+    assert (None, []) == queries.on_response(answer("a"), 10.1)
     queries.close()
     queries.close()
     assert queries.finished(1.0)
-    assert queries.on_response(answer("a"), 1.0) == (None, [])
+    assert (None, []) == queries.on_response(answer("a"), 1.0)
 
 
 def test_an_item_without_room_counts_again() -> None:
@@ -92,7 +92,7 @@ def test_an_item_without_room_counts_again() -> None:
         item, _ = queries.on_response(msg, 1.0)
         assert item is not None
         queries.undelivered(item)
-        assert queries.on_response(msg, 1.0)[0] == item
+        assert item == queries.on_response(msg, 1.0)[0]
     quiet = collector(QUIET)
     quiet.undelivered(NodeAck("a"))
     assert quiet.acks is None
@@ -103,7 +103,7 @@ def test_everyone_answered_means_answers_and_wanted_acks() -> None:
     for msg in (answer("a"), answer("b"), ack("a")):
         queries.on_response(msg, 1.0)
         assert not queries.everyone_answered
-    assert queries.missing == frozenset()
+    assert frozenset() == queries.missing
     queries.on_response(ack("b"), 1.0)
     assert queries.everyone_answered
 
@@ -112,7 +112,7 @@ def test_without_acks_answers_suffice() -> None:
     queries = collector(QUIET, "a", "b")
     queries.on_response(answer("a"), 1.0)
     queries.on_response(answer("stranger"), 1.0)
-    assert queries.missing == {"b"}
+    assert {"b"} == queries.missing
     queries.on_response(answer("b"), 1.0)
     assert queries.everyone_answered
 
@@ -134,25 +134,25 @@ def test_only_alive_members_that_pass_the_filters_are_awaited() -> None:
         member("db-1", tags={"role": "db"}),
     ]
     everyone = eligible_members(members, QUERY)
-    assert everyone == {"web-1", "db-1"}
+    assert {"web-1", "db-1"} == everyone
     web = QueryMessage(filters=encode_filters([], {"role": "^web$"}))
-    assert eligible_members(members, web) == {"web-1"}
+    assert {"web-1"} == eligible_members(members, web)
 
 
 def test_responses_find_their_query_by_its_time() -> None:
     pending = PendingQueries()
     queries = collector()
     pending.add(queries)
-    assert len(pending) == 1
+    assert 1 == len(pending)
     found, item, effects = pending.on_response(answer("a"), 1.0)
     assert found is queries
-    assert item == NodeResponse("a", b"x")
-    assert effects == [Count("serf.query_responses")]
+    assert NodeResponse("a", b"x") == item
+    assert [Count("serf.query_responses")] == effects
     pending.remove(queries)
     pending.remove(queries)
     found, item, effects = pending.on_response(answer("a"), 1.0)
-    assert (found, item) == (None, None)
-    assert len(warnings(effects)) == 1
+    assert (None, None) == (found, item)
+    assert 1 == len(warnings(effects))
 
 
 def test_removing_a_query_leaves_a_later_one_of_the_same_time() -> None:
@@ -171,9 +171,9 @@ def test_members_that_go_settle_the_queries_that_waited_for_them() -> None:
     last = collector(QueryMessage(3, 1), "a")
     for one in (waiting, settled, last):
         pending.add(one)
-    assert pending.drop_members(["a"]) == [last]
-    assert pending.drop_members(["b"]) == [waiting]
-    assert pending.drop_members(["b"]) == []
+    assert [last] == pending.drop_members(["a"])
+    assert [waiting] == pending.drop_members(["b"])
+    assert [] == pending.drop_members(["b"])
 
 
 @pytest.mark.parametrize("size", [3, 300])

@@ -15,12 +15,12 @@ def test_members_are_ordered_by_name() -> None:
     roster = Roster()
     for name in ("m", "a", "z"):
         roster.put(member(name))
-    assert [one.name for one in roster.snapshot()] == ["a", "m", "z"]
+    assert ["a", "m", "z"] == [one.name for one in roster.snapshot()]
 
 
 def test_a_snapshot_is_the_same_object_until_a_change() -> None:
     roster = Roster()
-    assert roster.snapshot() == ()
+    assert () == roster.snapshot()
     roster.put(member("a"))
     first = roster.snapshot()
     assert roster.snapshot() is first
@@ -35,7 +35,7 @@ def test_a_removed_member_is_gone() -> None:
     for name in ("a", "b", "c"):
         roster.put(member(name))
     roster.remove("b")
-    assert [one.name for one in roster.snapshot()] == ["a", "c"]
+    assert ["a", "c"] == [one.name for one in roster.snapshot()]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans())))
@@ -48,4 +48,4 @@ def test_a_roster_is_a_sorted_mapping(changes: list[tuple[str, bool]]) -> None:
         elif name in model:
             roster.remove(name)
             del model[name]
-        assert roster.snapshot() == tuple(model[key] for key in sorted(model))
+        assert tuple(model[key] for key in sorted(model)) == roster.snapshot()

@@ -27,7 +27,7 @@ def parts() -> tuple[MemberRegistry, UserEventLog, QueryLog, Outbox]:
 
 def test_the_stats_of_a_fresh_node() -> None:
     """Checklist 97."""
-    assert stats(*parts(), health_score=0, encrypted=False, coordinate_resets=0) == {
+    assert {
         "members": "1",
         "failed": "0",
         "left": "0",
@@ -40,7 +40,7 @@ def test_the_stats_of_a_fresh_node() -> None:
         "query_queue": "0",
         "encrypted": "false",
         "coordinate_resets": "0",
-    }
+    } == stats(*parts(), health_score=0, encrypted=False, coordinate_resets=0)
 
 
 def test_stats_without_coordinates() -> None:
@@ -51,7 +51,7 @@ def test_stats_without_coordinates() -> None:
     numbers = stats(
         members, events, queries, outbox, health_score=2, encrypted=True, coordinate_resets=None
     )
-    assert numbers["intent_queue"] == "1"
-    assert (numbers["members"], numbers["failed"]) == ("2", "1")
-    assert (numbers["health_score"], numbers["encrypted"]) == ("2", "true")
+    assert "1" == numbers["intent_queue"]
+    assert ("2", "1") == (numbers["members"], numbers["failed"])
+    assert ("2", "true") == (numbers["health_score"], numbers["encrypted"])
     assert "coordinate_resets" not in numbers

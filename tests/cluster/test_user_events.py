@@ -36,19 +36,30 @@ def event(ltime: int, name: str = "e", payload: bytes | None = b"p") -> UserEven
 def test_sending_publishes_here_and_queues_for_the_others() -> None:
     events = log()
     effects = events.originate("deploy", b"v1", coalesce=True)
-    assert effects[:2] == [Count("serf.events"), Publish(UserEvent(1, "deploy", b"v1", True))]
+    assert [Count("serf.events"), Publish(UserEvent(1, "deploy", b"v1", True))] == effects[:2]
     queued = effects[2]
     assert isinstance(queued, Queue)
-    assert (queued.queue, queued.own) == ("event", True)
-    assert decode_serf(queued.message) == UserEventMessage(1, "deploy", b"v1", True)
-    assert events.clock.time == 2
+    assert ("event", True) == (queued.queue, queued.own)
+    assert UserEventMessage(1, "deploy", b"v1", True) == decode_serf(queued.message)
+    assert 2 == events.clock.time
+
+
+def test_events_are_counted_in_one_counter_whatever_their_name() -> None:
+    events = log()
+    counts = [
+        effect
+        for name in ("a", "b")
+        for effect in events.originate(name, b"", coalesce=False)
+        if isinstance(effect, Count)
+    ]
+    assert [Count("serf.events"), Count("serf.events")] == counts
 
 
 def test_the_same_event_sent_twice_is_delivered_twice() -> None:
     events = log()
     first = published(events.originate("deploy", b"v1", coalesce=False))
     second = published(events.originate("deploy", b"v1", coalesce=False))
-    assert [one.ltime for one in first + second if isinstance(one, UserEvent)] == [1, 2]
+    assert [1, 2] == [one.ltime for one in first + second if isinstance(one, UserEvent)]
 
 
 def test_an_empty_payload_is_sent_as_nil() -> None:
@@ -56,7 +67,7 @@ def test_an_empty_payload_is_sent_as_nil() -> None:
     queued = effects[-1]
     assert isinstance(queued, Queue)
     assert queued.message.endswith(b"\xa7Payload\xc0")
-    assert published(effects) == [UserEvent(1, "deploy", b"", False)]
+    assert [UserEvent(1, "deploy", b"", False)] == published(effects)
 
 
 @pytest.mark.parametrize("size", [513, 600])
@@ -66,7 +77,7 @@ def test_an_event_over_the_limit_is_refused_before_it_is_encoded(size: int) -> N
     with pytest.raises(UserEventTooLarge, match="user event exceeds") as caught:
         events.originate("n" * 13, bytes(size - 13), coalesce=False)
     assert f"{size} bytes" in str(caught.value)
-    assert events.clock.time == 1
+    assert 1 == events.clock.time
     assert events.slots()[1] is None
 
 
@@ -75,7 +86,7 @@ def test_an_event_over_the_limit_is_refused_after_it_is_encoded() -> None:
     with pytest.raises(UserEventTooLarge, match="encoded user event exceeds") as caught:
         events.originate("n", bytes(482), coalesce=False)
     assert "513 bytes" in str(caught.value)
-    assert events.clock.time == 1
+    assert 1 == events.clock.time
     events.originate("n", bytes(481), coalesce=False)
 
 
@@ -86,15 +97,15 @@ def test_received_events_are_delivered_in_order() -> None:
         events.on_user_event(event(ltime, payload=payload))
         for ltime, payload in [(5, b"first"), (6, b"second")]
     ]
-    assert [again for again, _ in told] == [True, True]
+    assert [True, True] == [again for again, _ in told]
     payloads = [
         one.payload
         for _, effects in told
         for one in published(effects)
         if isinstance(one, UserEvent)
     ]
-    assert payloads == [b"first", b"second"]
-    assert events.clock.time == 7
+    assert [b"first", b"second"] == payloads
+    assert 7 == events.clock.time
 
 
 def test_an_event_older_than_the_ring_is_dropped() -> None:
@@ -103,8 +114,8 @@ def test_an_event_older_than_the_ring_is_dropped() -> None:
     events.clock.witness(512 + 1000 - 1)
     again, effects = events.on_user_event(event(1))
     assert not again
-    assert published(effects) == []
-    assert len(warnings(effects)) == 1
+    assert [] == published(effects)
+    assert 1 == len(warnings(effects))
 
 
 def test_the_oldest_event_of_the_ring_is_delivered() -> None:
@@ -123,26 +134,26 @@ def test_events_of_one_time_are_all_delivered() -> None:
         again, effects = events.on_user_event(msg)
         assert again
         told += published(effects)
-    assert [(one.name, one.payload) for one in told if isinstance(one, UserEvent)] == [
+    assert [
         ("foo", b"a"),
         ("foo", b"b"),
         ("bar", b"a"),
-    ]
+    ] == [(one.name, one.payload) for one in told if isinstance(one, UserEvent)]
 
 
 @pytest.mark.parametrize("payload", [None, b"", b"p"])
 def test_a_duplicate_is_dropped_and_nil_equals_empty(payload: bytes | None) -> None:
     events = log()
     assert events.on_user_event(event(3, payload=payload))[0]
-    assert events.on_user_event(event(3, payload=payload or b"")) == (False, [])
+    assert (False, []) == events.on_user_event(event(3, payload=payload or b""))
 
 
 def test_events_before_the_minimal_time_are_ignored() -> None:
     """Checklist 73, 106, the rule."""
     events = UserEventLog(config(), min_time=10)
-    assert events.on_user_event(event(9)) == (False, [])
+    assert (False, []) == events.on_user_event(event(9))
     assert events.on_user_event(event(10))[0]
-    assert events.clock.time == 11
+    assert 11 == events.clock.time
 
 
 def test_a_slot_belongs_to_the_newest_time_that_used_it() -> None:
@@ -150,27 +161,27 @@ def test_a_slot_belongs_to_the_newest_time_that_used_it() -> None:
     events = log(event_buffer=4)
     events.on_user_event(event(1))
     events.on_user_event(event(5, "new"))
-    assert events.slots() == (
+    assert (
         None,
         UserEventSlot(5, (UserEventRecord("new", b"p"),)),
         None,
         None,
-    )
+    ) == events.slots()
 
 
 def test_the_last_time_of_all_wraps_the_clock() -> None:
     events = log()
     assert events.on_user_event(event(2**64 - 1))[0]
-    assert events.clock.time == 0
+    assert 0 == events.clock.time
     events.originate("e", b"", coalesce=False)
-    assert events.clock.time == 1
+    assert 1 == events.clock.time
 
 
 def test_a_state_exchange_carries_the_whole_ring() -> None:
     """Checklist 23."""
     events = log(event_buffer=8)
-    assert encode(PushPull(events=events.slots())).count(b"\xc0") == 8
-    assert events.encoded_slots() == b"\x98" + b"\xc0" * 8
+    assert 8 == encode(PushPull(events=events.slots())).count(b"\xc0")
+    assert b"\x98" + b"\xc0" * 8 == events.encoded_slots()
 
 
 def test_the_encoded_ring_follows_the_events_and_is_kept_between_them() -> None:
@@ -179,7 +190,7 @@ def test_the_encoded_ring_follows_the_events_and_is_kept_between_them() -> None:
         events.on_user_event(event(ltime, payload=payload))
         raw = events.encoded_slots()
         assert raw in encode(PushPull(events=events.slots()))
-        assert decode(PushPull, b"\x81\xa6Events" + raw).events == events.slots()
+        assert events.slots() == decode(PushPull, b"\x81\xa6Events" + raw).events
         assert events.encoded_slots() is raw
 
 
@@ -202,14 +213,14 @@ def test_an_event_is_delivered_at_most_once(
     for msg in messages:
         again, effects = events.on_user_event(msg)
         told = published(effects)
-        assert again == bool(told)
+        assert bool(told) == again
         for one in told:
             assert isinstance(one, UserEvent)
             key = (one.ltime, one.name, one.payload)
             assert key not in delivered
             assert one.ltime >= min_time
             delivered.add(key)
-        assert events.encoded_slots() == log_copy(events).encoded_slots()
+        assert log_copy(events).encoded_slots() == events.encoded_slots()
 
 
 def log_copy(events: UserEventLog) -> UserEventLog:

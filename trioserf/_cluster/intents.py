@@ -15,7 +15,11 @@ import attrs
 IntentKind: TypeAlias = Literal["join", "leave"]
 
 MAX_RECENT_INTENTS = 1 << 16
-"""Names remembered; beyond it the one stored first is dropped.  Go has no bound."""
+"""Names remembered.
+
+DIFFERS: beyond it the one stored first is dropped; Go has no bound
+(test_a_full_store_drops_what_was_stored_first).
+"""
 
 
 @attrs.frozen

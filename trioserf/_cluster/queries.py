@@ -191,7 +191,11 @@ class QueryLog:
         tags: Mapping[str, str],
         members: Sequence[Member],
     ) -> tuple[bool, list[Effect]]:
-        """A query arrived.  Returns whether to pass it on, and the effects."""
+        """A query arrived.  Returns whether to pass it on, and the effects.
+
+        DIFFERS: Go also counts every query under its name, without a bound on the names
+        (test_queries_are_counted_in_one_counter_whatever_their_name).
+        """
         clock = self.clock
         clock.witness(msg.ltime)
         if msg.ltime < self.min_time:

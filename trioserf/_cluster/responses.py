@@ -51,11 +51,12 @@ class NodeAck:
 
 def eligible_members(members: Sequence[Member], query: QueryMessage) -> frozenset[str]:
     """The names of the alive members that pass the filters of ``query``."""
-    filters = query.filters or ()
+    alive = (member for member in members if member.status is MemberStatus.ALIVE)
+    filters = query.filters
+    if not filters:
+        return frozenset(member.name for member in alive)
     return frozenset(
-        member.name
-        for member in members
-        if member.status is MemberStatus.ALIVE and matches(filters, member.name, member.tags).passed
+        member.name for member in alive if matches(filters, member.name, member.tags).passed
     )
 
 

@@ -77,7 +77,8 @@ class UserEventLog:
     def on_user_event(self, msg: UserEventMessage) -> tuple[bool, list[Effect]]:
         """An event arrived.  Returns whether to pass it on, and the effects.
 
-        DIFFERS: Go also counts every event under its name, without a bound on the names.
+        DIFFERS: Go also counts every event under its name, without a bound on the names
+        (test_events_are_counted_in_one_counter_whatever_their_name).
         """
         clock = self.clock
         clock.witness(msg.ltime)

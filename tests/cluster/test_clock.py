@@ -13,9 +13,9 @@ TIMES = st.integers(min_value=0, max_value=2**64 - 1)
 def test_a_new_clock_reads_0_and_increments_to_1() -> None:
     """Checklist 1."""
     clock = LamportClock()
-    assert clock.time == 0
-    assert clock.increment() == 1
-    assert clock.time == 1
+    assert 0 == clock.time
+    assert 1 == clock.increment()
+    assert 1 == clock.time
 
 
 def test_witnessing_moves_past_what_was_seen_and_never_back() -> None:
@@ -23,15 +23,15 @@ def test_witnessing_moves_past_what_was_seen_and_never_back() -> None:
     clock = LamportClock()
     for seen, after in [(41, 42), (41, 42), (30, 42), (42, 43)]:
         clock.witness(seen)
-        assert clock.time == after
+        assert after == clock.time
 
 
 def test_the_last_time_is_followed_by_0() -> None:
     clock = LamportClock(2**64 - 2)
-    assert clock.increment() == 2**64 - 1
-    assert clock.increment() == 0
+    assert 2**64 - 1 == clock.increment()
+    assert 0 == clock.increment()
     clock.witness(2**64 - 1)
-    assert clock.time == 0
+    assert 0 == clock.time
 
 
 @given(start=TIMES, seen=TIMES)
