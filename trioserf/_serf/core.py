@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -17,12 +16,10 @@ from .._cluster.members import MemberRegistry
 from .._cluster.outbox import Outbox
 from .._cluster.queries import QueryLog
 from .._cluster.responses import PendingQueries
+from .._cluster.snapshot_log import SnapshotState
 from .._cluster.user_events import UserEventLog
 from .._config import Config
 from .._events import SerfState
-
-if TYPE_CHECKING:
-    from .._cluster.snapshot_log import Replay
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -58,7 +55,7 @@ class Core:
     closed: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     @classmethod
-    def create(cls, config: Config, replay: Replay | None) -> Core:
+    def create(cls, config: Config, snapshot: SnapshotState | None) -> Core:
         """The rules at the start: clocks at 1, or past those of the snapshot.
 
         Source: hashicorp/serf v0.9.4, serf/serf.go, Create.
@@ -68,12 +65,12 @@ class Core:
         queries = QueryLog(config.node_name, config)
         for clock in (members.clock, events.clock, queries.clock):
             clock.increment()
-        if replay is not None:
-            members.clock.witness(replay.last_clock)
-            events.clock.witness(replay.last_event_clock)
-            queries.clock.witness(replay.last_query_clock)
-            events.min_time = replay.last_event_clock + 1
-            queries.min_time = replay.last_query_clock + 1
+        if snapshot is not None:
+            members.clock.witness(snapshot.clock)
+            events.clock.witness(snapshot.event_clock)
+            queries.clock.witness(snapshot.query_clock)
+            events.min_time = snapshot.event_clock + 1
+            queries.min_time = snapshot.query_clock + 1
         return cls(
             config=config,
             rng=config.rng or random.Random(),

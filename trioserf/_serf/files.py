@@ -24,10 +24,11 @@ async def replace_file(path: str, data: bytes, *, mode: int) -> None:
     Raises:
       OSError: the file is as it was.
     """
-    await trio.to_thread.run_sync(_replace, path, data, mode)
+    await trio.to_thread.run_sync(replace_now, path, data, mode)
 
 
-def _replace(path: str, data: bytes, mode: int) -> None:
+def replace_now(path: str, data: bytes, mode: int) -> None:
+    """As `replace_file`, for threads: it blocks."""
     temporary = path + _SUFFIX
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)  # left by a crash, perhaps with other permissions

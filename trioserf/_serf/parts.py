@@ -60,7 +60,7 @@ class Parts:
         self.metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
         self.bad_input = BadInput(self.log)
         self.deadlines = Deadlines()
-        self.core = Core.create(config, None if snapshotter is None else snapshotter.replay)
+        self.core = Core.create(config, None if snapshotter is None else snapshotter.state)
         self.coordinates = Coordinates(
             core=self.core, metrics=self.metrics, bad_input=self.bad_input
         )

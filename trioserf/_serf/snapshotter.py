@@ -1,0 +1,253 @@
+"""The snapshot of a node: read at the start, kept up to date while it runs.
+
+The stage of the event pipeline only notes lines.  A task writes them in a worker thread,
+twice a second, and replaces the file when it has grown long.  A disk that fails or hangs
+never harms the node: it is counted and logged, and from time to time the whole file is
+written anew, which repairs it.
+
+DIFFERS: Go flushes only when it appends, so the last lines before a quiet time may stay
+unwritten for hours (test_quiet_data_is_written_too).
+
+Source: hashicorp/serf v0.9.4, serf/snapshot.go.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar, final
+
+import attrs
+import trio
+
+from .._cluster.effects import Deliver
+from .._cluster.snapshot_log import SnapshotLog, SnapshotState, replay
+from .._config import Config
+from .._events import MemberEvent, UserEvent
+from .._exceptions import SnapshotError
+from .._memberlist.metrics import Log, node_log
+from .core import Core
+from .snapshot_file import SnapshotFile
+from .stage import Head, Occurrence
+
+T = TypeVar("T")
+
+FLUSH_INTERVAL: Final = 0.5
+"""How often lines are written, and the member clock is noted (seconds)."""
+RETRY_INTERVAL: Final = 30.0
+"""Pause between attempts to repair the file after a failure (seconds)."""
+CLOSE_LIMIT: Final = 2.0
+"""Longest wait for the disk when the node closes (seconds)."""
+MAX_WAITING: Final = 10_000
+"""Lines that may wait for the disk; beyond it they are dropped and the file is repaired."""
+_SKIPS_LOGGED: Final = 5
+
+
+@final
+@attrs.frozen(kw_only=True)
+class SnapshotStatistics:
+    """The snapshot at one moment.
+
+    Args:
+      path: of the file.
+      size: of the file (bytes), as far as we wrote it.
+      waiting: lines not yet written.
+      compactions: times the file was replaced by a shorter one.
+      failures: writes that failed.
+      broken: whether the file waits for its repair.
+      refused: names that cannot be written.
+    """
+
+    path: str
+    size: int
+    waiting: int
+    compactions: int
+    failures: int
+    broken: bool
+    refused: int
+
+
+class Snapshotter:
+    """Keeps the snapshot file; made by `open`.
+
+    Attributes:
+      state: what the file said at the start.
+    """
+
+    def __init__(self, config: Config, file: SnapshotFile, state: SnapshotState, size: int) -> None:
+        self.state = state
+        self._file = file
+        self._lines = file.lines
+        self._log = SnapshotLog(
+            state,
+            rejoin_after_leave=config.rejoin_after_leave,
+            min_compact_size=config.min_compact_size,
+        )
+        self._logger: Log = node_log("snapshot", config.node_name)
+        self._core: Core | None = None
+        # Only one write at a time, and no waiting for the threads of others.
+        self._limiter = trio.CapacityLimiter(1)
+        self._number = 0
+        self._size = size
+        self._compactions = 0
+        self._failures = 0
+        self._broken = False
+        self._retry_at = 0.0
+
+    @classmethod
+    async def open(cls, config: Config) -> Snapshotter:
+        """Read the file, and make it if there is none.
+
+        Raises:
+          SnapshotError: it cannot be opened, read, or repaired.
+        """
+        assert config.snapshot_path is not None, "there is a snapshot only where one is wanted"
+        file = SnapshotFile(config.snapshot_path, deque())
+        try:
+            data = await trio.to_thread.run_sync(file.read)
+            state = replay(data, rejoin_after_leave=config.rejoin_after_leave)
+            if state.needs_newline:
+                await trio.to_thread.run_sync(file.cut, state.whole_size)
+        except OSError as error:
+            raise SnapshotError(f"failed to open snapshot: {error}") from error
+        snapshotter = cls(config, file, state, state.whole_size)
+        for skipped in state.skipped[:_SKIPS_LOGGED]:
+            snapshotter._logger.warning("line %d: %s", skipped.line_no, skipped.reason)
+        if len(state.skipped) > _SKIPS_LOGGED:
+            snapshotter._logger.warning("%d lines were skipped in all", len(state.skipped))
+        return snapshotter
+
+    def peers(self, rng: random.Random) -> list[tuple[str, str]]:
+        """Name and address of the nodes that were alive at the end of the last run."""
+        peers = list(self.state.alive.items())
+        rng.shuffle(peers)
+        return peers
+
+    def statistics(self) -> SnapshotStatistics:
+        """The numbers of this moment."""
+        return SnapshotStatistics(
+            path=self._file.path,
+            size=self._size,
+            waiting=len(self._lines),
+            compactions=self._compactions,
+            failures=self._failures,
+            broken=self._broken,
+            refused=self._log.refused,
+        )
+
+    # --- noting -------------------------------------------------------------------------
+
+    def stage(self, core: Core, then: Head) -> Head:
+        """The stage of the event pipeline that notes what happens."""
+        self._core = core
+        return SnapshotStage(self, then)
+
+    def note(self, item: Occurrence) -> None:
+        """Note an event or a query."""
+        match item:
+            case MemberEvent():
+                self._put(self._log.on_member_event(item))
+                self._note_clock()
+            case UserEvent(ltime=ltime):
+                self._put(self._log.on_user_event(ltime))
+            case Deliver(query=query):
+                self._put(self._log.on_query(query.ltime))
+
+    def leave(self) -> None:
+        """Note that the node leaves gracefully: nothing but the clock is noted after it."""
+        self._put(self._log.on_leave())
+
+    def _note_clock(self) -> None:
+        assert self._core is not None, "the stage is made before anything happens"
+        self._put(self._log.on_clock(self._core.members.clock.time))
+
+    def _put(self, lines: list[bytes]) -> None:
+        if self._broken:
+            return  # the repair writes everything there is to know
+        if len(self._lines) >= MAX_WAITING:
+            self._fail(TimeoutError("the disk does not keep up"))
+        else:
+            self._lines.extend(lines)
+
+    # --- writing ------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Task: write what was noted, until cancelled."""
+        while True:
+            await trio.sleep(FLUSH_INTERVAL)
+            self._note_clock()
+            if self._broken:
+                if trio.current_time() >= self._retry_at:
+                    await self._compact()
+            elif self._lines:
+                await self._append()
+                if self._log.should_compact(self._size):
+                    await self._compact()
+
+    async def _append(self) -> None:
+        try:
+            written = await self._in_thread(
+                partial(self._file.append, self._next_number(), sync=False)
+            )
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._size += written
+
+    async def _compact(self) -> None:
+        data = self._log.compacted()
+        # From here to its success the file is in doubt, also if we are cancelled.
+        self._broken = True
+        self._lines.clear()
+        try:
+            await self._in_thread(partial(self._file.replace, self._next_number(), data))
+        except OSError as error:
+            self._fail(error)
+        else:
+            self._broken = False
+            self._size = len(data)
+            self._compactions += 1
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        """Cancellable, so that a dead disk does not keep the node from closing."""
+        return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+
+    def _fail(self, error: OSError) -> None:
+        self._failures += 1
+        self._broken = True
+        self._lines.clear()
+        self._retry_at = trio.current_time() + RETRY_INTERVAL
+        self._logger.error("failed to update snapshot %s: %s", self._file.path, error)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    async def close(self) -> None:
+        """Write the last lines and wait, for a short time, until the disk has them."""
+        self._note_clock()
+        data = self._log.compacted() if self._broken else None
+        problem = await trio.to_thread.run_sync(
+            self._file.within, CLOSE_LIMIT, self._next_number(), data
+        )
+        if problem is not None:
+            self._fail(problem)
+
+
+@attrs.define(eq=False)
+class SnapshotStage:
+    """Notes everything, and passes it on."""
+
+    _snapshotter: Snapshotter
+    _then: Head
+
+    def put(self, item: Occurrence) -> None:
+        """Note it, pass it on."""
+        self._snapshotter.note(item)
+        self._then.put(item)
+
+    def close(self) -> None:
+        """Close the next stage."""
+        self._then.close()
