@@ -219,16 +219,14 @@ class TransmitLimitedQueue:
         return len(dropped)
 
     def _last(self) -> _Entry:
-        rows = max(len(self._own.rows), len(self._relayed.rows))
-        for transmits in reversed(range(rows)):
-            keys = [
-                levels.rows[transmits][0]
-                for levels in (self._own, self._relayed)
-                if transmits < len(levels.rows) and levels.rows[transmits]
-            ]
-            if keys:
-                return self._entries[min(keys)]
-        raise AssertionError("every entry stands in a level")
+        filled = [
+            (transmits, -row[0])
+            for levels in (self._own, self._relayed)
+            for transmits, row in enumerate(levels.rows)
+            if row
+        ]
+        _, key = max(filled)
+        return self._entries[-key]
 
     def discard(self, name: str) -> bool:
         """Drop the message under ``name``; return whether there was one."""

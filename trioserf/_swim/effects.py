@@ -75,15 +75,16 @@ class Conflict:
 @final
 @attrs.frozen
 class Challenge:
-    """A second address claims a name: probe the old address before deciding.
+    """A second address claims a name: probe before deciding.
 
-    Ping ``existing`` at ``address`` (by name, with the usual ``probe_timeout``) and call
+    Ping ``existing.name`` at ``address`` (with the usual ``probe_timeout``) and call
     ``NodeTable.challenge_result(claim, answered, now)``.  Until then further claims of other
     addresses to this name are ignored.
 
     Args:
       existing: the record in the table; may have changed when the answer is there.
-      address: where it was when the claim came.
+      address: whom to ask: where the record was when the claim came; but for a claim to our
+        own name, the address claimed.
       claim: the claim.
     """
 

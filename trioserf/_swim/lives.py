@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import final
+from typing import assert_never, final
 
 import attrs
 
@@ -76,7 +76,7 @@ class LifeRules:
         if node is None:
             return self._about_unknown(claim, now, source)
         if node is roster.own:
-            return self._about_self(node, claim, source)
+            return self._about_self(node, claim, now, source)
         if claim.addr == node.addr and claim.port == node.port:
             if claim.incarnation > node.incarnation:
                 return self._about_known(node, claim, now, source)
@@ -105,7 +105,7 @@ class LifeRules:
         if isinstance(examined, Refused):
             return [examined]
         claim = examined
-        same_place = claim.addr == node.addr and claim.port == node.port
+        same_place = self._same_place(node, claim)
         if same_place and claim.incarnation <= node.incarnation:
             return self._old_news(node, claim, now, source)
         if not (
@@ -133,11 +133,15 @@ class LifeRules:
                 return []
             case Move.STALE:
                 return self._old_news(node, claim, now, source)
+            case never:
+                assert_never(never)
 
     def challenge_result(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
         """Decide after the old address was asked."""
         node = self._roster.nodes.get(claim.node)
-        if node is None or node is self._roster.own or node.is_gone:
+        if node is not None and node is self._roster.own:
+            return self._own_challenge_result(node, claim, answered, now)
+        if node is None or node.is_gone:
             return self.on_alive(claim, now, None)
         if self._takeovers.conclude(node, answered, now):
             return self.believe(node, claim, now)
@@ -145,16 +149,17 @@ class LifeRules:
 
     # --- about ourselves ----------------------------------------------------------------
 
-    def _about_self(self, own: Node, claim: Alive, source: Address | None) -> list[Effect]:
+    def _about_self(
+        self, own: Node, claim: Alive, now: float, source: Address | None
+    ) -> list[Effect]:
         if self._roster.leaving:
             return []
         examined = self._examine(claim, source)
         if isinstance(examined, Refused):
             return [examined]
         claim = examined
-        if claim.addr != own.addr or claim.port != own.port:
-            refused = self._ask(claim)
-            return [refused or Conflict(own, node_of(claim))]
+        if not self._same_place(own, claim):
+            return self._about_namesake(own, claim, now)
         if claim.incarnation < own.incarnation or (
             claim.incarnation == own.incarnation
             and (claim.meta or b"") == own.meta
@@ -162,8 +167,32 @@ class LifeRules:
         ):
             return []
         refused = self._ask(claim)
+        return [refused] if refused is not None else self._outbid(own, claim)
+
+    def _about_namesake(self, own: Node, claim: Alive, now: float) -> list[Effect]:
+        refused = self._ask(claim)
         if refused is not None:
             return [refused]
+        match self._takeovers.decide_own(own.name, claim, now):
+            case Move.CHALLENGE:
+                return [Challenge(own, node_of(claim).address, claim)]
+            case Move.WAIT:
+                return []
+            case _:
+                return [Conflict(own, node_of(claim))]
+
+    def _own_challenge_result(
+        self, own: Node, claim: Alive, answered: bool, now: float
+    ) -> list[Effect]:
+        if self._roster.leaving:
+            return []
+        if not self._takeovers.conclude_own(own.name, claim, answered, now):
+            return [Conflict(own, node_of(claim))] if answered else []
+        # Nobody is there: others hold a record of where we were, perhaps with a higher
+        # incarnation than ours.
+        return self._outbid(own, claim) if claim.incarnation >= own.incarnation else []
+
+    def _outbid(self, own: Node, claim: Alive) -> list[Effect]:
         if self._faithful or plausible_life(claim.incarnation, own.incarnation):
             return refute(own, claim.incarnation, faithful=self._faithful)
         return dismiss(own, claim.incarnation)
@@ -190,6 +219,17 @@ class LifeRules:
             claim = attrs.evolve(claim, versions=claim.versions[:VERSIONS_LENGTH])
         return claim
 
+    def _same_place(self, node: Node, claim: Alive) -> bool:
+        """Whether a well-formed claim names the address of the record.
+
+        DIFFERS: to Go an IPv4 address in 4 bytes and in 16 are a conflict.  A node that is
+        restarted with other settings may change the form.
+        Test: test_an_ipv4_address_in_another_form_is_the_same_place.
+        """
+        if claim.addr == node.addr and claim.port == node.port:
+            return True
+        return not self._faithful and node_of(claim).address == node.address
+
     def _default_port(self) -> int:
         """What port 0 stands for: our own, because clusters share one by default."""
         own = self._roster.own
@@ -211,8 +251,7 @@ class LifeRules:
             return []
         first_hand = _first_hand(claim, source)
         reached = self._takeovers.reached(node, claim)
-        here = claim.addr == node.addr and claim.port == node.port
-        if not (here or node.is_gone):
+        if not (node.is_gone or self._same_place(node, claim)):
             return []
         if first_hand and not plausible_life(reached, claim.incarnation):
             return self._correct(node, claim, now, source)
@@ -250,8 +289,9 @@ class LifeRules:
         changed = meta != node.meta
         if claim.addr != node.addr or claim.port != node.port:
             self._takeovers.remember(node)
+            before = node.address
             node.move(claim.addr, claim.port)
-            changed = True
+            changed = changed or node.address != before
         node.update(incarnation=claim.incarnation, meta=meta, versions=claim.versions)
         if node.status is not NodeStatus.ALIVE:
             roster.set_status(node, NodeStatus.ALIVE, now)

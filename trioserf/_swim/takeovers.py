@@ -8,6 +8,8 @@ of them must be newer than that, as any other claim.
 
 If the name is held by a live node, either it moved and its death is not known yet, or two
 nodes share a name.  The old address is asked: silence yields the name, an answer refuses.
+And when a claim to our own name names another address, that is where we were before we moved,
+or the address of somebody else: it is asked as well, before anybody speaks of a conflict.
 
 DIFFERS: Go takes a new address at once only for nodes that left, or that are dead for longer
 than ``dead_node_reclaim_time`` when that is not 0; everything else is a conflict until the
@@ -15,6 +17,7 @@ record is dropped.  Here 0 means at once; a time that was set is still waited fo
 address is asked meanwhile.
 Tests: test_a_failed_node_may_return_from_another_address_at_once,
 test_a_live_name_is_challenged_before_it_moves,
+test_our_own_former_address_is_no_conflict,
 test_a_stale_claim_from_a_former_address_does_not_resurrect.
 
 Source: hashicorp/memberlist v0.2.2, state.go, aliveNode.
@@ -97,11 +100,22 @@ class Takeovers:
             node.status is NodeStatus.DEAD and now - node.changed_at >= self._reclaim_time
         ):
             return Move.ACCEPT
-        inquiry = self._inquiries.get(node.name)
-        place = (node.addr, node.port)
+        return self._inquire(node.name, (node.addr, node.port), node.incarnation, now)
+
+    def decide_own(self, name: str, claim: Alive, now: float) -> Move:
+        """Judge a claim to our own name from another address.
+
+        Here the other address is asked: after we moved, it is where we were.
+        """
+        if self._faithful:
+            return Move.REFUSE
+        return self._inquire(name, _place(claim), 0, now)
+
+    def _inquire(self, name: str, place: Place, incarnation: Incarnation, now: float) -> Move:
+        inquiry = self._inquiries.get(name)
         if inquiry is not None and inquiry.place == place and now < inquiry.until:
             return Move.REFUSE if inquiry.answered else Move.WAIT
-        self._inquiries[node.name] = _Inquiry(place, node.incarnation, now + self._patience)
+        self._inquiries[name] = _Inquiry(place, incarnation, now + self._patience)
         return Move.CHALLENGE
 
     def _decide_as_go(self, node: Node, now: float) -> Move:
@@ -116,22 +130,31 @@ class Takeovers:
         It may not if the record changed meanwhile: then silence means nothing, and the next
         claim is asked about anew.
         """
-        inquiry = self._inquiries.get(node.name)
+        return self._conclude(node.name, (node.addr, node.port), node.incarnation, answered, now)
+
+    def conclude_own(self, name: str, claim: Alive, answered: bool, now: float) -> bool:
+        """Note the result of a challenge to our own name; return whether it is ours alone."""
+        return self._conclude(name, _place(claim), 0, answered, now)
+
+    def _conclude(
+        self, name: str, place: Place, incarnation: Incarnation, answered: bool, now: float
+    ) -> bool:
+        inquiry = self._inquiries.get(name)
         if inquiry is None or inquiry.answered:
             return False
         if answered:
             inquiry.answered = True
             inquiry.until = now + self._quiet
             return False
-        del self._inquiries[node.name]
-        return inquiry.place == (node.addr, node.port) and inquiry.incarnation == node.incarnation
+        del self._inquiries[name]
+        return inquiry.place == place and inquiry.incarnation == incarnation
 
     def reached(self, node: Node, claim: Alive) -> Incarnation:
         """The highest incarnation known of ``node`` at the address of ``claim``; 0 for none."""
         if claim.addr == node.addr and claim.port == node.port:
             return node.incarnation
         former = self._former.get(node.name)
-        return former.get((claim.addr or b"", claim.port), 0) if former else 0
+        return former.get(_place(claim), 0) if former else 0
 
     def remember(self, node: Node) -> None:
         """Note where ``node`` is, before it moves."""
@@ -146,3 +169,7 @@ class Takeovers:
         """The record is dropped."""
         self._former.pop(name, None)
         self._inquiries.pop(name, None)
+
+
+def _place(claim: Alive) -> Place:
+    return claim.addr or b"", claim.port

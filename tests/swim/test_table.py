@@ -1,0 +1,393 @@
+"""The table as a whole: starting, leaving, exchanging state, forgetting."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from trioserf._exceptions import InvalidState, LocalProtocolError, MergeRefused, RemoteProtocolError
+from trioserf._memberlist_config import MemberlistConfig
+from trioserf._swim.effects import (
+    Applied,
+    Broadcast,
+    Forgotten,
+    Lost,
+    NodeJoined,
+    NodeLeft,
+    NodeUpdated,
+)
+from trioserf._swim.incarnations import MAX_INCARNATION
+from trioserf._swim.nodes import Node, NodeStatus
+from trioserf._swim.table import NodeTable
+
+from .builders import (
+    PORT,
+    VERSIONS,
+    alive,
+    dead,
+    ip,
+    kinds,
+    left,
+    new_table,
+    place,
+    record,
+    said,
+    suspect,
+    table_with,
+    the,
+)
+
+
+def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
+    node = table.nodes[name]
+    return str(node.status), node.incarnation
+
+
+def unstarted(**fields: Any) -> NodeTable:
+    return NodeTable(name="a", config=MemberlistConfig(name="a"), rng=random.Random(1), **fields)
+
+
+# --- start --------------------------------------------------------------------------------
+
+
+def test_a_node_enters_itself_first() -> None:
+    table = unstarted()
+    effects = table.start(3.0, addr=ip("a"), port=PORT, meta=b"m", versions=VERSIONS)
+    own = table.own
+    assert ["Broadcast", "Applied", "NodeJoined"] == kinds(effects)
+    assert [alive("a", 1, meta=b"m")] == said(effects)
+    assert the(Broadcast, effects).own
+    assert NodeJoined(own) == effects[-1]
+    assert ("alive", 1) == state(table, "a")
+    assert 3.0 == own.changed_at
+    assert ("a", False, 1, 1) == (
+        table.name,
+        table.leaving,
+        table.num_nodes,
+        table.live_count(),
+    )
+    assert own is table.nodes["a"]
+
+
+def test_a_later_life_may_start_higher() -> None:
+    table = unstarted()
+    table.start(0.0, addr=ip("a"), port=PORT, meta=b"", versions=VERSIONS, incarnation=9)
+    assert ("alive", 9) == state(table, "a")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"port": 0}, "port 0"),
+        ({"addr": b""}, "an address of 0 bytes"),
+        ({"meta": bytes(513)}, "metadata of 513 bytes"),
+        ({"versions": bytes(6)}, "versions 000000000000"),
+        ({"versions": VERSIONS + b"\0"}, "versions of 7 bytes"),
+        ({"incarnation": 0}, "incarnation 0"),
+    ],
+)
+def test_a_node_that_peers_would_refuse_does_not_start(fields: dict[str, Any], reason: str) -> None:
+    table = unstarted()
+    good = {"addr": ip("a"), "port": PORT, "meta": b"", "versions": VERSIONS}
+    with pytest.raises(LocalProtocolError, match=reason):
+        table.start(0.0, **{**good, **fields})
+    assert 0 == table.num_nodes
+
+
+def test_before_the_start_there_is_no_own_node() -> None:
+    table = unstarted()
+    for call in (
+        lambda: table.own,
+        lambda: table.update_own(0.0, b""),
+        lambda: table.leave(0.0),
+    ):
+        with pytest.raises(InvalidState, match="has not been started"):
+            call()
+
+
+def test_the_hook_may_refuse_the_own_node() -> None:
+    def refuse(node: Node) -> None:
+        raise MergeRefused(node.name)
+
+    table = unstarted(alive_check=refuse)
+    with pytest.raises(MergeRefused):
+        table.start(0.0, addr=ip("a"), port=PORT, meta=b"", versions=VERSIONS)
+    assert 0 == table.num_nodes
+
+
+# --- update and leave ---------------------------------------------------------------------
+
+
+def test_new_metadata_is_announced_in_a_new_incarnation() -> None:
+    table = new_table()
+
+    def finished() -> None: ...
+
+    effects = table.update_own(1.0, b"m", finished)
+    assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
+    assert [alive("a", 2, meta=b"m")] == said(effects)
+    broadcast = the(Broadcast, effects)
+    assert (True, finished) == (broadcast.own, broadcast.on_finished)
+    assert NodeUpdated(table.own) == effects[-1]
+    assert b"m" == table.own.meta
+
+
+def test_the_same_metadata_is_announced_again_without_an_update() -> None:
+    table = new_table()
+    assert ["Broadcast", "Applied"] == kinds(table.update_own(1.0, b""))
+    assert ("alive", 2) == state(table, "a")
+
+
+def test_metadata_has_a_limit() -> None:
+    table = new_table()
+    table.update_own(1.0, bytes(512))
+    with pytest.raises(LocalProtocolError, match="metadata of 513 bytes: expected at most 512"):
+        table.update_own(1.0, bytes(513))
+    assert ("alive", 2) == state(table, "a")
+
+
+def test_an_update_after_leaving_fails_at_once() -> None:
+    table = new_table()
+    table.leave(1.0)
+    with pytest.raises(InvalidState, match="has left"):
+        table.update_own(2.0, b"m")
+    assert ("left", 1) == state(table, "a")
+
+
+def test_the_last_update_stays_at_the_end_of_the_range_and_wraps_in_go() -> None:
+    for faithful, expected in ((False, MAX_INCARNATION), (True, 0)):
+        table = new_table(faithful_go=faithful)
+        table.own.update(incarnation=MAX_INCARNATION)
+        table.update_own(1.0, b"m")
+        assert expected == table.own.incarnation
+
+
+def test_leaving_is_a_death_that_we_declare_ourselves() -> None:
+    table = table_with("b")
+
+    def finished() -> None: ...
+
+    effects = table.leave(1.0, finished)
+    assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
+    assert [left("a", 1)] == said(effects)
+    assert Applied("dead") == effects[1]
+    assert NodeLeft(table.own) == effects[-1]
+    broadcast = the(Broadcast, effects)
+    assert ("a", True, finished) == (broadcast.key, broadcast.own, broadcast.on_finished)
+    assert ("left", 1) == state(table, "a")
+    assert table.leaving
+    assert 1 == table.live_count()
+
+
+def test_leaving_twice_says_nothing_more() -> None:
+    table = new_table()
+    table.leave(1.0)
+    assert [] == table.leave(2.0)
+
+
+def test_a_node_that_left_goes_on_judging_others() -> None:
+    table = table_with("b")
+    table.leave(1.0)
+    assert "NodeJoined" in kinds(table.on_alive(alive("c"), 2.0))
+    assert "NodeLeft" in kinds(table.on_dead(dead(), 2.0))
+    assert [("a", 3), ("b", 2), ("c", 0)] == sorted((r.name, r.status) for r in table.records())
+
+
+# --- push/pull ----------------------------------------------------------------------------
+
+
+def test_records_tell_everything_with_its_status() -> None:
+    table = table_with(*"bcde")
+    table.on_suspect(suspect("c"), 0.0)
+    table.on_dead(dead("d"), 0.0)
+    table.on_dead(left("e"), 0.0)
+    assert [
+        record("a", 1),
+        record("b"),
+        record("c", status=NodeStatus.SUSPECT),
+        record("d", status=NodeStatus.DEAD),
+        record("e", status=NodeStatus.LEFT),
+    ] == sorted(table.records(), key=lambda record: record.name)
+
+
+def test_a_live_record_is_a_claim_of_life() -> None:
+    table = new_table()
+    effects = table.merge([record("b", meta=b"m"), record("c")], 1.0)
+    assert ["Broadcast", "Applied", "NodeJoined"] * 2 == kinds(effects)
+    assert [alive("b", meta=b"m"), alive("c")] == said(effects)
+
+
+def test_a_left_record_is_a_leave() -> None:
+    table = table_with("b")
+    effects = table.merge([record("b", status=NodeStatus.LEFT)], 1.0)
+    assert [left("b")] == said(effects)
+    assert ("left", 5) == state(table)
+
+
+@pytest.mark.parametrize("status", [NodeStatus.DEAD, NodeStatus.SUSPECT])
+def test_a_dead_or_suspect_record_is_a_suspicion_of_ours(status: NodeStatus) -> None:
+    table = table_with("b")
+    effects = table.merge([record("b", status=status)], 1.0)
+    assert [suspect("b", by="a")] == said(effects)
+    assert ("suspect", 5) == state(table)
+
+
+@pytest.mark.parametrize("status", [-1, 4, 99])
+def test_a_record_of_unknown_status_is_ignored(status: int) -> None:
+    table = table_with("b")
+    before = table.records()
+    assert [] == table.merge([record("b", 9, status), record("c", 9, status)], 1.0)
+    assert before == table.records()
+
+
+@pytest.mark.parametrize("status", [NodeStatus.DEAD, NodeStatus.LEFT, NodeStatus.SUSPECT])
+def test_accusations_of_ourselves_in_a_record_are_refuted(status: NodeStatus) -> None:
+    table = new_table()
+    effects = table.merge([record("a", 7, status)], 1.0)
+    assert [alive("a", 8)] == said(effects)
+
+
+def test_two_tables_agree_after_one_exchange_each_way() -> None:
+    one, two = table_with("b", "c"), new_table("z")
+    two.on_alive(alive("y"), 0.0)
+    theirs = two.records()
+    two.merge(one.records(), 1.0)
+    one.merge(theirs, 1.0)
+    by_name = [sorted(t.records(), key=lambda r: r.name) for t in (one, two)]
+    assert by_name[0] == by_name[1]
+    assert [] == one.merge(two.records(), 2.0)
+    assert [] == two.merge(one.records(), 2.0)
+
+
+def test_old_records_change_nothing() -> None:
+    table = table_with("b", "c", "d")
+    table.on_dead(dead("c", 7, by="x"), 0.0)
+    before = table.records()
+    stale = [record("b", 4), record("b", 5), record("a", 1)]
+    stale += [record("d", 4, status) for status in NodeStatus]
+    assert [] == table.merge(stale, 1.0)
+    assert before == table.records()
+
+
+def test_a_stale_record_of_a_dead_node_is_answered_too() -> None:
+    table = table_with("b")
+    table.on_dead(dead(), 0.0)
+    assert ["Answer"] == kinds(table.merge([record("b", 1)], 1.0))
+
+
+def test_records_with_the_last_incarnation_are_judged_as_messages_are() -> None:
+    table = table_with("b")
+    for status in NodeStatus:
+        assert ["Refused"] == kinds(table.merge([record("b", MAX_INCARNATION, status)], 1.0))
+    assert ("alive", 5) == state(table)
+    table.merge([record("b", MAX_INCARNATION)], 1.0, source=place("b"))
+    assert ("alive", MAX_INCARNATION) == state(table), "from the node itself"
+    table.merge([record("b", 6)], 1.0, source=place("b"))
+    assert ("alive", 6) == state(table)
+
+
+def test_one_bad_record_does_not_keep_out_the_others() -> None:
+    table = new_table()
+    effects = table.merge([record(""), record("b", versions=None), record("c")], 1.0)
+    assert ["Refused", "Refused", "Broadcast", "Applied", "NodeJoined"] == kinds(effects)
+
+
+def test_versions_that_cannot_live_together_refuse_everything() -> None:
+    table = table_with("b")
+    before = table.records()
+    with pytest.raises(RemoteProtocolError, match="speaks protocol 9"):
+        table.merge([record("c"), record("d", versions=bytes((1, 5, 9, 2, 5, 4)))], 1.0)
+    assert before == table.records()
+
+
+def test_as_in_go_a_record_without_versions_refuses_everything() -> None:
+    table = new_table(faithful_go=True)
+    with pytest.raises(RemoteProtocolError):
+        table.merge([record("b"), record("c", status=NodeStatus.DEAD, versions=None)], 1.0)
+    assert 1 == table.num_nodes
+
+
+def test_the_merge_hook_sees_a_joining_peer_and_may_refuse_it() -> None:
+    seen: list[tuple[str, str]] = []
+
+    def check(nodes: Any) -> None:
+        seen.extend((node.name, str(node.status)) for node in nodes)
+        if any(node.name == "evil" for node in nodes):
+            raise MergeRefused("evil")
+
+    table = new_table(hooks={"merge_check": check})
+    statuses = [*NodeStatus, 9]
+    table.merge([record(f"b{int(s)}", status=s) for s in statuses], 1.0, join=True)
+    assert [
+        ("b0", "alive"),
+        ("b1", "suspect"),
+        ("b2", "dead"),
+        ("b3", "left"),
+        ("b9", "dead"),
+    ] == seen
+    with pytest.raises(MergeRefused):
+        table.merge([record("c"), record("evil")], 2.0, join=True)
+    assert {"a", "b0"} == set(table.nodes)
+    table.merge([record("c"), record("evil")], 2.0)
+    assert {"a", "b0", "c", "evil"} == set(table.nodes), "not asked when nobody joins"
+
+
+# --- forgetting ---------------------------------------------------------------------------
+
+
+def test_who_is_gone_for_long_is_forgotten() -> None:
+    table = table_with(*"bcd", gossip_to_the_dead_time=30.0)
+    b, c = table.nodes["b"], table.nodes["c"]
+    table.on_dead(dead("b"), 1.0)
+    table.on_dead(left("c"), 1.0)
+    assert [] == table.purge(31.0)
+    effects = table.purge(31.1)
+    assert {Forgotten("b"), Forgotten("c")} == {e for e in effects if isinstance(e, Forgotten)}
+    assert Lost(b) == the(Lost, effects)
+    assert c.status is NodeStatus.LEFT
+    assert {"a", "d"} == set(table.nodes) == {node.name for node in table.sequence}
+    assert [] == table.on_dead(dead("b", 9), 32.0)
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 32.0))
+
+
+def test_we_do_not_forget_ourselves() -> None:
+    table = new_table()
+    table.leave(0.0)
+    assert [] == table.purge(1e9)
+    assert table.own is table.nodes["a"]
+
+
+# --- reads --------------------------------------------------------------------------------
+
+
+def test_counts_follow_every_change() -> None:
+    table = table_with(*"bcdef")
+    table.on_suspect(suspect("b"), 0.0)
+    table.on_dead(dead("c", by="x"), 0.0)
+    table.on_dead(left("d"), 0.0)
+    assert {0: 3, 1: 1, 2: 1, 3: 1} == table.counts()
+    assert (6, 4) == (table.num_nodes, table.live_count())
+    table.purge(1e9)
+    assert {0: 3, 1: 1, 2: 0, 3: 0} == table.counts()
+
+
+def test_gossip_goes_to_all_but_us_and_those_that_left() -> None:
+    table = table_with(*"bcdef", gossip_to_the_dead_time=30.0)
+    table.on_suspect(suspect("c"), 0.0)
+    table.on_dead(dead("d"), 0.0)
+    table.on_dead(left("e"), 0.0)
+    rng = random.Random(1)
+    assert set("bcdf") == {node.name for node in table.gossip_targets(9, 30.0, rng)}
+    assert set("bcf") == {node.name for node in table.gossip_targets(9, 30.1, rng)}
+    assert 2 == len(table.gossip_targets(2, 0.0, rng))
+
+
+def test_suspicions_can_be_looked_at() -> None:
+    table = table_with("b")
+    assert table.suspicion("b") is None
+    table.on_suspect(suspect(by="c"), 7.0)
+    running = table.suspicion("b")
+    assert running is not None
+    assert (("c",), 7.0) == (running.accusers, running.started)
