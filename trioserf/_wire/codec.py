@@ -233,6 +233,15 @@ def decode(cls: type[T], data: bytes) -> T:
     return _build(cls, table, cls.__name__, unpack_value(data, table.max_values))
 
 
+def from_value(cls: type[T], value: Any) -> T:
+    """The object that an unpacked value stands for.
+
+    Raises:
+      RemoteProtocolError: no Go decoder would read this.
+    """
+    return _read_struct(cls, cls.__name__, value)
+
+
 def decode_prefix(cls: type[T], data: bytes, offset: int = 0) -> tuple[T, int]:
     """The object at ``offset``, and the offset behind it.
 

@@ -43,7 +43,11 @@ def decompress_message(body: bytes, max_output: int) -> bytes:
       RemoteProtocolError: not such an envelope, an unknown algorithm, or as
         `lzw.decompress`.
     """
-    envelope = decode(Compressed, body)
+    return open_envelope(decode(Compressed, body), max_output)
+
+
+def open_envelope(envelope: Compressed, max_output: int) -> bytes:
+    """The message in an envelope; arguments and errors as `decompress_message`."""
     if envelope.algorithm != LZW:
         raise RemoteProtocolError(f"compression algorithm {envelope.algorithm}")
     return decompress(envelope.buffer or b"", max_output)

@@ -24,6 +24,10 @@ FEW_VALUES: Final = 4096
 """Values in one walked message that holds no long list; the messages need 50; ours."""
 MANY_VALUES: Final = 2_000_000
 """Values in one walked message that may hold long lists; ours."""
+MAX_ARRAY: Final = 1024
+"""Elements of an array that arrives piece by piece; the messages need 512; ours."""
+MAX_MAP: Final = 256
+"""Pairs of a map that arrives piece by piece; the messages need 7; ours."""
 
 # --- compression --------------------------------------------------------------------------
 
@@ -53,3 +57,19 @@ MAX_USER_MESSAGE: Final = 20 * 1024 * 1024
 """User message on a stream (bytes).  Source: memberlist main (1b4c746), net.go."""
 MAX_STREAM_OUTPUT: Final = 40 * 1024 * 1024
 """Bytes that one stream may decompress to.  Source: memberlist main (1b4c746), util.go."""
+MAX_STREAM_COMPRESSED: Final = 40 * 1024 * 1024
+"""Compressed message that is not in an encrypted frame (bytes); ours."""
+MAX_RECORDS: Final = 40 * 1024 * 1024
+"""All node records of a push/pull (bytes); ours."""
+MAX_STREAM_VALUE: Final = 1 << 20
+"""One header or one node record on a stream (bytes); ours."""
+FREE_RECORDS: Final = 1000
+"""So many node records may be of any length."""
+LEAST_RECORD: Final = 16
+"""Mean length that more node records than that must have (bytes).  Go's have 60 and more."""
+THREAD_THRESHOLD: Final = 100_000
+"""Plain bytes that are worth a thread: parsing or compressing them takes 10 to 20 ms."""
+COMPRESSED_WEIGHT: Final = 6
+"""Decompressing a byte takes as long as parsing so many plain ones."""
+SLICE: Final = 1 << 16
+"""Bytes that are parsed in one go."""

@@ -14,12 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, final
 
 import msgpack  # type: ignore[import-untyped]
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
-from .limits import MANY_VALUES, MAX_CLAIMS, MAX_NESTING, SMALL_INPUT, WIDE_HEADERS
+from .limits import (
+    MANY_VALUES,
+    MAX_ARRAY,
+    MAX_CLAIMS,
+    MAX_MAP,
+    MAX_NESTING,
+    SMALL_INPUT,
+    WIDE_HEADERS,
+)
 
 
 def text(raw: bytes) -> str:
@@ -83,6 +91,62 @@ def unpack_prefix(data: bytes, offset: int = 0, max_values: int = MANY_VALUES) -
         return trailing.unpacked, len(data) - len(trailing.extra)
     except _BAD_INPUT as error:
         raise RemoteProtocolError(f"msgpack: {error}") from error
+
+
+@final
+class ValueReader:
+    """Values that arrive piece by piece, and raw bytes between them.
+
+    Feed it, then take until it says None.  It holds what is fed and not taken.
+
+    Args:
+      max_size: refuse to hold more than this (bytes).
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._unpacker = msgpack.Unpacker(
+            raw=True,
+            strict_map_key=False,
+            read_size=min(4096, max_size),
+            max_buffer_size=max_size,
+            max_array_len=min(MAX_ARRAY, max_size),
+            max_map_len=min(MAX_MAP, max_size),
+        )
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+          RemoteProtocolError: the value that is under way is too long.
+        """
+        try:
+            self._unpacker.feed(data)
+        except msgpack.BufferFull as error:
+            raise RemoteProtocolError("msgpack: a value is too long") from error
+
+    def take_value(self) -> tuple[Any] | None:
+        """The next value, in a tuple because it may be None; None if it is not here yet.
+
+        Raises:
+          RemoteProtocolError: not msgpack, or beyond the limits.
+        """
+        try:
+            return (self._unpacker.unpack(),)
+        except msgpack.OutOfData:
+            return None
+        except _BAD_INPUT as error:
+            raise RemoteProtocolError(f"msgpack: {error}") from error
+
+    def take_bytes(self, limit: int) -> bytes:
+        """Up to ``limit`` bytes, as many as are here; only between two values."""
+        data: bytes = self._unpacker.read_bytes(limit)
+        return data
+
+    @property
+    def taken(self) -> int:
+        """Bytes taken so far."""
+        position: int = self._unpacker.tell()
+        return position
 
 
 _pack_strict: Callable[[Any], bytes] = partial(msgpack.packb, use_bin_type=False)
