@@ -62,10 +62,10 @@ def test_force_pushes_away_along_the_line_between_both() -> None:
     rng = random.Random(1)
     above = at(0.0, 0.0, 2.9)
     moved = Coordinate.origin(FLAT).apply_force(FLAT, 5.3, above, rng)
-    assert moved.vec == near((0.0, 0.0, -5.3))
+    assert near((0.0, 0.0, -5.3)) == moved.vec
     right = at(3.4, 0.0, -5.3)
     moved = moved.apply_force(FLAT, 2.0, right, rng)
-    assert moved.vec == near((-2.0, 0.0, -5.3))
+    assert near((-2.0, 0.0, -5.3)) == moved.vec
     moved = Coordinate.origin(FLAT).apply_force(FLAT, 1.0, Coordinate.origin(FLAT), rng)
     assert math.isclose(1.0, moved.distance_to(Coordinate.origin(FLAT)), abs_tol=1e-6)
 
@@ -75,11 +75,11 @@ def test_force_raises_the_height_and_never_below_the_minimum() -> None:
     rng = random.Random(1)
     above = at(0.0, 0.0, 2.9)
     moved = Coordinate.origin(TALL).apply_force(TALL, 5.3, above, rng)
-    assert moved.vec == near((0.0, 0.0, -5.3))
+    assert near((0.0, 0.0, -5.3)) == moved.vec
     assert math.isclose(1.0e-5 + 5.3 * 1.0e-5 / 2.9, moved.height, abs_tol=1e-6)
     moved = Coordinate.origin(TALL).apply_force(TALL, -5.3, above, rng)
-    assert moved.vec == near((0.0, 0.0, 5.3))
-    assert moved.height == 1.0e-5
+    assert near((0.0, 0.0, 5.3)) == moved.vec
+    assert 1.0e-5 == moved.height
 
 
 def test_force_keeps_error_and_adjustment() -> None:
@@ -118,14 +118,14 @@ def test_distance_adds_heights_and_believable_adjustments() -> None:
 
 
 def test_distance_is_cut_to_whole_nanoseconds() -> None:
-    assert at(0, 0, 0).distance_to(at(0.0012345678999, 0, 0)) == 0.001234567
+    assert 0.001234567 == at(0, 0, 0).distance_to(at(0.0012345678999, 0, 0))
     deep = attrs.evolve(at(0, 0, 0), height=-1.5000000019)
-    assert deep.distance_to(at(0, 0, 0)) == -1.500000001
+    assert -1.500000001 == deep.distance_to(at(0, 0, 0))
 
 
 @pytest.mark.parametrize("far", [1e10, 1e12, 1e308, math.inf, math.nan])
 def test_a_distance_beyond_all_measure_is_the_longest_duration(far: float) -> None:
-    assert at(far, 0, 0).distance_to(at(-far, 0, 0)) == 9223372036.854775807
+    assert 9223372036.854775807 == at(far, 0, 0).distance_to(at(-far, 0, 0))
 
 
 @given(st.lists(st.floats(), min_size=12, max_size=12))
@@ -138,15 +138,15 @@ def test_any_two_coordinates_have_a_finite_distance(numbers: list[float]) -> Non
 def test_vector_helpers() -> None:
     """Checklist of Serf, item 124."""
     rng = random.Random(1)
-    assert add((1, -2, 3), (4, 5, 6)) == (5, 3, 9)
-    assert difference((1, -2, 3), (4, 5, 6)) == (-3, -7, -3)
-    assert magnitude((1.0, -2.0, 3.0)) == 3.7416573867739413
-    assert magnitude(()) == 0.0
+    assert (5, 3, 9) == add((1, -2, 3), (4, 5, 6))
+    assert (-3, -7, -3) == difference((1, -2, 3), (4, 5, 6))
+    assert 3.7416573867739413 == magnitude((1.0, -2.0, 3.0))
+    assert 0.0 == magnitude(())
     vec, length = unit_vector_at((1.0, 2.0, 3.0), (0.5, 0.6, 0.7), rng)
-    assert vec == near((0.18257418583505536, 0.511207720338155, 0.8398412548412546))
+    assert near((0.18257418583505536, 0.511207720338155, 0.8398412548412546)) == vec
     assert math.isclose(2.7386127875258306, length)
     vec, length = unit_vector_at((1.0, 2.0, 3.0), (1.0, 2.0, 3.0), rng)
-    assert length == 0.0
+    assert 0.0 == length
     assert math.isclose(1.0, magnitude(vec))
 
 
@@ -155,4 +155,4 @@ def test_a_direction_is_found_even_if_chance_gives_none() -> None:
         def random(self) -> float:
             return 0.5
 
-    assert unit_vector_at((1.0, 1.0), (1.0, 1.0), Unlucky()) == ((1.0, 0.0), 0.0)
+    assert ((1.0, 0.0), 0.0) == unit_vector_at((1.0, 1.0), (1.0, 1.0), Unlucky())

@@ -52,14 +52,14 @@ def test_a_history_ends_in_the_bits_that_go_ends_in() -> None:
         expected = Coordinate(eight(vec), error, adjustment, height)
         assert expected == node.update(name, other, rtt)
         assert expected == node.coordinate
-    assert node.distance_to(c) == 0.023588735
-    assert node.distance_to(b) == 0.002897813
-    assert node.stats == CoordinateStats(resets=0)
+    assert 0.023588735 == node.distance_to(c)
+    assert 0.002897813 == node.distance_to(b)
+    assert CoordinateStats(resets=0) == node.stats
 
 
 def test_a_fresh_client_sits_at_the_origin() -> None:
     """Checklist of Serf, item 114."""
-    assert client().coordinate == Coordinate.origin(THREE)
+    assert Coordinate.origin(THREE) == client().coordinate
 
 
 def test_a_client_moves_away_from_a_peer_that_is_farther_than_it_seems() -> None:
@@ -80,7 +80,7 @@ def test_times_that_cannot_be_are_refused_and_change_nothing(rtt: float) -> None
     with pytest.raises(CoordinateError, match="round trip time not in valid range"):
         node.update("node", at(0, 0, 0.001), rtt)
     assert before == node.coordinate
-    assert node._latencies == {}
+    assert {} == node._latencies
 
 
 @pytest.mark.parametrize("rtt", [0.0, 10.0])
@@ -92,7 +92,7 @@ def test_both_bounds_of_the_time_are_allowed(rtt: float) -> None:
 def test_the_distance_without_heights_is_that_of_the_vectors() -> None:
     """Checklist of Serf, item 117."""
     config = CoordinateConfig(dimensionality=3, height_min=0.0)
-    assert client(config).distance_to(at(0, 0, 12.345, config=config)) == 12.345
+    assert 12.345 == client(config).distance_to(at(0, 0, 12.345, config=config))
 
 
 def test_the_latency_filter_gives_the_upper_median_of_each_peer() -> None:
@@ -108,11 +108,11 @@ def test_the_latency_filter_gives_the_upper_median_of_each_peer() -> None:
         (0.211, 0.203),
     ]:
         assert expected == node._filter("alice", rtt)
-    assert node._filter("bob", 0.310) == 0.310
-    assert node._filter("alice", 0.210) == 0.210
+    assert 0.310 == node._filter("bob", 0.310)
+    assert 0.210 == node._filter("alice", 0.210)
     node.forget("alice")
     node.forget("nobody")
-    assert node._filter("alice", 0.888) == 0.888
+    assert 0.888 == node._filter("alice", 0.888)
 
 
 def test_coordinates_that_are_not_finite_are_refused() -> None:
@@ -141,8 +141,8 @@ def test_a_poisoned_own_coordinate_is_reset_by_the_next_update() -> None:
     """Checklist of Serf, item 119."""
     node = client()
     node._coordinate = at(math.nan, 0, 0)
-    assert node.update("node", at(0, 0, 0.001), 0.002) == Coordinate.origin(THREE)
-    assert node.stats == CoordinateStats(resets=1)
+    assert Coordinate.origin(THREE) == node.update("node", at(0, 0, 0.001), 0.002)
+    assert CoordinateStats(resets=1) == node.stats
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_coordinate_that_no_correct_node_sends_is_refused(absurd: dict[str, ob
     with pytest.raises(CoordinateError, match="implausible"):
         node.update("node", attrs.evolve(at(0, 0, 0.001), **absurd), 0.002)
     assert before == node.coordinate
-    assert node.stats == CoordinateStats(resets=0)
+    assert CoordinateStats(resets=0) == node.stats
 
 
 def test_bad_samples_do_not_outlive_a_reset() -> None:
@@ -173,23 +173,23 @@ def test_bad_samples_do_not_outlive_a_reset() -> None:
     node = client()
     node._coordinate = at(1e308, 0, 0)
     node.update("node", at(0, 0, 0.001), 0.002)
-    assert node.stats == CoordinateStats(resets=1)
+    assert CoordinateStats(resets=1) == node.stats
     for _ in range(40):
         assert node.update("node", at(0, 0, 0.001), 0.002).is_valid
-    assert node.stats == CoordinateStats(resets=1)
+    assert CoordinateStats(resets=1) == node.stats
 
 
 def test_a_lever_that_throws_the_height_out_of_all_measure_ends_at_the_origin() -> None:
     """Nearly the same place, a large height and an adjustment that hides it."""
     node = client()
     lever = Coordinate((1.1e-6, 0.0, 0.0), error=0.0, adjustment=-999.9, height=1000.0)
-    assert node.update("node", lever, 10.0) == Coordinate.origin(THREE)
-    assert node.stats == CoordinateStats(resets=1)
+    assert Coordinate.origin(THREE) == node.update("node", lever, 10.0)
+    assert CoordinateStats(resets=1) == node.stats
 
 
 def test_without_a_window_there_is_no_adjustment() -> None:
     node = client(CoordinateConfig(dimensionality=3, adjustment_window_size=0))
-    assert node.update("node", at(0, 0, 0.001), 0.002).adjustment == 0.0
+    assert 0.0 == node.update("node", at(0, 0, 0.001), 0.002).adjustment
 
 
 @settings(max_examples=60)
