@@ -1,0 +1,230 @@
+"""Golden vectors of whole datagrams and streams, and captures between running agents."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pytest
+
+from tests import vector_files
+from tests.vector_files import Vector
+from tests.wire.wire_objects import from_fields, ring
+from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
+from trioserf._wire.codec import raw_text
+from trioserf._wire.compression import decompress_message
+from trioserf._wire.labels import take_label
+from trioserf._wire.messages import (
+    BODY_TYPES,
+    Ack,
+    ErrorReply,
+    MessageType,
+    NodeRecord,
+    Ping,
+    UserMessage,
+)
+from trioserf._wire.packets import PacketCodec, open_packet, seal_packet
+from trioserf._wire.sealing import unseal
+from trioserf._wire.streams import (
+    PushPullRequest,
+    StreamCodec,
+    StreamParser,
+    StreamRequest,
+    UserMessageStream,
+    Work,
+    ack_bytes,
+    dial_prefix,
+    error_bytes,
+    frame,
+    ping_bytes,
+    push_pull_bytes,
+    user_message_bytes,
+)
+
+_ROOMY = 1 << 26
+
+
+def _settings(fields: dict[str, Any]) -> dict[str, Any]:
+    encryption = fields.get("encryption")
+    return {
+        "label": raw_text(fields.get("label") or ""),
+        "compress": fields["compression"],
+        "keyring": ring(encryption["key"]) if encryption else None,
+        "encryption_version": encryption["version"] if encryption else 1,
+    }
+
+
+def _nonce(fields: dict[str, Any]) -> bytes | None:
+    return fields["encryption"]["nonce"] if fields.get("encryption") else None
+
+
+# --- datagrams ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", vector_files.params("packet", "crc"))
+def test_datagrams(vector: Vector) -> None:
+    fields = vector.input
+    codec = PacketCodec(**_settings(fields))
+    if vector.error:
+        with pytest.raises((LocalProtocolError, RemoteProtocolError)):
+            _write_and_read(vector, codec)
+        return
+    assert vector.data is not None
+    message, crc = fields["message"], fields["crc"]
+    if vector.encodes:
+        assert vector.data == seal_packet(message, codec, crc=crc, nonce=_nonce(fields))
+    assert message == _unwrapped(vector.data, codec, [])
+    bare = PacketCodec()
+    try:
+        expected = open_packet(message, bare)
+    except RemoteProtocolError:  # a message of random bytes
+        with pytest.raises(RemoteProtocolError):
+            open_packet(vector.data, codec)
+    else:
+        assert expected == open_packet(vector.data, codec)
+
+
+def _write_and_read(vector: Vector, codec: PacketCodec) -> None:
+    if vector.encodes:
+        fields = vector.input
+        seal_packet(fields["message"], codec, crc=fields["crc"], nonce=_nonce(fields))
+    else:
+        open_packet(vector.data or b"", codec)
+
+
+def _unwrapped(data: bytes, codec: PacketCodec, steps: list[str]) -> bytes:
+    """The message in a datagram, taken apart by hand; ``steps`` names what was there."""
+    label, data = take_label(data)
+    assert codec.label == label
+    if codec.keyring:
+        steps.append(f"encrypt v{data[0]}")
+        data = unseal(data, keyring=codec.keyring, aad=label)
+    if data[0] == MessageType.HAS_CRC:
+        steps.append("crc")
+        assert data[1:5] == zlib.crc32(data[5:]).to_bytes(4, "big")
+        data = data[5:]
+    if data[0] == MessageType.COMPRESS:
+        steps.append("compress")
+        data = decompress_message(data[1:], _ROOMY)
+    return data
+
+
+# --- streams ------------------------------------------------------------------------------
+
+_DIALLED = ("push-pull, initiator side", "user message", "TCP fallback ping")
+
+
+def _said(fields: dict[str, Any]) -> StreamRequest:
+    """What the vector's side of the stream says."""
+    if "nodes" in fields:
+        records = tuple(from_fields(NodeRecord, node) for node in fields["nodes"])
+        return PushPullRequest(fields["join"], records, fields["user_state"] or b"")
+    if "ping" in fields:
+        return from_fields(Ping, fields["ping"])
+    if "ack" in fields:
+        return from_fields(Ack, fields["ack"])
+    if "error" in fields:
+        return from_fields(ErrorReply, fields["error"])
+    return UserMessageStream(fields["body"])
+
+
+def _plain(said: StreamRequest) -> bytes:
+    match said:
+        case PushPullRequest():
+            return push_pull_bytes(said.join, said.records, said.user_state)
+        case UserMessageStream():
+            return user_message_bytes(said.body)
+        case Ping():
+            return ping_bytes(said)
+        case Ack():
+            return ack_bytes(said)
+        case ErrorReply():
+            return error_bytes(said.error)
+
+
+def _parse(data: bytes, codec: StreamCodec, dialled: bool, step: int) -> StreamRequest | None:
+    """What a parser makes of bytes that come ``step`` at a time."""
+    parser = StreamParser(codec, accept_side=dialled)
+    for start in range(0, len(data), step):
+        result = parser.receive(data[start : start + step])
+        if result is not None:
+            return result.run() if isinstance(result, Work) else result
+    return None
+
+
+@pytest.mark.parametrize("vector", vector_files.params("stream"))
+def test_streams(vector: Vector) -> None:
+    assert vector.data is not None
+    fields, data = vector.input, vector.data
+    codec = StreamCodec(**_settings(fields))
+    dialled = fields["kind"] in _DIALLED
+    said = _said(fields)
+    expected = vector_files.writings(vector)
+    if expected and vector.encodes:
+        prefix = dial_prefix(codec) if dialled else b""
+        assert {prefix + frame(_plain(said), codec, _nonce(fields))} == expected
+    assert said == _parse(data, codec, dialled, len(data))
+    assert said == _parse(data + b"\x00\x85trailing", codec, dialled, len(data) + 10)
+    assert said == _parse(data, codec, dialled, 1)
+    assert said == _parse(data, codec, dialled, 7)
+    assert _parse(data[:-1], codec, dialled, 1000) is None
+
+
+# --- captures -----------------------------------------------------------------------------
+
+_CAPTURES = vector_files.params("capture")
+
+
+def _check_message(expected: dict[str, Any], actual: Any) -> None:
+    if expected["type"] == MessageType.USER:
+        assert isinstance(actual, UserMessage)
+        assert expected["serf"]["type"] == actual.body[0]
+        return
+    cls = BODY_TYPES[MessageType(expected["type"])]
+    assert from_fields(cls, expected.get("msg") or expected["header"]) == actual
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [p for p in _CAPTURES if p.values[0] is None or p.values[0].input["transport"] == "packet"],
+)
+def test_captured_datagrams(vector: Vector) -> None:
+    assert vector.data is not None
+    keyring = ring(*vector.input["keys"]) if vector.input["keys"] else None
+    label, _ = take_label(vector.data)
+    codec = PacketCodec(keyring=keyring, label=label)
+    steps: list[str] = []
+    _unwrapped(vector.data, codec, steps)
+    assert [step for step in vector.input["steps"] if "label" not in step] == steps
+    opened = open_packet(vector.data, codec)
+    assert () == opened.problems
+    message = vector.input["message"]
+    expected = message.get("parts") or [message]
+    assert len(expected) == len(opened.messages)
+    for one, other in zip(expected, opened.messages, strict=True):
+        _check_message(one, other)
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [p for p in _CAPTURES if p.values[0] is None or p.values[0].input["transport"] == "stream"],
+)
+def test_captured_streams(vector: Vector) -> None:
+    assert vector.data is not None
+    keyring = ring(*vector.input["keys"]) if vector.input["keys"] else None
+    label, _ = take_label(vector.data)
+    codec = StreamCodec(keyring=keyring, label=label)
+    said = _parse(vector.data, codec, True, 11)
+    assert said == _parse(vector.data, codec, True, len(vector.data))
+    message = vector.input["message"]
+    match said:
+        case PushPullRequest():
+            header = message["header"]
+            assert header["Join"] == said.join
+            assert header["UserStateLen"] == len(said.user_state)
+            records = tuple(from_fields(NodeRecord, node) for node in message["nodes"])
+            assert records == said.records
+        case UserMessageStream():
+            assert message["header"]["UserMsgLen"] == len(said.body)
+        case _:
+            _check_message(message, said)
