@@ -11,7 +11,7 @@ Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, suspectNode, deadNode,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import attrs
@@ -75,16 +75,18 @@ class Applier:
     bad_input: BadInput
     metrics: Metrics
     log: Log
+    changes: int = attrs.field(default=0, init=False)
+    """Grows whenever the table may have changed."""
     conflicts: int = attrs.field(default=0, init=False)
     refuted: int = attrs.field(default=0, init=False)
 
-    def __call__(self, effects: Iterable[Effect]) -> None:
+    def __call__(self, effects: Sequence[Effect]) -> None:
         """Apply ``effects``, which a rule has just returned."""
-        any_effect = False
-        for effect in effects:
-            any_effect = True
-            self._apply(effect)
-        if any_effect:
+        if effects:
+            # First, because a handler may ask for the state in between.
+            self.changes += 1
+            for effect in effects:
+                self._apply(effect)
             self.suspicion_alarm.set(self.table.next_deadline())
 
     def health(self, delta: int) -> None:

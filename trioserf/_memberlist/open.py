@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import ConfigError
+from .._exceptions import ConfigError, SerfInternalError
 from ..abc import (
     AliveHandler,
     ConflictHandler,
@@ -53,6 +53,7 @@ async def open_memberlist(
     Raises:
       ConfigError: no transport, or bad settings.
       OSError: the address cannot be bound.
+      SerfInternalError: one of the tasks crashed, which is a bug.
     """
     transport = transport or config.transport
     if transport is None:
@@ -69,6 +70,7 @@ async def open_memberlist(
         alive=alive,
         ping=ping,
     )
+    own: BaseException | None = None
     try:
         await memberlist.bind()
         memberlist.announce()
@@ -79,7 +81,17 @@ async def open_memberlist(
                     await nursery.start(task, name=full_name)
                 else:
                     nursery.start_soon(task, name=full_name)
-            yield memberlist
+            try:
+                yield memberlist
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                own = error
             nursery.cancel_scope.cancel()
+    except ExceptionGroup as group:
+        raise SerfInternalError(f"a task of {config.name!r} crashed") from group
     finally:
         memberlist.close()
+    if own is not None:
+        # Raised here, outside of the nursery, the user's exception is in no group.
+        raise own

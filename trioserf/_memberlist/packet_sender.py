@@ -26,14 +26,12 @@ from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node
-from .._wire.compound import make_compound
+from .._wire.compound import MAX_PARTS, make_compound
 from .._wire.packets import seal_packet
 from ..abc import Address, Delegate, NodeView, Transport
 from .metrics import Metrics
 from .wire_format import WireFormat
 
-MAX_PARTS: Final = 127
-"""Parts of a compound that every version of Go understands."""
 _COMPOUND_HEADER: Final = 2
 _PART_OVERHEAD: Final = 2
 _USER_OVERHEAD: Final = 3
@@ -64,7 +62,7 @@ class PacketSender:
     find_node: Callable[[str], Node | None]
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
-    bytes: int = attrs.field(default=0, init=False)
+    bytes_sent: int = attrs.field(default=0, init=False)
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
         """Send a message with whatever news fits beside it.
@@ -107,13 +105,13 @@ class PacketSender:
             crc = node.protocol_max >= _CRC_SINCE
             for start in range(0, len(news), MAX_PARTS):
                 key = (tuple(news[start : start + MAX_PARTS]), crc)
-                data = sealed.get(key)
-                if data is None:
-                    data = sealed[key] = self._seal(key[0], crc)
                 try:
+                    data = sealed.get(key)
+                    if data is None:
+                        data = sealed[key] = self._seal(key[0], crc)
                     self._send_raw(data, node.address)
-                except trio.BrokenResourceError:
-                    self.metrics.count("trioserf.gossip.refused")
+                except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
+                    self.metrics.count("trioserf.gossip.unsent")
             return True
 
         yield send_news
@@ -158,7 +156,7 @@ class PacketSender:
     def _send_raw(self, data: bytes, to: Address) -> None:
         self.transport.send_packet(data, to)
         self.packets += 1
-        self.bytes += len(data)
+        self.bytes_sent += len(data)
         self.metrics.count("memberlist.udp.sent", len(data))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -56,6 +56,7 @@ from .stream_server import StreamServer
 from .suspicion_timer import SuspicionTimer
 from .wire_format import WireFormat, configured_keyring
 
+T = TypeVar("T")
 Task: TypeAlias = Callable[..., Awaitable[None]]
 
 
@@ -100,23 +101,21 @@ class Parts:
         return self.config.bind_port or self.transport.local_address.port
 
     def _make_rules(self) -> None:
-        config, handlers = self.config, self.handlers
+        config, alive, merge = self.config, self.handlers.alive, self.handlers.merge
         self.table = NodeTable(
             name=config.name,
             config=config,
             rng=self.rng,
-            alive_check=self._checked(handlers.alive and handlers.alive.notify_alive),
-            merge_check=self._checked(handlers.merge and handlers.merge.notify_merge),
+            alive_check=None if alive is None else self._checked(alive.notify_alive),
+            merge_check=None if merge is None else self._checked(merge.notify_merge),
         )
         self.awareness = Awareness(config.awareness_max_multiplier)
         self.queue = TransmitLimitedQueue(config.retransmit_mult, lambda: self.table.num_nodes)
 
-    def _checked(self, hook: Callable[..., object] | None) -> Callable[..., None] | None:
+    def _checked(self, hook: Callable[[T], object]) -> Callable[[T], None]:
         """A hook that can do nothing but refuse: a crash of it is noted, and refuses."""
-        if hook is None:
-            return None
 
-        def check(subject: object) -> None:
+        def check(subject: T) -> None:
             try:
                 hook(subject)
             except MergeRefused:

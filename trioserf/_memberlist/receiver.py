@@ -78,7 +78,7 @@ class Receiver:
     bad_input: BadInput
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
-    bytes: int = attrs.field(default=0, init=False)
+    bytes_received: int = attrs.field(default=0, init=False)
     _requests: int = attrs.field(default=0, init=False)
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
 
@@ -105,7 +105,7 @@ class Receiver:
         """Handle one datagram.  Never raises, never waits."""
         self.packets += 1
         size = len(packet.data)
-        self.bytes += size
+        self.bytes_received += size
         self.metrics.count("memberlist.udp.received", size)
         try:
             opened = open_packet(packet.data, self.wire.packet)

@@ -19,11 +19,9 @@ from .._exceptions import ConfigError, KeyringError
 from .._wire.codec import raw_text
 from .._wire.keyring import Keyring
 from .._wire.packets import PacketCodec
-from .._wire.sealing import overhead
+from .._wire.sealing import NONCE_SIZE, overhead
 from .._wire.streams import StreamCodec
 
-NONCE_SIZE: Final = 12
-"""Bytes of a nonce of AES-GCM."""
 _CRC_HEADER: Final = 5
 
 
@@ -70,18 +68,28 @@ class WireFormat:
         config = self.config
         label = raw_text(config.label)
         version = 0 if config.protocol_version == 1 else 1
-        shared = {
-            "label": label,
-            "skip_inbound_label_check": config.skip_inbound_label_check,
-            "keyring": keyring,
-            "verify_incoming": config.gossip_verify_incoming,
-            "verify_outgoing": config.gossip_verify_outgoing,
-            "encryption_version": version,
-            "compress": config.enable_compression,
-            "accept_v0": config.accept_v0 or version == 0,
-        }
-        self.packet = PacketCodec(**shared, max_output=config.max_packet_output)
-        self.stream = StreamCodec(**shared)
+        self.packet = PacketCodec(
+            label=label,
+            skip_inbound_label_check=config.skip_inbound_label_check,
+            keyring=keyring,
+            verify_incoming=config.gossip_verify_incoming,
+            verify_outgoing=config.gossip_verify_outgoing,
+            encryption_version=version,
+            compress=config.enable_compression,
+            accept_v0=config.accept_v0 or version == 0,
+            max_output=config.max_packet_output,
+        )
+        packet = self.packet
+        self.stream = StreamCodec(
+            label=packet.label,
+            skip_inbound_label_check=packet.skip_inbound_label_check,
+            keyring=packet.keyring,
+            verify_incoming=packet.verify_incoming,
+            verify_outgoing=packet.verify_outgoing,
+            encryption_version=packet.encryption_version,
+            compress=packet.compress,
+            accept_v0=packet.accept_v0,
+        )
         self.keyring = keyring
         self.packet_overhead = (
             (2 + len(label) if label else 0)

@@ -1,0 +1,82 @@
+"""The one re-armable timer."""
+
+import math
+
+import pytest
+import trio
+import trio.testing
+
+from trioserf._memberlist.alarm import Alarm
+
+
+async def test_it_rings_at_its_deadline(autojump_clock):
+    alarm = Alarm()
+    alarm.set(5.0)
+    await alarm.wait()
+    assert 5.0 == trio.current_time()
+    assert math.inf == alarm.deadline
+
+
+async def test_setting_it_moves_the_deadline_of_a_sleeper(autojump_clock, nursery):
+    alarm = Alarm()
+    alarm.set(100.0)
+
+    async def move():
+        await trio.sleep(1)
+        alarm.set(3.0)
+        alarm.set(7.0)
+
+    nursery.start_soon(move)
+    await alarm.wait()
+    assert 7.0 == trio.current_time()
+
+
+async def test_advancing_never_delays(autojump_clock):
+    alarm = Alarm()
+    alarm.set(2.0)
+    alarm.advance(9.0)
+    assert 2.0 == alarm.deadline
+    alarm.advance(1.0)
+    await alarm.wait()
+    assert 1.0 == trio.current_time()
+
+
+async def test_a_deadline_set_while_it_rings_is_kept(autojump_clock, nursery):
+    alarm = Alarm()
+    alarm.set(1.0)
+
+    async def set_at_the_same_moment():
+        await trio.sleep_until(1.0)
+        alarm.set(4.0)
+
+    nursery.start_soon(set_at_the_same_moment)
+    while alarm.deadline != math.inf:
+        await alarm.wait()
+    assert trio.current_time() in (1.0, 4.0)
+    assert 4.0 == trio.current_time() or alarm.deadline == math.inf
+
+
+async def test_a_past_deadline_rings_at_once(mock_clock):
+    alarm = Alarm()
+    alarm.set(trio.current_time() - 1)
+    await alarm.wait()
+    assert math.inf == alarm.deadline
+
+
+async def test_two_sleepers_are_one_too_many(autojump_clock, nursery):
+    alarm = Alarm()
+    nursery.start_soon(alarm.wait)
+    await trio.testing.wait_all_tasks_blocked()
+    with pytest.raises(trio.BusyResourceError):
+        await alarm.wait()
+    alarm.set(0)
+
+
+async def test_a_cancelled_sleeper_leaves_the_alarm_usable(autojump_clock):
+    alarm = Alarm()
+    alarm.set(10.0)
+    with trio.move_on_after(1):
+        await alarm.wait()
+    assert 10.0 == alarm.deadline
+    await alarm.wait()
+    assert 10.0 == trio.current_time()

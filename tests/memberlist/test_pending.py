@@ -1,0 +1,67 @@
+"""Acks that are waited for."""
+
+import pytest
+
+from trioserf._exceptions import LocalProtocolError
+from trioserf._memberlist.pending import PendingAcks, SequenceNumbers
+from trioserf._wire.messages import Ack
+
+
+def test_the_first_ack_is_handed_over_and_ends_the_entry():
+    pending, got = PendingAcks(), []
+    with pending.expect(7, lambda ack, at: got.append((ack.payload, at))):
+        assert pending.ack(Ack(7, b"x"), 1.5)
+        assert not pending.ack(Ack(7, b"y"), 2.5)
+        assert 0 == len(pending)
+    assert [(b"x", 1.5)] == got
+
+
+def test_nacks_count_and_leave_the_entry():
+    pending, nacks = PendingAcks(), []
+    with pending.expect(7, lambda ack, at: None, lambda: nacks.append(1)):
+        assert pending.nack(7)
+        assert pending.nack(7)
+        assert 1 == len(pending)
+    assert 2 == len(nacks)
+
+
+def test_numbers_nobody_waits_for_are_ignored():
+    pending = PendingAcks()
+    assert not pending.ack(Ack(1, None), 0.0)
+    assert not pending.nack(1)
+    with pending.expect(2, lambda ack, at: None):
+        assert not pending.nack(2)
+
+
+def test_no_entry_outlives_its_block():
+    pending = PendingAcks()
+    with pytest.raises(KeyError), pending.expect(3, lambda ack, at: None):
+        raise KeyError
+    assert 0 == len(pending)
+    assert not pending.ack(Ack(3, None), 0.0)
+
+
+def test_an_old_block_does_not_end_a_newer_entry_of_its_number():
+    pending = PendingAcks()
+    first = pending.expect(3, lambda ack, at: None)
+    first.__enter__()
+    with pending.expect(3, lambda ack, at: None):
+        first.__exit__(None, None, None)
+        assert 1 == len(pending)
+
+
+def test_the_table_is_bounded():
+    pending = PendingAcks(limit=1)
+    with (
+        pending.expect(1, lambda ack, at: None),
+        pytest.raises(LocalProtocolError),
+        pending.expect(2, lambda ack, at: None),
+    ):
+        pass
+
+
+def test_numbers_start_at_one_and_wrap_at_32_bits():
+    numbers = SequenceNumbers()
+    assert [1, 2] == [numbers.next(), numbers.next()]
+    numbers._last = 0xFFFFFFFF
+    assert [0, 1] == [numbers.next(), numbers.next()]

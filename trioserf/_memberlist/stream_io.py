@@ -1,0 +1,94 @@
+"""Bytes between a stream and the parser of streams, with a bound on what is kept.
+
+Source: hashicorp/memberlist v0.2.2, net.go: readStream, rawSendMsgStream.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import trio
+
+from .._exceptions import RemoteProtocolError
+from .._wire.streams import StreamCodec, StreamParser, StreamRequest, Work
+from .heavy import run_heavy
+from .metrics import Metrics
+
+CHUNK: Final = 64 * 1024
+"""Most bytes read in one go."""
+
+
+@attrs.define(eq=False)
+class ByteBudget:
+    """What incomplete requests may hold together (bytes)."""
+
+    limit: int
+    used: int = attrs.field(default=0, init=False)
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+          RemoteProtocolError: that would be too much; nothing was taken.
+        """
+        if self.used + size > self.limit:
+            raise RemoteProtocolError(f"more than {self.limit} bytes of requests are incomplete")
+        self.used += size
+
+    def give_back(self, size: int) -> None:
+        """Hold so many bytes less."""
+        self.used -= size
+
+
+async def read_message(
+    stream: trio.abc.ReceiveStream,
+    codec: StreamCodec,
+    *,
+    accept_side: bool,
+    budget: ByteBudget | None = None,
+) -> StreamRequest | None:
+    """What the peer says on a stream; None if it closes it without a word.
+
+    The caller sets the time limit.  *Checkpoint*: always.
+
+    Args:
+      stream: where to read.
+      codec: how to read.
+      accept_side: whether the peer dialled.
+      budget: charged for the bytes that are held meanwhile.
+
+    Raises:
+      RemoteProtocolError: it breaks the protocol, or the budget is spent.  An attribute
+        ``reply`` says whether the peer is owed an error reply.
+      trio.BrokenResourceError: the stream broke.
+    """
+    parser = StreamParser(codec, accept_side=accept_side)
+    held = 0
+    try:
+        while True:
+            data = bytes(await stream.receive_some(CHUNK))
+            if not data:
+                parser.eof()
+                return None
+            if budget is not None:
+                budget.take(len(data))
+                held += len(data)
+            result = parser.receive(data)
+            if isinstance(result, Work):
+                return await run_heavy(result.run, result.size)
+            if result is not None:
+                return result
+    finally:
+        if budget is not None:
+            budget.give_back(held)
+
+
+async def write_frame(stream: trio.abc.SendStream, data: bytes, metrics: Metrics) -> None:
+    """Write a frame as a whole.  The caller sets the time limit.
+
+    Raises:
+      trio.BrokenResourceError: the stream broke.
+    """
+    await stream.send_all(data)
+    metrics.count("memberlist.tcp.sent", len(data))

@@ -1,0 +1,196 @@
+"""Task: serves the streams that peers open.
+
+Each stream carries one request and at most one reply, in a child task of its own.  Peers
+cannot hold much: reading a request has one absolute time limit, and so has replying; there
+are at most ``max_streams`` at once, and at most 127 push/pulls; and all requests that are
+not yet complete share a budget of bytes.  When every place is taken, the stream that has
+kept us waiting longest for its request makes room for the newcomer, so that idle
+connections cannot lock peers out.
+
+Source: hashicorp/memberlist v0.2.2, net.go: streamListen, handleConn; net_transport.go:
+tcpListen.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import trio
+
+from .._config import MemberlistConfig
+from .._exceptions import MergeRefused, RemoteProtocolError
+from .._wire.messages import Ack, Ping
+from .._wire.streams import (
+    PushPullRequest,
+    StreamRequest,
+    UserMessageStream,
+    ack_bytes,
+    error_bytes,
+    frame,
+)
+from ..abc import Address, Transport
+from .bad_input import BadInput
+from .claims import Claims
+from .metrics import Log, Metrics
+from .state_exchange import StateExchange
+from .stream_io import ByteBudget, read_message, write_frame
+from .wire_format import WireFormat
+
+MAX_PUSH_PULLS: Final = 127
+"""Inbound push/pulls served at once, as in Go."""
+MAX_UNREAD: Final = 64 * 1024 * 1024
+"""Bytes of incomplete requests that are held at once, all streams together."""
+PATIENCE: Final = 0.5
+"""How long a stream keeps its place in any case (seconds)."""
+_BACKOFF: Final = (0.005, 1.0)
+"""Shortest and longest pause after a failed accept (seconds)."""
+
+
+@attrs.define(eq=False)
+class _Child:
+    scope: trio.CancelScope
+    since: float
+    reading: bool = True
+
+
+@attrs.define(eq=False, kw_only=True)
+class StreamServer:
+    """Accepts and serves streams.
+
+    Args:
+      config: limits.
+      transport: accepts.
+      wire: label, compression and keys.
+      exchange: builds and merges full state.
+      claims: takes user messages.
+      bad_input, metrics, log: where it is noted.
+    """
+
+    config: MemberlistConfig
+    transport: Transport
+    wire: WireFormat
+    exchange: StateExchange
+    claims: Claims
+    bad_input: BadInput
+    metrics: Metrics
+    log: Log
+    _children: dict[_Child, None] = attrs.field(factory=dict, init=False)
+    _push_pulls: int = attrs.field(default=0, init=False)
+    _budget: ByteBudget = attrs.field(factory=lambda: ByteBudget(MAX_UNREAD), init=False)
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled, or until the transport is closed."""
+        pause = _BACKOFF[0]
+        async with trio.open_nursery() as nursery:
+            task_status.started()
+            while True:
+                try:
+                    stream, source = await self.transport.accept_stream()
+                except trio.ClosedResourceError:
+                    nursery.cancel_scope.cancel()
+                    return
+                except OSError as error:
+                    self.log.error("cannot accept a stream: %s", error)
+                    await trio.sleep(pause)
+                    pause = min(2 * pause, _BACKOFF[1])
+                    continue
+                pause = _BACKOFF[0]
+                self.metrics.count("memberlist.tcp.accept")
+                if self._make_room(source):
+                    nursery.start_soon(self._serve, stream, source)
+                else:
+                    await trio.aclose_forcefully(stream)
+
+    def _make_room(self, source: Address) -> bool:
+        """Whether there is a place for one more stream, if need be that of a slow one."""
+        if len(self._children) < self.config.max_streams:
+            return True
+        self.bad_input("streams", source, f"{self.config.max_streams} streams are open already")
+        limit = trio.current_time() - PATIENCE
+        for child in self._children:
+            if child.reading and child.since <= limit and not child.scope.cancel_called:
+                child.scope.cancel()
+                return True
+        return False
+
+    async def _serve(self, stream: trio.abc.Stream, source: Address) -> None:
+        """One stream from the first byte to the last.  Never raises."""
+        child = _Child(trio.CancelScope(), trio.current_time())
+        self._children[child] = None
+        child.scope.deadline = child.since + self.config.tcp_timeout
+        try:
+            with child.scope:
+                await self._converse(stream, source, child)
+            if child.scope.cancelled_caught:
+                self.bad_input("stream", source, "too slow")
+        except trio.BrokenResourceError as error:
+            self.log.debug("stream from %s broke: %s", source, error)
+        except (RemoteProtocolError, MergeRefused) as error:
+            self.bad_input("merge", source, error)
+        except Exception as error:
+            self.bad_input.crash("handler", self._serve, error)
+        finally:
+            del self._children[child]
+            await trio.aclose_forcefully(stream)
+
+    async def _converse(self, stream: trio.abc.Stream, source: Address, child: _Child) -> None:
+        try:
+            request = await read_message(
+                stream, self.wire.stream, accept_side=True, budget=self._budget
+            )
+        except RemoteProtocolError as error:
+            self.bad_input("stream", source, error)
+            if getattr(error, "reply", False):
+                await self._reply(stream, error_bytes(str(error)), child)
+            return
+        if request is None:
+            return
+        child.reading = False
+        await self._answer(stream, source, request, child)
+
+    async def _answer(
+        self, stream: trio.abc.Stream, source: Address, request: StreamRequest, child: _Child
+    ) -> None:
+        match request:
+            case Ping():
+                if request.node and request.node != self.config.name:
+                    self.bad_input("name", source, f"stream ping for {request.node!r}")
+                else:
+                    ack = Ack(seq_no=request.seq_no, payload=None)
+                    await self._reply(stream, ack_bytes(ack), child)
+            case UserMessageStream(body=body):
+                self.claims.user_message(body)
+            case PushPullRequest():
+                await self._push_pull(stream, source, request, child)
+            case _:
+                self.bad_input("stream", source, f"{type(request).__name__} is no request")
+
+    async def _push_pull(
+        self, stream: trio.abc.Stream, source: Address, request: PushPullRequest, child: _Child
+    ) -> None:
+        if self._push_pulls >= MAX_PUSH_PULLS:
+            self.bad_input("streams", source, f"{MAX_PUSH_PULLS} push/pulls already")
+            return
+        self._push_pulls += 1
+        try:
+            # Our state goes out first, as in Go: the reply does not tell the peer itself,
+            # and a peer that we refuse still learns who is here.
+            self._extend(child)
+            state = await self.exchange.local_frame(join=request.join)
+            await write_frame(stream, state, self.metrics)
+        finally:
+            self._push_pulls -= 1
+        self.exchange.merge(request.records, request.user_state, join=request.join, source=None)
+
+    async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:
+        self._extend(child)
+        data = frame(plain, self.wire.stream, self.wire.stream_nonce())
+        await write_frame(stream, data, self.metrics)
+
+    def _extend(self, child: _Child) -> None:
+        """The request is here: replying has a time limit of its own."""
+        child.scope.deadline = trio.current_time() + self.config.tcp_timeout
