@@ -16,7 +16,7 @@ import trio
 from .._cluster.effects import Effect
 from .._cluster.sizes import check_tags
 from .._events import SerfState
-from .._exceptions import BroadcastTimeout, InvalidState, JoinError
+from .._exceptions import BroadcastTimeout, InvalidState
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log
 from .._wire.tags import encode_tags
@@ -57,7 +57,7 @@ class Membership:
             core.ignore_old_events = ignore_old
             try:
                 reached = await self.memberlist.join(addresses)
-            except JoinError:
+            except ExceptionGroup:  # a JoinError, or the end of the transport in the midst of it
                 core.require_open()
                 raise
             finally:

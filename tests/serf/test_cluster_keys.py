@@ -1,0 +1,157 @@
+"""Encryption keys of a whole cluster."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.serf.clusters import cluster, drain, host, user_events
+from trioserf._exceptions import KeyOperationError, KeyringError
+from trioserf._serf.serf import Serf
+
+OLD, NEW, OTHER = (bytes([number] * 32) for number in (1, 2, 3))
+
+
+def text(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+def ring(node: Serf) -> tuple[bytes, ...]:
+    keyring = node.memberlist.keyring
+    assert keyring is not None
+    return keyring.keys
+
+
+async def test_a_key_is_installed_everywhere_and_used_by_none(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD])
+        response = await a.keys.install(text(NEW))
+        assert (2, 2, 0) == (response.num_nodes, response.num_resp, response.num_err)
+        assert {"": 2} == dict(response.primary_keys)
+        assert (OLD, NEW) == ring(a) == ring(b)
+
+
+async def test_an_installed_key_is_used_everywhere(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD, NEW])
+        await a.keys.use(NEW)
+        assert NEW == ring(a)[0] == ring(b)[0]
+        await a.user_event("still", b"understood")
+        await trio.sleep(1)
+        assert [("still", b"understood")] == user_events(drain(b))
+
+
+async def test_using_an_unknown_key_is_an_error_with_a_report(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b", keyring=[OLD])
+        with pytest.raises(KeyOperationError, match=r"^2/2 nodes reported failure") as caught:
+            await a.keys.use(NEW)
+        messages = caught.value.response.messages  # type: ignore[attr-defined]
+        assert {"a", "b"} == set(messages)
+        assert "not in the keyring" in messages["a"]
+
+
+async def test_a_key_is_removed_everywhere(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD, NEW])
+        await a.keys.remove(text(NEW))
+        assert (OLD,) == ring(a) == ring(b)
+
+
+async def test_a_list_counts_who_holds_what(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD, NEW])
+        assert b.memberlist.keyring is not None
+        b.memberlist.keyring = b.memberlist.keyring.add(OTHER)
+        response = await a.keys.list()
+        assert {text(OLD): 2, text(NEW): 2, text(OTHER): 1} == dict(response.keys)
+        assert {text(OLD): 2} == dict(response.primary_keys)
+
+
+async def test_a_node_without_encryption_has_no_keys(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        assert not a.encryption_enabled
+        with pytest.raises(KeyOperationError, match="1/1 nodes reported failure"):
+            await a.keys.list()
+
+
+async def test_text_that_is_no_base64_is_refused(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", keyring=[OLD])
+        assert a.encryption_enabled
+        with pytest.raises(KeyringError):
+            await a.keys.install("not base64!")
+
+
+async def test_a_node_that_does_not_answer_is_an_error(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD])
+        net.network.isolate(host(b))
+        with pytest.raises(KeyOperationError, match=r"^1/2 nodes reported success"):
+            await a.keys.install(NEW)
+
+
+async def test_keys_are_rotated_without_losing_anybody(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        nodes = await net.joined("a", "b", "c", keyring=[OLD])
+        response = await nodes[1].keys.rotate(NEW)
+        assert {text(NEW): 3} == dict(response.keys) == dict(response.primary_keys)
+        for node in nodes:
+            assert (NEW,) == ring(node)
+            assert 3 == len(node.members().alive)
+
+
+async def test_a_rotation_may_keep_the_old_keys(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD])
+        await a.keys.rotate(NEW, remove_old=False)
+        assert (NEW, OLD) == ring(a) == ring(b)
+
+
+async def test_a_rotation_waits_for_a_silent_node_and_then_gives_up(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        slow = {"probe_interval": 1000.0, "push_pull_interval": 0.0}
+        a, b = await net.joined("a", "b", keyring=[OLD], **slow)
+        net.network.isolate(host(b))
+        with pytest.raises(KeyOperationError, match="no confirmation of list from b"):
+            await a.keys.rotate(NEW)
+        assert (OLD,) == ring(b)
+        assert OLD == ring(a)[0]
+
+
+async def test_the_keyring_file_follows_every_change(
+    tmp_path: Path,
+) -> None:
+    async with cluster() as net:
+        path = tmp_path / "keyring.json"
+        a = await net.start("a", keyring=[OLD], keyring_file=str(path))
+        await a.keys.install(NEW)
+        lines = path.read_text().split("\n")
+        assert ["[", f'  "{text(OLD)}",', f'  "{text(NEW)}"', "]"] == lines
+        assert 0o600 == path.stat().st_mode & 0o777
+        await a.keys.use(NEW)
+        assert [text(NEW), text(OLD)] == json.loads(path.read_text())
+        await a.keys.remove(OLD)
+        lines = path.read_text().split("\n")
+        assert ["[", f'  "{text(NEW)}"', "]"] == lines
+
+
+async def test_a_keyring_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
+    async with cluster() as net:
+        path = tmp_path / "no" / "such" / "directory" / "keyring.json"
+        a = await net.start("a", keyring=[OLD], keyring_file=str(path))
+        with pytest.raises(KeyOperationError) as caught:
+            await a.keys.install(NEW)
+        messages = caught.value.response.messages  # type: ignore[attr-defined]
+        assert messages["a"].startswith("Failed to write keyring file")
+        assert (OLD, NEW) == ring(a)

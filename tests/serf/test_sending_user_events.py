@@ -1,0 +1,212 @@
+"""User events: to everybody, in order, once; and back-pressure towards the sender."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.serf.clusters import address, cluster, drain, user_events
+from trioserf._events import EventsDropped, UserEvent
+from trioserf._exceptions import UserEventTooLarge
+
+TICKS_ONLY = {"eager_gossip": False}
+
+
+async def test_events_arrive_everywhere_in_order(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        await a.user_event("first", b"test")
+        await trio.sleep(1)
+        await a.user_event("second", b"foobar", coalesce=False)
+        await trio.sleep(1)
+        expected = [
+            UserEvent(1, "first", b"test", coalesce=True),
+            UserEvent(2, "second", b"foobar", coalesce=False),
+        ]
+        assert expected == drain(a)
+        assert expected == drain(b)
+
+
+async def test_an_event_arrives_within_milliseconds(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.0005) as net:
+        a, b = await net.joined("a", "b")
+        sent = trio.current_time()
+        await a.user_event("now")
+        await b.events.receive()
+        assert 0.01 > trio.current_time() - sent
+
+
+async def test_the_sender_has_its_event_at_once(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        drain(a)
+        a.user_event_nowait("deploy", b"v1")
+        assert [("deploy", b"v1")] == user_events(drain(a))
+
+
+async def test_equal_events_sent_twice_arrive_twice(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        await a.user_event("again")
+        await a.user_event("again")
+        await trio.sleep(2)
+        assert 2 == len(user_events(drain(b)))
+
+
+async def test_an_event_over_the_limit_is_refused_before_anything_happens(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        drain(a)
+        with pytest.raises(UserEventTooLarge, match="user event exceeds"):
+            await a.user_event("big", b"x" * 512)
+        assert "1" == a.stats()["event_time"]
+        assert [] == drain(a)
+
+
+async def test_a_join_that_ignores_old_events_delivers_none_of_them(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.start("a"), await net.start("b")
+        await a.user_event("old one")
+        await a.user_event("old two")
+        await b.join([address(a)], ignore_old=True)
+        await trio.sleep(10)
+        assert [] == user_events(drain(b))
+        await a.user_event("new")
+        await trio.sleep(1)
+        assert [("new", b"")] == user_events(drain(b))
+
+
+async def test_an_ordinary_join_delivers_old_events(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.start("a"), await net.start("b")
+        await a.user_event("old one")
+        await b.join([address(a)])
+        await trio.sleep(1)
+        assert [("old one", b"")] == user_events(drain(b))
+
+
+async def test_events_may_be_sent_after_leaving(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        await a.leave()
+        await a.user_event("farewell")
+        await trio.sleep(5)
+        assert ("farewell", b"") in user_events(drain(b))
+
+
+# --- back-pressure ------------------------------------------------------------------------
+
+
+async def test_a_full_queue_makes_the_sender_wait(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", queue_depth_warning=20, **TICKS_ONLY)
+        before = trio.current_time()
+        for number in range(200):
+            await a.user_event("burst", b"%d" % number + bytes(100))
+            assert 20 >= int(a.stats()["event_queue"])
+        assert 1 < trio.current_time() - before
+        await trio.sleep(30)
+        assert 200 == len(user_events(drain(b)))
+
+
+async def test_a_full_queue_refuses_those_who_will_not_wait(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b", queue_depth_warning=5, **TICKS_ONLY)
+        for _ in range(5):
+            a.user_event_nowait("burst")
+        with pytest.raises(trio.WouldBlock):
+            a.user_event_nowait("burst")
+        assert 5 == int(a.stats()["event_queue"])
+
+
+async def test_a_node_alone_never_waits(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", queue_depth_warning=5)
+        before = trio.current_time()
+        for _ in range(50):
+            await a.user_event("to myself")
+        assert before == trio.current_time()
+
+
+async def test_a_sender_is_released_when_the_others_are_gone(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    async with cluster() as net:
+        quick = {"probe_interval": 0.5, "probe_timeout": 0.2, "suspicion_mult": 1}
+        fields = {"queue_depth_warning": 5, "gossip_interval": 1000.0}
+        a, b = await net.joined("a", "b", **quick, **fields, **TICKS_ONLY)
+        await b.aclose()
+        for number in range(10):
+            await a.user_event("burst", bytes(400) + b"%d" % number)
+        assert 10 == int(a.stats()["event_time"]) - 1
+
+
+async def test_closing_the_node_releases_a_waiting_sender(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b", queue_depth_warning=1, **TICKS_ONLY)
+        a.user_event_nowait("burst")
+
+        async def send() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await a.user_event("burst")
+
+        nursery.start_soon(send)
+        await trio.testing.wait_all_tasks_blocked()
+        await a.aclose()
+
+
+# --- readers ------------------------------------------------------------------------------
+
+
+async def test_a_slow_reader_meets_its_gap_and_others_meet_none(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", event_buffer_size=10)
+        async with b.subscribe(max_buffer_size=1000) as quick:
+            for number in range(30):
+                await a.user_event(f"e{number}")
+                await trio.sleep(0.5)
+            slow = drain(b)
+            assert [f"e{number}" for number in range(10)] == [e.name for e in slow[:10]]  # type: ignore[union-attr]
+            assert [EventsDropped(20)] == slow[10:]
+            assert 30 == quick.statistics().current_buffer_used
+        assert 20 == b.statistics().events_dropped
+
+
+async def test_a_subscription_gets_what_it_asked_for(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.start("a"), await net.start("b")
+        async with a.subscribe(UserEvent) as users:
+            await b.join([address(a)])
+            await b.user_event("hello")
+            assert "hello" == getattr(await users.receive(), "name", None)
+
+
+async def test_the_event_channel_ends_with_the_node(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        async with a.subscribe() as other:
+            await a.aclose()
+            assert 1 == len([event async for event in a.events])
+            assert [] == [event async for event in other]
+
+
+async def test_merged_events_come_together(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        fields = {"user_coalesce_period": 3.0, "user_quiescent_period": 1.0}
+        a = await net.start("a", **fields)
+        drain(a)
+        for number in range(5):
+            await a.user_event("deploy", b"%d" % number)
+        await a.user_event("alarm", coalesce=False)
+        assert [("alarm", b"")] == user_events(drain(a))
+        await trio.sleep(1.1)
+        assert [("deploy", b"4")] == user_events(drain(a))

@@ -1,0 +1,364 @@
+"""The snapshot file of a running node.
+
+These tests run on the real clock where they wait for the disk, and call the parts directly
+where they can, so that none of them sleeps.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.serf.clusters import address, cluster, drain, host, status, until, user_events
+from trioserf._cluster.effects import Deliver
+from trioserf._config import Config
+from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
+from trioserf._exceptions import SnapshotError
+from trioserf._serf.core import Core
+from trioserf._serf.snapshot_file import SnapshotFile
+from trioserf._serf.snapshotter import FLUSH_INTERVAL, Snapshotter
+from trioserf._serf.stage import Occurrence
+from trioserf._wire.serf_messages import QueryMessage
+
+
+@attrs.define
+class Recorder:
+    """The next stage."""
+
+    items: list[Occurrence] = attrs.field(factory=list)
+
+    def put(self, item: Occurrence) -> None:
+        self.items.append(item)
+
+    def close(self) -> None:
+        pass
+
+
+def settings(path: Path, **fields: object) -> Config:
+    return Config(node_name="n1", snapshot_path=str(path), **fields)  # type: ignore[arg-type]
+
+
+def foo(kind: EventType) -> MemberEvent:
+    member = Member(name="foo", addr=ip_address("127.0.0.1"), port=5000)
+    return MemberEvent(kind, (member,))
+
+
+def query(ltime: int) -> Deliver:
+    message = QueryMessage(
+        ltime=ltime,
+        id=1,
+        addr=b"\x7f\0\0\1",
+        port=1,
+        source_node="x",
+        flags=0,
+        relay_factor=0,
+        timeout=0,
+        name="q",
+        payload=None,
+    )
+    return Deliver(message, 0.0)
+
+
+async def opened(config: Config) -> tuple[Snapshotter, Core]:
+    snapshotter = await Snapshotter.open(config)
+    core = Core.create(config, snapshotter.state)
+    snapshotter.stage(core, Recorder())
+    return snapshotter, core
+
+
+async def test_everything_passes_unchanged_and_in_order(tmp_path: Path) -> None:
+    config = settings(tmp_path / "snap")
+    snapshotter = await Snapshotter.open(config)
+    recorder = Recorder()
+    stage = snapshotter.stage(Core.create(config, snapshotter.state), recorder)
+    items: list[Occurrence] = [
+        UserEvent(42, "bar", b""),
+        query(50),
+        foo(EventType.MEMBER_JOIN),
+        foo(EventType.MEMBER_FAILED),
+        foo(EventType.MEMBER_JOIN),
+    ]
+    for item in items:
+        stage.put(item)
+    assert items == recorder.items
+
+
+async def test_a_restart_knows_the_clocks_and_the_nodes(tmp_path: Path) -> None:
+    config = settings(tmp_path / "snap")
+    snapshotter, core = await opened(config)
+    core.members.clock.witness(100)
+    for item in (UserEvent(42, "bar", b""), query(50), foo(EventType.MEMBER_JOIN)):
+        snapshotter.note(item)
+    await snapshotter.close()
+    again, core = await opened(config)
+    assert (100, 42, 50) == (again.state.clock, again.state.event_clock, again.state.query_clock)
+    assert [("foo", "127.0.0.1:5000")] == again.peers(random.Random(1))
+    assert (101, 43, 51) == (
+        core.members.clock.time,
+        core.events.clock.time,
+        core.queries.clock.time,
+    )
+    assert (43, 51) == (core.events.min_time, core.queries.min_time)
+
+
+async def test_after_a_leave_a_restart_knows_nothing(tmp_path: Path) -> None:
+    config = settings(tmp_path / "snap")
+    snapshotter, core = await opened(config)
+    core.members.clock.witness(100)
+    for item in (UserEvent(42, "bar", b""), query(50), foo(EventType.MEMBER_JOIN)):
+        snapshotter.note(item)
+    snapshotter.leave()
+    await snapshotter.close()
+    again, _ = await opened(config)
+    assert (0, 0, 0) == (again.state.clock, again.state.event_clock, again.state.query_clock)
+    assert [] == again.peers(random.Random(1))
+
+
+async def test_after_a_leave_a_restart_may_rejoin(tmp_path: Path) -> None:
+    config = settings(tmp_path / "snap", rejoin_after_leave=True)
+    snapshotter, core = await opened(config)
+    core.members.clock.witness(100)
+    for item in (UserEvent(42, "bar", b""), query(50), foo(EventType.MEMBER_JOIN)):
+        snapshotter.note(item)
+    snapshotter.leave()
+    await snapshotter.close()
+    again, _ = await opened(config)
+    assert (100, 42, 50) == (again.state.clock, again.state.event_clock, again.state.query_clock)
+    assert [("foo", "127.0.0.1:5000")] == again.peers(random.Random(1))
+
+
+async def test_a_long_file_is_replaced_by_a_short_one(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    path = tmp_path / "snap"
+    snapshotter, _ = await opened(settings(path, min_compact_size=1024))
+    for number in range(1024):
+        snapshotter.note(UserEvent(number, "e", b""))
+        snapshotter.note(query(number))
+        if number % 200 == 0:
+            await snapshotter._append()
+            if snapshotter._log.should_compact(snapshotter._size):
+                await snapshotter._compact()
+    await snapshotter.close()
+    assert 1 < snapshotter.statistics().compactions
+    again, _ = await opened(settings(path))
+    assert (1023, 1023) == (again.state.event_clock, again.state.query_clock)
+    assert ["snap"] == os.listdir(tmp_path)
+
+
+async def test_quiet_data_is_written_too(
+    tmp_path: Path, nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    path = tmp_path / "snap"
+    snapshotter, _ = await opened(settings(path))
+    nursery.start_soon(snapshotter.run)
+    snapshotter.note(foo(EventType.MEMBER_JOIN))
+    await trio.testing.wait_all_tasks_blocked()
+    assert b"" == path.read_bytes()
+    mock_clock.jump(FLUSH_INTERVAL)
+    while snapshotter.statistics().size == 0:
+        await trio.testing.wait_all_tasks_blocked()
+    assert b"alive: foo 127.0.0.1:5000\n" == path.read_bytes()
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_cut_line_is_dropped_before_anything_is_appended(tmp_path: Path) -> None:
+    path = tmp_path / "snap"
+    path.write_bytes(b"alive: foo 127.0.0.1:5000\nalive: ba")
+    snapshotter, _ = await opened(settings(path))
+    snapshotter.note(UserEvent(3, "e", b""))
+    await snapshotter.close()
+    assert b"alive: foo 127.0.0.1:5000\nevent-clock: 3\n" == path.read_bytes()
+
+
+async def test_a_new_file_is_readable_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "snap"
+    await opened(settings(path))
+    assert 0o644 & ~_umask() == path.stat().st_mode & 0o777
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+async def test_a_file_that_cannot_be_opened_keeps_the_node_from_starting(
+    tmp_path: Path,
+) -> None:
+    async with cluster() as net:
+        with pytest.raises(SnapshotError, match="failed to open snapshot"):
+            await net.start("a", snapshot_path=str(tmp_path / "no" / "directory"))
+
+
+# --- disks that fail ----------------------------------------------------------------------
+
+
+@contextmanager
+def in_the_way(path: Path) -> Iterator[None]:
+    """A directory where the file was: nothing can be written there."""
+    saved = path.with_suffix(".saved")
+    path.rename(saved)
+    path.mkdir()
+    (path / "something").write_bytes(b"")
+    try:
+        yield
+    finally:
+        (path / "something").unlink()
+        path.rmdir()
+        saved.rename(path)
+
+
+async def test_a_failing_disk_is_counted_and_repaired_later(
+    tmp_path: Path, nursery: trio.Nursery, mock_clock: MockClock
+) -> None:
+    path = tmp_path / "snap"
+    snapshotter, _ = await opened(settings(path))
+    nursery.start_soon(snapshotter.run)
+    with in_the_way(path):
+        snapshotter.note(foo(EventType.MEMBER_JOIN))
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(FLUSH_INTERVAL)
+        while not snapshotter.statistics().broken:
+            await trio.testing.wait_all_tasks_blocked()
+        snapshotter.note(UserEvent(7, "e", b""))
+    assert 1 == snapshotter.statistics().failures
+    await trio.testing.wait_all_tasks_blocked()
+    mock_clock.jump(31)
+    while snapshotter.statistics().broken:
+        await trio.testing.wait_all_tasks_blocked()
+    expected = b"alive: foo 127.0.0.1:5000\nclock: 0\nevent-clock: 7\nquery-clock: 0\n"
+    assert expected == path.read_bytes()
+    nursery.cancel_scope.cancel()
+
+
+async def test_the_last_write_repairs_what_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "snap"
+    snapshotter, _ = await opened(settings(path))
+    snapshotter.note(foo(EventType.MEMBER_JOIN))
+    with in_the_way(path):
+        await snapshotter._append()
+    await snapshotter.close()
+    assert path.read_bytes().startswith(b"alive: foo 127.0.0.1:5000\n")
+
+
+def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    file = SnapshotFile(str(tmp_path / "snap"), deque([b"x\n"]))
+    with file._lock:  # somebody else is in the middle of a write that never ends
+        problem = file.within(0.01, 1, None)
+    assert isinstance(problem, TimeoutError)
+
+
+def test_a_replacement_that_was_overtaken_is_dropped(tmp_path: Path) -> None:
+    file = SnapshotFile(str(tmp_path / "snap"), deque([b"new\n"]))
+    file.append(2, sync=False)
+    file.replace(1, b"old\n")
+    assert b"new\n" == file.read()
+
+
+def test_lines_added_during_a_write_are_not_lost(tmp_path: Path) -> None:
+    lines: deque[bytes] = deque()
+    file = SnapshotFile(str(tmp_path / "snap"), lines)
+    done = threading.Event()
+
+    def add() -> None:
+        for number in range(5000):
+            lines.append(b"%d\n" % number)
+        done.set()
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    number = 0
+    while not done.is_set():
+        number += 1
+        file.append(number, sync=False)
+    thread.join()
+    file.append(number + 1, sync=False)
+    assert b"".join(b"%d\n" % number for number in range(5000)) == file.read()
+
+
+async def test_an_application_that_never_reads_does_not_hold_up_the_node(
+    tmp_path: Path,
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a", snapshot_path=str(tmp_path / "snap"), event_buffer_size=10)
+        for number in range(3000):
+            a.user_event_nowait(f"e{number}")
+        assert 3001 == int(a.stats()["event_time"])
+
+
+# --- clusters -----------------------------------------------------------------------------
+
+
+async def test_a_node_that_failed_comes_back_by_itself(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    quick = {"probe_interval": 0.5, "probe_timeout": 0.2, "suspicion_mult": 1}
+    async with cluster() as net:
+        a = await net.start("a", **quick)
+        path = str(tmp_path / "snap")
+        b = await net.start("b", snapshot_path=path, **quick)
+        await b.join([address(a)])
+        await a.user_event("hello")
+        await until(lambda: user_events(drain(b)))
+        await trio.sleep(2)
+        await b.aclose()
+        await until(lambda: status(a, "b") is MemberStatus.FAILED)
+        await a.remove_failed_node("b")
+        assert MemberStatus.LEFT is status(a, "b")
+        again = await net.start("b", host=host(b), snapshot_path=path, **quick)
+        await until(lambda: 2 == len(a.members().alive) == len(again.members().alive))
+        await trio.sleep(5)
+        assert [] == user_events(drain(again))
+
+
+async def test_a_node_that_left_stays_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        path = str(tmp_path / "snap")
+        b = await net.start("b", snapshot_path=path)
+        await b.join([address(a)])
+        await trio.sleep(2)
+        await b.leave()
+        await b.aclose()
+        again = await net.start("b", host=host(b), snapshot_path=path)
+        await trio.sleep(5)
+        assert 1 == again.num_nodes
+        assert MemberStatus.LEFT is status(a, "b")
+
+
+async def test_the_file_of_a_short_life(tmp_path: Path) -> None:
+    async with cluster() as net:
+        path = tmp_path / "snap"
+        a = await net.start("a", snapshot_path=str(path))
+        await a.user_event("e")
+        async with a.query("q"):
+            pass
+        await a.leave()
+        await a.aclose()
+        lines = path.read_text().split("\n")
+        assert "alive: a 10.0.0.1:7946" == lines[0]
+        assert "event-clock: 1" in lines
+        assert "query-clock: 1" in lines
+        assert "leave" in lines
+
+
+async def test_the_snapshot_is_part_of_the_statistics(tmp_path: Path) -> None:
+    async with cluster() as net:
+        path = str(tmp_path / "snap")
+        a = await net.start("a", snapshot_path=path)
+        snapshot = a.statistics().snapshot
+        assert snapshot is not None
+        assert path == snapshot.path
+        assert not snapshot.broken

@@ -1,0 +1,40 @@
+"""The parts, for those who build on them: membership alone, codec, queue, clock, key ring.
+
+`trioserf.open` needs none of this.  ``open_memberlist`` runs the membership half without
+Serf: who is alive, with metadata and user messages of your own (`trioserf.abc.Delegate`).
+The rules below it are plain classes that neither wait nor read a clock.
+
+Names here follow the code and may change with it; changes are in ``CHANGELOG.md``.
+"""
+
+from __future__ import annotations
+
+from ._cluster.clock import LamportClock as LamportClock
+from ._cluster.keys import KeyRotation as KeyRotation
+from ._memberlist.memberlist import Memberlist as Memberlist
+from ._memberlist.open import open_memberlist as open_memberlist
+from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
+from ._net.udp_tcp import NetTransport as NetTransport
+from ._swim.broadcasts import QueueStatistics as QueueStatistics
+from ._swim.broadcasts import TransmitLimitedQueue as TransmitLimitedQueue
+from ._swim.nodes import Node as Node
+from ._swim.nodes import NodeStatus as NodeStatus
+from ._vivaldi.client import VivaldiClient as VivaldiClient
+from ._vivaldi.config import CoordinateConfig as CoordinateConfig
+from ._vivaldi.coordinate import Coordinate as Coordinate
+from ._wire.keyring import Keyring as Keyring
+from ._wire.messages import decode_message as decode_message
+from ._wire.messages import encode_message as encode_message
+from ._wire.packets import OpenedPacket as OpenedPacket
+from ._wire.packets import PacketCodec as PacketCodec
+from ._wire.packets import open_packet as open_packet
+from ._wire.packets import seal_packet as seal_packet
+from ._wire.serf_messages import decode_serf as decode_serf
+from ._wire.serf_messages import encode_serf as encode_serf
+from .abc import Address as Address
+from .abc import Delegate as Delegate
+from .abc import EventHandler as EventHandler
+from .abc import NodeView as NodeView
+from .abc import Packet as Packet
+from .abc import Tap as Tap
+from .abc import Transport as Transport
