@@ -15,6 +15,7 @@ has read.
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -238,7 +239,8 @@ class SimStream(trio.abc.HalfCloseableStream):
         """Wait for bytes; b"" once the peer has sent its last."""
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this stream")
-        if max_bytes is not None and max_bytes < 1:
+        limit = _READ if max_bytes is None else operator.index(max_bytes)
+        if limit < 1:
             raise ValueError(f"max_bytes={max_bytes!r}: expected 1 or more")
         self._receiving = True
         try:
@@ -248,7 +250,7 @@ class SimStream(trio.abc.HalfCloseableStream):
                 self._check_open()
                 await self._changed.wait()
             self._check_open()
-            return self._take(max_bytes or _READ)
+            return self._take(limit)
         finally:
             self._receiving = False
 
