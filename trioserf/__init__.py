@@ -99,7 +99,7 @@ from ._memberlist.memberlist import Memberlist as Memberlist
 from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
 from ._serf.key_manager import KeyManager as KeyManager
 from ._serf.members_view import Members as Members
-from ._serf.open import open_serf as open  # noqa: A004
+from ._serf.open import open as open
 from ._serf.open import serve as serve
 from ._serf.query_response import QueryResponse as QueryResponse
 from ._serf.query_response import QueryResult as QueryResult

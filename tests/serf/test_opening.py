@@ -340,12 +340,12 @@ async def test_closing_during_calls_ends_them(autojump_clock: MockClock) -> None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(call, "join", lambda: a.join(["10.7.7.7"]))
             nursery.start_soon(call, "remove", lambda: a.remove_failed_node("x"))
-            nursery.start_soon(call, "leave", a.leave)
+            nursery.start_soon(call, "tags", lambda: a.set_tags({"x": "y"}))
             nursery.start_soon(call, "ask", lambda: a.ask("x"))
             await trio.sleep(0.1)
             before = trio.current_time()
             await a.aclose()
-        assert ["ask", "join", "leave", "remove"] == sorted(ended)
+        assert ["ask", "join", "remove", "tags"] == sorted(ended)
         assert before == trio.current_time()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 
 import attrs
 import trio
@@ -42,29 +41,47 @@ class Membership:
     log: Log
     _joining: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _leaving: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _notices: set[trio.Event] = attrs.field(factory=set, init=False)
+    _calls: set[trio.CancelScope] = attrs.field(factory=set, init=False)
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        """Around a call that waits: the end of the node ends it, with the right exception.
+
+        Raises:
+          trio.ClosedResourceError: the node is closed, before the call or during it.
+        """
+        self.core.require_open()
+        with trio.CancelScope() as scope:
+            self._calls.add(scope)
+            try:
+                yield
+            finally:
+                self._calls.discard(scope)
+        if scope.cancelled_caught:
+            self.core.require_open()
+
+    def close(self) -> None:
+        """The node is closed: nobody waits any longer."""
+        for scope in self._calls:
+            scope.cancel()
 
     # --- join
 
     async def join(self, addresses: Sequence[str], *, ignore_old: bool) -> int:
         """Join by way of these addresses, one call at a time; see `Serf.join`."""
-        core = self.core
-        await trio.lowlevel.checkpoint_if_cancelled()
-        async with self._joining:
-            core.require_open()
-            if core.state is not SerfState.ALIVE:
-                raise InvalidState(f"Serf can't Join after Leave: node {core.name!r}")
-            core.ignore_old_events = ignore_old
-            try:
-                reached = await self.memberlist.join(addresses)
-            except ExceptionGroup:  # a JoinError, or the end of the transport in the midst of it
-                core.require_open()
-                raise
-            finally:
-                core.ignore_old_events = False
-            if reached:
-                self.apply(core.members.join_intent(trio.current_time()))
-            return reached
+        core, reached = self.core, 0
+        with self._call():
+            async with self._joining:
+                if core.state is not SerfState.ALIVE:
+                    raise InvalidState(f"Serf can't Join after Leave: node {core.name!r}")
+                core.ignore_old_events = ignore_old
+                try:
+                    reached = await self.memberlist.join(addresses)
+                finally:
+                    core.ignore_old_events = False
+                if reached:
+                    self.apply(core.members.join_intent(trio.current_time()))
+        return reached
 
     # --- leave
 
@@ -74,84 +91,62 @@ class Membership:
         Each step may be repeated, so a call that was cancelled leaves the next one free to
         begin anew, and a call during another waits for it.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        async with self._leaving:
-            if self.core.state is SerfState.LEFT:
-                return
-            self.core.require_open()
-            self.core.state = SerfState.LEAVING
-            self.record_leave()
-            alone = not self.core.members.others_alive()
-            if not await self._announce_leave(self.core.name, prune=False):
-                self.log.warning("timeout while waiting for graceful leave")
-            await self._leave_memberlist()
-            if not alone:
-                # The others learn of it while this node still answers their probes.
-                await trio.sleep(self.core.config.leave_propagate_delay)
-            self.core.require_open()
-            self.core.state = SerfState.LEFT
+        with self._call():
+            async with self._leaving:
+                if self.core.state is not SerfState.LEFT:
+                    await self._leave()
 
-    async def _leave_memberlist(self) -> None:
+    async def _leave(self) -> None:
+        core = self.core
+        core.state = SerfState.LEAVING
+        self.record_leave()
+        alone = not core.members.others_alive()
+        if not await self._announce_leave(core.name, prune=False):
+            self.log.warning("timeout while waiting for graceful leave")
         try:
-            await self.memberlist.leave(self.core.config.broadcast_timeout)
+            await self.memberlist.leave(core.config.broadcast_timeout)
         except BroadcastTimeout as error:
             self.log.warning("timeout while leaving: %s", error)
+        if not alone:
+            # The others learn of it while this node still answers their probes.
+            await trio.sleep(core.config.leave_propagate_delay)
+        if core.state is SerfState.LEAVING:
+            core.state = SerfState.LEFT
 
     async def _announce_leave(self, name: str, *, prune: bool) -> bool:
         """Queue a leave intent and wait until it is sent out; False if that took too long."""
-        core = self.core
-        with self._notice() as sent:
-            queued, effects = core.members.leave_intent(
-                name,
-                trio.current_time(),
-                own_state=core.state,
-                prune=prune,
-                on_finished=sent.set,
-            )
-            self.apply(effects)
-            if not queued:
-                await trio.lowlevel.checkpoint()
-                return True
-            with trio.move_on_after(core.config.broadcast_timeout) as limit:
-                await sent.wait()
-        core.require_open()
+        core, sent = self.core, trio.Event()
+        queued, effects = core.members.leave_intent(
+            name,
+            trio.current_time(),
+            own_state=core.state,
+            prune=prune,
+            on_finished=sent.set,
+        )
+        self.apply(effects)
+        if not queued:
+            await trio.lowlevel.checkpoint()
+            return True
+        with trio.move_on_after(core.config.broadcast_timeout) as limit:
+            await sent.wait()
         return not limit.cancelled_caught
 
     # --- others
 
     async def remove_failed_node(self, name: str, *, prune: bool) -> None:
         """Make a failed node a left one; see `Serf.remove_failed_node`."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        self.core.require_open()
-        if not await self._announce_leave(name, prune=prune):
-            limit = self.core.config.broadcast_timeout
-            raise BroadcastTimeout(
-                f"timed out broadcasting node removal of {name!r} after {limit} s"
-            )
+        with self._call():
+            if not await self._announce_leave(name, prune=prune):
+                limit = self.core.config.broadcast_timeout
+                raise BroadcastTimeout(
+                    f"timed out broadcasting node removal of {name!r} after {limit} s"
+                )
 
     async def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace all tags; see `Serf.set_tags`."""
         core = self.core
-        await trio.lowlevel.checkpoint_if_cancelled()
-        core.require_open()
-        fresh = attrs.evolve(core.config, tags=tags).tags
-        check_tags(encode_tags(fresh, core.config.protocol_version))
-        core.tags = MappingProxyType(dict(fresh))
-        await self.memberlist.update_node(core.config.broadcast_timeout)
-
-    # --- waiting for broadcasts
-
-    @contextmanager
-    def _notice(self) -> Iterator[trio.Event]:
-        """An event that is also set when the node closes."""
-        event = trio.Event()
-        self._notices.add(event)
-        try:
-            yield event
-        finally:
-            self._notices.discard(event)
-
-    def close(self) -> None:
-        """The node is closed: nobody waits any longer."""
-        for event in self._notices:
-            event.set()
+        with self._call():
+            fresh = attrs.evolve(core.config, tags=tags).tags
+            check_tags(encode_tags(fresh, core.config.protocol_version))
+            core.tags = fresh
+            await self.memberlist.update_node(core.config.broadcast_timeout)

@@ -69,6 +69,10 @@ async def open_serf(config: Config | None = None) -> AsyncIterator[Serf]:
         del raised  # its traceback holds this frame: no reference cycle
 
 
+open = open_serf
+"""The public name: ``trioserf.open``."""
+
+
 async def serve(
     config: Config | None = None,
     *,

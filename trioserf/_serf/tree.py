@@ -18,9 +18,9 @@
 The event pipeline needs no task: its stages are plain calls (`trioserf._serf.stage`).  The
 snapshot is replayed, and the sockets are bound, before the tree starts.
 
-It stops in this order: cancel the tasks and wait for them, close the sockets, let the
-pipeline give up what it holds and close every reader's channel, end the open queries, wake
-whoever waits, and write the last lines of the snapshot (shielded, bounded).
+It stops in this order: cancel the tasks and wait for them, end the users' calls, close the
+sockets, let the pipeline give up what it holds and close every reader's channel, end the open
+queries, and write the last lines of the snapshot (shielded, bounded).
 
 Tasks are named ``trioserf.<node>.<task>``.
 """
@@ -115,10 +115,11 @@ class Tree:
     async def _clean_up(self) -> None:
         parts = self._parts
         parts.core.state = SerfState.SHUTDOWN
+        # First the calls of users: they end as cancelled, not by a socket that is gone.
+        parts.membership.close()
         parts.memberlist.close()
         parts.pipeline.close()
         parts.tracker.close()
-        parts.membership.close()
         parts.user_events.close()
         if parts.snapshotter is not None:
             # Shielded because the last lines are wanted most when all is being cancelled;
