@@ -202,7 +202,7 @@ def _tree(obj: Any) -> dict[str, Any]:
 
 
 def _write_structs(_name: str, value: Any) -> Any:
-    return [None if item is None else _tree(item) for item in value]
+    return None if value is None else [None if one is None else _tree(one) for one in value]
 
 
 _STRUCT_WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {

@@ -177,7 +177,7 @@ def _write_float(_name: str, value: Any) -> Any:
 
 
 def _write_floats(_name: str, value: Any) -> Any:
-    return [float(item) for item in value]
+    return None if value is None else [float(item) for item in value]
 
 
 WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {

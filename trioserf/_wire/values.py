@@ -185,13 +185,9 @@ def _walk(data: bytes, max_values: int) -> None:
     open_containers: list[int] = []
     left = 1  # values still to come in the innermost container
     for _ in range(max_values):
-        while left == 0:
-            if not open_containers:
-                return
-            left = open_containers.pop()
-        left -= 1
         if offset >= size:
             raise RemoteProtocolError("msgpack: cut short")
+        left -= 1
         inner, offset = _step(data, offset)
         if inner:
             if len(open_containers) >= MAX_NESTING:
@@ -200,6 +196,10 @@ def _walk(data: bytes, max_values: int) -> None:
                 raise RemoteProtocolError("msgpack: a container claims more than there is")
             open_containers.append(left)
             left = inner
+        while left == 0:
+            if not open_containers:
+                return
+            left = open_containers.pop()
     raise RemoteProtocolError(f"msgpack: more than {max_values} values")
 
 
