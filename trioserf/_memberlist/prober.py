@@ -77,7 +77,9 @@ class Prober:
             return
         self._tick = trio.current_time() + self.rng.random() * interval
         while True:
-            await self._sleep_until(self._tick)
+            # An answered probe has slept until the tick already.
+            if trio.current_time() < self._tick:
+                await self._sleep_until(self._tick)
             now = trio.current_time()
             # Of the ticks that a long probe missed, one is kept.
             self._tick += max(1, math.floor((now - self._tick) / interval)) * interval
