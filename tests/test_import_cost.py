@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.source_tree import ROOT
+
 HEAVY = {
     *("IPython", "argparse", "asyncio", "cryptography", "dns", "hypothesis", "ipykernel"),
     *("matplotlib", "numpy", "prometheus_client", "psutil", "pytest", "rich", "zeroconf"),
@@ -17,7 +19,9 @@ HEAVY = {
 def modules_after(statement: str) -> set[str]:
     """Top-level names of the modules that a fresh interpreter has after the statement."""
     code = f"{statement}; import sys, json; print(json.dumps(list(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT
+    )
     return {name.partition(".")[0] for name in json.loads(done.stdout)}
 
 
@@ -27,7 +31,9 @@ def test_importing_the_library_loads_nothing_heavy() -> None:
 
 def test_importing_the_library_loads_no_door_that_was_not_opened() -> None:
     code = "import trioserf, sys; print(*[m for m in sys.modules if m.startswith('trioserf.')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT
+    )
     closed = ("trioserf._agent", "trioserf.client", "trioserf.notebook", "trioserf.testing")
     assert [] == [name for name in done.stdout.split() if name.startswith(closed)]
 
@@ -49,5 +55,6 @@ def test_a_node_without_a_key_never_loads_cryptography() -> None:
         capture_output=True,
         check=True,
         text=True,
+        cwd=ROOT,
     )
     assert "False\n" == done.stdout

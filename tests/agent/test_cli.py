@@ -34,7 +34,7 @@ def test_it_knows_its_version(flag: str, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.slow
 def test_the_demo_ends_by_itself_having_observed_every_step() -> None:
     done = subprocess.run(
-        [*COMMAND, "demo"], capture_output=True, text=True, timeout=60, check=False
+        [*COMMAND, "demo"], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
     )
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "" == done.stderr

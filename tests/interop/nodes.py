@@ -19,7 +19,7 @@ from tests.interop.agents import Row
 from tests.interop.processes import Child, child
 from tests.interop.waiting import found
 
-PROGRAM = Path(__file__).with_name("node_program.py")
+PROGRAM = "tests.interop.node_program"
 ROOT = Path(__file__).parents[2]
 
 
@@ -105,7 +105,7 @@ async def our_node(
     nursery: trio.Nursery,
     *,
     name: str,
-    profile: str = "local",
+    profile: str = "lan",
     tags: Mapping[str, str] | None = None,
     key: bytes | None = None,
     answers: Mapping[str, Callable[[bytes], bytes]] | None = None,
@@ -165,7 +165,7 @@ async def node_process(
     *,
     name: str,
     join: str,
-    profile: str = "local",
+    profile: str = "lan",
     tags: Mapping[str, str] | None = None,
     key: bytes | None = None,
 ) -> AsyncIterator[NodeProcess]:
@@ -178,7 +178,7 @@ async def node_process(
         "tags": dict(tags or {}),
         "key": base64.b64encode(key).decode() if key else None,
     }
-    command = [sys.executable, str(PROGRAM), json.dumps(settings)]
+    command = [sys.executable, "-m", PROGRAM, json.dumps(settings)]
     with child(command, output_path=tmp_path / f"{name}.log", cwd=ROOT) as process:
 
         def joined() -> str | None:

@@ -70,8 +70,8 @@ async def test_a_node_without_the_key_is_let_in_by_neither_side(
         assert {"go-1": "alive"} == await agent.statuses()
 
 
-@pytest.mark.parametrize("key_size", KEY_SIZES)
-@limit(40)
+@pytest.mark.parametrize("key_size", [None, 32])
+@limit(90)
 async def test_three_agents_and_two_of_ours_see_one_cluster(
     binary: Path, tmp_path: Path, nursery: trio.Nursery, key_size: int | None
 ) -> None:
@@ -92,15 +92,16 @@ async def test_three_agents_and_two_of_ours_see_one_cluster(
         await three.join(four.address)
         await five.serf.join([four.address])
         names = ["go-1", "go-2", "go-3", "py-4", "py-5"]
-        await becomes(dict.fromkeys(names, "alive"), one.statuses)
+        # Gossip may miss a node; the next push/pull, 30 s later at the latest, does not.
+        await becomes(dict.fromkeys(names, "alive"), one.statuses, seconds=35)
         expected = await one.members()
         assert [dict(tags(number)) for number in range(1, 6)] == [
             dict(expected[name].tags) for name in names
         ]
-        await becomes(expected, two.members)
-        await becomes(expected, three.members)
-        await becomes(expected, four.members)
-        await becomes(expected, five.members)
+        await becomes(expected, two.members, seconds=35)
+        await becomes(expected, three.members, seconds=35)
+        await becomes(expected, four.members, seconds=35)
+        await becomes(expected, five.members, seconds=35)
 
 
 @limit(30)

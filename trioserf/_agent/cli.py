@@ -6,6 +6,7 @@ Flags are accepted with one dash as well as with two, as users of Go's ``serf`` 
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 
 from .._version import __version__
@@ -55,6 +56,8 @@ def _demo(options: argparse.Namespace) -> int:
 
     from .screen import make_screen
 
+    # The story itself says what happens; only what is broken belongs beside it.
+    logging.basicConfig(level=logging.ERROR)
     screen = make_screen()
     if options.join is None:
         from .demo import tell_story

@@ -30,8 +30,14 @@ PAUSE = 0.7
 
 
 def _config(name: str, port: int) -> Config:
-    """Go's `local` profile with faster probes and a shorter benefit of the doubt."""
-    timing = MemberlistConfig.local(probe_interval=0.5, probe_timeout=0.2, suspicion_mult=2)
+    """Go's `local` profile, but with faster probes and a shorter benefit of the doubt.
+
+    Each message is sent more often, too: twice, as `local` has it, would leave one node
+    without it every few runs, until the next push/pull.
+    """
+    timing = MemberlistConfig.local(
+        probe_interval=0.5, probe_timeout=0.2, suspicion_mult=2, retransmit_mult=6
+    )
     return Config.local(
         node_name=name,
         bind=f"127.0.0.1:{port}",
@@ -156,7 +162,7 @@ async def _joining(story: Story) -> None:
         contacted = await actor.serf.join([ada.address])
         story.screen.line(actor.name, f"joins ada: {contacted} node contacted")
     seen = await story.observer.wait_seen(
-        told_of(EventType.MEMBER_JOIN, "eve"), NAMES, since=since, within=STEP_LIMIT
+        told_of(EventType.MEMBER_JOIN, "eve"), NAMES[:4], since=since, within=STEP_LIMIT
     )
     for node, at in sorted(seen.items(), key=lambda item: item[1]):
         story.screen.line(node, f"has met eve, {_span(at - since)} after the first join")
@@ -222,5 +228,6 @@ async def _return(story: Story) -> None:
     await story.everybody_sees(
         told_of(EventType.MEMBER_JOIN, "eve"), NAMES[:3], since=since, what="sees eve join"
     )
-    expected = dict.fromkeys(NAMES, MemberStatus.ALIVE) | {"dan": MemberStatus.LEFT}
-    await story.all_agree(expected, [name for name in NAMES if name != "dan"])
+    await story.all_agree(
+        dict.fromkeys(NAMES, MemberStatus.ALIVE) | {"dan": MemberStatus.LEFT}, NAMES[:3]
+    )
