@@ -1,8 +1,16 @@
-"""What holds for the whole test tree: a missing Serf agent is said loudly, never silently."""
+"""What holds for the whole test tree.
+
+A missing Serf agent is said loudly, never silently; and no property test fails because the
+machine was busy.
+"""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trioserf._cluster.re2.program import Budget, compile_expression
@@ -126,7 +126,7 @@ EXPRESSIONS = st.recursive(ATOMS, _extend, max_leaves=8)
 TEXTS = st.text("abcAB-1 \n", min_size=1, max_size=8)
 
 
-@settings(deadline=None)
+@pytest.mark.slow
 @given(EXPRESSIONS, TEXTS, st.booleans(), st.sampled_from(["", "(?i)", "(?m)", "(?s)"]))
 @example("(?:a|ab)(?:c|bcd)", "abcd", True, "")
 @example("(?:\\b|a)*", "ba", True, "")
@@ -151,6 +151,7 @@ NASTY = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", NASTY)
 def test_no_expression_costs_more_than_its_size_times_the_text(expression: str) -> None:
     text = "a" * 512
@@ -158,12 +159,14 @@ def test_no_expression_costs_more_than_its_size_times_the_text(expression: str) 
     assert cost(expression, text) <= 4 * size * (len(text) + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", NASTY)
 def test_the_cost_grows_at_most_with_the_square_of_the_text(expression: str) -> None:
     """An expression such as ``a{1000}`` has as many states as the text allows; none has 2**n."""
     assert cost(expression, "a" * 400) <= 4 * cost(expression, "a" * 200) + 1000
 
 
+@pytest.mark.slow
 @given(EXPRESSIONS, st.text("ab-\n", max_size=200))
 def test_any_expression_keeps_to_the_bound(expression: str, text: str) -> None:
     size = compile_expression(expression).size

@@ -356,6 +356,7 @@ def test_a_file_cut_at_any_byte_says_what_its_whole_lines_say() -> None:
             assert 500 == read(data + b"clock: 500\n").clock
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=20) | st.sampled_from(
     [b"alive: ", b"not-alive: ", b"clock: ", b"event-clock: ", b"leave", b"\n", b" ", b"\0", b"1"]
