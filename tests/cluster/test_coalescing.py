@@ -108,6 +108,13 @@ def test_a_member_that_was_forgotten_may_join_again() -> None:
         assert [event(kind, "foo")] == coalescer.flush()
 
 
+def test_nothing_is_remembered_of_a_member_that_was_forgotten() -> None:
+    coalescer = members_coalescer()
+    for _ in range(2):
+        coalescer.add(event(REAP, "foo"), 0.0)
+        assert [event(REAP, "foo")] == coalescer.flush()
+
+
 def test_an_event_of_several_members_counts_for_each() -> None:
     coalescer = members_coalescer()
     coalescer.add(MemberEvent(JOIN, (member("a"), member("b"))), 0.0)

@@ -116,6 +116,10 @@ def test_a_query_without_live_members_still_has_time() -> None:
     assert default_timeout(0.2, 16, 1) == default_timeout(0.2, 16, 0)
 
 
+def test_a_query_without_gossip_still_has_time() -> None:
+    assert default_timeout(0.2, 16, 5) == default_timeout(0.0, 16, 5)
+
+
 def test_default_params_ask_everybody_for_an_answer_alone() -> None:
     """Checklist 74."""
     params = QueryParams()

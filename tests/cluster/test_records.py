@@ -27,6 +27,14 @@ def test_addresses_of_4_and_16_bytes_are_shown(addr: bytes, shown: str) -> None:
     assert shown == str(member_of(node("foo", addr=addr), MemberStatus.ALIVE)[0].addr)
 
 
+def test_equal_nodes_share_one_member() -> None:
+    first, _ = member_of(node("foo", {"a": "b"}), MemberStatus.ALIVE)
+    second, _ = member_of(node("foo", {"a": "b"}), MemberStatus.ALIVE)
+    other, _ = member_of(node("foo", {"a": "c"}), MemberStatus.ALIVE)
+    assert first is second
+    assert first != other
+
+
 def test_a_member_has_an_address_for_packets() -> None:
     assert Address("10.0.0.1", 80) == member_address(member("foo", port=80))
 

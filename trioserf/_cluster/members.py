@@ -298,7 +298,7 @@ class MemberRegistry:
         ``on_finished`` will be called; and the effects.
         """
         msg = LeaveIntent(self.clock.time, name, prune)
-        self.clock.increment()
+        # Processing the intent here moves the clock past it.
         _, effects = self.on_leave_intent(msg, now, own_state=own_state)
         if not self.others_alive():
             return False, effects

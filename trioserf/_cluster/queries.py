@@ -45,6 +45,8 @@ from .relays import relayed_copies
 from .sizes import check_query, check_response
 
 _MAX_NANOSECONDS = (1 << 63) - 1
+_USUAL_INTERVAL = 0.2
+"""Gossip interval on a local network (seconds)."""
 _QUERY_VERSION = 4
 """Serf protocol version from which on queries exist."""
 
@@ -100,10 +102,15 @@ class OpenQuery:
 def default_timeout(gossip_interval: float, mult: int, live_members: int) -> float:
     """How long a query waits for answers if nothing else was said (seconds).
 
-    DIFFERS: a lone node counts as one, so that its queries do not end at once
-    (test_a_query_without_live_members_still_has_time).
+    DIFFERS: a lone node counts as one, and with gossip turned off its usual interval counts,
+    so that queries do not end at once (test_a_query_without_live_members_still_has_time,
+    test_a_query_without_gossip_still_has_time).
     """
-    return gossip_interval * mult * math.ceil(math.log10(max(1, live_members) + 1))
+    return (
+        (gossip_interval or _USUAL_INTERVAL)
+        * mult
+        * math.ceil(math.log10(max(1, live_members) + 1))
+    )
 
 
 class QueryLog:

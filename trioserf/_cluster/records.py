@@ -48,13 +48,24 @@ def member_ip(addr: bytes) -> IPAddress:
 
 
 def member_of(node: NodeView, status: MemberStatus) -> tuple[Member, bool]:
-    """``node`` as a member, and whether its metadata is broken (then the tags may lack some)."""
-    tags, broken = decode_tags(node.meta)
-    pmin, pmax, pcur, dmin, dmax, dcur = node.versions
+    """``node`` as a member, and whether its metadata is broken (then the tags may lack some).
+
+    Equal nodes give one and the same object.  Members are immutable, and a simulation with a
+    thousand nodes in one process would otherwise hold a million of them.
+    """
+    return _shared_member(node.name, node.addr, node.port, node.meta, node.versions, status)
+
+
+@lru_cache(maxsize=4096)
+def _shared_member(
+    name: str, addr: bytes, port: int, meta: bytes, versions: bytes, status: MemberStatus
+) -> tuple[Member, bool]:
+    tags, broken = decode_tags(meta)
+    pmin, pmax, pcur, dmin, dmax, dcur = versions
     member = Member(
-        name=node.name,
-        addr=member_ip(node.addr),
-        port=node.port,
+        name=name,
+        addr=member_ip(addr),
+        port=port,
         tags=tags,
         status=status,
         protocol_min=pmin,

@@ -69,7 +69,7 @@ class UserEventLog:
         msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
         raw = encode_serf(msg)
         check_encoded_user_event(raw, self._config)
-        self.clock.increment()
+        # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)
         effects.append(Queue(queue="event", message=raw, own=True))
         return effects
