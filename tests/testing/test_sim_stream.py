@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -279,9 +280,19 @@ async def test_closing_a_transport_ends_its_dials(autojump_clock: MockClock) -> 
 async def test_a_dial_cancelled_in_the_moment_of_success_leaves_no_stream(
     autojump_clock: MockClock,
 ) -> None:
-    async with two(SimNetwork(latency=0.1)) as (a, b):
-        with trio.move_on_after(0.2):
+    scope = trio.CancelScope()
+    drawn = []
+
+    def latency(_rng: random.Random) -> float:
+        drawn.append(None)
+        if len(drawn) == 3:  # there, back, and now the stream opens on the far side
+            scope.cancel()
+        return 0.1
+
+    async with two(SimNetwork(latency=latency)) as (a, b):
+        with scope:
             await a.connect_stream(b.local_address)
+        assert scope.cancelled_caught
         await trio.sleep(5)
         assert not a._host.streams
         with trio.move_on_after(5):

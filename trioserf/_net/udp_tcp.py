@@ -190,12 +190,12 @@ class NetTransport(Transport):
         All is read before the first is handled: the time of arrival of the last does not
         contain the handling of those before it.
         """
-        counts = self._counts
+        counts, receive = self._counts, udp.recvfrom
         received_at = trio.current_time()
         read, failed = [], False
         for _ in range(DRAIN):
             try:
-                read.append(udp.recvfrom(_LONGEST))
+                read.append(receive(_LONGEST))
             except BlockingIOError:
                 break
             except OSError:  # some systems report here that an earlier datagram was refused

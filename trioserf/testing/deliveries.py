@@ -3,10 +3,6 @@
 Every packet, stream segment and timed act of a network waits in one heap.  One task sleeps
 until the earliest is due and then calls each that is due, plainly, one after the other.  An
 idle node costs nothing: no task of its own waits for packets.
-
-Why one scope with a moving deadline: the task may be asleep when something earlier is sent.
-Moving the deadline of the scope that it sleeps in wakes it in time, with no event and no
-second task.
 """
 
 from __future__ import annotations
@@ -18,6 +14,8 @@ from typing import TypeAlias, TypeVarTuple, Unpack
 
 import attrs
 import trio
+
+from .wake_up import WakeUp, wake_up_for_this_run
 
 _Ts = TypeVarTuple("_Ts")
 _Due: TypeAlias = "tuple[float, int, Callable[..., object], tuple[object, ...]]"
@@ -38,13 +36,14 @@ class Deliveries:
     """
 
     grain: float = 0.0
+    now: float = attrs.field(default=0.0, init=False)
+    """The time of the calls that are being made (trio clock): asked for once for all."""
     wake_ups: int = attrs.field(default=0, init=False)
     """How often the task woke up."""
     _heap: list[_Due] = attrs.field(factory=list, init=False)
     _count: int = attrs.field(default=0, init=False)
-    _sleep: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _wake_up: WakeUp | None = attrs.field(default=None, init=False)
     _wake_at: float = attrs.field(default=math.inf, init=False)
-    _running: bool = attrs.field(default=False, init=False)
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -57,8 +56,8 @@ class Deliveries:
         heapq.heappush(self._heap, (due, self._count, call, args))
         if due < self._wake_at:
             self._wake_at = due
-            if self._sleep is not None:
-                self._sleep.deadline = due
+            if self._wake_up is not None:
+                self._wake_up.earlier(due)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hand everything over when it is due, until cancelled.
@@ -66,32 +65,26 @@ class Deliveries:
         Raises:
           trio.BusyResourceError: another task does so already.
         """
-        if self._running:
+        if self._wake_up is not None:
             raise trio.BusyResourceError("this network is running already")
-        self._running = True
+        self._wake_up = wake_up = wake_up_for_this_run()
         task_status.started()
         try:
             while True:
-                await self._wait()
+                self._wake_at = self._heap[0][0] if self._heap else math.inf
+                await wake_up.sleep_until(self._wake_at)
+                self._wake_at = -math.inf  # nobody needs to wake a task that is awake
                 self.wake_ups += 1
-                while self._hand_over(trio.current_time() + _SLACK):
+                while self._hand_over():
                     await trio.lowlevel.checkpoint()
         finally:
-            self._running = False
+            self._wake_up = None
+            self._wake_at = math.inf
 
-    async def _wait(self) -> None:
-        """Sleep until the first call is due.  *Checkpoint*: always."""
-        self._wake_at = self._heap[0][0] if self._heap else math.inf
-        with trio.CancelScope(deadline=self._wake_at) as self._sleep:
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._sleep = None
-                self._wake_at = -math.inf  # nobody needs to wake a task that is awake
-
-    def _hand_over(self, now: float) -> bool:
-        """Make the calls that are due by ``now``; whether too many were due for one go."""
-        heap, pop = self._heap, heapq.heappop
+    def _hand_over(self) -> bool:
+        """Make the calls that are due; whether too many were due for one go."""
+        self.now = trio.current_time()
+        heap, pop, now = self._heap, heapq.heappop, self.now + _SLACK
         for _ in range(_BATCH):
             if not heap or heap[0][0] > now:
                 return False

@@ -150,7 +150,7 @@ class SimTransport(Transport):
         try:
             self._context.run(
                 self._handler,  # type: ignore[arg-type]  # not None: the callers looked
-                Packet(data, source, trio.current_time()),
+                Packet(data, source, self._fabric.deliveries.now),
             )
         except Exception as error:
             # The receiver owns the handler: its bug belongs into its own task, not into
