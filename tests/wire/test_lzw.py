@@ -1,0 +1,174 @@
+"""LZW as Go's compress/lzw."""
+
+from __future__ import annotations
+
+import random
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.wire import slow_lzw
+from trioserf._exceptions import RemoteProtocolError
+from trioserf._wire.limits import LZW_CLEARS
+from trioserf._wire.lzw import compress, compress_within, decompress
+
+_ROOMY = 1 << 24
+_CLEAR, _END = 256, 257
+
+
+# Made by Go.
+_KNOWN = {
+    b"": "000302",
+    b"a": "00c30404",
+    b"ab": "00c3880908",
+    b"aaaa": "00c3080c1310",
+    b"ababab": "00c38811283020",
+    b"abababab": "00c3881148504c40",
+    b"a" * 20: "00c3081c48b060c180",
+}
+
+
+@pytest.mark.parametrize("text", _KNOWN)
+def test_go_writes_these_streams(text: bytes) -> None:
+    stream = bytes.fromhex(_KNOWN[text])
+    assert stream == compress(text)
+    assert text == decompress(stream, _ROOMY)
+
+
+_SIZES = [0, 1, 2, 254, 255, 256, 257, 766, 767, 768, 1790, 1791, 1792, 3837, 3838, 3839, 3840,
+          3841, 7675, 7676, 7677, 7680, 70_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", _SIZES)
+def test_random_text_comes_back_around_every_border(size: int) -> None:
+    text = random.Random(size).randbytes(size)
+    stream = compress(text)
+    assert text == decompress(stream, size)
+    if size < 10_000:
+        assert text == slow_lzw.decompress(stream)
+
+
+def test_a_long_run_of_one_byte_comes_back() -> None:
+    text = b"x" * 200_000
+    stream = compress(text)
+    assert len(stream) < 1500
+    assert text == decompress(stream, 200_000)
+
+
+@given(st.binary(max_size=2000) | st.text("ab", max_size=2000).map(str.encode))
+def test_any_text_comes_back(text: bytes) -> None:
+    stream = compress(text)
+    assert text == decompress(stream, len(text)) == slow_lzw.decompress(stream)
+
+
+@given(st.binary(max_size=100), st.binary(max_size=20))
+def test_bytes_after_the_end_are_ignored(text: bytes, more: bytes) -> None:
+    assert text == decompress(compress(text) + more, _ROOMY)
+
+
+# --- streams that Go reads but does not write ---------------------------------------------
+
+
+def test_a_stream_need_not_begin_with_a_clear() -> None:
+    assert b"ab" == decompress(slow_lzw.pack([97, 98, _END]), _ROOMY)
+
+
+def test_a_stream_may_go_on_with_a_full_table() -> None:
+    text = random.Random(5).randbytes(4500)
+    stream = slow_lzw.pack([_CLEAR, *text, 258, 4095, 258, _END])
+    expected = text + text[:2] + text[3837:3839] + text[:2]
+    assert expected == slow_lzw.decompress(stream)
+    assert expected == decompress(stream, _ROOMY)
+
+
+def test_a_full_table_is_cleared_in_the_middle_of_a_batch() -> None:
+    first = random.Random(6).randbytes(4200)
+    stream = slow_lzw.pack([*first, _CLEAR, 97, 98, 258, _CLEAR, _CLEAR, 99, _END])
+    assert first + b"ababc" == decompress(stream, _ROOMY)
+
+
+_codes = st.lists(
+    st.integers(0, 255)
+    | st.sampled_from([_CLEAR, 258, 259, 300, 511, 4095])
+    | st.integers(0, 4095),
+    max_size=60,
+)
+
+
+@given(_codes, st.booleans())
+@example([97, 258, 258, 259], True)
+@example([258], True)
+@example([97, 259], True)
+def test_any_codes_are_read_or_refused_as_by_the_slow_reader(codes: list[int], end: bool) -> None:
+    _compare(slow_lzw.pack([*codes, _END] if end else codes))
+
+
+@given(st.binary(max_size=300), st.data())
+def test_damaged_streams_are_read_or_refused_as_by_the_slow_reader(
+    text: bytes, data: st.DataObject
+) -> None:
+    stream = bytearray(compress(text * data.draw(st.integers(1, 20))))
+    for _ in range(data.draw(st.integers(0, 5))):
+        stream[data.draw(st.integers(0, len(stream) - 1))] ^= data.draw(st.integers(1, 255))
+    _compare(bytes(stream[: data.draw(st.integers(0, len(stream)))]))
+
+
+def _compare(stream: bytes) -> None:
+    try:
+        expected = slow_lzw.decompress(stream)
+    except slow_lzw.Refused:
+        with pytest.raises(RemoteProtocolError):
+            decompress(stream, _ROOMY)
+    else:
+        assert expected == decompress(stream, _ROOMY)
+
+
+# --- bounds -------------------------------------------------------------------------------
+
+
+@given(st.binary(min_size=1, max_size=500), st.integers(0, 600))
+def test_text_is_given_whole_or_refused(text: bytes, limit: int) -> None:
+    if limit >= len(text):
+        assert text == decompress(compress(text), limit)
+    else:
+        with pytest.raises(RemoteProtocolError, match="longer than"):
+            decompress(compress(text), limit)
+
+
+def test_a_bomb_is_refused_before_it_takes_memory() -> None:
+    bomb = compress(b"\0" * 8_000_000)
+    tracemalloc.start()
+    with pytest.raises(RemoteProtocolError, match="longer than"):
+        decompress(bomb, 1_000_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 12_000_000
+
+
+def test_a_bomb_without_an_end_is_refused_too() -> None:
+    bomb = compress(b"\0" * 3_000_000)[:-20]
+    with pytest.raises(RemoteProtocolError, match="longer than"):
+        decompress(bomb, 1_000_000)
+
+
+def test_a_stream_of_nothing_but_clears_is_refused() -> None:
+    assert b"" == decompress(slow_lzw.pack([_CLEAR] * LZW_CLEARS + [_END]), _ROOMY)
+    started = time.perf_counter()
+    with pytest.raises(RemoteProtocolError, match="too often"):
+        decompress(slow_lzw.pack([_CLEAR] * 3000), _ROOMY)
+    assert time.perf_counter() - started < 0.1
+
+
+def test_many_short_pieces_are_joined_on_the_way() -> None:
+    text = random.Random(7).randbytes(140_000)
+    assert text == decompress(compress(text), len(text))
+
+
+@pytest.mark.parametrize("text", [b"", b"a", b"abc" * 40, bytes(range(256)) * 20])
+def test_a_stream_is_given_up_if_it_gets_too_long(text: bytes) -> None:
+    stream = compress(text)
+    assert stream == compress_within(text, len(stream))
+    assert compress_within(text, len(stream) - 1) is None

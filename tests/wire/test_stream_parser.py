@@ -1,0 +1,280 @@
+"""Reading streams as their bytes come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from tests.wire.wire_objects import ring
+from trioserf._wire.codec import encode
+from trioserf._wire.compression import compress_message
+from trioserf._wire.limits import MAX_FRAME, THREAD_THRESHOLD
+from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, PushPullHeader
+from trioserf._wire.sealing import seal
+from trioserf._wire.streams import (
+    PushPullRequest,
+    StreamCodec,
+    StreamError,
+    StreamParser,
+    StreamRequest,
+    UserMessageStream,
+    Work,
+    ack_bytes,
+    dial_prefix,
+    error_bytes,
+    frame,
+    ping_bytes,
+    push_pull_bytes,
+    user_message_bytes,
+)
+
+KEY, OTHER = bytes(range(16)), b"o" * 32
+NONCE = bytes(12)
+PLAIN = StreamCodec(compress=False)
+KEYED = StreamCodec(compress=False, keyring=ring(KEY))
+RECORD = NodeRecord("node-a", b"\x7f\0\0\1", 7946, b"meta", 1, 0, bytes((1, 5, 2, 2, 5, 4)))
+USER = user_message_bytes(b"hi")
+
+
+def _feed(parser: StreamParser, pieces: Iterable[bytes]) -> StreamRequest | Work | None:
+    for piece in pieces:
+        result = parser.receive(piece)
+        if result is not None:
+            return result
+    return None
+
+
+def _read(
+    data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True, step: int = 1 << 30
+) -> StreamRequest | Work | None:
+    parser = StreamParser(codec, accept_side=accept)
+    return _feed(parser, (data[at : at + step] for at in range(0, len(data), step)))
+
+
+def _refusal(data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True) -> StreamError:
+    with pytest.raises(StreamError) as caught:
+        _read(data, codec, accept=accept)
+    with pytest.raises(StreamError):
+        _read(data, codec, accept=accept, step=1)
+    return caught.value
+
+
+# --- whole, bit by bit, with more behind --------------------------------------------------
+
+_SAID: list[tuple[bytes, StreamRequest]] = [
+    (push_pull_bytes(True, [RECORD] * 3, b"hello"), PushPullRequest(True, (RECORD,) * 3, b"hello")),
+    (push_pull_bytes(False, [], b""), PushPullRequest(False, (), b"")),
+    (USER, UserMessageStream(b"hi")),
+    (user_message_bytes(b""), UserMessageStream(b"")),
+    (ping_bytes(Ping(1, "b")), Ping(1, "b")),
+    (ack_bytes(Ack(42)), Ack(42)),
+    (error_bytes("boom"), ErrorReply("boom")),
+]
+_CODECS = [
+    StreamCodec(
+        label=label,
+        compress=compress,
+        keyring=None if version is None else ring(KEY),
+        encryption_version=version or 0,
+    )
+    for label in (b"", b"blue")
+    for compress in (False, True)
+    for version in (None, 0, 1)
+]
+
+
+@pytest.mark.parametrize("codec", _CODECS, ids=range(len(_CODECS)))
+@pytest.mark.parametrize(("plain", "said"), _SAID, ids=range(len(_SAID)))
+@pytest.mark.parametrize("accept", [True, False], ids=["request", "reply"])
+def test_what_was_said_comes_back_however_it_arrives(
+    codec: StreamCodec, plain: bytes, said: StreamRequest, accept: bool
+) -> None:
+    data = frame(plain, codec, NONCE if codec.encrypts else None)
+    if accept:
+        data = dial_prefix(codec) + data
+    assert said == _read(data, codec, accept=accept)
+    assert said == _read(data + b"\xc1\xffmore", codec, accept=accept)
+    assert said == _read(data, codec, accept=accept, step=1)
+    assert said == _read(data, codec, accept=accept, step=3)
+    for end in range(len(data)):
+        assert _read(data[:end], codec, accept=accept) is None
+
+
+def test_a_label_may_come_alone_first() -> None:
+    codec = StreamCodec(label=b"blue", compress=False)
+    parser = StreamParser(codec, accept_side=True)
+    assert parser.receive(dial_prefix(codec)) is None
+    assert UserMessageStream(b"hi") == parser.receive(USER)
+
+
+def test_a_long_user_message_arrives_over_many_slices() -> None:
+    body = bytes(range(256)) * 2000
+    data = user_message_bytes(body)
+    assert UserMessageStream(body) == _read(data)
+    assert UserMessageStream(body) == _read(data, step=70_000)
+
+
+def test_reprs_are_short() -> None:
+    assert "PushPullRequest(join=True, records=<1>, user_state=<5 bytes>)" == repr(
+        PushPullRequest(True, (RECORD,), b"hello")
+    )
+    assert "UserMessageStream(body=<5 bytes>)" == repr(UserMessageStream(b"hello"))
+
+
+# --- the end of the stream ----------------------------------------------------------------
+
+
+def test_a_stream_that_ends_before_it_began_is_no_error() -> None:
+    parser = StreamParser(PLAIN, accept_side=True)
+    assert parser.receive(b"") is None
+    parser.eof()
+
+
+@pytest.mark.parametrize("data", [b"\x08", b"\xf4", b"\x0a\0\0", b"\x09\x82", b"\x06\x83\xa4"])
+def test_a_stream_that_ends_in_the_middle_is_an_error(data: bytes) -> None:
+    parser = StreamParser(KEYED if data[0] == 10 else PLAIN, accept_side=True)
+    assert parser.receive(data) is None
+    with pytest.raises(StreamError, match="ended early") as caught:
+        parser.eof()
+    assert not caught.value.reply
+
+
+# --- refusals, and who is told ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"),
+    [
+        (b"\xf4\x03red", StreamCodec(label=b"blue")),
+        (b"", StreamCodec(label=b"blue")),
+        (b"\xf4\x04blue", PLAIN),
+        (b"\xf4\x00", PLAIN),
+        (b"\xf4\x04blue", StreamCodec(label=b"blue", skip_inbound_label_check=True)),
+    ],
+    ids=["wrong", "missing", "unexpected", "empty", "checked elsewhere"],
+)
+def test_a_wrong_label_ends_the_stream_without_reply(label: bytes, codec: StreamCodec) -> None:
+    assert not _refusal(label + USER, codec).reply
+
+
+def test_a_reply_has_no_label() -> None:
+    codec = StreamCodec(label=b"blue", compress=False)
+    assert UserMessageStream(b"hi") == _read(USER, codec, accept=False)
+    assert "type 244" in str(_refusal(dial_prefix(codec) + USER, codec, accept=False))
+
+
+def test_a_reply_is_authenticated_with_the_label() -> None:
+    blue = StreamCodec(label=b"blue", compress=False, keyring=ring(KEY))
+    reply = frame(USER, blue, NONCE)
+    assert UserMessageStream(b"hi") == _read(reply, blue, accept=False)
+    assert "no installed keys" in str(_refusal(reply, KEYED, accept=False))
+
+
+@pytest.mark.parametrize(
+    ("data", "codec", "text"),
+    [
+        (frame(USER, KEYED, NONCE), PLAIN, "encryption is not configured"),
+        (frame(USER, KEYED, NONCE), StreamCodec(keyring=ring()), "encryption is not configured"),
+        (USER, KEYED, "remote state is not encrypted"),
+        (frame(USER, KEYED, NONCE), StreamCodec(keyring=ring(OTHER)), "no installed keys"),
+        (b"\x0a" + (MAX_FRAME + 1).to_bytes(4, "big"), KEYED, "too long"),
+        (b"\x0a\0\0\0\0", KEYED, "encryption version"),
+        (b"\x0a\0\0\0\1\1", KEYED, "too few"),
+        (b"\x09\xc1", PLAIN, "msgpack"),
+        (b"\x09\x82\xa4Algo\x01\xa3Buf\xa0", PLAIN, "algorithm 1"),
+        (b"\x09\x81\xa3Buf\xa1\x00", PLAIN, "LZW"),
+        (b"\x09\x05", PLAIN, "where a struct belongs"),
+        (compress_message(USER), StreamCodec(max_output=5), "longer than 5"),
+    ],
+)
+def test_what_fails_before_the_message_is_told_to_the_peer(
+    data: bytes, codec: StreamCodec, text: str
+) -> None:
+    error = _refusal(data, codec)
+    assert text in str(error)
+    assert error.reply
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x01\x80",
+        b"\x07\x01\x00\x01\x08",
+        b"\x0c\0\0\0\0\x08",
+        b"\xff",
+        b"\x00\xc1",
+        b"\x00\x81\xa5SeqNo\xff",
+        b"\x06" + encode(PushPullHeader(1, 0, True)) + b"\x05",
+        b"\x06" + encode(PushPullHeader(1, 0, True)) + b"\xdc\xff\xff",
+        compress_message(compress_message(USER)),
+        compress_message(USER[:-1]),
+        compress_message(b"\x06\x80\x80"[:1]),
+    ],
+)
+def test_what_fails_inside_the_message_ends_the_stream_without_reply(data: bytes) -> None:
+    assert not _refusal(data).reply
+
+
+def test_plain_streams_are_read_despite_keys_if_told_so() -> None:
+    codec = StreamCodec(keyring=ring(KEY), verify_incoming=False)
+    assert UserMessageStream(b"hi") == _read(USER, codec)
+
+
+def test_version_0_may_be_refused() -> None:
+    old = StreamCodec(keyring=ring(KEY), compress=False, encryption_version=0)
+    data = frame(USER, old, NONCE)
+    assert UserMessageStream(b"hi") == _read(data, KEYED)
+    strict = StreamCodec(keyring=ring(KEY), accept_v0=False)
+    assert "version 0 is refused" in str(_refusal(data, strict))
+
+
+def test_an_encrypted_frame_ends_where_it_says() -> None:
+    aad = b"\x0a" + (29 + len(USER) - 1).to_bytes(4, "big")
+    cut = aad + seal(USER[:-1], key=KEY, nonce=NONCE, version=1, aad=aad)
+    assert "cut short" in str(_refusal(cut, KEYED))
+
+
+# --- threads ------------------------------------------------------------------------------
+
+_MANY = push_pull_bytes(True, [RECORD] * (THREAD_THRESHOLD // 60), b"state")
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [KEYED, StreamCodec(), StreamCodec(keyring=ring(KEY))],
+    ids=["encrypted", "compressed", "both"],
+)
+def test_heavy_work_is_handed_back_for_a_thread(codec: StreamCodec) -> None:
+    work = _read(frame(_MANY, codec, NONCE if codec.encrypts else None), codec, step=5000)
+    assert isinstance(work, Work)
+    assert THREAD_THRESHOLD < work.size
+    request = work.run()
+    assert isinstance(request, PushPullRequest)
+    assert (THREAD_THRESHOLD // 60, b"state") == (len(request.records), request.user_state)
+
+
+def test_work_of_every_stage_may_be_handed_back() -> None:
+    random_looking = bytes((i * i * 31 + i // 7) % 251 for i in range(40_000))
+    work = _read(compress_message(user_message_bytes(random_looking)), StreamCodec())
+    assert isinstance(work, Work)  # decompressing
+    assert UserMessageStream(random_looking) == work.run()
+    huge = frame(user_message_bytes(bytes(3_000_000)), KEYED, NONCE)
+    work = _read(huge, KEYED)
+    assert isinstance(work, Work)  # decrypting
+    assert UserMessageStream(bytes(3_000_000)) == work.run()
+
+
+def test_work_raises_as_the_parser_does() -> None:
+    broken = bytearray(frame(user_message_bytes(bytes(3_000_000)), KEYED, NONCE))
+    broken[-1] ^= 1
+    work = _read(bytes(broken), KEYED)
+    assert isinstance(work, Work)
+    with pytest.raises(StreamError) as caught:
+        work.run()
+    assert caught.value.reply
+
+
+def test_plain_streams_are_parsed_as_they_come() -> None:
+    request = _read(_MANY, step=65536)
+    assert isinstance(request, PushPullRequest)
