@@ -10,9 +10,12 @@ import trio
 
 from trioserf._config import MemberlistConfig
 from trioserf._memberlist.open import open_memberlist
+from trioserf._wire.messages import Alive
+from trioserf._wire.packets import PacketCodec, open_packet
 from trioserf.abc import Address, Packet, Transport
 from trioserf.testing.sim_network import SimNetwork
 
+VERSIONS = b"\x01\x05\x02\x00\x00\x00"
 HOME = Address("10.0.0.1", 7946)
 AWAY = Address("10.0.0.2", 7946)
 
@@ -90,6 +93,25 @@ class Pings:
         self.seen.append((node.name, rtt, payload))
 
 
+class Tap:
+    """Records metrics as ``(kind, name, value, labels)``."""
+
+    def __init__(self):
+        self.seen = []
+
+    def count(self, name, value, labels):
+        self.seen.append(("count", name, value, dict(labels)))
+
+    def gauge(self, name, value, labels):
+        self.seen.append(("gauge", name, value, dict(labels)))
+
+    def sample(self, name, value, labels):
+        self.seen.append(("sample", name, value, dict(labels)))
+
+    def values(self, name):
+        return [value for _, seen, value, _ in self.seen if seen == name]
+
+
 @attrs.define(eq=False)
 class Wire(Transport):
     """A transport to nowhere: keeps what is sent, and takes packets from the test."""
@@ -130,6 +152,17 @@ class Wire(Transport):
 
     def close(self):
         self.closed.set()
+
+
+def opened(packets, codec=None):
+    """The messages in packets that a `Wire` has sent: ``[(message, to)]``."""
+    codec = codec or PacketCodec()
+    return [(message, to) for data, to in packets for message in open_packet(data, codec).messages]
+
+
+def alive_of(name, addr=b"\x0a\x00\x00\x02", incarnation=1, meta=b"", versions=VERSIONS):
+    """A claim that a node lives."""
+    return Alive(incarnation, name, addr, 7946, meta, versions)
 
 
 def config(name="n1", **fields):

@@ -32,7 +32,7 @@ from typing import Final, final
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import ConfigError, InvalidState
+from .._exceptions import ConfigError, InvalidState, JoinError
 from .._swim.nodes import Node
 from .._wire.keyring import Keyring
 from ..abc import (
@@ -278,7 +278,11 @@ class Memberlist:
           LocalProtocolError: longer than a stream may carry; nothing was sent.
         """
         self._check_open()
-        await self._parts.client.send_user_message(address_of(node), node.name, message)
+        try:
+            await self._parts.client.send_user_message(address_of(node), node.name, message)
+        except OSError:
+            self._check_open()
+            raise
 
     async def ping(self, name: str, address: Address) -> float:
         """Ping a node and return the round-trip time (seconds).  No effect on its status.
@@ -307,7 +311,11 @@ class Memberlist:
           JoinError: none; one exception for each string, with a note naming it.
         """
         self._check_open()
-        return await self._parts.joiner.join(addresses)
+        try:
+            return await self._parts.joiner.join(addresses)
+        except JoinError:
+            self._check_open()
+            raise
 
     async def leave(self, timeout: float) -> None:
         """Tell the others that this node leaves, and wait until that is sent out.
@@ -322,6 +330,10 @@ class Memberlist:
         """
         self._check_open()
         await self._parts.news.leave(timeout)
+
+    def forget(self, name: str) -> None:
+        """Do not look for this lost node any more: it was removed on purpose."""
+        self._parts.seeds.forget(name)
 
     async def update_node(self, timeout: float) -> None:
         """Ask the delegate for new metadata, tell the others, wait until that is sent out.

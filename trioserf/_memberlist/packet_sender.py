@@ -2,8 +2,11 @@
 
 A ping, an ack, a nack or an indirect ping takes along what the queues hold, as far as it
 fits into ``udp_buffer_size``; a gossip packet is nothing but that.  First come the messages
-about nodes, then the delegate's; a share of the packet is kept for the delegate, so that
-churn in a large cluster cannot starve user messages.
+about nodes, then the delegate's.
+
+DIFFERS: a share of the packet is kept for the delegate, and of the messages about nodes a
+share for those that began here, so that churn in a large cluster starves neither.  Test:
+``test_user_messages_have_a_share_of_each_packet``.
 
 DIFFERS: Go does not count the CRC nor the length of the leading message, so its packets may
 be 5 bytes longer than ``UDPBufferSize``; ours never are.  Test:
@@ -63,6 +66,10 @@ class PacketSender:
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
     bytes_sent: int = attrs.field(default=0, init=False)
+    _share: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._share = 0.0 if self.config.faithful_go else self.config.user_share
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
         """Send a message with whatever news fits beside it.
@@ -77,12 +84,8 @@ class PacketSender:
           trio.ClosedResourceError: closed.
         """
         self._check_name(to, name)
-        room = self._room() - _PART_OVERHEAD - len(message)
-        news = self._news(room)
-        crc = self._understands_crc(name)
-        self._send_parts([message, *news[: MAX_PARTS - 1]], to, crc)
-        if len(news) >= MAX_PARTS:
-            self._send_parts(news[MAX_PARTS - 1 :], to, crc)
+        news = self._news(self._room() - _PART_OVERHEAD - len(message))
+        self._send_parts([message, *news], to, self._understands_crc(name))
 
     def send_together(self, messages: Sequence[bytes], to: Address, name: str = "") -> None:
         """Send these messages in one packet, and nothing beside them.  Raises as `send`."""
@@ -121,11 +124,13 @@ class PacketSender:
 
     def _news(self, room: int) -> list[bytes]:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
-        queue = self.queue
+        queue, share = self.queue, self._share
         if self.delegate is None:
-            return queue.take(_PART_OVERHEAD, room) if len(queue) else []
-        kept = 0 if self.config.faithful_go else int(room * self.config.user_share)
-        parts = queue.take(_PART_OVERHEAD, room - kept) if len(queue) else []
+            return queue.take(_PART_OVERHEAD, room, own_share=share) if len(queue) else []
+        kept = int(room * share)
+        parts: list[bytes] = []
+        if len(queue):
+            parts = queue.take(_PART_OVERHEAD, room - kept, own_share=share)
         rest = room - sum(map(len, parts)) - _PART_OVERHEAD * len(parts)
         if rest <= _USER_OVERHEAD:
             return parts
@@ -151,7 +156,8 @@ class PacketSender:
         return seal_packet(message, self.wire.packet, crc=crc, nonce=self.wire.packet_nonce())
 
     def _send_parts(self, parts: Sequence[bytes], to: Address, crc: bool) -> None:
-        self._send_raw(self._seal(parts, crc), to)
+        for start in range(0, len(parts), MAX_PARTS):
+            self._send_raw(self._seal(parts[start : start + MAX_PARTS], crc), to)
 
     def _send_raw(self, data: bytes, to: Address) -> None:
         self.transport.send_packet(data, to)

@@ -132,8 +132,10 @@ class Receiver:
             self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)
 
     def _on_indirect_ping(self, request: IndirectPing, packet: Packet) -> None:
+        # Protocol 1 knows no ports but the one that everybody is bound to.
+        port = 0 if self.config.protocol_version == 1 else request.port
         try:
-            target = Address.from_bytes(request.target or b"", request.port or self.default_port())
+            target = Address.from_bytes(request.target or b"", port or self.default_port())
         except ValueError:
             self.bad_input("address", packet.source, "indirect ping of no address")
             return

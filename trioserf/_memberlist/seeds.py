@@ -43,6 +43,10 @@ class Seeds:
         while len(self.lost) > MAX_LOST:
             del self.lost[next(iter(self.lost))]
 
+    def forget(self, name: str) -> None:
+        """This node is not missed."""
+        self.lost.pop(name, None)
+
     def missing(self, table: NodeTable, now: float) -> list[str | Node]:
         """Seeds and lost nodes that are not alive in our view; drops what is too old."""
         alive = {node.address for node in table.nodes.values() if not node.is_gone}

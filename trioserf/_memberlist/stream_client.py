@@ -23,6 +23,7 @@ from .._wire.messages import Ack, ErrorReply, Ping
 from .._wire.streams import (
     MAX_USER_MESSAGE,
     PushPullRequest,
+    StreamRequest,
     dial_prefix,
     frame,
     ping_bytes,
@@ -88,7 +89,7 @@ class StreamClient:
         self.metrics.count("memberlist.tcp.connect")
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
             await write_frame(stream, await self.exchange.local_frame(join=join), self.metrics)
-            reply = await read_message(stream, self.wire.stream, accept_side=False)
+            reply = await self._read_reply(stream)
         match reply:
             case PushPullRequest():
                 return reply
@@ -130,10 +131,14 @@ class StreamClient:
             async with self._dial(node.address, node.name, limit) as stream:
                 data = frame(ping_bytes(ping), self.wire.stream, self.wire.stream_nonce())
                 await write_frame(stream, data, self.metrics)
-                reply = await read_message(stream, self.wire.stream, accept_side=False)
-        except (OSError, RemoteProtocolError, LocalProtocolError, trio.ClosedResourceError):
+                reply = await self._read_reply(stream)
+        except (OSError, RemoteProtocolError, LocalProtocolError):
             return False
         return isinstance(reply, Ack) and reply.seq_no == seq_no
+
+    async def _read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
+        codec = self.wire.stream
+        return await read_message(stream, codec, accept_side=False, metrics=self.metrics)
 
     @asynccontextmanager
     async def _dial(self, to: Address, name: str, limit: float) -> AsyncIterator[trio.abc.Stream]:
@@ -145,6 +150,8 @@ class StreamClient:
                 stream = await self.transport.connect_stream(to)
         except trio.TooSlowError:
             raise TimeoutError(f"no connection to {to} within {limit:.3g} s") from None
+        except trio.ClosedResourceError as error:
+            raise ConnectionAbortedError("this node is closed") from error
         try:
             with trio.fail_after(max(0.0, limit)):
                 prefix = dial_prefix(self.wire.stream)

@@ -46,6 +46,7 @@ async def read_message(
     codec: StreamCodec,
     *,
     accept_side: bool,
+    metrics: Metrics,
     budget: ByteBudget | None = None,
 ) -> StreamRequest | None:
     """What the peer says on a stream; None if it closes it without a word.
@@ -56,6 +57,7 @@ async def read_message(
       stream: where to read.
       codec: how to read.
       accept_side: whether the peer dialled.
+      metrics: told the size of what came.
       budget: charged for the bytes that are held meanwhile.
 
     Raises:
@@ -64,7 +66,7 @@ async def read_message(
       trio.BrokenResourceError: the stream broke.
     """
     parser = StreamParser(codec, accept_side=accept_side)
-    held = 0
+    size = 0
     try:
         while True:
             data = bytes(await stream.receive_some(CHUNK))
@@ -73,15 +75,17 @@ async def read_message(
                 return None
             if budget is not None:
                 budget.take(len(data))
-                held += len(data)
+            size += len(data)
             result = parser.receive(data)
-            if isinstance(result, Work):
-                return await run_heavy(result.run, result.size)
             if result is not None:
-                return result
+                break
+        metrics.sample("memberlist.size.remote", size)
+        if isinstance(result, Work):
+            return await run_heavy(result.run, result.size)
+        return result
     finally:
         if budget is not None:
-            budget.give_back(held)
+            budget.give_back(size)
 
 
 async def write_frame(stream: trio.abc.SendStream, data: bytes, metrics: Metrics) -> None:

@@ -140,7 +140,11 @@ class StreamServer:
     async def _converse(self, stream: trio.abc.Stream, source: Address, child: _Child) -> None:
         try:
             request = await read_message(
-                stream, self.wire.stream, accept_side=True, budget=self._budget
+                stream,
+                self.wire.stream,
+                accept_side=True,
+                metrics=self.metrics,
+                budget=self._budget,
             )
         except RemoteProtocolError as error:
             self.bad_input("stream", source, error)

@@ -1,0 +1,199 @@
+"""Datagrams out: what rides along, and how long they get."""
+
+import os
+
+import pytest
+import trio
+
+from trioserf._exceptions import LocalProtocolError
+from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.packet_sender import PacketSender, address_of
+from trioserf._memberlist.wire_format import WireFormat, configured_keyring
+from trioserf._swim.broadcasts import TransmitLimitedQueue
+from trioserf._swim.nodes import Node
+from trioserf._wire.messages import Ack, Dead, Suspect, UserMessage, encode_message
+from trioserf._wire.packets import open_packet
+
+from .kit import AWAY, Delegate, Wire, config, opened
+
+ACK = encode_message(Ack(1, None))
+NEWS = encode_message(Suspect(1, "n9", "n1"))
+MODERN = Node(name="n2", addr=b"\x0a\x00\x00\x02", port=7946, versions=b"\x01\x05\x02\x00\x00\x00")
+OLD = Node(name="n3", addr=b"\x0a\x00\x00\x03", port=7946, versions=b"\x01\x04\x02\x00\x00\x00")
+
+
+def make(delegate=None, nodes=(MODERN, OLD), **fields):
+    settings = config(**fields)
+    table = {node.name: node for node in nodes}
+    return PacketSender(
+        config=settings,
+        transport=Wire(),
+        wire=WireFormat(settings, os.urandom, configured_keyring(settings)),
+        queue=TransmitLimitedQueue(4, lambda: 10),
+        delegate=delegate,
+        find_node=table.get,
+        metrics=Metrics(None, {}, node_log("memberlist", "n1")),
+    )
+
+
+def test_a_message_without_news_goes_alone():
+    sender = make()
+    sender.send(ACK, AWAY)
+    assert [(ACK, AWAY)] == sender.transport.sent
+    assert (1, len(ACK)) == (sender.packets, sender.bytes_sent)
+
+
+def test_news_ride_along_and_count_as_sent():
+    delegate = Delegate()
+    delegate.broadcasts = [b"user"]
+    sender = make(delegate)
+    sender.queue.queue(NEWS, name="n9")
+    sender.send(ACK, AWAY)
+    ((data, _),) = sender.transport.sent
+    assert [Ack(1, None), Suspect(1, "n9", "n1"), UserMessage(b"user")] == [
+        message for message, _ in opened([(data, AWAY)])
+    ]
+    assert (0, 1) == sender.queue.statistics().by_transmits[:2]
+
+
+def test_a_checksum_goes_to_whom_is_known_to_understand_it():
+    sender = make()
+    for name in ("n2", "n3", "", "stranger"):
+        sender.send(ACK, AWAY, name)
+    assert [12, 2, 2, 2] == [data[0] for data, _ in sender.transport.sent]
+
+
+def test_messages_sent_together_take_nothing_along():
+    sender = make()
+    sender.queue.queue(NEWS, name="n9")
+    sender.send_together([ACK, ACK], AWAY, "n3")
+    assert 2 == len(opened(sender.transport.sent))
+    assert (1,) == sender.queue.statistics().by_transmits
+
+
+@pytest.mark.parametrize("key", [None, bytes(16)])
+@pytest.mark.parametrize("label", ["", "blue"])
+def test_a_full_packet_stays_within_the_buffer_size(key, label):
+    delegate = Delegate()
+    delegate.broadcasts = [os.urandom(20) for _ in range(200)]
+    sender = make(delegate, secret_key=key, label=label)
+    for number in range(200):
+        message = Dead(1, f"n{number}" + os.urandom(20).hex(), "n1")
+        sender.queue.queue(encode_message(message), name=str(number))
+    sender.send(ACK, AWAY, "n2")
+    with sender.one_round() as send_news:
+        assert send_news(MODERN)
+    sizes = [len(data) for data, _ in sender.transport.sent]
+    # With compression the room is not always used up, without it nearly so.
+    assert 2 == len(sizes)
+    assert max(sizes) <= 1400
+    for data, _ in sender.transport.sent:
+        assert () == open_packet(data, sender.wire.packet).problems
+
+
+def test_the_room_is_used_up():
+    sender = make(enable_compression=False)
+    for number in range(200):
+        sender.queue.queue(NEWS + os.urandom(1), name=str(number))
+    with sender.one_round() as send_news:
+        send_news(MODERN)
+    ((data, _),) = sender.transport.sent
+    assert 1400 - len(NEWS) - 3 <= len(data) <= 1400
+
+
+def test_user_messages_have_a_share_of_each_packet():
+    delegate = Delegate()
+    delegate.broadcasts = [b"u" * 100 for _ in range(50)]
+    sender = make(delegate, user_share=0.25, enable_compression=False)
+    for number in range(200):
+        sender.queue.queue(NEWS + b"%03d" % number, name=str(number))
+    with sender.one_round() as send_news:
+        send_news(MODERN)
+    kinds = [type(message) for message, _ in opened(sender.transport.sent)]
+    assert 3 <= kinds.count(UserMessage) <= 4
+    assert kinds.count(Suspect) >= 20
+
+
+def test_a_share_that_nobody_needs_is_used():
+    sender = make(Delegate(), user_share=0.5, enable_compression=False)
+    for number in range(200):
+        sender.queue.queue(NEWS + b"%03d" % number, name=str(number))
+    with sender.one_round() as send_news:
+        send_news(MODERN)
+    ((data, _),) = sender.transport.sent
+    assert len(data) > 1300
+
+
+def test_faithful_to_go_nothing_is_reserved():
+    delegate = Delegate()
+    delegate.broadcasts = [b"u" * 100]
+    sender = make(delegate, faithful_go=True, enable_compression=False)
+    for number in range(200):
+        sender.queue.queue(NEWS + b"%03d" % number, name=str(number))
+    with sender.one_round() as send_news:
+        send_news(MODERN)
+    assert {Suspect} == {type(message) for message, _ in opened(sender.transport.sent)}
+
+
+def test_more_parts_than_old_nodes_can_split_go_into_a_second_packet():
+    delegate = Delegate()
+    delegate.broadcasts = [b"u" for _ in range(300)]
+    sender = make(delegate, udp_buffer_size=9000, enable_compression=False)
+    sender.send(ACK, AWAY)
+    assert 1 + 300 == len(opened(sender.transport.sent))
+    delegate.broadcasts = [b"u" for _ in range(300)]
+    with sender.one_round() as send_news:
+        send_news(MODERN)
+    assert 1 + 300 + 300 == len(opened(sender.transport.sent))
+    assert all(data[1] <= 127 for data, _ in sender.transport.sent if data[0] == 7)
+
+
+def test_a_round_seals_a_packet_once_for_many():
+    sender = make(secret_key=bytes(16))
+    sender.queue.queue(NEWS, name="n9")
+    with sender.one_round() as send_news:
+        assert send_news(MODERN)
+        assert send_news(MODERN)
+        assert send_news(OLD)
+    (first, _), (second, _), (third, _) = sender.transport.sent
+    assert first == second
+    assert first != third
+
+
+def test_a_round_without_news_sends_nothing():
+    sender = make(Delegate())
+    with sender.one_round() as send_news:
+        assert not send_news(MODERN)
+    assert [] == sender.transport.sent
+
+
+def test_a_round_survives_what_cannot_be_sent():
+    sender = make()
+    sender.queue.queue(NEWS, name="n9")
+    sender.transport.error = trio.BrokenResourceError("unreachable")
+    with sender.one_round() as send_news:
+        assert send_news(MODERN)
+    assert 1 == sender.metrics.counts["trioserf.gossip.unsent"]
+
+
+def test_required_names_must_be_there():
+    sender = make(require_node_names=True)
+    with pytest.raises(LocalProtocolError, match="node names are required"):
+        sender.send(ACK, AWAY)
+    with pytest.raises(LocalProtocolError, match="node names are required"):
+        sender.send_together([ACK], AWAY)
+    sender.send(ACK, AWAY, "n2")
+
+
+def test_a_refused_packet_is_told_to_the_caller():
+    sender = make()
+    sender.transport.error = trio.BrokenResourceError("unreachable")
+    with pytest.raises(trio.BrokenResourceError):
+        sender.send(ACK, AWAY)
+    assert 0 == sender.packets
+
+
+def test_the_address_of_a_record_without_one_is_a_local_error():
+    assert AWAY == address_of(MODERN)
+    with pytest.raises(LocalProtocolError, match="no usable address"):
+        address_of(Node(name="x", addr=b"\x01", port=1))

@@ -1,0 +1,77 @@
+"""Codecs that follow the settings and the keys."""
+
+import os
+
+import pytest
+
+from trioserf._config import MemberlistConfig
+from trioserf._exceptions import ConfigError
+from trioserf._memberlist.wire_format import WireFormat, configured_keyring
+from trioserf._wire.keyring import Keyring
+from trioserf._wire.packets import open_packet, seal_packet
+
+KEY, OTHER = bytes(16), bytes(range(32))
+ACK = bytes.fromhex("0282a75061796c6f6164c0a55365714e6f2a")
+
+
+def wire(**fields):
+    config = MemberlistConfig(name="n1", **fields)
+    return WireFormat(config, os.urandom, configured_keyring(config))
+
+
+def test_without_keys_there_is_no_ring():
+    assert configured_keyring(MemberlistConfig()) is None
+
+
+def test_an_empty_ring_waits_for_keys():
+    assert Keyring(()) == configured_keyring(MemberlistConfig(keyring=()))
+
+
+def test_the_first_key_of_a_ring_is_primary_unless_a_secret_key_is_given():
+    assert KEY == configured_keyring(MemberlistConfig(keyring=(KEY, OTHER))).primary
+    ring = configured_keyring(MemberlistConfig(keyring=(KEY,), secret_key=OTHER))
+    assert (OTHER, KEY) == ring.keys
+
+
+def test_keys_that_make_no_ring_are_a_bad_setting(monkeypatch):
+    def refuse(keys, primary=None):
+        from trioserf._exceptions import KeyringError
+
+        raise KeyringError("no")
+
+    monkeypatch.setattr(Keyring, "create", refuse)
+    with pytest.raises(ConfigError, match="keyring"):
+        configured_keyring(MemberlistConfig(secret_key=KEY))
+
+
+def test_encryption_starts_and_stops_at_run_time():
+    here = wire(keyring=())
+    assert here.packet_nonce() is None
+    assert 5 == here.packet_overhead
+    here.use(Keyring((KEY,)))
+    assert 12 == len(here.packet_nonce())
+    assert 12 == len(here.stream_nonce())
+    assert 5 + 29 == here.packet_overhead
+    here.use(None)
+    assert here.packet_nonce() is None
+    assert here.stream_nonce() is None
+
+
+def test_the_overhead_counts_label_and_encryption():
+    assert 5 + 2 + 4 == wire(label="blue").packet_overhead
+    assert 5 + 45 == wire(secret_key=KEY, protocol_version=1).packet_overhead
+    assert 5 == wire(secret_key=KEY, gossip_verify_outgoing=False).packet_overhead
+
+
+def test_version_0_of_encryption_is_accepted_by_those_who_speak_it():
+    old = wire(secret_key=KEY, protocol_version=1, accept_v0=False)
+    sealed = seal_packet(ACK, old.packet, crc=False, nonce=old.packet_nonce())
+    assert 0 == sealed[0]
+    assert 1 == len(open_packet(sealed, old.packet).messages)
+
+
+def test_a_peer_with_the_same_settings_understands():
+    here = wire(secret_key=KEY, label="blue")
+    sealed = seal_packet(ACK, here.packet, crc=True, nonce=here.packet_nonce())
+    there = wire(keyring=(OTHER, KEY), label="blue")
+    assert 1 == len(open_packet(sealed, there.packet).messages)
