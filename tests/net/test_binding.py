@@ -147,5 +147,5 @@ def test_an_error_without_a_number_keeps_its_text(monkeypatch: pytest.MonkeyPatc
         raise OSError("something odd")
 
     monkeypatch.setattr(binding, "_bind_once", fail)
-    with pytest.raises(OSError, match="127.0.0.1:5: something odd$"):
+    with pytest.raises(OSError, match=r"127.0.0.1:5: something odd$"):
         bind_pair("127.0.0.1", 5)

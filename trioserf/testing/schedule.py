@@ -19,7 +19,7 @@ from typing import Any, TypeVar, TypeVarTuple
 import trio
 from trio import _path
 from trio._core import _run
-from trio.testing import MockClock
+from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import trio
-import trio.testing
 
 from .law_ground import MakeTransport, in_time, law, must_raise, opened, read_all, stream_pair
 
@@ -88,7 +87,7 @@ async def check_one_acceptor_at_a_time(make: MakeTransport) -> None:
     async with opened(make, 2) as (a, b):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(b.accept_stream)
-            await trio.testing.wait_all_tasks_blocked(0.01)
+            await trio.sleep(0.01)
             with must_raise(trio.BusyResourceError):
                 await b.accept_stream()
             nursery.cancel_scope.cancel()

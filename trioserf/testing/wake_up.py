@@ -19,8 +19,8 @@ from typing import Protocol
 
 import attrs
 import trio
+from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
 from trio._core._run import GLOBAL_RUN_CONTEXT
-from trio.testing import MockClock
 
 
 class WakeUp(Protocol):
