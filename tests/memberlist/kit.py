@@ -120,6 +120,7 @@ class Wire(Transport):
     sent: list = attrs.field(factory=list)
     error: BaseException | None = None
     handler: object = None
+    news: trio.Event = attrs.field(factory=trio.Event)
     closed: trio.Event = attrs.field(factory=trio.Event)
 
     async def open(self):
@@ -133,6 +134,13 @@ class Wire(Transport):
         if self.error is not None:
             raise self.error
         self.sent.append((data, to))
+        self.news.set()
+
+    async def until_sent(self):
+        """Wait until a packet was sent since ``sent`` was cleared."""
+        while not self.sent:
+            self.news = trio.Event()
+            await self.news.wait()
 
     async def receive_packets(self, handler, *, task_status=trio.TASK_STATUS_IGNORED):
         self.handler = handler

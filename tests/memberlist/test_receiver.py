@@ -128,7 +128,7 @@ async def test_acks_and_nacks_nobody_waits_for_are_ignored(autojump_clock):
 
 async def test_claims_and_user_messages_reach_rules_and_delegate(autojump_clock):
     delegate, events = Delegate(), Events()
-    async with one_node(delegate=delegate, events=events, probe_interval=0) as (node, wire):
+    async with one_node(delegate=delegate, events=events) as (node, wire):
         deliver(wire, UserMessage(b"hello"), alive_of("n2"), Suspect(1, "n2", "n3"))
         deliver(wire, UserMessage(b""))
         await trio.sleep(0.01)

@@ -76,19 +76,24 @@ class Gossiper:
     ticks: int = attrs.field(default=0, init=False)
     eager_rounds: int = attrs.field(default=0, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
-    _phase: float = attrs.field(default=0.0, init=False)
+    _on: bool = attrs.field(init=False)
+    _phase: float = attrs.field(init=False)
     _tick_at: float = attrs.field(default=math.inf, init=False)
     _eager_at: float = attrs.field(default=math.inf, init=False)
     _eager: bool = attrs.field(init=False)
     _bucket: TokenBucket = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._eager = self.config.eager_gossip and not self.config.faithful_go
-        self._bucket = TokenBucket(EAGER_BURST, EAGER_REFILL * self.config.gossip_interval)
+        config = self.config
+        self._on = config.gossip_interval > 0 and config.gossip_nodes > 0
+        self._eager = config.eager_gossip and not config.faithful_go
+        self._phase = self.rng.random() * config.gossip_interval
+        self._bucket = TokenBucket(EAGER_BURST, EAGER_REFILL * config.gossip_interval)
 
     def wake(self) -> None:
         """There is news in a queue.  Cheap when the task knows already."""
-        if self._tick_at != math.inf and (not self._eager or self._eager_at != math.inf):
+        known = self._tick_at != math.inf and (not self._eager or self._eager_at != math.inf)
+        if known or not self._on:
             return
         now = trio.current_time()
         if self._tick_at == math.inf:
@@ -99,12 +104,8 @@ class Gossiper:
 
     async def run(self) -> None:
         """Gossip until cancelled.  Returns at once if gossip is turned off."""
-        config = self.config
-        if config.gossip_interval <= 0 or config.gossip_nodes <= 0:
-            await trio.lowlevel.checkpoint()
-            return
-        self._phase = self.rng.random() * config.gossip_interval
-        while True:
+        await trio.lowlevel.checkpoint()
+        while self._on:
             self._alarm.set(min(self._tick_at, self._eager_at))
             await self._alarm.wait()
             now = trio.current_time()

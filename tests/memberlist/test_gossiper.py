@@ -1,0 +1,157 @@
+"""When news goes out, and to how many."""
+
+import math
+
+import trio
+
+from trioserf._memberlist.gossiper import EAGER_BATCH, TokenBucket
+from trioserf._swim.broadcasts import TransmitLimitedQueue
+from trioserf._wire.messages import UserMessage
+
+from .kit import Delegate, alive_of, cluster, one_node, opened
+
+
+def test_a_bucket_allows_a_burst_and_then_one_each_period():
+    bucket = TokenBucket(3, 0.1)
+    ready = []
+    now = 0.0
+    for _ in range(6):
+        now = bucket.ready_at(now)
+        ready.append(round(now, 6))
+        bucket.spend(now)
+    assert [0.0, 0.0, 0.0, 0.1, 0.2, 0.3] == ready
+    assert [100.0, 100.0] == [bucket.ready_at(100.0), bucket.ready_at(100.0)]
+    assert -math.inf < bucket.ready_at(0.0)
+
+
+class Spreading(Delegate):
+    """A delegate with a queue of its own, as Serf has."""
+
+    def __init__(self):
+        super().__init__()
+        self.node = None
+        self.queue = TransmitLimitedQueue(4, lambda: self.node.num_nodes)
+        self.got = {}
+        self.transmits = 0
+
+    def say(self, message):
+        self.notify_message(message)
+
+    def notify_message(self, message):
+        if message not in self.got:
+            self.got[message] = trio.current_time()
+            self.queue.queue(message)
+            self.node.wake_gossip()
+
+    def get_broadcasts(self, overhead, limit):
+        taken = self.queue.take(overhead, limit)
+        self.transmits += len(taken)
+        return taken
+
+
+async def spread(count, **fields):
+    """Latencies of one message to all others, and the transmissions of all (seconds)."""
+    async with cluster(latency=(0.0002, 0.0006)) as c:
+        delegates = []
+        for number in range(1, count + 1):
+            delegates.append(Spreading())
+            delegates[-1].node = await c.start(number, delegate=delegates[-1], **fields)
+        for number in range(2, count + 1):
+            await c.nodes[number].join(["10.0.0.1"])
+        await trio.sleep(20)
+        start = trio.current_time()
+        delegates[-1].say(b"news")
+        await trio.sleep(10)
+        assert all(b"news" in delegate.got for delegate in delegates)
+        transmits = sum(delegate.transmits for delegate in delegates)
+        return [delegate.got[b"news"] - start for delegate in delegates], transmits
+
+
+async def test_eager_gossip_spreads_in_milliseconds_with_the_transmissions_of_go(autojump_clock):
+    eager, eager_transmits = await spread(12)
+    ticks, tick_transmits = await spread(12, eager_gossip=False)
+    assert max(eager) < 0.02
+    assert 0.1 < max(ticks) < 1.5
+    assert 12 * 8 == eager_transmits == tick_transmits
+
+
+async def test_go_gossips_by_the_tick_alone(autojump_clock):
+    latencies, _ = await spread(3, faithful_go=True)
+    assert 0.01 < max(latencies) <= 0.4
+
+
+async def test_an_idle_node_does_not_tick(autojump_clock):
+    async with cluster() as c:
+        first, _ = await c.start_many(2)
+        await trio.sleep(10)
+        before = first.statistics()
+        await trio.sleep(60)
+        after = first.statistics()
+        assert before.gossip_ticks == after.gossip_ticks
+        assert before.gossip_eager == after.gossip_eager
+
+
+async def test_ticks_keep_their_phase(autojump_clock):
+    delegate = Delegate()
+    async with one_node(
+        delegate=delegate, eager_gossip=False, gossip_interval=0.2, probe_interval=0
+    ) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        await trio.sleep(5)
+        times = []
+        for pause in (0.33, 0.77, 1.01):
+            wire.sent.clear()
+            delegate.broadcasts = [b"x"]
+            node.wake_gossip()
+            node.wake_gossip()
+            await wire.until_sent()
+            times.append(trio.current_time() % 0.2)
+            await trio.sleep(pause)
+        assert max(times) - min(times) < 0.002
+
+
+def encoded_alive(name):
+    from trioserf._wire.messages import encode_message
+
+    return encode_message(alive_of(name))
+
+
+async def test_news_that_come_together_travel_together(autojump_clock):
+    delegate = Delegate()
+    async with one_node(delegate=delegate, probe_interval=0) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        await trio.sleep(5)
+        wire.sent.clear()
+        for text in (b"1", b"2", b"3"):
+            delegate.broadcasts.append(text)
+            node.wake_gossip()
+        await trio.sleep(EAGER_BATCH * 1.5)
+        assert 1 == len(wire.sent)
+        assert 3 == len([m for m, _ in opened(wire.sent) if isinstance(m, UserMessage)])
+
+
+async def test_a_flood_of_news_is_sent_in_growing_batches(autojump_clock):
+    delegate = Delegate()
+    async with one_node(delegate=delegate, probe_interval=0) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        await trio.sleep(5)
+        before = node.statistics().gossip_eager
+        for number in range(2000):
+            delegate.broadcasts.append(b"%d" % number)
+            node.wake_gossip()
+            await trio.sleep(0.001)
+        rounds = node.statistics().gossip_eager - before
+        # Two seconds allow the burst, and a tenth of the gossip interval for each one more.
+        assert 80 <= rounds <= 110
+        await trio.sleep(2)
+        assert [] == delegate.broadcasts
+
+
+async def test_turned_off_nothing_is_gossiped(autojump_clock):
+    delegate = Delegate()
+    async with one_node(delegate=delegate, probe_interval=0, gossip_interval=0) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        delegate.broadcasts = [b"x"]
+        node.wake_gossip()
+        await trio.sleep(5)
+        assert [] == wire.sent
