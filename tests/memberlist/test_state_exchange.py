@@ -1,0 +1,89 @@
+"""What we tell, and how often it must be made anew."""
+
+import trio
+
+from trioserf._memberlist import state_exchange
+from trioserf._wire.streams import StreamCodec, StreamParser
+
+from .kit import Delegate, Tap, alive_of, one_node
+
+
+def parsed(data, codec):
+    return StreamParser(codec, accept_side=False).receive(data)
+
+
+async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, monkeypatch):
+    calls = []
+    real = state_exchange.push_pull_bytes
+    monkeypatch.setattr(
+        state_exchange, "push_pull_bytes", lambda *args: calls.append(args) or real(*args)
+    )
+    delegate = Delegate(state=b"1")
+    async with one_node(delegate=delegate, probe_interval=0) as (node, wire):
+        exchange = node._parts.exchange
+        first = await exchange.local_frame(join=False)
+        assert first == await exchange.local_frame(join=False)
+        assert 1 == len(calls)
+        delegate.state = b"2"
+        assert first != await exchange.local_frame(join=False)
+        await exchange.local_frame(join=True)
+        assert 3 == len(calls)
+        node._parts.claims.handle(alive_of("n2"), wire.address)
+        told = parsed(await exchange.local_frame(join=True), node._parts.wire.stream)
+        assert 4 == len(calls)
+        assert {"n1", "n2"} == {record.name for record in told.records}
+
+
+async def test_each_frame_has_a_nonce_of_its_own(autojump_clock):
+    async with one_node(secret_key=bytes(16)) as (node, _):
+        exchange, codec = node._parts.exchange, node._parts.wire.stream
+        first = await exchange.local_frame(join=False)
+        second = await exchange.local_frame(join=False)
+        assert first != second
+        assert parsed(first, codec) == parsed(second, codec)
+
+
+async def test_compression_can_be_off(autojump_clock):
+    async with one_node(enable_compression=False) as (node, _):
+        data = await node._parts.exchange.local_frame(join=False)
+        assert 6 == data[0]
+        assert ["n1"] == [record.name for record in parsed(data, StreamCodec()).records]
+
+
+async def test_nodes_are_counted_for_the_tap_on_every_exchange(autojump_clock):
+    tap = Tap()
+    async with one_node(tap=tap) as (node, _):
+        await node._parts.exchange.local_frame(join=False)
+        gauges = {
+            labels["node_state"]: value
+            for _, name, value, labels in tap.seen
+            if name == "memberlist.node.instances"
+        }
+        assert {"alive": 1, "suspect": 0, "dead": 0, "left": 0} == gauges
+        assert 1 == len(tap.values("memberlist.size.local"))
+
+
+async def test_a_delegate_that_raises_spoils_no_merge(autojump_clock):
+    class Broken(Delegate):
+        def merge_remote_state(self, state, join):
+            raise RuntimeError("delegate")
+
+    async with one_node(delegate=Broken()) as (node, _):
+        node._parts.exchange.merge((), b"state", join=False, source=None)
+        assert 1 == node.statistics().bad_input["handler"]
+
+
+async def test_a_change_while_a_frame_is_made_is_in_the_next(autojump_clock):
+    async with one_node(probe_interval=0) as (node, wire):
+        exchange, codec = node._parts.exchange, node._parts.wire.stream
+        frames = []
+
+        async def make():
+            frames.append(await exchange.local_frame(join=False))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(make)
+            await trio.lowlevel.checkpoint()
+            node._parts.claims.handle(alive_of("n2"), wire.address)
+        told = parsed(await exchange.local_frame(join=False), codec)
+        assert {"n1", "n2"} == {record.name for record in told.records}

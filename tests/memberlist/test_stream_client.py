@@ -1,0 +1,190 @@
+"""Streams that this node opens, to peers of every kind."""
+
+import pytest
+import trio
+
+from trioserf._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
+from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.stream_io import read_message
+from trioserf._wire.messages import Ack, NodeRecord
+from trioserf._wire.streams import (
+    MAX_USER_MESSAGE,
+    StreamCodec,
+    UserMessageStream,
+    ack_bytes,
+    error_bytes,
+    frame,
+    push_pull_bytes,
+)
+from trioserf.abc import Address
+
+from .kit import VERSIONS, Delegate, Tap, cluster
+
+PEER = "10.0.0.200"
+THERE = Address(PEER, 7946)
+PLAIN = StreamCodec()
+METRICS = Metrics(None, {}, node_log("memberlist", "test"))
+
+
+def record(name="n9", status=0):
+    return NodeRecord(name, b"\x0a\x00\x00\x09", 7946, b"", 1, status, VERSIONS)
+
+
+async def serve(c, reply, requests=None):
+    """A peer that reads requests and sends ``reply``, bytes or None, to each."""
+    transport = c.network.transport(PEER)
+    await transport.open()
+
+    async def run():
+        while True:
+            stream, _ = await transport.accept_stream()
+            request = await read_message(stream, PLAIN, accept_side=True, metrics=METRICS)
+            if requests is not None:
+                requests.append(request)
+            if reply is not None:
+                await stream.send_all(reply)
+                await stream.aclose()
+
+    c.nursery.start_soon(run)
+
+
+def client_of(node):
+    return node._parts.client
+
+
+async def test_state_is_exchanged_and_merged(autojump_clock):
+    async with cluster() as c:
+        delegate, requests, tap = Delegate(state=b"ours"), [], Tap()
+        node = await c.start(1, delegate=delegate, tap=tap)
+        await serve(c, frame(push_pull_bytes(False, [record()], b"theirs"), PLAIN, None), requests)
+        await client_of(node).push_pull(THERE, "", join=True)
+        assert [(b"theirs", True)] == delegate.merged
+        assert ["n1", "n9"] == [member.name for member in node.members()]
+        (request,) = requests
+        assert (True, b"ours") == (request.join, request.user_state)
+        assert [1] == tap.values("memberlist.tcp.connect")
+        assert 1 == len(tap.values("memberlist.pushPullNode"))
+        assert 1 == len(tap.values("memberlist.size.remote"))
+        assert 1 == node.statistics().push_pulls
+
+
+@pytest.mark.parametrize(
+    ("reply", "error", "text"),
+    [
+        (frame(error_bytes("boom"), PLAIN, None), RemoteProtocolError, "boom"),
+        (frame(ack_bytes(Ack(1, None)), PLAIN, None), RemoteProtocolError, "Ack"),
+        (b"", RemoteProtocolError, "without a reply"),
+        (b"\x0a\xff\xff\xff\xff", RemoteProtocolError, "encrypt"),
+        (push_pull_bytes(False, [record()], b"")[:-3], RemoteProtocolError, "early"),
+        (None, TimeoutError, "did not complete the exchange in 10 s"),
+    ],
+)
+async def test_what_goes_wrong_is_told(autojump_clock, reply, error, text):
+    async with cluster() as c:
+        node = await c.start(1)
+        await serve(c, reply)
+        with pytest.raises(error, match=text):
+            await client_of(node).push_pull(THERE, "", join=True)
+        assert 1 == node.num_nodes
+        assert 1 == node.statistics().push_pulls_failed
+
+
+async def test_our_merge_handler_may_refuse(autojump_clock):
+    class Refuse:
+        def notify_merge(self, nodes):
+            raise MergeRefused(f"no {nodes[0].name}")
+
+    async with cluster() as c:
+        node = await c.start(1, merge=Refuse())
+        await serve(c, frame(push_pull_bytes(False, [record()], b""), PLAIN, None))
+        with pytest.raises(MergeRefused, match="no n9"):
+            await client_of(node).push_pull(THERE, "", join=True)
+        assert 1 == node.num_nodes
+
+
+async def test_nobody_there_is_an_os_error(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1, tcp_timeout=3.0)
+        c.network.transport(PEER)
+        with pytest.raises(ConnectionRefusedError):
+            await client_of(node).push_pull(THERE, "", join=True)
+        c.network.cut("10.0.0.1", PEER)
+        start = trio.current_time()
+        with pytest.raises(TimeoutError, match=r"no connection to 10.0.0.200:7946 within 3 s"):
+            await client_of(node).push_pull(THERE, "", join=True)
+        assert 3.0 == pytest.approx(trio.current_time() - start)
+
+
+async def test_a_stream_that_breaks_is_an_os_error(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        await serve(c, None)
+
+        async def cut():
+            await trio.sleep(1)
+            c.network.reset_streams(PEER)
+
+        c.nursery.start_soon(cut)
+        with pytest.raises(ConnectionResetError):
+            await client_of(node).push_pull(THERE, "", join=True)
+
+
+async def test_required_names_must_be_there(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1, require_node_names=True)
+        with pytest.raises(LocalProtocolError, match="node names are required"):
+            await client_of(node).push_pull(THERE, "", join=True)
+
+
+async def test_a_reliable_message_arrives_whole(autojump_clock):
+    async with cluster() as c:
+        delegates = Delegate(), Delegate()
+        first = await c.start(1, delegate=delegates[0], label="blue", secret_key=bytes(16))
+        second = await c.start(2, delegate=delegates[1], label="blue", secret_key=bytes(16))
+        await second.join(["10.0.0.1"])
+        message = b"x" * 200_000
+        await second.send_reliable(second.node("n1"), message)
+        await trio.sleep(0.5)
+        assert [message] == delegates[0].messages
+        await first.send_reliable(first.node("n2"), b"back")
+        await trio.sleep(0.5)
+        assert [b"back"] == delegates[1].messages
+
+
+async def test_a_message_too_long_for_a_stream_is_refused_before(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        with pytest.raises(LocalProtocolError, match="expected at most"):
+            await client_of(node).send_user_message(THERE, "", bytes(MAX_USER_MESSAGE + 1))
+        assert 0 == node.statistics().counts.get("memberlist.tcp.sent", 0)
+
+
+async def test_a_user_message_needs_no_reply(autojump_clock):
+    async with cluster() as c:
+        requests = []
+        node = await c.start(1)
+        await serve(c, None, requests)
+        await client_of(node).send_user_message(THERE, "", b"hi")
+        await trio.sleep(0.1)
+        assert [UserMessageStream(b"hi")] == requests
+
+
+@pytest.mark.parametrize(
+    ("reply", "answered"),
+    [
+        (frame(ack_bytes(Ack(5, None)), PLAIN, None), True),
+        (frame(ack_bytes(Ack(6, None)), PLAIN, None), False),
+        (frame(error_bytes("no"), PLAIN, None), False),
+        (b"\xff", False),
+        (None, False),
+    ],
+)
+async def test_a_ping_on_a_stream_is_yes_or_no(autojump_clock, reply, answered):
+    async with cluster() as c:
+        node = await c.start(1)
+        await serve(c, reply)
+        target = node.local_node.copy()
+        target.move(b"\x0a\x00\x00\xc8", 7946)
+        deadline = trio.current_time() + 2
+        assert answered is await client_of(node).ping(target, 5, deadline)
+        assert trio.current_time() <= deadline + 0.001

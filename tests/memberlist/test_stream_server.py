@@ -1,0 +1,297 @@
+"""Streams that peers open, friendly and hostile."""
+
+import random
+
+import pytest
+import trio
+
+from trioserf._exceptions import MergeRefused
+from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.stream_io import read_message
+from trioserf._wire.keyring import Keyring
+from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping
+from trioserf._wire.streams import (
+    PushPullRequest,
+    StreamCodec,
+    ack_bytes,
+    dial_prefix,
+    frame,
+    ping_bytes,
+    push_pull_bytes,
+    user_message_bytes,
+)
+from trioserf.abc import Address
+
+from .kit import VERSIONS, Delegate, Events, cluster
+
+SERVER = Address("10.0.0.1", 7946)
+PLAIN = StreamCodec()
+METRICS = Metrics(None, {}, node_log("memberlist", "test"))
+
+
+def record(name="n9", last=9, status=0):
+    return NodeRecord(name, bytes((10, 0, 0, last)), 7946, b"", 1, status, VERSIONS)
+
+
+class Peer:
+    """A hand-made peer on a host of its own."""
+
+    def __init__(self, transport):
+        self.transport = transport
+
+    async def dial(self):
+        return await self.transport.connect_stream(SERVER)
+
+    async def ask(self, plain, codec=PLAIN):
+        """Send one request; what comes back."""
+        stream = await self.dial()
+        nonce = bytes(12) if codec.encrypts else None
+        await stream.send_all(dial_prefix(codec) + frame(plain, codec, nonce))
+        with trio.fail_after(60):
+            return await read_message(stream, codec, accept_side=False, metrics=METRICS)
+
+
+async def trickle(stream, data, pause):
+    for byte in data:
+        await stream.send_all(bytes((byte,)))
+        await trio.sleep(pause)
+
+
+async def with_peer(c, **fields):
+    node = await c.start(1, **fields)
+    transport = c.network.transport("10.0.0.200")
+    await transport.open()
+    return node, Peer(transport)
+
+
+async def test_a_ping_is_acked_without_payload(autojump_clock):
+    async with cluster() as c:
+        _, peer = await with_peer(c)
+        assert Ack(77, None) == await peer.ask(ping_bytes(Ping(77, "n1")))
+        assert Ack(78, None) == await peer.ask(ping_bytes(Ping(78, "")))
+
+
+async def test_a_ping_for_another_name_gets_no_reply(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        assert await peer.ask(ping_bytes(Ping(77, "n2"))) is None
+        assert 1 == node.statistics().bad_input["name"]
+
+
+async def test_a_user_message_reaches_the_delegate(autojump_clock):
+    async with cluster() as c:
+        delegate = Delegate()
+        _, peer = await with_peer(c, delegate=delegate)
+        assert await peer.ask(user_message_bytes(b"hello")) is None
+        assert await peer.ask(user_message_bytes(b"")) is None
+        assert [b"hello"] == delegate.messages
+
+
+async def test_a_push_pull_tells_our_state_first_and_is_merged_then(autojump_clock):
+    async with cluster() as c:
+        delegate = Delegate(state=b"ours")
+        node, peer = await with_peer(c, delegate=delegate)
+        reply = await peer.ask(push_pull_bytes(True, [record()], b"theirs"))
+        assert isinstance(reply, PushPullRequest)
+        assert (True, b"ours") == (reply.join, reply.user_state)
+        assert ["n1"] == [told.name for told in reply.records]
+        await trio.sleep(0.1)
+        assert [(b"theirs", True)] == delegate.merged
+        assert ["n1", "n9"] == [member.name for member in node.members()]
+
+
+async def test_a_refused_merge_still_gets_our_state(autojump_clock):
+    class Refuse:
+        def notify_merge(self, nodes):
+            raise MergeRefused("not you")
+
+    async with cluster() as c:
+        node, peer = await with_peer(c, merge=Refuse())
+        reply = await peer.ask(push_pull_bytes(True, [record()], b""))
+        assert isinstance(reply, PushPullRequest)
+        await trio.sleep(0.1)
+        assert 1 == node.num_nodes
+        assert 1 == node.statistics().bad_input["merge"]
+        # Only a join asks the merge handler.
+        await peer.ask(push_pull_bytes(False, [record()], b""))
+        await trio.sleep(0.1)
+        assert 2 == node.num_nodes
+
+
+async def test_versions_that_cannot_live_together_are_refused(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        alien = NodeRecord("n9", b"\x0a\x00\x00\x09", 7946, b"", 1, 0, b"\x03\x05\x04\0\0\0")
+        await peer.ask(push_pull_bytes(False, [alien], b""))
+        await trio.sleep(0.1)
+        assert 1 == node.num_nodes
+        assert 1 == node.statistics().bad_input["merge"]
+
+
+async def test_who_does_not_encrypt_is_told_so(autojump_clock):
+    async with cluster() as c:
+        key = bytes(16)
+        node, peer = await with_peer(c, secret_key=key)
+        codec = StreamCodec(keyring=Keyring((key,)))
+        reply = await peer.ask(ping_bytes(Ping(1, "n1")), codec)
+        assert Ack(1, None) == reply
+        stream = await peer.dial()
+        await stream.send_all(ping_bytes(Ping(1, "n1")))
+        reply = await read_message(stream, codec, accept_side=False, metrics=METRICS)
+        assert isinstance(reply, ErrorReply)
+        assert "encryption is configured" in reply.error
+        assert 1 == node.statistics().bad_input["stream"]
+
+
+async def test_a_label_must_fit(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, label="blue")
+        blue, red = StreamCodec(label=b"blue"), StreamCodec(label=b"red")
+        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")), blue)
+        assert await peer.ask(ping_bytes(Ping(1, "n1")), red) is None
+        assert 1 == node.statistics().bad_input["stream"]
+
+
+async def test_a_peer_that_says_nothing_and_goes_is_no_problem(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        stream = await peer.dial()
+        await stream.aclose()
+        await trio.sleep(1)
+        assert {} == dict(node.statistics().bad_input)
+        assert 0 == node.statistics().streams
+
+
+async def test_a_request_byte_by_byte_has_one_deadline_for_all(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, tcp_timeout=10.0)
+        data = push_pull_bytes(True, [record()], b"x" * 100)
+        stream = await peer.dial()
+        start = trio.current_time()
+        with pytest.raises(trio.BrokenResourceError):
+            await trickle(stream, data, 1)
+        assert 9 <= trio.current_time() - start <= 13
+        assert 1 == node.num_nodes
+        assert 0 == node.statistics().streams
+
+
+async def test_a_fast_request_byte_by_byte_is_served(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        stream = await peer.dial()
+        await trickle(stream, push_pull_bytes(True, [record()], b"x" * 100), 0.001)
+        reply = await read_message(stream, PLAIN, accept_side=False, metrics=METRICS)
+        assert isinstance(reply, PushPullRequest)
+        await trio.sleep(0.1)
+        assert 2 == node.num_nodes
+
+
+async def test_a_peer_that_never_reads_its_reply_is_dropped(autojump_clock):
+    async with cluster(stream_window=1000) as c:
+        delegate = Delegate(state=b"x" * 100_000)
+        node, peer = await with_peer(c, delegate=delegate, enable_compression=False)
+        stream = await peer.dial()
+        await stream.send_all(push_pull_bytes(True, [record()], b""))
+        await trio.sleep(5)
+        assert 1 == node.statistics().streams
+        await trio.sleep(6)
+        assert 0 == node.statistics().streams
+        await stream.aclose()
+
+
+async def test_idle_connections_do_not_lock_peers_out(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, max_streams=8)
+        idle = [await peer.dial() for _ in range(8)]
+        await trio.sleep(1)
+        assert 8 == node.statistics().streams
+        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
+        assert 1 == node.statistics().bad_input["streams"]
+        for stream in idle:
+            await stream.aclose()
+
+
+async def test_a_burst_beyond_the_limit_is_turned_away(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, max_streams=4)
+        streams = [await peer.dial() for _ in range(6)]
+        await trio.sleep(0.1)
+        assert 4 == node.statistics().streams
+        assert 2 == node.statistics().bad_input["streams"]
+        for stream in streams:
+            await trio.aclose_forcefully(stream)
+
+
+async def test_the_bytes_of_incomplete_requests_are_bounded(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        node._parts.stream_server._budget.limit = 100_000
+        big = user_message_bytes(b"x" * 300_000)
+        stream = await peer.dial()
+        await stream.send_all(big[:150_000])
+        await trio.sleep(1)
+        with pytest.raises(trio.BrokenResourceError):
+            await stream.send_all(big[150_000:])
+        assert 1 == node.statistics().bad_input["stream"]
+        assert 0 == node._parts.stream_server._budget.used
+
+
+async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):
+    rng = random.Random(3)
+    samples = [
+        frame(plain, PLAIN, None)
+        for plain in (
+            ping_bytes(Ping(1, "n1")),
+            user_message_bytes(b"x" * 50),
+            push_pull_bytes(True, [record(), record("n8", 8, 2)], b"state"),
+        )
+    ]
+    samples += [push_pull_bytes(True, [record()], b"state"), b"\x0a\xff\xff\xff\xff", b"\xf4"]
+    async with cluster() as c:
+        events = Events()
+        node, peer = await with_peer(c, events=events)
+        for _ in range(300):
+            data = bytearray(rng.choice(samples))
+            for _ in range(rng.randrange(4)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            stream = await peer.dial()
+            try:
+                await stream.send_all(bytes(data[: rng.randrange(1, len(data) + 1)]))
+                await stream.send_eof()
+                while await stream.receive_some():
+                    pass
+            except trio.BrokenResourceError:
+                pass
+            await trio.aclose_forcefully(stream)
+        await trio.sleep(30)
+        statistics = node.statistics()
+        assert 0 == statistics.streams
+        assert "handler" not in statistics.bad_input
+        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
+
+
+async def test_a_reply_that_nobody_asked_for_is_no_request(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        assert await peer.ask(ack_bytes(Ack(1, None))) is None
+        assert 1 == node.statistics().bad_input["stream"]
+
+
+async def test_a_failed_accept_is_tried_again(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        server = node._parts.stream_server
+        real = server.transport.accept_stream
+        failures = iter([OSError("too many open files")] * 3)
+
+        class Flaky:
+            async def accept_stream(self):
+                error = next(failures, None)
+                if error is not None:
+                    await trio.lowlevel.checkpoint()
+                    raise error
+                return await real()
+
+        server.transport = Flaky()
+        await peer.ask(ping_bytes(Ping(1, "n1")))  # the accept that was under way
+        assert Ack(2, None) == await peer.ask(ping_bytes(Ping(2, "n1")))
