@@ -45,9 +45,10 @@ class Table:
 
 
 def pack(codes: Iterable[int]) -> bytes:
-    """A stream of any codes, each as wide as a reader expects it."""
+    """A stream of any codes, each cut to the width that a reader expects."""
     table, bits, count = Table(), 0, 0
     for code in codes:
+        code &= (1 << table.width) - 1
         bits |= code << count
         count += table.width
         if code == 256:

@@ -151,31 +151,31 @@ def test_a_bad_label_header_on_a_stream_closes_it(data: bytes) -> None:  # fixed
 )
 def test_impossible_lengths_of_a_push_pull_are_refused(nodes: int, state: int) -> None:
     # fixed in v0.6.0
-    with bounded(0.5, 1_000_000):
+    with bounded(2.0, 1_000_000):
         error = _stream_error(b"\x06" + encode(PushPullHeader(nodes, state, True)))
     assert not error.reply
 
 
 def test_great_lengths_of_a_push_pull_allocate_nothing() -> None:  # fixed in v0.6.0
     data = b"\x06" + encode(PushPullHeader(MAX_NODES, MAX_USER_STATE, True))
-    with bounded(0.5, 1_000_000):
+    with bounded(2.0, 1_000_000):
         assert StreamParser(STREAM, accept_side=True).receive(data) is None
 
 
 @pytest.mark.parametrize("length", [-1, MAX_USER_MESSAGE + 1, 2**62])
 def test_impossible_lengths_of_a_user_message_are_refused(length: int) -> None:  # fixed on main
-    with bounded(0.5, 1_000_000):
+    with bounded(2.0, 1_000_000):
         _stream_error(b"\x08" + encode(UserMessageHeader(length)))
 
 
 def test_a_great_length_of_a_user_message_allocates_nothing() -> None:  # fixed on main
     data = b"\x08" + encode(UserMessageHeader(MAX_USER_MESSAGE)) + b"begin"
-    with bounded(0.5, 1_000_000):
+    with bounded(2.0, 1_000_000):
         assert StreamParser(STREAM, accept_side=True).receive(data) is None
 
 
 def test_a_great_length_of_a_frame_allocates_nothing() -> None:
-    with bounded(0.5, 1_000_000):
+    with bounded(2.0, 1_000_000):
         parser = StreamParser(KEYED_STREAM, accept_side=True)
         assert parser.receive(b"\x0a\x01\x40\x00\x00begin") is None
         assert _stream_error(b"\x0a\x01\x40\x00\x01", KEYED_STREAM).reply
@@ -183,7 +183,7 @@ def test_a_great_length_of_a_frame_allocates_nothing() -> None:
 
 def test_node_records_of_next_to_nothing_are_not_believed_by_the_million() -> None:
     data = b"\x06" + encode(PushPullHeader(MAX_NODES, 0, True)) + b"\xc0" * MAX_NODES
-    with bounded(1.0, 5_000_000):
+    with bounded(3.0, 5_000_000):
         assert "only" in str(_stream_error(data))
 
 
@@ -191,9 +191,9 @@ def test_node_records_of_next_to_nothing_are_not_believed_by_the_million() -> No
 def test_length_fields_of_msgpack_allocate_nothing(header: str) -> None:
     body = bytes.fromhex("81a55365714e6f" + header)
     for pad in (0, 1000):
-        with bounded(0.5, 1_000_000), pytest.raises(RemoteProtocolError):
+        with bounded(2.0, 1_000_000), pytest.raises(RemoteProtocolError):
             decode_message(b"\x00" + body + bytes(pad))
-    with bounded(0.5, 1_000_000), suppress(StreamError):
+    with bounded(2.0, 1_000_000), suppress(StreamError):
         assert StreamParser(STREAM, accept_side=True).receive(b"\x00" + body) is None
 
 
@@ -203,7 +203,7 @@ def test_depth_of_msgpack_is_bounded() -> None:
         lambda: decode_message(b"\x00" + body),
         lambda: StreamParser(STREAM, accept_side=True).receive(b"\x00" + body),
     ):
-        with bounded(0.5, 4_000_000), pytest.raises(RemoteProtocolError):
+        with bounded(2.0, 4_000_000), pytest.raises(RemoteProtocolError):
             read()
 
 
@@ -212,7 +212,7 @@ def test_depth_of_msgpack_is_bounded() -> None:
 
 def test_a_packet_bomb_is_bounded() -> None:  # fixed on main, at 40 MiB
     bomb = compress_message(b"\x08" + bytes(4_000_000))
-    with bounded(1.0, 12_000_000), pytest.raises(PacketError, match="longer than"):
+    with bounded(3.0, 12_000_000), pytest.raises(PacketError, match="longer than"):
         open_packet(bomb, PLAIN)
 
 
@@ -221,7 +221,7 @@ def test_a_stream_bomb_is_bounded() -> None:  # fixed on main
     bomb = b"\x09" + encode(Compressed(0, stream))
     work = StreamParser(STREAM, accept_side=True).receive(bomb)
     assert isinstance(work, Work)
-    with bounded(5.0, 120_000_000), pytest.raises(StreamError, match="longer than") as caught:
+    with bounded(15.0, 120_000_000), pytest.raises(StreamError, match="longer than") as caught:
         work.run()
     assert caught.value.reply
 
@@ -237,7 +237,7 @@ def test_compression_inside_compression_is_bounded() -> None:
     data = b"\x08x"
     for _ in range(9):
         data = compress_message(data)
-    with bounded(0.5, 4_000_000), pytest.raises(PacketError, match="nested deeper"):
+    with bounded(2.0, 4_000_000), pytest.raises(PacketError, match="nested deeper"):
         open_packet(data, PLAIN)
     assert "type 9" in str(_stream_error(compress_message(compress_message(b"\x08"))))
 
@@ -248,14 +248,14 @@ def test_compounds_inside_compounds_are_bounded() -> None:
         data = make_compound([data])
         if len(data) > 60_000:
             break
-    with bounded(0.5, 4_000_000):
+    with bounded(2.0, 4_000_000):
         assert OpenedPacket((), ("compound",)) == open_packet(data, PLAIN)
 
 
 def test_a_packet_of_very_many_messages_does_not_stall() -> None:
     inner = make_compound([b"\x00\x80"] * 127)
     bomb = compress_message(make_compound([make_compound([inner] * 127)] * 10))
-    with bounded(0.5, 8_000_000):
+    with bounded(3.0, 8_000_000):  # 30 ms where memory is not traced
         open_packet(bomb, PLAIN)
 
 

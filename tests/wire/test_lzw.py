@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -49,6 +50,24 @@ def test_random_text_comes_back_around_every_border(size: int) -> None:
     assert text == decompress(stream, size)
     if size < 10_000:
         assert text == slow_lzw.decompress(stream)
+
+
+def _without_repeated_pairs(size: int) -> bytes:
+    """Text in which no two neighbours occur twice, so that each byte becomes a code."""
+    text = bytearray()
+    for i in range(90):
+        text.append(i)
+        for j in range(i + 1, 90):
+            text += bytes((i, j))
+    return bytes(text[:size])
+
+
+@pytest.mark.parametrize("size", [254, 255, 256, 767, 1791, 3837, 3838, 3839, 3840])
+def test_a_table_that_is_full_with_the_last_byte_is_cleared_before_the_end(size: int) -> None:
+    text = _without_repeated_pairs(size)
+    assert size == len(set(pairwise(text))) + 1
+    stream = compress(text)
+    assert text == decompress(stream, size) == slow_lzw.decompress(stream)
 
 
 def test_a_long_run_of_one_byte_comes_back() -> None:

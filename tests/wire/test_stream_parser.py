@@ -235,6 +235,16 @@ def test_an_encrypted_frame_ends_where_it_says() -> None:
     assert "cut short" in str(_refusal(cut, KEYED))
 
 
+def test_all_records_together_are_bounded() -> None:
+    parser = StreamParser(PLAIN, accept_side=True)
+    record = encode(NodeRecord("node-a", None, 0, bytes(1_000_000)))
+    parser.receive(b"\x06" + encode(PushPullHeader(100, 0, True)))
+    for _ in range(41):
+        assert parser.receive(record) is None
+    with pytest.raises(StreamError, match="node records of more than"):
+        parser.receive(record)
+
+
 # --- threads ------------------------------------------------------------------------------
 
 _MANY = push_pull_bytes(True, [RECORD] * (THREAD_THRESHOLD // 60), b"state")

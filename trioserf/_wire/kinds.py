@@ -95,8 +95,7 @@ def _read_int(name: str, value: Any) -> int:
 
 
 def _read_bool(name: str, value: Any) -> bool:
-    if value is True or value is False:
-        return bool(value)
+    """A bool sent as a number; the others are `PLAIN`."""
     if type(value) is int and value in (0, 1):
         return value == 1
     raise fail(name, value, "a bool")
