@@ -111,7 +111,9 @@ class Coordinates:
             self.metrics.count("serf.coordinate.rejected")
             self.bad_input("coordinate", node.name, error)
             return
-        self.metrics.sample("serf.coordinate.adjustment-ms", before.distance_to(after) * 1000)
+        if self.metrics.tap is not None:
+            moved = before.distance_to(after)
+            self.metrics.sample("serf.coordinate.adjustment-ms", moved * 1000)
         self._cache[node.name] = there
         self._cache[self.core.name] = after
         self._payload = None

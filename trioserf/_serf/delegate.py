@@ -229,6 +229,8 @@ class SerfDelegate:
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         """What to gossip: intents, then queries, then user events."""
+        if not len(self.core.outbox):
+            return []
         messages = self.core.outbox.take(overhead, limit)
         for message in messages:
             self.metrics.sample("serf.msgs.sent", len(message))

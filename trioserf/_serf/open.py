@@ -59,7 +59,12 @@ async def open_serf(config: Config | None = None) -> AsyncIterator[Serf]:
             finally:
                 core.stop()
     except BaseExceptionGroup as group:
-        raised = raised or _leaf(group.split(trio.Cancelled)[1] or group)
+        # The block's own exceptions do not come this way: what does is ours, or passing by.
+        ours = group.split(trio.Cancelled)[1]
+        if ours is None:
+            raised = raised or _leaf(group)
+        else:
+            tree.failure = tree.failure or ours
     if tree.failure is not None:
         raised = _crash_report(raised, tree.failure, parts)
     try:

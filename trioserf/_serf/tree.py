@@ -79,7 +79,10 @@ class Tree:
                 raise
             on_failure()
         finally:
-            await self._clean_up()
+            try:
+                await self._clean_up()
+            finally:
+                self._parts.core.closed.set()
 
     async def _start_all(self, nursery: trio.Nursery) -> None:
         prefix = f"trioserf.{self._parts.core.name}."
@@ -126,4 +129,3 @@ class Tree:
             # bounded because a dead disk must not keep the program from ending.
             with trio.CancelScope(shield=True):
                 await parts.snapshotter.close()
-        parts.core.closed.set()
