@@ -1,0 +1,110 @@
+"""A real kernel, driven cell by cell; every wait has a limit."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+from jupyter_client.manager import KernelManager
+
+CELL_SECONDS = 30.0
+
+
+@attrs.define
+class Outcome:
+    """What a cell did: printed text, errors shown, result texts, and the reply's status."""
+
+    text: str = ""
+    errors: str = ""
+    result: str = ""
+    html: str = ""
+    status: str = ""
+    seconds: float = 0.0
+    parents: list[str] = attrs.field(factory=list)
+
+
+class Kernel:
+    """One kernel with a blocking client."""
+
+    def __init__(self) -> None:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(extra_arguments=["--HistoryManager.enabled=False"])
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=60)
+
+    def start(self, code: str) -> str:
+        """Send a cell without waiting for it; returns its message id."""
+        return str(self.client.execute(code))
+
+    def finish(self, message: str, seconds: float = CELL_SECONDS) -> Outcome:
+        """Wait until the cell of ``message`` is done."""
+        began, found = time.monotonic(), Outcome()
+        deadline = began + seconds
+        while True:
+            answer = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
+            if answer["parent_header"].get("msg_id") != message:
+                continue
+            if self._take(answer, found):
+                break
+        reply = self.client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
+        while reply["parent_header"].get("msg_id") != message:
+            reply = self.client.get_shell_msg(timeout=max(0.01, deadline - time.monotonic()))
+        found.status = reply["content"]["status"]
+        found.seconds = time.monotonic() - began
+        return found
+
+    def run(self, code: str, seconds: float = CELL_SECONDS) -> Outcome:
+        """Run a cell to its end."""
+        return self.finish(self.start(code), seconds)
+
+    def later(self, message: str, seconds: float) -> str:
+        """Text that arrives under the cell of ``message`` within ``seconds``."""
+        found, deadline = Outcome(), time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                answer = self.client.get_iopub_msg(timeout=0.1)
+            except queue.Empty:
+                continue
+            if answer["parent_header"].get("msg_id") == message:
+                self._take(answer, found)
+        return found.text + found.errors
+
+    def interrupt(self) -> None:
+        """Press the stop button."""
+        pid = self.manager.provisioner.pid  # type: ignore[union-attr]
+        os.kill(pid, signal.SIGINT)
+
+    @staticmethod
+    def _take(answer: dict[str, Any], found: Outcome) -> bool:
+        content = answer["content"]
+        match answer["msg_type"]:
+            case "stream" if content["name"] == "stdout":
+                found.text += content["text"]
+            case "stream":
+                found.errors += content["text"]
+            case "error":
+                found.errors += f"{content['ename']}: {content['evalue']}\n"
+            case "execute_result" | "display_data" | "update_display_data":
+                found.result += content["data"].get("text/plain", "")
+                found.html += content["data"].get("text/html", "")
+            case "status":
+                return bool(content["execution_state"] == "idle")
+        return False
+
+
+@contextmanager
+def kernel() -> Iterator[Kernel]:
+    """A kernel for the length of the block; it is gone afterwards, whatever happens."""
+    running = Kernel()
+    try:
+        yield running
+    finally:
+        running.client.stop_channels()
+        running.manager.shutdown_kernel(now=True)

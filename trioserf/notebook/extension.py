@@ -1,0 +1,103 @@
+"""Loading and unloading: what the extension changes in IPython, and how it puts it back.
+
+It sets two public traits, ``loop_runner`` and ``autoawait``; adds the names ``keep``,
+``release`` and ``nursery`` (and the views of `views`) to the user's namespace; registers the
+magic ``%%trio``; and shows a cancelled cell as an interrupt.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import trio
+
+from . import cells
+from .thread import TrioThread
+
+_thread: TrioThread | None = None
+_restore: Callable[[], None] | None = None
+
+
+def current_thread() -> TrioThread:
+    """The Trio thread.  Raises ``RuntimeError`` if the extension is not loaded."""
+    if _thread is None or not _thread.running:
+        raise RuntimeError("run '%load_ext trioserf.notebook' first")
+    return _thread
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by ``%load_ext trioserf.notebook``.
+
+    Args:
+      shell: IPython's ``InteractiveShell``.
+    """
+    global _thread, _restore  # noqa: PLW0603
+    if _thread is not None and _thread.running:
+        return
+    thread = TrioThread()
+    thread.start()
+    _thread = thread
+    _close_at_exit(thread)
+    _restore = _change(shell, thread)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Called by ``%unload_ext``: kept nodes leave, cells run on asyncio again."""
+    global _thread, _restore  # noqa: PLW0603
+    if _restore is not None:
+        _restore()
+        _restore = None
+    if _thread is not None:
+        _thread.close()
+        _thread = None
+
+
+def _change(shell: Any, thread: TrioThread) -> Callable[[], None]:
+    from . import keeper
+
+    before_runner, before_autoawait = shell.loop_runner, shell.autoawait
+    before_custom = shell.custom_exceptions, shell.CustomTB
+    names = {"keep": keeper.keep, "release": keeper.release, "nursery": thread.nursery}
+    hidden = {name: shell.user_ns[name] for name in names if name in shell.user_ns}
+
+    def run_cell(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return cells.run(thread, coroutine)
+
+    shell.loop_runner = run_cell
+    shell.autoawait = True
+    shell.set_custom_exc((trio.Cancelled, BaseExceptionGroup), cells.show_interrupt)
+    shell.push(names, interactive=False)
+    shell.register_magic_function(cells.trio_magic(shell, thread), "cell", "trio")
+
+    def restore() -> None:
+        shell.loop_runner = before_runner
+        shell.autoawait = before_autoawait
+        shell.custom_exceptions, shell.CustomTB = before_custom
+        shell.magics_manager.magics["cell"].pop("trio", None)
+        for name, value in names.items():
+            if shell.user_ns.get(name) is value:
+                del shell.user_ns[name]
+        shell.user_ns.update(hidden)
+
+    return restore
+
+
+def _close_at_exit(thread: TrioThread) -> None:
+    """Let nodes leave when the kernel ends.
+
+    ``threading._register_atexit`` runs while threads may still be started, which leaving
+    needs (DNS, files); the public `atexit` runs too late for that on Python 3.12 and newer.
+    """
+    register = getattr(threading, "_register_atexit", atexit.register)
+    register(thread.close)
+
+
+def show_error(what: str, error: BaseException) -> None:
+    """Show an exception that belongs to no cell."""
+    text = "".join(traceback.format_exception(error))
+    print(f"{what}:\n{text}", file=sys.stderr, flush=True)  # noqa: T201
