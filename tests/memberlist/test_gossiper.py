@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import trio
 
 from trioserf._memberlist.gossiper import EAGER_BATCH, TokenBucket
@@ -58,15 +59,16 @@ async def spread(count, **fields):
             delegates[-1].node = await c.start(number, delegate=delegates[-1], **fields)
         for number in range(2, count + 1):
             await c.nodes[number].join(["10.0.0.1"])
-        await trio.sleep(20)
+        await trio.sleep(5)
         start = trio.current_time()
         delegates[-1].say(b"news")
-        await trio.sleep(10)
+        await trio.sleep(3)
         assert all(b"news" in delegate.got for delegate in delegates)
         transmits = sum(delegate.transmits for delegate in delegates)
         return [delegate.got[b"news"] - start for delegate in delegates], transmits
 
 
+@pytest.mark.slow
 async def test_eager_gossip_spreads_in_milliseconds_with_the_transmissions_of_go(autojump_clock):
     eager, eager_transmits = await spread(12)
     ticks, tick_transmits = await spread(12, eager_gossip=False)
@@ -130,6 +132,7 @@ async def test_news_that_come_together_travel_together(autojump_clock):
         assert 3 == len([m for m, _ in opened(wire.sent) if isinstance(m, UserMessage)])
 
 
+@pytest.mark.slow
 async def test_a_flood_of_news_is_sent_in_growing_batches(autojump_clock):
     delegate = Delegate()
     async with one_node(delegate=delegate, probe_interval=0) as (node, wire):

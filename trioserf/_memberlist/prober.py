@@ -81,8 +81,8 @@ class Prober:
             if trio.current_time() < self._tick:
                 await self._sleep_until(self._tick)
             now = trio.current_time()
-            # Of the ticks that a long probe missed, one is kept.
-            self._tick += max(1, math.floor((now - self._tick) / interval)) * interval
+            # However many ticks a long probe missed, this one stands for all.
+            self._tick += (math.floor((now - self._tick) / interval) + 1) * interval
             node, effects = self.schedule.next_node(now)
             self.apply(effects)
             if node is not None:

@@ -1,0 +1,111 @@
+"""A second address for a known name."""
+
+import trio
+
+from trioserf._memberlist.challenger import MAX_CHALLENGES
+from trioserf._swim.nodes import NodeStatus
+from trioserf._wire.messages import Ack, Ping, encode_message
+from trioserf.abc import Address
+
+from .kit import Events, alive_of, cluster, one_node, opened
+
+
+class Conflicts:
+    def __init__(self):
+        self.seen = []
+
+    def notify_conflict(self, existing, other):
+        self.seen.append((existing.name, existing.addr[-1], other.addr[-1]))
+
+
+def claim(wire, name, last, incarnation=1):
+    wire.deliver(encode_message(alive_of(name, bytes((10, 0, 0, last)), incarnation)))
+
+
+def pings(wire, to="10.0.0.2"):
+    return [m for m, at in opened(wire.sent) if type(m) is Ping and at == Address(to, 7946)]
+
+
+QUIET = {"gossip_interval": 0, "probe_interval": 1000.0}
+
+
+async def test_an_old_address_that_answers_keeps_its_name(autojump_clock):
+    conflicts = Conflicts()
+    async with one_node(conflict=conflicts, **QUIET) as (node, wire):
+        claim(wire, "n2", 2)
+        await trio.sleep(0.01)
+        claim(wire, "n2", 3, 5)
+        await trio.sleep(0.01)
+        (ping,) = pings(wire)
+        assert "n2" == ping.node
+        assert [] == conflicts.seen
+        wire.deliver(encode_message(Ack(ping.seq_no, None)))
+        await trio.sleep(0.01)
+        assert [("n2", 2, 3)] == conflicts.seen
+        assert 2 == node.node("n2").addr[-1]
+        assert 1 == node.statistics().conflicts
+
+
+async def test_an_old_address_that_is_silent_loses_its_name(autojump_clock):
+    conflicts, events = Conflicts(), Events()
+    async with one_node(conflict=conflicts, events=events, **QUIET) as (node, wire):
+        claim(wire, "n2", 2)
+        await trio.sleep(0.01)
+        claim(wire, "n2", 3, 5)
+        await trio.sleep(0.51)
+        assert 2 == len(pings(wire))
+        assert [] == conflicts.seen
+        assert 3 == node.node("n2").addr[-1]
+        assert NodeStatus.ALIVE is node.node("n2").status
+        assert ("update", "n2") in events.seen
+
+
+async def test_an_address_that_cannot_be_sent_to_is_silent(autojump_clock):
+    async with one_node(**QUIET) as (node, wire):
+        claim(wire, "n2", 2)
+        await trio.sleep(0.01)
+        wire.error = trio.BrokenResourceError("unreachable")
+        claim(wire, "n2", 3, 5)
+        await trio.sleep(0.51)
+        assert 3 == node.node("n2").addr[-1]
+
+
+async def test_faithful_to_go_there_is_no_challenge(autojump_clock):
+    conflicts = Conflicts()
+    async with one_node(conflict=conflicts, faithful_go=True, **QUIET) as (node, wire):
+        claim(wire, "n2", 2)
+        await trio.sleep(0.01)
+        claim(wire, "n2", 3, 5)
+        await trio.sleep(2)
+        assert [] == pings(wire)
+        assert [("n2", 2, 3)] == conflicts.seen
+        assert 2 == node.node("n2").addr[-1]
+
+
+async def test_challenges_are_bounded(autojump_clock):
+    conflicts = Conflicts()
+    count = MAX_CHALLENGES + 5
+    async with one_node(conflict=conflicts, **QUIET) as (_, wire):
+        for number in range(count):
+            claim(wire, f"x{number}", 2)
+        await trio.sleep(0.01)
+        for number in range(count):
+            claim(wire, f"x{number}", 3, 5)
+        await trio.sleep(0.01)
+        assert 5 == len(conflicts.seen)
+        assert MAX_CHALLENGES == len(pings(wire))
+
+
+async def test_a_moved_node_is_back_at_once(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3)
+        await trio.sleep(5)
+        c.kill(3)
+        await trio.sleep(0.1)
+        await c.start(4, name="n3", host="10.0.0.33")
+        await c.nodes[4].join(["10.0.0.1"])
+        await trio.sleep(2)
+        for node in (*nodes[:2], c.nodes[4]):
+            assert "10.0.0.33" == node.node("n3").address.host
+            assert NodeStatus.ALIVE is node.node("n3").status
+        assert all(("failed", "n3") not in c.events[number].seen for number in (1, 2))

@@ -1,0 +1,140 @@
+"""Partitions that heal, however long they lasted."""
+
+import pytest
+import trio
+
+from trioserf._memberlist.seeds import MAX_LOST, MAX_SEEDS, Seeds
+from trioserf._swim.nodes import Node, NodeStatus
+from trioserf.abc import Address
+
+from .kit import cluster
+
+LEFT_SIDE = ["10.0.0.1", "10.0.0.2"]
+RIGHT_SIDE = ["10.0.0.3", "10.0.0.4"]
+
+
+async def apart(c, seconds, **fields):
+    """Four nodes that all joined the first, two and two, apart for a while."""
+    nodes = await c.start_many(4, push_pull_interval=10.0, **fields)
+    await trio.sleep(10)
+    c.network.partition(LEFT_SIDE, RIGHT_SIDE)
+    await trio.sleep(seconds)
+    return nodes
+
+
+@pytest.mark.slow
+async def test_sides_that_forgot_each_other_find_together_again(autojump_clock):
+    async with cluster() as c:
+        nodes = await apart(c, 120)
+        # Nobody knows anybody of the other side any more.
+        assert [2, 2, 2, 2] == [node.num_nodes for node in nodes]
+        c.network.heal()
+        await trio.sleep(45)
+        assert [4, 4, 4, 4] == [node.num_alive for node in nodes]
+        assert sum(node.statistics().heals for node in nodes) > 0
+
+
+@pytest.mark.slow
+async def test_go_never_heals(autojump_clock):
+    async with cluster() as c:
+        nodes = await apart(c, 120, faithful_go=True)
+        c.network.heal()
+        await trio.sleep(100)
+        assert [2, 2, 2, 2] == [node.num_alive for node in nodes]
+
+
+@pytest.mark.slow
+async def test_the_memory_has_an_end(autojump_clock):
+    async with cluster() as c:
+        nodes = await apart(c, 200, seed_memory=50.0)
+        assert [0] * 4 == [node.statistics().lost for node in nodes]
+        c.network.heal()
+        await trio.sleep(100)
+        assert [2, 2, 2, 2] == [node.num_alive for node in nodes]
+
+
+@pytest.mark.slow
+async def test_nothing_is_attempted_while_all_is_well(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3, push_pull_interval=5.0)
+        await trio.sleep(60)
+        assert [0, 0, 0] == [node.statistics().heals for node in nodes]
+
+
+@pytest.mark.slow
+async def test_who_left_is_not_looked_for(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3, push_pull_interval=5.0)
+        await trio.sleep(10)
+        await nodes[2].leave(5)
+        await trio.sleep(1)
+        c.kill(3)
+        await trio.sleep(100)
+        assert [0, 0] == [node.statistics().heals for node in nodes[:2]]
+        assert [0, 0] == [node.statistics().lost for node in nodes[:2]]
+
+
+@pytest.mark.slow
+async def test_one_dead_node_is_tried_about_once_a_period_by_all_together(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(4, push_pull_interval=3.0)
+        await trio.sleep(10)
+        c.kill(4)
+        await trio.sleep(60)
+        before = sum(node.statistics().heals for node in nodes[:3])
+        await trio.sleep(300)
+        attempts = sum(node.statistics().heals for node in nodes[:3]) - before
+        assert 60 <= attempts <= 140
+        nodes[0].forget("n4")
+        assert 0 == nodes[0].statistics().lost
+
+
+@pytest.mark.slow
+async def test_who_leaves_heals_nothing(autojump_clock):
+    async with cluster() as c:
+        nodes = await apart(c, 60)
+        await nodes[0].leave(5)
+        before = nodes[0].statistics().heals
+        await trio.sleep(60)
+        assert before == nodes[0].statistics().heals
+
+
+def node(name, last, status=NodeStatus.DEAD):
+    return Node(name=name, addr=bytes((10, 0, 0, last)), port=7946, status=status)
+
+
+class Table:
+    def __init__(self, *nodes):
+        self.nodes = {one.name: one for one in nodes}
+
+
+def test_seeds_are_missing_unless_somebody_lives_at_their_address():
+    seeds = Seeds(100.0)
+    seeds.remember("seed-a", Address("10.0.0.1", 7946), 0.0)
+    seeds.remember("seed-b", Address("10.0.0.2", 7946), 0.0)
+    table = Table(node("a", 1, NodeStatus.ALIVE), node("b", 2))
+    assert ["seed-b"] == seeds.missing(table, 50.0)
+    # What lives is remembered from now on, what does not is forgotten in the end.
+    assert [] == seeds.missing(table, 120.0)
+    assert ["seed-a"] == seeds.missing(Table(), 200.0)
+    assert [] == seeds.missing(Table(), 221.0)
+
+
+def test_lost_nodes_are_missing_until_they_are_back_or_left():
+    seeds = Seeds(100.0)
+    for one in (node("a", 1), node("b", 2), node("c", 3)):
+        seeds.lose(one, 0.0)
+    table = Table(node("a", 1, NodeStatus.ALIVE), node("b", 2, NodeStatus.LEFT), node("c", 3))
+    assert ["c"] == [missing.name for missing in seeds.missing(table, 10.0)]
+    assert ["c"] == list(seeds.lost)
+    assert [] == seeds.missing(Table(), 101.0)
+
+
+def test_memories_are_bounded():
+    seeds = Seeds(100.0)
+    for number in range(MAX_LOST + 10):
+        seeds.lose(node(f"n{number}", 1), 0.0)
+        seeds.remember(f"s{number}", Address("10.0.0.1", number), 0.0)
+    assert (MAX_LOST, MAX_SEEDS) == (len(seeds.lost), len(seeds.joined))
+    assert "n0" not in seeds.lost
+    assert "s0" not in seeds.joined

@@ -1,0 +1,145 @@
+"""Joining many addresses at once."""
+
+import pytest
+import trio
+
+from trioserf._exceptions import JoinError, LocalProtocolError
+from trioserf._memberlist.joiner import MAX_AT_ONCE
+from trioserf.abc import Address
+
+from .kit import cluster
+
+
+async def test_each_string_that_was_reached_counts(autojump_clock):
+    async with cluster() as c:
+        for number in (1, 2, 3):
+            await c.start(number)
+        assert 3 == await c.nodes[1].join(["10.0.0.2", "10.0.0.3:7946", "n2/10.0.0.2:7946"])
+        assert 1 == await c.nodes[1].join(["10.0.0.1"])
+        assert 0 == await c.nodes[1].join([])
+        await trio.sleep(1)
+        assert [3, 3, 3] == [node.num_alive for node in c.nodes.values()]
+
+
+async def test_one_success_is_enough(autojump_clock):
+    async with cluster() as c:
+        for number in (1, 2):
+            await c.start(number)
+        assert 1 == await c.nodes[1].join(["10.0.0.77", "10.0.0.2", "/bad", "10.0.0.2:99999"])
+
+
+async def test_none_is_an_error_with_a_cause_and_a_note_for_each(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        c.network.transport("10.0.0.9")
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(LocalProtocolError, match="node name"),
+            pytest.RaisesExc(LocalProtocolError, match="port"),
+            ConnectionRefusedError,
+        ) as caught:
+            await node.join(["/10.0.0.9", "10.0.0.9:x", "10.0.0.9"])
+        assert isinstance(caught.value, JoinError)
+        assert ["while joining '/10.0.0.9'"] == caught.value.exceptions[0].__notes__
+        assert ["while joining '10.0.0.9'"] == caught.value.exceptions[2].__notes__
+
+
+async def test_slow_addresses_do_not_add_up(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1, tcp_timeout=5.0)
+        for last in range(20, 20 + MAX_AT_ONCE):
+            c.network.cut("10.0.0.1", f"10.0.0.{last}")
+        start = trio.current_time()
+        with pytest.raises(JoinError):
+            await node.join([f"10.0.0.{last}" for last in range(20, 20 + MAX_AT_ONCE)])
+        assert 5.0 == pytest.approx(trio.current_time() - start, abs=0.1)
+
+
+def resolver(answers):
+    async def resolve(host, port):
+        await trio.lowlevel.checkpoint()
+        if host not in answers:
+            raise OSError(f"{host!r} is unknown")
+        return [Address(address, port) for address in answers[host]]
+
+    return resolve
+
+
+async def test_a_name_with_many_addresses_counts_once(autojump_clock):
+    async with cluster() as c:
+        for number in (1, 2, 3):
+            await c.start(number)
+        node = c.nodes[1]
+        node._parts.joiner.resolve = resolver({"seed": ["10.0.0.66", "10.0.0.2", "10.0.0.3"]})
+        c.network.cut("10.0.0.1", "10.0.0.66")
+        start = trio.current_time()
+        assert 1 == await node.join(["seed"])
+        # The dead address is tried at the same time and given up at the first success.
+        assert trio.current_time() - start < 1
+        assert 1 == node.statistics().seeds
+
+
+async def test_a_name_of_which_no_address_answers_tells_them_all(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        node._parts.joiner.resolve = resolver({"seed": ["10.0.0.8", "10.0.0.9"], "none": []})
+        c.network.transport("10.0.0.8")
+        c.network.transport("10.0.0.9")
+        with pytest.raises(JoinError) as caught:
+            await node.join(["seed", "none", "nobody"])
+        first, second, third = caught.value.exceptions
+        assert isinstance(first, ConnectionRefusedError)
+        assert any("and: " in note for note in first.__notes__)
+        assert "has no address" in str(second)
+        assert "unknown" in str(third)
+        assert 0 == node.statistics().seeds
+
+
+async def test_a_transport_may_resolve_names_itself(autojump_clock):
+    from trioserf._memberlist.open import open_memberlist
+
+    from .kit import Wire, config
+
+    class Naming(Wire):
+        async def resolve(self, host, port):
+            await trio.lowlevel.checkpoint()
+            self.asked = (host, port)
+            return []
+
+    wire = Naming()
+    async with open_memberlist(config(bind_port=7777), transport=wire) as node:
+        with pytest.raises(JoinError):
+            await node.join(["service"])
+        assert ("service", 7777) == wire.asked
+
+
+async def test_a_cancelled_join_leaves_nothing_behind(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        c.network.cut("10.0.0.1", "10.0.0.66")
+        with trio.move_on_after(1) as scope:
+            await node.join(["10.0.0.66"])
+        assert scope.cancelled_caught
+        assert 0 == node.statistics().seeds
+
+
+async def test_a_closed_node_joins_nobody(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        c.kill(1)
+        await trio.sleep(0.1)
+        with pytest.raises(trio.ClosedResourceError):
+            await node.join(["10.0.0.2"])
+
+
+async def test_a_node_closed_while_it_joins_says_so(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        c.network.cut("10.0.0.1", "10.0.0.66")
+
+        async def close():
+            await trio.sleep(1)
+            node.close()
+
+        c.nursery.start_soon(close)
+        with pytest.raises(trio.ClosedResourceError):
+            await node.join(["10.0.0.66"])

@@ -1,0 +1,47 @@
+"""Full state, now and then."""
+
+import trio
+
+from .kit import Delegate, cluster
+
+
+async def test_what_gossip_lost_is_repaired(autojump_clock):
+    async with cluster() as c:
+        delegates = [Delegate(b"old"), Delegate(b"old")]
+        nodes = [
+            await c.start(
+                number,
+                delegate=delegate,
+                gossip_interval=0,
+                probe_interval=0,
+                push_pull_interval=10,
+            )
+            for number, delegate in enumerate(delegates, 1)
+        ]
+        await nodes[1].join(["10.0.0.1"])
+        delegates[1].meta = b"new"
+        with trio.move_on_after(0.001):
+            await nodes[1].update_node(0)
+        assert b"old" == nodes[0].node("n2").meta
+        await trio.sleep(21)
+        assert b"new" == nodes[0].node("n2").meta
+        assert nodes[0].statistics().push_pulls >= 1
+
+
+async def test_a_failed_exchange_is_no_end(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(2, push_pull_interval=10, probe_interval=0)
+        await trio.sleep(20)
+        c.kill(2)
+        await trio.sleep(25)
+        before = nodes[0].statistics()
+        assert before.push_pulls_failed >= 1
+        await trio.sleep(20)
+        assert nodes[0].statistics().push_pulls > before.push_pulls
+
+
+async def test_turned_off_nobody_is_asked(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(2, push_pull_interval=0, seed_memory=0)
+        await trio.sleep(200)
+        assert 0 == nodes[0].statistics().push_pulls
