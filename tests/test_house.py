@@ -37,6 +37,8 @@ TASK_STARTERS = {
     "_agent/demo.py": "the nodes of the demo",
     "_agent/watch.py": "the reaction to Ctrl-C",
     "testing/sim_network.py": "the deliveries of a simulated network",
+    "testing/sim_cluster.py": "the processes of the simulated nodes, and their joins",
+    "testing/sim_node.py": "what runs inside the process of a simulated node",
     "testing/check_transport.py": "both ends of a law",
     "testing/law_ground.py": "both ends of a law",
     "testing/stream_laws.py": "both ends of a law",

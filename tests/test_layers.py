@@ -30,7 +30,7 @@ PURE = {"_wire", "_vivaldi", "_swim", "_cluster"}
 IMPURE = {"trio", "asyncio", "anyio", "time", "socket", "select", "logging", "os", "threading"}
 IMPURE |= {"subprocess", "secrets", "datetime", "signal", "queue", "concurrent", "pathlib"}
 
-DOOR_USERS = {"testing/__init__.py", "testing/sim_cluster.py", "testing/plugin.py"}
+DOOR_USERS = {f"testing/{name}.py" for name in ("__init__", "sim_node", "sim_cluster", "plugin")}
 """The test kit's own users of the doors; the rest of it knows layer 0 alone."""
 
 THIRD_PARTY = {"attrs", "cryptography", "msgpack", "outcome", "sniffio", "trio"}

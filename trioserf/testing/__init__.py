@@ -1,7 +1,21 @@
-"""A cluster inside a test: simulated network, and laws for transports.
+"""A cluster inside a test: simulated network, simulated cluster, and laws for transports.
+
+::
+
+    async def test_failover(autojump_clock):
+        async with SimCluster(seed=1) as cluster:
+            await cluster.spawn(5)
+            await cluster.converged()
+            await cluster.crash("node-3")
+            await cluster.converged()
 
 Nodes are the real ones and bytes are real bytes; only the network is simulated, on trio's
-clock.  With ``MockClock(autojump_threshold=0)`` minutes pass in moments.
+clock.  With ``MockClock(autojump_threshold=0)`` minutes pass in moments; under pytest the clock
+must be an argument of the test itself.
+
+`SimNetwork` is the network alone, for any user of `trioserf.abc.Transport`;
+`trioserf.testing.check_transport` has the laws of transports; `trioserf.testing.schedule` runs
+a program twice in the same way.
 """
 
 from __future__ import annotations
@@ -15,8 +29,14 @@ from .links import Normal as Normal
 from .links import Uniform as Uniform
 from .network_statistics import LinkStatistics as LinkStatistics
 from .network_statistics import NetworkStatistics as NetworkStatistics
+from .sim_cluster import JoinVia as JoinVia
+from .sim_cluster import SimCluster as SimCluster
+from .sim_cluster import Which as Which
 from .sim_network import SimNetwork as SimNetwork
+from .sim_node import SimNode as SimNode
 from .sim_stream import SimStream as SimStream
 from .sim_transport import SimTransport as SimTransport
+from .timeline import Timeline as Timeline
+from .timeline import TimelineEntry as TimelineEntry
 from .tracing import TraceDigest as TraceDigest
 from .tracing import TraceEntry as TraceEntry

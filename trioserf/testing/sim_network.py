@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from contextlib import AbstractAsyncContextManager
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from types import TracebackType
 from typing import Self, Unpack, final
 
@@ -36,6 +36,7 @@ from .tracing import Trace
 
 DEFAULT_PORT = 7946
 """The port of Serf."""
+_PRIVATE = IPv4Address("10.0.0.0")
 
 
 @final
@@ -89,6 +90,7 @@ class SimNetwork:
         )
         self._plane = PacketPlane(self._fabric)
         self._processes = Processes()
+        self._last_host = 0
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -138,6 +140,15 @@ class SimNetwork:
         """
         ip_address(host)
         return SimTransport(self._fabric, self._plane, self._fabric.host(host), port)
+
+    def free_host(self) -> str:
+        """An address of 10.0.0.0/8 that no host has yet, in rising order."""
+        hosts = self._fabric.hosts
+        while True:
+            self._last_host += 1
+            host = str(_PRIVATE + self._last_host)
+            if self._last_host % 256 not in (0, 255) and host not in hosts:
+                return host
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""Whether nodes agree, from views made by hand."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import attrs
+
+from trioserf import Member, MemberStatus
+from trioserf.testing.agreement import Agreement, alive_names
+
+ALIVE, FAILED = MemberStatus.ALIVE, MemberStatus.FAILED
+TAGS = {"role": "web"}
+
+
+def member(name: str, status: MemberStatus = ALIVE, role: str = "web") -> Member:
+    return Member(
+        name=name, addr=ip_address("10.0.0.1"), port=1, status=status, tags={"role": role}
+    )
+
+
+def agreement(**views: list[Member]) -> Agreement:
+    return Agreement({name: lambda name=name: views[name] for name in views}, lambda name: TAGS)  # type: ignore[misc]
+
+
+def test_nodes_that_see_each_other_alive_agree() -> None:
+    both = [member("a"), member("b"), member("gone", FAILED)]
+    assert agreement(a=both, b=both).reached()
+
+
+def test_each_kind_of_disagreement_is_put_into_words() -> None:
+    found = agreement(
+        a=[member("a"), member("b", FAILED), member("c", role="old")],
+        b=[member("a"), member("b"), member("c"), member("stranger")],
+        c=[member("a"), member("c")],
+    )
+    assert not found.reached()
+    expected = [
+        "a sees b failed",
+        "a sees old tags of c",
+        "b still sees stranger alive",
+        "c does not know b",
+    ]
+    assert expected == found.complaints()
+    assert "; ".join(expected) == found.summary()
+
+
+def test_a_long_list_is_cut_short() -> None:
+    names = "abcdefghij"
+    found = agreement(**{name: [] for name in names})
+    assert found.summary().endswith(" and 95 more")
+
+
+def test_a_node_that_changes_its_mind_is_noticed() -> None:
+    views = {"a": [member("a"), member("b")], "b": [member("b")]}
+    found = agreement(**views)
+    assert not found.reached()
+    views["b"].append(member("a"))
+    views["a"].pop()
+    assert not found.reached()
+    views["a"].append(member("b"))
+    assert found.reached()
+    assert found.reached()
+
+
+def test_only_the_alive_are_alive() -> None:
+    every = [attrs.evolve(member("x"), name=status.name, status=status) for status in MemberStatus]
+    assert {"ALIVE"} == alive_names(every)

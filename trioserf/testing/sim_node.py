@@ -1,0 +1,156 @@
+"""One node of a simulated cluster, over all its lives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import final
+
+import attrs
+import trio
+
+from .. import Config, MemberStatus, Serf
+from .. import open as open_serf
+from .sim_network import SimNetwork
+from .sim_transport import SimTransport
+from .timeline import Timeline
+
+
+@final
+@attrs.define(eq=False)
+class SimNode:
+    """A process on a host of its own that a `SimCluster` starts, crashes and restarts.
+
+    Args:
+      name: its name.
+      host: the address of its host.
+      config: the settings that each life starts from.
+      lives: how often it was started.
+    """
+
+    name: str
+    host: str
+    config: Config = attrs.field(repr=False)
+    lives: int = 0
+    _serf: Serf | None = attrs.field(default=None, init=False)
+    _network: SimNetwork | None = attrs.field(default=None, init=False, repr=False)
+    _transport: SimTransport | None = attrs.field(default=None, init=False, repr=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False, repr=False)
+    _tasks: trio.Nursery | None = attrs.field(default=None, init=False, repr=False)
+    _ended: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process exists; a stopped process does."""
+        return self._serf is not None
+
+    @property
+    def serf(self) -> Serf:
+        """The running node.
+
+        Raises:
+          RuntimeError: it is not running.
+        """
+        if self._serf is None:
+            raise RuntimeError(f"{self.name} is not running")
+        return self._serf
+
+    @property
+    def address(self) -> str:
+        """Where others join it."""
+        return f"{self.host}:{self.config.memberlist.bind_port}"
+
+    @property
+    def disk(self) -> Path | None:
+        """Its snapshot file, if it has one."""
+        path = self.config.snapshot_path
+        return None if path is None else Path(path)
+
+    def view(self) -> Mapping[str, MemberStatus]:
+        """The status of every member that this node knows."""
+        return MappingProxyType({member.name: member.status for member in self.serf.members()})
+
+    def start_soon(self, fn: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run ``fn(*args)`` in the node's process: it is stopped and crashes with the node.
+
+        Raises:
+          RuntimeError: the node is not running.
+        """
+        if self._tasks is None or self._network is None:
+            raise RuntimeError(f"{self.name} is not running")
+        self._tasks.start_soon(self._run_inside, self._network, fn, args, name=f"{fn!r}")
+
+    async def _run_inside(
+        self,
+        network: SimNetwork,
+        fn: Callable[..., Awaitable[object]],
+        args: tuple[object, ...],
+    ) -> None:
+        # A task begins with the context of whoever started it, who is of another process.
+        network.run_on(self.host)
+        await fn(*args)
+
+    async def live(
+        self,
+        network: SimNetwork,
+        config: Config,
+        timeline: Timeline | None,
+        on_failure: Callable[[BaseException], object],
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        """One life, from its start to its end; the cluster's own call.
+
+        Args:
+          network: where it lives.
+          config: settings but for the transport.
+          timeline: where its events are noted.
+          on_failure: is given the exception that ended it, if it was not told to end.
+        """
+        self._network = network
+        network.run_on(self.host)
+        self._ended, self._scope = trio.Event(), trio.CancelScope()
+        self._transport = network.transport(self.host, config.memberlist.bind_port)
+        memberlist = attrs.evolve(config.memberlist, transport=self._transport, bind_addr=self.host)
+        started = False
+        try:
+            with self._scope:
+                async with (
+                    open_serf(attrs.evolve(config, memberlist=memberlist)) as serf,
+                    trio.open_nursery() as self._tasks,
+                ):
+                    self._serf = serf
+                    if timeline is not None:
+                        await self._tasks.start(self._record, serf, timeline)
+                    task_status.started()
+                    started = True
+                    await serf.wait_closed()
+                    self._tasks.cancel_scope.cancel()
+        except Exception as error:
+            if not started:
+                raise
+            on_failure(error)
+        finally:
+            self._serf = self._tasks = None
+            self._ended.set()
+
+    async def _record(
+        self, serf: Serf, timeline: Timeline, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        async with serf.subscribe() as events:
+            task_status.started()
+            async for event in events:
+                timeline.note(trio.current_time(), self.name, event)
+
+    async def end(self) -> None:
+        """End its process at once; the cluster's own call.
+
+        Raises:
+          RuntimeError: the node is not running.
+        """
+        if self._transport is None or self._serf is None:
+            raise RuntimeError(f"{self.name} is not running")
+        self._transport.close()  # from here on, nothing that it does reaches anybody
+        self._scope.cancel()
+        await self._ended.wait()
