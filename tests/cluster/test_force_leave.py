@@ -198,5 +198,5 @@ def test_a_node_that_left_and_was_reaped_is_told_to_nobody() -> None:
 def test_prune_waits_also_when_this_node_leaves() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     queued, effects = registry.leave_intent("foo", 0.0, own_state=SerfState.LEAVING, prune=True)
-    assert not queued, "the only other member is leaving now"
-    assert [Prune] == [type(effect) for effect in effects]
+    assert queued, "the other member was alive, and must hear of it"
+    assert [Prune, Queue] == [type(effect) for effect in effects]

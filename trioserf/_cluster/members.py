@@ -296,11 +296,16 @@ class MemberRegistry:
 
         Returns whether another member is alive, so that the announcement was queued and
         ``on_finished`` will be called; and the effects.
+
+        DIFFERS: Go looks for others only after it marked the member, so with two nodes an
+        alive one that is removed never hears of it, cannot refute, and stays leaving for ever
+        (test_an_alive_node_that_is_removed_by_its_only_peer_is_told).
         """
         msg = LeaveIntent(self.clock.time, name, prune)
+        others = self.others_alive()
         # Processing the intent here moves the clock past it.
         _, effects = self.on_leave_intent(msg, now, own_state=own_state)
-        if not self.others_alive():
+        if not others:
             return False, effects
         effects.append(
             Queue(

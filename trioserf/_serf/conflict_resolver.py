@@ -16,7 +16,7 @@ from .._cluster.conflicts import ConflictVotes
 from .._cluster.effects import Effect
 from .._cluster.internal_queries import CONFLICT
 from .._cluster.queries import QueryParams
-from .._exceptions import QueryError
+from .._exceptions import FeatureNotSupported, QueryError
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log
 from .._wire.values import raw_text
@@ -55,7 +55,7 @@ class ConflictResolver:
             await self._claimed.wait()
             try:
                 keep = await self._vote()
-            except QueryError as error:
+            except (QueryError, FeatureNotSupported) as error:
                 self.log.error("failed to start name resolution query: %s", error)
                 keep = True
             if not keep:

@@ -1,0 +1,316 @@
+"""Messages in, effects out: what the delegate does with what the network brings."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.serf.clusters import address, cluster, drain, host, status, until, user_events
+from trioserf._events import MemberStatus, Query
+from trioserf._serf.serf import Serf
+from trioserf._wire.messages import MessageType
+from trioserf._wire.serf_messages import (
+    JoinIntent,
+    LeaveIntent,
+    QueryMessage,
+    RelayHeader,
+    SerfMessageType,
+    UDPAddr,
+    UserEventMessage,
+    encode_relay,
+    encode_serf,
+)
+from trioserf.abc import Address
+
+
+def waiting(node: Serf) -> list[bytes]:
+    """What the node would gossip now."""
+    return node._parts.delegate.get_broadcasts(0, 10_000)
+
+
+def receive(node: Serf, message: bytes) -> None:
+    node._parts.delegate.notify_message(message)
+
+
+async def test_news_is_passed_on_byte_for_byte(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        plain = encode_serf(UserEventMessage(5, "deploy", b"v1", True))
+        # The same map with a key that this version does not know, behind the others.
+        future = bytes([plain[0], plain[1] + 1]) + plain[2:] + b"\xa5Zebra\x01"
+        receive(a, future)
+        assert [("deploy", b"v1")] == user_events(drain(a))
+        assert [future] == waiting(a)
+
+
+async def test_what_is_no_news_is_not_passed_on(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        message = encode_serf(UserEventMessage(5, "deploy", b"v1", True))
+        receive(a, message)
+        for _ in range(10):
+            waiting(a)
+        receive(a, message)
+        assert [] == waiting(a)
+        assert 1 == len(user_events(drain(a)))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x03",
+        b"\x03\xc1",
+        b"\x02\x80",
+        b"\x06\xc0",
+        b"\x07\x80",
+        b"\x0a\x80",
+        b"\xff",
+        b"\x09",
+        b"\x09\x80",
+        b"\x09\xc1",
+        b"\x04\xdf\xff\xff\xff\xff",
+    ],
+)
+async def test_garbage_changes_nothing(autojump_clock: MockClock, message: bytes) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        drain(a)
+        before = a.stats()
+        receive(a, message)
+        assert before == a.stats()
+        assert [] == drain(a)
+        assert [] == waiting(a)
+
+
+async def test_a_flood_of_garbage_is_counted_but_does_not_fill_the_log(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        for _ in range(1000):
+            receive(a, b"\xff")
+        assert 1000 == a.statistics().bad_input["serf"]
+        assert 1 == len([r for r in caplog.records if "(serf)" in r.getMessage()])
+
+
+@pytest.mark.parametrize("state", [b"\x02", b"\x02\xc1", b"\x03\x80", b"garbage"])
+async def test_a_broken_state_exchange_changes_nothing(
+    autojump_clock: MockClock, state: bytes
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        before = a.stats()
+        a._parts.delegate.merge_remote_state(state, join=True)
+        assert before == a.stats()
+        assert 1 == a.statistics().bad_input["push/pull"]
+
+
+async def test_a_leave_about_oneself_is_refuted(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        receive(a, encode_serf(LeaveIntent(100, "a", False)))
+        assert MemberStatus.ALIVE is a.local_member.status
+        assert [encode_serf(JoinIntent(101, "a"))] == waiting(a)
+
+
+async def test_intents_about_unknown_nodes_are_kept_and_passed_on(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        message = encode_serf(LeaveIntent(7, "later", False))
+        receive(a, message)
+        assert [message] == waiting(a)
+        assert 1 == a.statistics().stored_intents
+        later = await net.start("later")
+        await later.join([address(a)])
+        await until(lambda: status(a, "later") is not None)
+
+
+async def test_a_relay_passes_on_what_it_does_not_understand(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        to = b.memberlist.advertise_address
+        event = encode_serf(UserEventMessage(50, "relayed", b"", False))
+        header = RelayHeader(UDPAddr(to.to_bytes(), to.port), "b")
+        receive(a, encode_relay(header, event))
+        assert [] == user_events(drain(a))
+        await trio.sleep(0.1)
+        assert [("relayed", b"")] == user_events(drain(b))
+
+
+async def test_a_query_from_nowhere_is_delivered_but_cannot_be_answered(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        message = QueryMessage(
+            ltime=3,
+            id=9,
+            addr=b"xyz",
+            port=0,
+            source_node="",
+            flags=1,
+            relay_factor=0,
+            timeout=10**9,
+            name="load",
+            payload=None,
+        )
+        receive(a, encode_serf(message))
+        [query] = [event for event in drain(a) if isinstance(event, Query)]
+        assert "" == query.source_node
+        with pytest.raises(Exception, match="load"):
+            await query.respond(b"1")
+
+
+async def test_a_node_that_cannot_send_an_ack_only_logs_it(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a", require_node_names=True)
+        message = QueryMessage(
+            ltime=3,
+            id=9,
+            addr=b"\x0a\0\0\7",
+            port=7946,
+            source_node="",
+            flags=1,
+            relay_factor=0,
+            timeout=10**9,
+            name="_serf_conflict",
+            payload=b"x",
+        )
+        with caplog.at_level(logging.ERROR):
+            receive(a, encode_serf(message))
+        assert 2 == len(caplog.records)
+
+
+async def test_messages_of_a_kind_can_be_dropped_in_tests(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        b._parts.delegate.drop_type = lambda kind: kind == SerfMessageType.USER_EVENT
+        await a.user_event("lost")
+        await trio.sleep(3)
+        assert [] == user_events(drain(b))
+        b._parts.delegate.drop_type = lambda kind: (
+            kind
+            in (
+                SerfMessageType.PUSH_PULL,
+                SerfMessageType.JOIN,
+            )
+        )
+        c = await net.start("c")
+        await c.join([address(b)])
+        await trio.sleep(3)
+        assert None is status(b, "c")
+
+
+async def test_a_flood_from_one_source_does_not_stop_a_node(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        for number in range(2000):
+            event = encode_serf(UserEventMessage(number, f"e{number}", b"", False))
+            data = bytes([MessageType.USER]) + event
+            net.network.inject(data, source=Address("10.6.6.6", 1), to=Address(host(a), 7946))
+        await trio.sleep(1)
+        assert MemberStatus.ALIVE is status(b, "a")
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+@attrs.define
+class Recorder:
+    """A tap that remembers what it is told."""
+
+    told: list[tuple[str, str]] = attrs.field(factory=list)
+    broken: bool = False
+
+    def _note(self, kind: str, name: str) -> None:
+        if self.broken:
+            raise ZeroDivisionError
+        self.told.append((kind, name))
+
+    def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
+        self._note("count", name)
+
+    def gauge(self, name: str, value: float, labels: Mapping[str, str]) -> None:
+        self._note("gauge", name)
+
+    def sample(self, name: str, value: float, labels: Mapping[str, str]) -> None:
+        self._note("sample", name)
+
+
+async def test_a_tap_hears_go_metrics(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        tap = Recorder()
+        a = await net.start("a", tap=tap, queue_check_interval=1.0, probe_interval=0.5)
+        b = await net.start("b")
+        await b.join([address(a)])
+        await a.user_event("x")
+        await a.ask("y", request_ack=True)
+        await b.user_event("z")
+        await trio.sleep(5)
+        expected = {
+            ("count", "serf.member.join"),
+            ("count", "serf.events"),
+            ("count", "serf.queries"),
+            ("count", "serf.query_acks"),
+            ("sample", "serf.msgs.received"),
+            ("sample", "serf.msgs.sent"),
+            ("sample", "serf.queue.Intent"),
+            ("sample", "serf.coordinate.adjustment-ms"),
+        }
+        assert set() == expected - set(tap.told)
+
+
+async def test_a_broken_tap_harms_nobody(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", tap=Recorder(broken=True))
+        await a.user_event("x")
+        assert ("x", b"") in user_events(drain(a))
+
+
+# --- reads from other threads -------------------------------------------------------------
+
+
+async def test_reads_are_safe_from_another_thread(nursery: trio.Nursery) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        stop = threading.Event()
+
+        def read() -> int:
+            rounds = 0
+            while not stop.is_set():
+                names = a.members().names
+                assert list(names) == sorted(names)
+                str(a.members())
+                a.stats()
+                a.statistics()
+                a.local_member  # noqa: B018
+                a.coordinate()
+                a.cached_coordinate("b")
+                rounds += 1
+            return rounds
+
+        rounds: list[int] = []
+
+        async def reader() -> None:
+            rounds.append(await trio.to_thread.run_sync(read))
+
+        nursery.start_soon(reader)
+        for number in range(30):
+            node = await net.start(f"n{number}")
+            await node.join([address(a)])
+            await a.user_event(f"e{number}")
+            await trio.sleep(0.005)
+        stop.set()
+        await until(lambda: rounds)
+        assert 3 < rounds[0]
