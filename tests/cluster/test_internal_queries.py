@@ -226,6 +226,19 @@ def test_a_list_that_cannot_fit_is_not_sent() -> None:
     assert ["Failed to truncate response so that it fits into message"] == warnings(answer.effects)
 
 
+def test_a_list_of_exactly_the_limit_is_sent_whole() -> None:
+    answer = fitted(20, limit=1016)
+    assert answer is not None
+    assert "" == answer.message
+    assert len((fitted(20, limit=1015) or KeyAnswer()).keys or ()) < 20
+
+
+def test_the_last_resort_is_a_list_of_no_key() -> None:
+    answer = fitted(3, limit=160)
+    assert answer is not None
+    assert "truncated key list response, showing first 0 of 3 keys" == answer.message
+
+
 def test_a_cut_list_keeps_the_primary_key() -> None:
     answer = answered(ask("_serf_list-keys", keyring=Keyring(KEYS)))
     assert "truncated" in answer.message

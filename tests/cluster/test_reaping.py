@@ -38,8 +38,30 @@ def test_an_override_decides_for_each_member() -> None:
     assert [("quick", 30.0), ("slow", 30.0)] == asked
 
 
+class Draw(random.Random):
+    """A source whose share of one is always the same."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__(1)
+        self.share = share
+
+    def random(self) -> float:
+        return self.share
+
+
 def test_without_failed_members_there_is_no_reconnect() -> None:
-    assert choose_reconnect(random.Random(1), num_members=5, failed=(), num_left=0) is None
+    assert choose_reconnect(Draw(0.0), num_members=5, failed=(), num_left=0) is None
+
+
+def test_a_draw_of_exactly_the_chance_is_a_try() -> None:
+    failed = [member("a", MemberStatus.FAILED)]
+    assert failed[0] is choose_reconnect(Draw(0.25), num_members=5, failed=failed, num_left=0)
+    assert choose_reconnect(Draw(0.26), num_members=5, failed=failed, num_left=0) is None
+
+
+def test_a_node_that_knows_nobody_up_but_itself_always_tries() -> None:
+    failed = [member("a", MemberStatus.FAILED)]
+    assert failed[0] is choose_reconnect(Draw(0.99), num_members=2, failed=failed, num_left=0)
 
 
 def test_every_failed_member_is_chosen_sometimes() -> None:
