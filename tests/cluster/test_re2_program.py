@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trioserf._cluster.re2.parser import parse
 from trioserf._cluster.re2.program import Budget, compile_expression
 from trioserf._exceptions import RemoteProtocolError
 
@@ -32,7 +33,8 @@ FOUND = [
     ("a|b", "xb"), ("|x", ""), ("x*", "y"), ("(|a)+", ""), ("a{0}", ""), ("()", "a"),
     # Repetition.
     ("^a{2}$", "aa"), ("^a{2,}$", "aaaa"), ("^a{2,3}$", "aaa"), ("^(ab)*$", "abab"),
-    ("^(a*)*$", "aaa"), ("^(a|ab)(c|bcd)$", "abcd"), ("^a{,2}$", "a{,2}"), ("^x{2,1$", "x{2,1"),
+    ("^(a*)*$", "aaa"), ("^(a|ab)(c|bcd)$", "abcd"), ("^a{,2}$", "a{,2}"),
+    ("^a{01}$", "a{01}"), ("^x{2,1$", "x{2,1"),
     ("^(?:a?){3}$", "aa"), ("^(?:a{2}){2}$", "aaaa"), ("^a*?b$", "aab"), ("^a{2}?$", "aa"),
     # Text and lines.
     (r"\Aa", "ab"), (r"b\z", "ab"), ("(?m)^b", "a\nb"), ("(?m)a$", "a\nb"), ("(?m)^$", "a\n"),
@@ -62,7 +64,7 @@ FOUND = [
     ("(?P<x>a)(?P<x>b)", "ab"), ("(?U)a+b", "aab"), ("(?U)a+?b", "aab"), ("a(?i)*b", "aaab"),
     # Bytes that are not UTF-8 are U+FFFD, each of them.
     ("^.$", "\udcff"), ("^..$", "\udce2\udc82"), (r"\x{FFFD}", "\udcff"), (r"\W", "\udcff"),
-    (r"\pS", "\udcff"), ("a$", "\udcffa"),
+    (r"\pS", "\udcff"), ("a$", "\udcffa"), (r"\x{FFFD}", "\udc80"),
 ]  # fmt: skip
 
 NOT_FOUND = [
@@ -72,7 +74,7 @@ NOT_FOUND = [
     (r"a\z", "a\n"), ("$a", "a"), ("a^", "a"), ("(?m)a$", "a\r\nb"), ("(?m)(?-m)^b", "a\nb"),
     # Repetition.
     ("^a{2}$", "a"), ("^a{2}$", "aaa"), ("^a{2,3}$", "aaaa"), ("^(ab)*$", "aba"), ("a{0}b", "a"),
-    ("^(?:a?){3}$", "aaaa"), ("^a{0}$", "a"),
+    ("^(?:a?){3}$", "aaaa"), ("^a{0}$", "a"), ("^a{01}$", "a"),
     # Words.
     (r"\bfoo\b", "food"), (r"\bé", "é"), (r"\b", ""), (r"\b", "é"), (r"\B", "a"), (r"a\bb", "ab"),
     # Characters.
@@ -167,6 +169,12 @@ def test_the_cost_grows_at_most_with_the_square_of_the_text(expression: str) -> 
 
 
 @pytest.mark.slow
+@given(EXPRESSIONS)
+def test_the_size_is_known_before_the_program_is_written(expression: str) -> None:
+    _, size = parse(expression)
+    assert size + 1 == compile_expression(expression).size
+
+
 @given(EXPRESSIONS, st.text("ab-\n", max_size=200))
 def test_any_expression_keeps_to_the_bound(expression: str, text: str) -> None:
     size = compile_expression(expression).size

@@ -92,7 +92,7 @@ class _Level:
     def close(self) -> _Part:
         self.end_option()
         nodes = tuple([option.node for option in self.options])
-        size = sum([option.size for option in self.options]) + len(nodes) - 1
+        size = sum([option.size for option in self.options]) + (len(nodes) > 1)
         repeats = max([option.repeats for option in self.options])
         return _Part(nodes[0] if len(nodes) == 1 else Choice(nodes), size, repeats)
 
