@@ -147,7 +147,7 @@ def _read_struct(cls: type[T], name: str, value: Any) -> T:
     return _build(cls, _TABLES.get(cls) or _make_table(cls), name, value)
 
 
-def _build(cls: type[T], table: _Table, name: str, value: Any) -> T:
+def _build(cls: type[T], table: _Table, name: str | None, value: Any) -> T:
     find: Callable[[bytes], Any]
     if type(value) is dict:
         find = value.get
@@ -156,7 +156,7 @@ def _build(cls: type[T], table: _Table, name: str, value: Any) -> T:
     elif value is None:
         find = _nothing
     else:
-        raise fail(name, value, "a struct")
+        raise fail(name or cls.__name__, value, "a struct")
     args: list[Any] = []
     add = args.append
     for key, zero, plain, high, field, read in table.readers:
@@ -230,7 +230,7 @@ def decode(cls: type[T], data: bytes) -> T:
       RemoteProtocolError: no Go decoder would read this.
     """
     table = _TABLES.get(cls) or _make_table(cls)
-    return _build(cls, table, cls.__name__, unpack_value(data, table.max_values))
+    return _build(cls, table, None, unpack_value(data, table.max_values))
 
 
 def from_value(cls: type[T], value: Any) -> T:
@@ -239,7 +239,7 @@ def from_value(cls: type[T], value: Any) -> T:
     Raises:
       RemoteProtocolError: no Go decoder would read this.
     """
-    return _read_struct(cls, cls.__name__, value)
+    return _build(cls, _TABLES.get(cls) or _make_table(cls), None, value)
 
 
 def decode_prefix(cls: type[T], data: bytes, offset: int = 0) -> tuple[T, int]:
@@ -250,4 +250,4 @@ def decode_prefix(cls: type[T], data: bytes, offset: int = 0) -> tuple[T, int]:
     """
     table = _TABLES.get(cls) or _make_table(cls)
     value, end = unpack_prefix(data, offset, table.max_values)
-    return _build(cls, table, cls.__name__, value), end
+    return _build(cls, table, None, value), end

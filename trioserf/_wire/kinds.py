@@ -131,6 +131,27 @@ def read_list(one: Callable[[str, Any], Any], zero: Any, name: str, value: Any) 
     return tuple([zero if item is None else one(name, item) for item in value])
 
 
+def _read_str_list(name: str, value: Any) -> tuple[str, ...]:
+    """As `read_list`, without a call for each of the thousands that there may be."""
+    if type(value) is list and set(map(type, value)) == {bytes}:
+        return tuple([item.decode("utf-8", "surrogateescape") for item in value])
+    texts: tuple[str, ...] = read_list(_read_str, "", name, value)
+    return texts
+
+
+def _read_u64_map(name: str, value: Any) -> dict[str, int]:
+    """As `_read_map`, without a call for each of the thousands that there may be."""
+    if (
+        type(value) is dict
+        and set(map(type, value)) == {bytes}
+        and set(map(type, value.values())) == {int}
+        and min(value.values()) >= 0
+    ):
+        return {key.decode("utf-8", "surrogateescape"): item for key, item in value.items()}
+    numbers: dict[str, int] = _read_map(_read_u64, 0, name, value)
+    return numbers
+
+
 def _read_map(one: Callable[[str, Any], Any], zero: Any, name: str, value: Any) -> Any:
     if type(value) is not dict:
         raise fail(name, value, "a map")
@@ -152,11 +173,11 @@ READERS: Mapping[Kind, Callable[[str, Any], Any]] = {
     Kind.FLOAT: _read_float,
     Kind.STR: _read_str,
     Kind.BYTES: _read_bytes,
-    Kind.STR_LIST: partial(read_list, _read_str, ""),
+    Kind.STR_LIST: _read_str_list,
     Kind.BYTES_LIST: partial(read_list, _read_bytes, None),
     Kind.FLOAT_LIST: partial(read_list, _read_float, 0.0),
     Kind.STR_MAP: partial(_read_map, _read_str, ""),
-    Kind.U64_MAP: partial(_read_map, _read_u64, 0),
+    Kind.U64_MAP: _read_u64_map,
 }
 
 
