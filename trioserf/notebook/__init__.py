@@ -22,8 +22,20 @@ needs neither a special kernel nor a start option.
 from __future__ import annotations
 
 from .bridge import in_trio as in_trio
+from .curves import curves as curves
+from .curves import latency as latency
+from .curves import queues as queues
+from .curves import spread as spread
 from .extension import load_ipython_extension as load_ipython_extension
 from .extension import unload_ipython_extension as unload_ipython_extension
 from .keeper import keep as keep
 from .keeper import release as release
+from .live import Recorder as Recorder
+from .live import live as live
+from .live import record as record
+from .maps import coordinate_map as coordinate_map
+from .maps import rtt_matrix as rtt_matrix
+from .svg import Chart as Chart
 from .thread import NotebookNursery as NotebookNursery
+from .timeline import Moment as Moment
+from .timeline import timeline as timeline

@@ -1,7 +1,7 @@
 """Loading and unloading: what the extension changes in IPython, and how it puts it back.
 
 It sets two public traits, ``loop_runner`` and ``autoawait``; adds the names ``keep``,
-``release`` and ``nursery`` (and the views of `views`) to the user's namespace; registers the
+``release``, ``nursery``, ``live`` and ``record`` to the user's namespace; registers the
 magic ``%%trio``; and shows a cancelled cell as an interrupt.
 """
 
@@ -58,11 +58,17 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def _change(shell: Any, thread: TrioThread) -> Callable[[], None]:
-    from . import keeper
+    from . import keeper, live
 
     before_runner, before_autoawait = shell.loop_runner, shell.autoawait
     before_custom = shell.custom_exceptions, shell.CustomTB
-    names = {"keep": keeper.keep, "release": keeper.release, "nursery": thread.nursery}
+    names = {
+        "keep": keeper.keep,
+        "release": keeper.release,
+        "nursery": thread.nursery,
+        "live": live.live,
+        "record": live.record,
+    }
     hidden = {name: shell.user_ns[name] for name in names if name in shell.user_ns}
 
     def run_cell(coroutine: Coroutine[Any, Any, Any]) -> Any:

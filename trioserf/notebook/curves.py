@@ -1,0 +1,114 @@
+"""Curves over time: how news spread, how long queues are, how late answers come.
+
+Pure: numbers in, a `Chart` out.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from .._tables import Table
+from .svg import PALETTE, Axes, Chart, letters, mark, picture, polyline, seconds
+
+_DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "1 2", "12 4")
+
+
+def curves(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    title: str,
+    x_label: str = "seconds",
+    y_label: str = "",
+) -> Chart:
+    """One curve for each name; they differ in colour and in dashes.
+
+    Args:
+      series: points ``(x, y)`` in order of x, for each name.
+    """
+    points = [point for curve in series.values() for point in curve]
+    xs, ys = [x for x, _ in points] or [0.0], [y for _, y in points] or [0.0]
+    axes = Axes(
+        x_range=(min(xs), max(xs)),
+        y_range=(min(0.0, *ys), max(ys) or 1.0),
+        bottom=40 + 16 * len(series),
+        height=280 + 16 * len(series),
+    )
+    shapes = axes.frame(title=title, x_label="", y_label=y_label)
+    base = axes.height - axes.bottom
+    shapes.append(letters((axes.left + axes.width) / 2, base + 32, x_label, anchor="middle"))
+    for index, (name, curve) in enumerate(series.items()):
+        colour, dash = PALETTE[index % len(PALETTE)], _DASHES[index % len(_DASHES)]
+        shapes.append(polyline([(axes.x(x), axes.y(y)) for x, y in curve], colour, dash=dash))
+        row = base + 48 + 16 * index
+        shapes.append(
+            polyline([(axes.left, row - 4), (axes.left + 30, row - 4)], colour, dash=dash)
+        )
+        shapes.append(letters(axes.left + 38, row, name))
+    rows = [
+        (name, len(curve), f"{curve[-1][1]:.4g}" if curve else "", f"{_peak(curve):.4g}")
+        for name, curve in series.items()
+    ]
+    table = Table(caption=title, header=("curve", "points", "last", "highest"), rows=tuple(rows))
+    return Chart(picture(axes.width, axes.height, title, shapes), str(table))
+
+
+def _peak(curve: Sequence[tuple[float, float]]) -> float:
+    return max((y for _, y in curve), default=0.0)
+
+
+def spread(arrivals: Mapping[str, float], *, title: str = "one event, node by node") -> Chart:
+    """One event travelling through a cluster: a mark for each node, at its time of arrival.
+
+    Args:
+      arrivals: seconds after the event was sent, by node name.
+    """
+    ordered = sorted(arrivals.items(), key=lambda item: (item[1], item[0]))
+    times = [time for _, time in ordered] or [0.0]
+    axes = Axes(x_range=(0.0, max(times) * 1.02 or 1.0), y_range=(0.0, float(len(ordered) or 1)))
+    shapes = axes.frame(title=title, x_label="seconds after sending", y_label="nodes that know")
+    steps: list[tuple[float, float]] = [(axes.x(0), axes.y(0))]
+    for count, (_, time) in enumerate(ordered, 1):
+        steps += [(axes.x(time), steps[-1][1]), (axes.x(time), axes.y(count))]
+    shapes.append(polyline(steps, PALETTE[0]))
+    for count, (name, time) in enumerate(ordered[:500], 1):
+        tip = f"{name}: {seconds(time)}"
+        shapes.append(mark("circle", axes.x(time), axes.y(count), PALETTE[1], size=3, tip=tip))
+    text = f"{title}: {len(ordered)} nodes; " + (
+        f"half after {seconds(statistics.median(times))}, the last after {seconds(times[-1])}"
+        if ordered
+        else "none"
+    )
+    return Chart(picture(axes.width, axes.height, title, shapes), text)
+
+
+def latency(
+    samples: Mapping[str, Sequence[float]], *, title: str = "latency", unit: str = "seconds"
+) -> Chart:
+    """The share of samples that are at most so long, one curve for each name.
+
+    Args:
+      samples: durations, in any order.
+    """
+    series = {
+        name: [
+            (value, 100.0 * (index + 1) / len(values)) for index, value in enumerate(sorted(values))
+        ]
+        for name, values in samples.items()
+        if values
+    }
+    return curves(series, title=title, x_label=unit, y_label="% at most")
+
+
+def queues(
+    samples: Sequence[tuple[float, Mapping[str, int]]], *, title: str = "messages waiting"
+) -> Chart:
+    """Queue depths over time.
+
+    Args:
+      samples: time (seconds) and depth by name of the queue, in order.
+    """
+    names = sorted({name for _, depths in samples for name in depths})
+    series = {name: [(time, depths.get(name, 0)) for time, depths in samples] for name in names}
+    return curves(series, title=title, y_label="messages")

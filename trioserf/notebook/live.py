@@ -1,0 +1,92 @@
+"""Views that change: a table of members that updates in place, and a recorder of events.
+
+Both are tasks in the Trio thread.  The table is drawn at most twice a second and only when
+something changed; the recorder has its own subscription, so it never slows the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, final
+
+import trio
+
+from . import extension
+from .timeline import Moment
+
+if TYPE_CHECKING:
+    from .._serf.serf import Serf
+
+REFRESH_SECONDS = 0.5
+"""Shortest time between two drawings."""
+MOMENTS_KEPT = 10_000
+"""Events that a recorder holds; older ones are forgotten."""
+
+
+def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
+    """Show ``serf.members()`` under this cell, kept up to date until the node closes.
+
+    Args:
+      serf: a kept node.
+      view: shows something else of it: a function from the node to anything displayable whose
+        text (``str``) tells whether it changed.
+
+    Call it as the last line of a cell.  Needs the extension to be loaded.
+    """
+    from IPython.display import display
+
+    draw = view or (lambda node: node.members())
+    shown = draw(serf)
+    handle = display(shown, display_id=True)
+    extension.current_thread().spawn(
+        _refresh, serf, draw, handle, str(shown), name="trioserf.notebook.live"
+    )
+
+
+async def _refresh(serf: Serf, draw: Callable[[Serf], object], handle: Any, before: str) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_with, serf, nursery.cancel_scope)
+        while True:
+            await trio.sleep(REFRESH_SECONDS)
+            shown = draw(serf)
+            text = str(shown)
+            if text != before:
+                before = text
+                handle.update(shown)
+
+
+async def _stop_with(serf: Serf, scope: trio.CancelScope) -> None:
+    await serf.wait_closed()
+    scope.cancel()
+
+
+@final
+class Recorder:
+    """Remembers what a node reports, for `timeline`.
+
+    ``recorder = record(serf)`` starts one in a notebook; in a program, run ``recorder.run``
+    as a task.
+
+    Attributes:
+      moments: what was seen, in order; the newest 10,000.
+    """
+
+    def __init__(self, serf: Serf) -> None:
+        self._serf = serf
+        self.moments: list[Moment] = []
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Record until the node closes."""
+        async with self._serf.subscribe() as events:
+            task_status.started()
+            async for event in events:
+                self.moments.append(Moment(trio.current_time(), event))
+                if len(self.moments) > MOMENTS_KEPT:
+                    del self.moments[: MOMENTS_KEPT // 10]
+
+
+async def record(serf: Serf) -> Recorder:
+    """Start recording the events of a kept node; returns when nothing is missed any more."""
+    recorder = Recorder(serf)
+    await extension.current_thread().nursery.start(recorder.run)
+    return recorder

@@ -1,0 +1,145 @@
+"""Where nodes are: a map of network coordinates, and round-trip times between all pairs.
+
+Pure.  Coordinates have eight dimensions; the map shows the two in which the nodes differ most
+(the first two principal axes, found by power iteration).  Heights, the time every packet of a
+node pays anyway, are shown by the size of its mark.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from .._tables import ROWS_SHOWN, Table, plain
+from .._vivaldi.coordinate import Coordinate
+from .svg import BLUE, Axes, Chart, letters, mark, picture, seconds
+
+_ITERATIONS = 100
+
+
+def coordinate_map(
+    coordinates: Mapping[str, Coordinate], *, title: str = "where nodes are"
+) -> Chart:
+    """Nodes on a plane; distances are milliseconds of round-trip time, roughly.
+
+    Args:
+      coordinates: by node name; coordinates that are not finite are left out.
+    """
+    known = {name: c for name, c in coordinates.items() if c.is_valid}
+    places = dict(zip(known, project([c.vec for c in known.values()]), strict=True))
+    points = {name: (1e3 * x, 1e3 * y) for name, (x, y) in places.items()}
+    reach = max((max(abs(x), abs(y)) for x, y in points.values()), default=0.0) * 1.15 or 1.0
+    axes = Axes(x_range=(-reach, reach), y_range=(-reach, reach), width=480, height=480)
+    shapes = axes.frame(title=title, x_label="ms", y_label="ms")
+    for name, (x, y) in list(points.items())[:ROWS_SHOWN]:
+        height = known[name].height
+        size = 4 + min(8.0, 1e3 * max(0.0, height))
+        tip = f"{name}: height {seconds(height)}, error {known[name].error:.2f}"
+        shapes.append(mark("circle", axes.x(x), axes.y(y), BLUE, size=size, tip=tip))
+        shapes.append(letters(axes.x(x) + size + 2, axes.y(y) + 4, name))
+    rows = [
+        (name, f"{x:.2f}", f"{y:.2f}", seconds(known[name].height), f"{known[name].error:.2f}")
+        for name, (x, y) in points.items()
+    ]
+    table = Table(
+        caption=title, header=("node", "x ms", "y ms", "height", "error"), rows=tuple(rows)
+    )
+    return Chart(picture(axes.width, axes.height, title, shapes), str(table))
+
+
+def project(vectors: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """The first two principal components of ``vectors`` (seconds), centred."""
+    if not vectors:
+        return []
+    size = len(vectors[0])
+    centre = [sum(column) / len(vectors) for column in zip(*vectors, strict=True)]
+    rows = [[v - c for v, c in zip(vector, centre, strict=True)] for vector in vectors]
+    first = _axis(rows, size)
+    xs = [_dot(row, first) for row in rows]
+    rest = [
+        [v - x * a for v, a in zip(row, first, strict=True)]
+        for row, x in zip(rows, xs, strict=True)
+    ]
+    second = _axis(rest, size)
+    return [(x, _dot(row, second)) for x, row in zip(xs, rest, strict=True)]
+
+
+def _axis(rows: Sequence[Sequence[float]], size: int) -> list[float]:
+    """The direction in which ``rows`` vary most; zeros if they do not vary."""
+    axis = [1.0 / (index + 1) for index in range(size)]
+    for _ in range(_ITERATIONS):
+        weights = [_dot(row, axis) for row in rows]
+        turned = [
+            sum(w * row[i] for w, row in zip(weights, rows, strict=True)) for i in range(size)
+        ]
+        length = math.sqrt(_dot(turned, turned))
+        if length < 1e-30:
+            return [0.0] * size
+        axis = [value / length for value in turned]
+    return axis
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+@attrs.frozen
+class RTTMatrix:
+    """Round-trip times between all pairs, shaded by length; see `rtt_matrix`.
+
+    Args:
+      names: of the nodes, in order.
+      times: seconds, row by row; None where unknown.
+    """
+
+    names: tuple[str, ...]
+    times: tuple[tuple[float | None, ...], ...]
+
+    def __str__(self) -> str:
+        rows = [
+            (name, *(_ms(value) for value in row))
+            for name, row in zip(self.names, self.times, strict=True)
+        ]
+        return str(Table(caption="round-trip ms", header=("", *self.names), rows=tuple(rows)))
+
+    def _repr_html_(self) -> str:
+        known = [value for row in self.times for value in row if value is not None]
+        longest = max(known, default=0.0) or 1.0
+        names = self.names[:ROWS_SHOWN]
+        head = "".join(f"<th>{html.escape(plain(name))}</th>" for name in ("", *names))
+        body = "".join(
+            f"<tr><th>{html.escape(plain(name))}</th>"
+            + "".join(_shaded(value, longest) for value in row[:ROWS_SHOWN])
+            + "</tr>"
+            for name, row in zip(names, self.times, strict=False)
+        )
+        rest = len(self.names) - len(names)
+        note = f"<p>… and {rest} more</p>" if rest else ""
+        caption = "<caption>round-trip time, milliseconds</caption>"
+        return f"<table>{caption}<tr>{head}</tr>{body}</table>{note}"
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{1e3 * value:.2f}"
+
+
+def _shaded(value: float | None, longest: float) -> str:
+    share = 0.0 if value is None else 0.6 * value / longest
+    return f'<td style="background:rgba(59,142,234,{share:.2f})">{_ms(value)}</td>'
+
+
+def rtt_matrix(coordinates: Mapping[str, Coordinate]) -> RTTMatrix:
+    """Estimated round-trip times between all pairs of nodes.
+
+    Args:
+      coordinates: by node name.
+    """
+    names = tuple(sorted(coordinates))
+    times = tuple(
+        tuple(None if a == b else coordinates[a].distance_to(coordinates[b]) for b in names)
+        for a in names
+    )
+    return RTTMatrix(names, times)
