@@ -30,9 +30,9 @@ from .extension import load_ipython_extension as load_ipython_extension
 from .extension import unload_ipython_extension as unload_ipython_extension
 from .keeper import keep as keep
 from .keeper import release as release
-from .live import Recorder as Recorder
-from .live import live as live
-from .live import record as record
+from .live_views import Recorder as Recorder
+from .live_views import live as live
+from .live_views import record as record
 from .maps import coordinate_map as coordinate_map
 from .maps import rtt_matrix as rtt_matrix
 from .svg import Chart as Chart

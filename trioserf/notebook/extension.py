@@ -58,7 +58,7 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def _change(shell: Any, thread: TrioThread) -> Callable[[], None]:
-    from . import keeper, live
+    from . import keeper, live_views
 
     before_runner, before_autoawait = shell.loop_runner, shell.autoawait
     before_custom = shell.custom_exceptions, shell.CustomTB
@@ -66,8 +66,8 @@ def _change(shell: Any, thread: TrioThread) -> Callable[[], None]:
         "keep": keeper.keep,
         "release": keeper.release,
         "nursery": thread.nursery,
-        "live": live.live,
-        "record": live.record,
+        "live": live_views.live,
+        "record": live_views.record,
     }
     hidden = {name: shell.user_ns[name] for name in names if name in shell.user_ns}
 

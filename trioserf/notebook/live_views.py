@@ -33,11 +33,11 @@ def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
 
     Call it as the last line of a cell.  Needs the extension to be loaded.
     """
-    from IPython.display import display
+    from IPython import display
 
     draw = view or (lambda node: node.members())
     shown = draw(serf)
-    handle = display(shown, display_id=True)
+    handle: Any = display.display(shown, display_id=True)  # type: ignore[no-untyped-call]
     extension.current_thread().spawn(
         _refresh, serf, draw, handle, str(shown), name="trioserf.notebook.live"
     )
