@@ -339,7 +339,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.added == self.finished + len(self.real)
 
 
-QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+QueueMachine.TestCase.pytestmark = [pytest.mark.slow]
 TestQueueAgainstItsModel = QueueMachine.TestCase
 
 
@@ -349,7 +350,7 @@ TestQueueAgainstItsModel = QueueMachine.TestCase
     st.integers(0, 200),
     st.floats(0, 0.9),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_a_packet_is_never_overfilled_nor_left_empty_without_need(
     messages: list[tuple[bytes, bool]], overhead: int, limit: int, share: float
 ) -> None:

@@ -212,6 +212,7 @@ def random_trouble(cluster: SmallCluster, rng: random.Random) -> None:
     cluster.wait(rng.choice([0.1, 1.0, 10.0, 40.0]))
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), loss=st.sampled_from([0.0, 0.3, 0.9]))
 @settings(max_examples=40, deadline=None)
 def test_when_the_trouble_is_over_everybody_agrees(seed: int, loss: float) -> None:

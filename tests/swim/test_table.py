@@ -271,6 +271,17 @@ def test_old_records_change_nothing() -> None:
     assert before == table.records()
 
 
+def test_a_record_of_another_life_of_ours_is_outbid() -> None:
+    table = new_table()
+    assert [alive("a", 2)] == said(table.merge([record("a", 1, meta=b"m")], 1.0))
+
+
+@pytest.mark.parametrize("fields", [{"addr": ip("x")}, {"port": 80}])
+def test_an_old_record_from_another_address_is_a_challenge(fields: dict[str, Any]) -> None:
+    table = table_with("b")
+    assert ["Challenge"] == kinds(table.merge([record("b", 1, **fields)], 1.0))
+
+
 def test_a_stale_record_of_a_dead_node_is_answered_too() -> None:
     table = table_with("b")
     table.on_dead(dead(), 0.0)

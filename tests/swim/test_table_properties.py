@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -285,8 +286,10 @@ class GoTableMachine(TableMachine):
     faithful = True
 
 
-SETTINGS = settings(max_examples=80, stateful_step_count=40, deadline=None)
+SETTINGS = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TableMachine.TestCase.settings = SETTINGS
 GoTableMachine.TestCase.settings = SETTINGS
+TableMachine.TestCase.pytestmark = [pytest.mark.slow]
+GoTableMachine.TestCase.pytestmark = [pytest.mark.slow]
 TestTable = TableMachine.TestCase
 TestTableAsInGo = GoTableMachine.TestCase
