@@ -187,8 +187,6 @@ class _Parser:
         low = high = self._number()
         if low is not None and reader.take(","):
             high = self._number()
-            if high is None and not reader.ahead("}"):
-                low = None
         if low is None or not reader.take("}"):
             reader.at = start
             return None
@@ -197,13 +195,17 @@ class _Parser:
         return low, high
 
     def _number(self) -> int | None:
-        """Decimal digits without a leading zero; more than nine of them are just "many"."""
+        """Decimal digits without a leading zero, or None and nothing is read.
+
+        More than nine digits are just "many".
+        """
         reader = self._in
         start = reader.at
         while "0" <= reader.peek() <= "9":
             reader.at += 1
         digits = reader.since(start)
         if not digits or (digits[0] == "0" and len(digits) > 1):
+            reader.at = start
             return None
         return int(digits[:9])
 
