@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.filters import MAX_STEPS, FilterResult, encode_filters, matches
-from trioserf._wire.query_filters import TagFilter, encode_filter
+from trioserf._cluster.filters import MAX_STEPS, FilterResult, matches
+from trioserf._wire.query_filters import TagFilter, encode_filter, encode_filters
 
 NAME = "n1"
 TAGS = {"role": "webserver", "dc": "us-east-1"}

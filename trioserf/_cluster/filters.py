@@ -4,7 +4,7 @@ What cannot be decided (a broken filter, an unknown type, an expression that Go 
 that is too costly) counts as "not for this node", with a problem to be logged.  The query is
 passed on to others all the same.
 
-Source: hashicorp/serf v0.9.4, serf/serf.go, shouldProcessQuery; serf/query.go, encodeFilters.
+Source: hashicorp/serf v0.9.4, serf/query.go, shouldProcessQuery.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import attrs
 
 from .._exceptions import RemoteProtocolError
 from .._wire.query_filters import NodeFilter, decode_filter
-from .._wire.query_filters import encode_filters as encode_filters
 from .re2.program import Budget, compile_expression
 
 MAX_STEPS: Final = 200_000

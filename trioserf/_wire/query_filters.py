@@ -3,8 +3,8 @@
 Each is a type byte and a value: a list of node names, or a map of tag and expression.  What
 an expression means is decided in `trioserf._cluster.filters`.
 
-Source: hashicorp/serf v0.9.4, serf/messages.go, filterType; serf/query.go, encodeFilters;
-serf/serf.go, shouldProcessQuery.
+Source: hashicorp/serf v0.9.4, serf/messages.go, filterType; serf/query.go, encodeFilters,
+shouldProcessQuery.
 """
 
 from __future__ import annotations
