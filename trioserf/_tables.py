@@ -86,7 +86,8 @@ class Table:
         body = "".join(_html_row("td", row) for row in self.rows[:ROWS_SHOWN])
         note = f"<p>… and {self.rest} more</p>" if self.rest else ""
         return (
-            f"<table>{caption}<thead>{_html_row('th', self.header)}</thead>"
+            f'<table style="color:inherit">{caption}<thead>'
+            f"{_html_row('th', self.header)}</thead>"
             f"<tbody>{body}</tbody></table>{note}"
         )
 

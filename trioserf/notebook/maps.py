@@ -119,7 +119,7 @@ class RTTMatrix:
         rest = len(self.names) - len(names)
         note = f"<p>… and {rest} more</p>" if rest else ""
         caption = "<caption>round-trip time, milliseconds</caption>"
-        return f"<table>{caption}<tr>{head}</tr>{body}</table>{note}"
+        return f"<table style='color:inherit'>{caption}<tr>{head}</tr>{body}</table>{note}"
 
 
 def _ms(value: float | None) -> str:

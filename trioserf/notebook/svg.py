@@ -156,7 +156,7 @@ class Axes:
     height: float = 280
     left: float = 60
     right: float = 20
-    top: float = 24
+    top: float = 40
     bottom: float = 40
 
     def x(self, value: float) -> float:
@@ -170,7 +170,7 @@ class Axes:
 
     def frame(self, *, title: str, x_label: str, y_label: str) -> list[str]:
         """Lines, numbers and names of the scales."""
-        base, shapes = self.height - self.bottom, [letters(self.left, 15, title, size=13)]
+        base, shapes = self.height - self.bottom, [letters(4, 15, title, size=13)]
         for value in ticks(*self.x_range):
             shapes.append(line(self.x(value), base, self.x(value), base + 4))
             shapes.append(letters(self.x(value), base + 16, f"{value:g}", anchor="middle"))
@@ -181,7 +181,7 @@ class Axes:
         shapes.append(line(self.left, base, self.width - self.right, base))
         middle = (self.left + self.width - self.right) / 2
         shapes.append(letters(middle, self.height - 6, x_label, anchor="middle"))
-        shapes.append(letters(4, self.top - 6, y_label, size=10) if y_label else "")
+        shapes.append(letters(4, self.top - 10, y_label, size=10) if y_label else "")
         return shapes
 
 
