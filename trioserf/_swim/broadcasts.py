@@ -106,6 +106,7 @@ class TransmitLimitedQueue:
         self._own = _Levels()
         self._relayed = _Levels()
         self._number = 0
+        self._size = 0
         self._queued = self._replaced = self._finished = self._pruned = self._discarded = 0
 
     def queue(
@@ -135,6 +136,7 @@ class TransmitLimitedQueue:
         entry = _Entry(key, message, name, on_finished, levels)
         self._queued += 1
         self._entries[key] = entry
+        self._size += len(message)
         if name is not None:
             self._named[name] = entry
         levels.add(entry)
@@ -243,6 +245,7 @@ class TransmitLimitedQueue:
         dropped = list(self._entries.values())
         self._discarded += len(dropped)
         self._entries.clear()
+        self._size = 0
         self._named.clear()
         self._own.rows.clear()
         self._relayed.rows.clear()
@@ -255,11 +258,17 @@ class TransmitLimitedQueue:
 
     def _forget(self, entry: _Entry) -> None:
         del self._entries[entry.key]
+        self._size -= len(entry.message)
         if entry.name is not None:
             del self._named[entry.name]
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes waiting: how much room a packet would need for everything, but overheads."""
+        return self._size
 
     def statistics(self) -> QueueStatistics:
         """The queue at this moment."""
@@ -273,7 +282,7 @@ class TransmitLimitedQueue:
         return QueueStatistics(
             depth=len(self._entries),
             own=sum(map(len, self._own.rows)),
-            size=sum(key >> _NUMBER_BITS for key in self._entries),
+            size=self._size,
             by_transmits=tuple(by_transmits),
             queued=self._queued,
             replaced=self._replaced,
