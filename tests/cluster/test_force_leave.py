@@ -9,7 +9,7 @@ from trioserf._cluster.members import MemberRegistry
 from trioserf._events import EventType, Member, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf
 
-from .samples import OWN, config, happenings, node
+from .samples import OWN, config, happenings, node, warnings
 from .test_members import ALIVE, FAILED, JOIN, LEAVE, REAP, registry_with
 
 
@@ -161,6 +161,7 @@ def test_failed_members_have_a_timeout_of_their_own() -> None:
     told += registry.reap(2.0)
     assert 1 == registry.num_failed
     told += registry.reap(2.1)
+    assert ["EventMemberReap: foo 10.0.0.1"] == warnings(told)
     assert [(JOIN, "foo"), (FAILED, "foo"), (REAP, "foo")] == happenings(told)
     assert 0 == registry.num_members
 

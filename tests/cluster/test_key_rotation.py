@@ -164,6 +164,14 @@ def test_a_member_known_to_hold_the_key_is_waited_for_without_going_back() -> No
     assert rotation.step is None
 
 
+def test_a_list_alone_shows_who_holds_the_key() -> None:
+    nodes = cluster("a", "b", keys=(OLD, NEW))
+    rotation = KeyRotation(NEW)
+    nodes.run(rotation, 2)  # list, use: nothing had to be installed
+    nodes.silent = {"b"}
+    assert [LIST, LIST] == nodes.run(rotation, 2)
+
+
 def test_a_resumed_rotation_without_an_old_key_in_use_waits() -> None:
     """It cannot go back to a key that it never saw in use."""
     nodes = cluster("a", "b", keys=(NEW, OLD))
