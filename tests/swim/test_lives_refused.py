@@ -30,8 +30,6 @@ from .builders import (
     table_with,
 )
 
-MAPPED = bytes(10) + b"\xff\xff"
-
 
 def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
     node = table.nodes[name]
