@@ -26,7 +26,6 @@ class Outcome:
     html: str = ""
     status: str = ""
     seconds: float = 0.0
-    parents: list[str] = attrs.field(factory=list)
 
 
 class Kernel:
@@ -75,6 +74,23 @@ class Kernel:
             if answer["parent_header"].get("msg_id") == message:
                 self._take(answer, found)
         return found.text + found.errors
+
+    def html_of(self, message: str, seconds: float) -> str:
+        """Everything displayed under the cell of ``message`` within ``seconds``."""
+        found, deadline = Outcome(), time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                answer = self.client.get_iopub_msg(timeout=0.1)
+            except queue.Empty:
+                continue
+            if answer["parent_header"].get("msg_id") == message:
+                self._take(answer, found)
+        return found.html
+
+    def drain(self, message: str) -> None:
+        """Wait for the reply to a cell whose output was read elsewhere."""
+        while self.client.get_shell_msg(timeout=CELL_SECONDS)["parent_header"]["msg_id"] != message:
+            continue
 
     def interrupt(self) -> None:
         """Press the stop button."""

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from .._tables import Table
+from .._tables import Table, plain
 from .svg import PALETTE, Axes, Chart, letters, mark, picture, polyline, seconds
 
 _DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "1 2", "12 4")
@@ -75,7 +75,7 @@ def spread(arrivals: Mapping[str, float], *, title: str = "one event, node by no
     for count, (name, time) in enumerate(ordered[:500], 1):
         tip = f"{name}: {seconds(time)}"
         shapes.append(mark("circle", axes.x(time), axes.y(count), PALETTE[1], size=3, tip=tip))
-    text = f"{title}: {len(ordered)} nodes; " + (
+    text = f"{plain(title)}: {len(ordered)} nodes; " + (
         f"half after {seconds(statistics.median(times))}, the last after {seconds(times[-1])}"
         if ordered
         else "none"

@@ -1,0 +1,146 @@
+"""Charts: well-formed SVG, nothing of the network unescaped, text for terminals."""
+
+from __future__ import annotations
+
+import random
+import xml.etree.ElementTree as ET
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioserf import Coordinate, EventType, Member, MemberEvent, UserEvent
+from trioserf._events import EventsDropped, Query
+from trioserf.notebook.curves import curves, latency, queues, spread
+from trioserf.notebook.maps import coordinate_map, project, rtt_matrix
+from trioserf.notebook.svg import Axes, Chart, seconds, ticks
+from trioserf.notebook.timeline import Moment, timeline
+
+NASTY = "<script>alert('x')</script>&\"\x1b"
+
+
+def coordinate(*vec: float, height: float = 1e-5) -> Coordinate:
+    padded = tuple(vec) + (0.0,) * (8 - len(vec))
+    return Coordinate(padded, 0.5, 0.0, height)
+
+
+def member(name: str) -> Member:
+    return Member(name=name, addr=ip_address("127.0.0.1"), port=7946)
+
+
+def every_chart(name: str) -> list[Chart]:
+    joined = MemberEvent(EventType.MEMBER_JOIN, (member(name),))
+    failed = MemberEvent(EventType.MEMBER_FAILED, (member(name),))
+    reaped = MemberEvent(EventType.MEMBER_REAP, (member(name),))
+    story = [
+        Moment(1.0, joined),
+        Moment(1.5, UserEvent(1, name, b"")),
+        Moment(2.0, failed),
+        Moment(2.5, Query(1, name, b"", name, 0.0)),
+        Moment(3.0, reaped),
+        Moment(3.5, EventsDropped(2)),
+    ]
+    return [
+        timeline(story, title=name),
+        spread({name: 0.1, "b": 0.2}, title=name),
+        curves({name: [(0, 1), (1, 2)]}, title=name, x_label=name, y_label=name),
+        latency({name: [0.1, 0.2]}, title=name),
+        queues([(0.0, {name: 1}), (1.0, {name: 3})], title=name),
+        coordinate_map({name: coordinate(0.01), "b": coordinate(0, 0.02)}, title=name),
+    ]
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_charts_are_well_formed_and_show_markup_as_text(index: int) -> None:
+    chart = every_chart(NASTY)[index]
+    root = ET.fromstring(chart.svg)
+    assert root.tag.endswith("svg")
+    assert not [element for element in root.iter() if element.tag.endswith("script")]
+    assert "\x1b" not in chart.svg + chart.text
+    bundle = chart._repr_mimebundle_()
+    assert (chart.svg, chart.text) == (bundle["text/html"], bundle["text/plain"])
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        timeline([]),
+        spread({}),
+        curves({}, title="t"),
+        latency({"a": []}),
+        queues([]),
+        coordinate_map({}),
+    ],
+    ids=["timeline", "spread", "curves", "latency", "queues", "map"],
+)
+def test_an_empty_chart_is_still_a_picture(chart: Chart) -> None:
+    assert ET.fromstring(chart.svg).tag.endswith("svg")
+    assert chart.text
+
+
+def test_charts_are_drawn_in_the_colour_of_the_theme() -> None:
+    for chart in every_chart("a"):
+        assert "currentColor" in chart.svg
+        for fixed in ("black", "white", "#000", "#fff"):
+            assert fixed not in chart.svg
+
+
+def test_states_differ_in_shape_not_only_in_colour() -> None:
+    svg = every_chart("a")[0].svg
+    assert "<circle" in svg  # joined
+    assert "<path" in svg  # failed, a cross
+    assert "<polygon" in svg  # the user event, a triangle
+
+
+def test_the_map_keeps_distances_of_nodes_on_a_plane() -> None:
+    square = [(0.0, 0.0), (0.03, 0.0), (0.0, 0.04), (0.03, 0.04)]
+    turned = [(0.6 * x - 0.8 * y, 0.0, 0.8 * x + 0.6 * y) for x, y in square]
+    shown = project(turned)
+    for i, a in enumerate(square):
+        for j, b in enumerate(square):
+            expected = ((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) ** 0.5
+            found = ((shown[i][0] - shown[j][0]) ** 2 + (shown[i][1] - shown[j][1]) ** 2) ** 0.5
+            assert expected == pytest.approx(found, abs=1e-9)
+
+
+def test_nodes_that_have_no_distance_lie_on_one_point() -> None:
+    assert [(0.0, 0.0)] * 3 == project([(0.0,) * 8] * 3)
+
+
+def test_the_matrix_tells_round_trips_in_milliseconds() -> None:
+    matrix = rtt_matrix({"a": coordinate(0.0), NASTY: coordinate(0.05)})
+    assert "50.02" in str(matrix)
+    shown = matrix._repr_html_()
+    assert "50.02" in shown
+    assert "<script" not in shown
+
+
+def test_the_text_of_a_spread_tells_half_and_last() -> None:
+    chart = spread({"a": 0.001, "b": 0.002, "c": 1.5})
+    assert "one event, node by node: 3 nodes; half after 2 ms, the last after 1.5 s" == str(chart)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (2.5e-5, "25 µs"), (0.0123, "12.3 ms"), (1.5, "1.5 s"), (-0.002, "-2 ms")],
+)
+def test_durations_have_the_unit_that_suits_them(value: float, text: str) -> None:
+    assert text == seconds(value)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
+def test_ticks_are_few_and_inside(low: float, span: float) -> None:
+    found = ticks(low, low + span)
+    assert len(found) <= 11
+    slack = 1e-6 * max(1.0, abs(low), span)
+    assert all(low - slack <= tick <= low + span + slack for tick in found)
+
+
+def test_values_outside_the_scale_stay_on_the_picture() -> None:
+    axes = Axes(x_range=(0, 1), y_range=(0, 1))
+    rng = random.Random(1)
+    for _ in range(100):
+        value = rng.uniform(-10, 10)
+        assert axes.left <= axes.x(value) <= axes.width - axes.right
+        assert axes.top <= axes.y(value) <= axes.height - axes.bottom

@@ -1,0 +1,196 @@
+"""The extension in real kernels: nodes live on, whatever cells do."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from trioserf._wire.messages import Ping, encode_message
+
+from .kernels import Kernel, kernel
+
+pytestmark = pytest.mark.slow
+
+LOAD = "%load_ext trioserf.notebook\nimport trio, trioserf, time"
+OPEN = """
+serf = await keep(trioserf.open(trioserf.Config.local(node_name="me", bind="127.0.0.1:0")))
+print("PORT", serf.memberlist.advertise_address.port)
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook() -> Iterator[Kernel]:
+    with kernel() as running:
+        assert "ok" == running.run(LOAD).status
+        yield running
+
+
+@pytest.fixture(scope="module")
+def port(notebook: Kernel) -> int:
+    found = notebook.run(OPEN)
+    assert "ok" == found.status, found.errors
+    match = re.search(r"PORT (\d+)", found.text)
+    assert match is not None
+    return int(match.group(1))
+
+
+def answered(port: int, count: int = 5, pause: float = 0.15) -> int:
+    """Ping a node so many times from outside; how many were answered in time."""
+    answers = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        probe.settimeout(2.0)
+        source = socket.inet_aton("127.0.0.1"), probe.getsockname()[1]
+        for number in range(1, count + 1):
+            ping = Ping(number, "me", source[0], source[1], "prober")
+            probe.sendto(encode_message(ping), ("127.0.0.1", port))
+            try:
+                probe.recvfrom(65536)
+                answers += 1
+            except TimeoutError:
+                pass
+            time.sleep(pause)
+    return answers
+
+
+def probe_meanwhile(notebook: Kernel, port: int, cell: str) -> tuple[int, str]:
+    """Pings answered while ``cell`` runs, and how the cell ended."""
+    found: list[int] = []
+    message = notebook.start(cell)
+    time.sleep(0.2)
+    thread = threading.Thread(target=lambda: found.append(answered(port)))
+    thread.start()
+    status = notebook.finish(message).status
+    thread.join()
+    return found[0], status
+
+
+def test_a_kept_node_answers_between_cells(notebook: Kernel, port: int) -> None:
+    assert 5 == answered(port)
+
+
+def test_a_kept_node_answers_while_a_cell_sleeps(notebook: Kernel, port: int) -> None:
+    assert (5, "ok") == probe_meanwhile(notebook, port, "time.sleep(2)")
+
+
+def test_a_kept_node_answers_while_a_cell_computes(notebook: Kernel, port: int) -> None:
+    cell = "end = time.monotonic() + 2\nwhile time.monotonic() < end: sum(range(1000))"
+    assert (5, "ok") == probe_meanwhile(notebook, port, cell)
+
+
+def test_a_kept_node_answers_while_a_cell_awaits(notebook: Kernel, port: int) -> None:
+    assert (5, "ok") == probe_meanwhile(notebook, port, "await trio.sleep(2)")
+
+
+def test_members_show_as_a_table(notebook: Kernel, port: int) -> None:
+    found = notebook.run("serf.members()")
+    assert "<table" in found.html
+    assert "me" in found.html
+
+
+def test_async_with_works_inside_one_cell(notebook: Kernel, port: int) -> None:
+    cell = """
+async with trioserf.open(trioserf.Config.local(node_name="you", bind="127.0.0.1:0")) as you:
+    print(await you.join([str(serf.memberlist.advertise_address)]), len(you.members()))
+"""
+    assert "1 2" in notebook.run(cell).text
+
+
+def test_the_stop_button_cancels_an_awaiting_cell_at_once(notebook: Kernel, port: int) -> None:
+    message = notebook.start(
+        "print('begun')\ntry:\n    await trio.sleep(60)\nfinally:\n    print('finally ran')"
+    )
+    time.sleep(1.0)
+    began = time.monotonic()
+    notebook.interrupt()
+    found = notebook.finish(message)
+    took = time.monotonic() - began
+    assert "error" == found.status
+    assert "finally ran" in found.text
+    assert took < 5.0  # at once on an idle machine; the bound allows for a busy one
+    assert 5 == answered(port)
+
+
+def test_the_stop_button_stops_a_sleeping_cell(notebook: Kernel, port: int) -> None:
+    message = notebook.start("time.sleep(60)")
+    time.sleep(1.0)
+    notebook.interrupt()
+    found = notebook.finish(message)
+    assert "error" == found.status
+    assert "KeyboardInterrupt" in found.errors
+    assert 5 == answered(port)
+
+
+def test_output_of_a_background_task_lands_under_its_cell(notebook: Kernel, port: int) -> None:
+    notebook.run("async def later():\n    await trio.sleep(0.3)\n    print('from the task')")
+    message = notebook.start("nursery.start_soon(later)")
+    assert "ok" == notebook.finish(message).status
+    notebook.start("1 + 1")
+    assert "from the task" in notebook.later(message, 3.0)
+
+
+def test_a_crash_of_a_background_task_is_shown_and_contained(notebook: Kernel, port: int) -> None:
+    notebook.run("async def crash():\n    raise ValueError('oh no')")
+    message = notebook.start("nursery.start_soon(crash)")
+    found = notebook.finish(message)
+    assert "oh no" in found.errors + notebook.later(message, 2.0)
+    assert "alive" in notebook.run("print(serf.state)").text
+    assert 5 == answered(port)
+
+
+def test_failing_to_open_is_shown_in_the_cell(notebook: Kernel, port: int) -> None:
+    cell = f'await keep(trioserf.open(trioserf.Config.local(bind="127.0.0.1:{port}")))'
+    found = notebook.run(cell)
+    assert "error" == found.status
+    assert str(port) in found.errors
+
+
+def test_a_live_table_follows_the_members(notebook: Kernel, port: int) -> None:
+    message = notebook.start("live(serf)")
+    notebook.finish(message)
+    cell = """
+async with trioserf.open(trioserf.Config.local(node_name="third", bind="127.0.0.1:0")) as third:
+    await third.join([str(serf.memberlist.advertise_address)])
+    await trio.sleep(1.5)
+"""
+    follow = notebook.start(cell)
+    shown = notebook.html_of(message, 3.0)
+    notebook.drain(follow)
+    assert "third" in shown
+
+
+def test_one_cell_may_run_on_trio_while_others_run_on_asyncio(notebook: Kernel, port: int) -> None:
+    try:
+        assert "ok" == notebook.run("%autoawait asyncio").status
+        found = notebook.run("import asyncio\nawait asyncio.sleep(0.01)\nprint('asyncio')")
+        assert "asyncio" in found.text
+        found = notebook.run("%%trio\nawait trio.sleep(0.01)\nprint('trio', serf.num_nodes > 0)")
+        assert "trio True" in found.text
+        found = notebook.run(
+            "from trioserf.notebook import in_trio\nprint(await in_trio(trio.sleep, 0.01))"
+        )
+        assert "None" in found.text
+    finally:
+        notebook.run("%reload_ext trioserf.notebook")
+
+
+def test_unloading_gives_asyncio_cells_back() -> None:
+    with kernel() as running:
+        running.run(LOAD)
+        running.run(OPEN)
+        found = running.run("%unload_ext trioserf.notebook\nprint(serf.state)")
+        assert "shutdown" in found.text
+        found = running.run("import asyncio\nawait asyncio.sleep(0.01)\nprint('asyncio again')")
+        assert "asyncio again" in found.text
+        assert "NameError" in running.run("keep").errors
+
+
+def test_without_the_extension_the_error_names_it() -> None:
+    with kernel() as running:
+        found = running.run("import trioserf\nasync with trioserf.open() as serf: pass")
+        assert "%load_ext trioserf.notebook" in found.errors
