@@ -240,6 +240,14 @@ def test_a_packet_of_many_bombs_is_bounded() -> None:
     assert OpenedPacket((PING,), ("compress",) * 100) == opened
 
 
+def test_after_a_bomb_nothing_more_of_the_packet_is_decompressed() -> None:
+    bomb, good = compress_message(_user(bytes(5000))), compress_message(_user(b"good"))
+    codec = PacketCodec(max_output=4000)
+    assert () == open_packet(make_compound([good, PING_BYTES]), codec).problems
+    opened = open_packet(make_compound([bomb, good, PING_BYTES]), codec)
+    assert OpenedPacket((PING,), ("compress", "compress")) == opened
+
+
 def test_the_number_of_messages_in_a_packet_is_bounded() -> None:
     many = make_compound([_user(b"")] * 127)
     opened = open_packet(compress_message(make_compound([many] * 127)), PLAIN)

@@ -142,6 +142,12 @@ def test_nested_claims_neither_allocate_nor_take_long(bomb: bytes) -> None:
     assert elapsed < 0.1
 
 
+def test_a_claim_beyond_the_bytes_is_refused_before_what_is_inside() -> None:
+    data = b"\xdc\xff\xff" + b"\x01" * 60_000 + b"\xdc" * 9
+    with pytest.raises(RemoteProtocolError, match="claims more than there is"):
+        unpack_value(data)
+
+
 def test_a_large_value_with_many_containers_is_read_if_its_claims_are_true() -> None:
     value = {b"a": [list(range(20))] * 60, b"b": b"\xdd" * 300, b"c": [1.5, -7, None, 10**12]}
     assert value == unpack_value(pack_value(value))
