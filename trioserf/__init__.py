@@ -27,6 +27,7 @@
 #           _config _memberlist_config _settings    every setting, its unit and bound
 #           _events         members, and what happens to them
 #           abc             the seams: transports, delegates, taps
+#           _tables         text and HTML that are safe to show
 #           _version
 #
 # A file uses lower layers and its own room, never a higher one; `_memberlist` does not know

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from trioserf._events import Member, MemberStatus
-from trioserf._serf.members_view import HTML_ROWS, Members
+from trioserf._serf.members_view import Members
+from trioserf._tables import ROWS_SHOWN
 
 
 def member(name: str, status: MemberStatus = MemberStatus.ALIVE, **tags: str) -> Member:
@@ -73,9 +74,9 @@ def test_names_and_tags_are_escaped_in_html() -> None:
 
 
 def test_html_of_a_large_cluster_stays_small() -> None:
-    many = Members(member(f"n{number:04}") for number in range(HTML_ROWS + 5))
+    many = Members(member(f"n{number:04}") for number in range(ROWS_SHOWN + 5))
     html = many._repr_html_()
-    assert HTML_ROWS + 1 == html.count("<tr>")
+    assert ROWS_SHOWN + 1 == html.count("<tr>")
     assert "… and 5 more" in html
 
 

@@ -146,9 +146,7 @@ async def test_a_sender_is_released_when_the_others_are_gone(
         assert 10 == int(a.stats()["event_time"]) - 1
 
 
-async def test_closing_the_node_releases_a_waiting_sender(
-    nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:
+async def test_closing_the_node_releases_a_waiting_sender(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, _ = await net.joined("a", "b", queue_depth_warning=1, **TICKS_ONLY)
         a.user_event_nowait("burst")
@@ -157,9 +155,11 @@ async def test_closing_the_node_releases_a_waiting_sender(
             with pytest.raises(trio.ClosedResourceError):
                 await a.user_event("burst")
 
-        nursery.start_soon(send)
-        await trio.testing.wait_all_tasks_blocked()
-        await a.aclose()
+        with trio.fail_after(1):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                await trio.testing.wait_all_tasks_blocked()
+                await a.aclose()
 
 
 # --- readers ------------------------------------------------------------------------------

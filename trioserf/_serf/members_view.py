@@ -6,36 +6,24 @@ unescaped.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, final, overload
+from typing import Any, final, overload
 
 import attrs
 
 from .._events import Member, MemberStatus
-
-HTML_ROWS: Final = 200
-"""Rows of the notebook table; a note counts the rest."""
-
-_HEADER: Final = ("name", "address", "status", "protocol", "tags")
-
-
-def _plain(text: str) -> str:
-    """``text`` on one line, without control characters and stray surrogates."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+from .._tables import Table
 
 
 def _row(member: Member) -> tuple[str, ...]:
     host = f"[{member.addr}]" if member.addr.version == 6 else str(member.addr)
     tags = ",".join(f"{key}={value}" for key, value in sorted(member.tags.items()))
     return (
-        _plain(member.name),
+        member.name,
         f"{host}:{member.port}",
         str(member.status),
         str(member.delegate_cur),
-        _plain(tags),
+        tags,
     )
 
 
@@ -116,26 +104,14 @@ class Members(Sequence[Member]):
         return f"<Members: {_summary(self._members)}>"
 
     def __str__(self) -> str:
-        rows = [_HEADER, *map(_row, self._members)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        )
+        return str(self._table(""))
 
     def _repr_html_(self) -> str:
-        shown = self._members[:HTML_ROWS]
-        body = "".join(_html_row("td", _row(member)) for member in shown)
-        rest = len(self._members) - len(shown)
-        note = f"<p>… and {rest} more</p>" if rest else ""
-        return (
-            f"<table><caption>{html.escape(_summary(self._members))}</caption>"
-            f"<thead>{_html_row('th', _HEADER)}</thead><tbody>{body}</tbody></table>{note}"
-        )
+        return self._table(_summary(self._members))._repr_html_()
 
-
-def _html_row(tag: str, cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+    def _table(self, caption: str) -> Table:
+        header = ("name", "address", "status", "protocol", "tags")
+        return Table(caption=caption, header=header, rows=map(_row, self._members))
 
 
 def _summary(members: Sequence[Member]) -> str:
