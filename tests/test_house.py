@@ -36,6 +36,9 @@ TASK_STARTERS = {
     # Programs and the test kit, which own what they run:
     "_agent/demo.py": "the nodes of the demo",
     "_agent/watch.py": "the reaction to Ctrl-C",
+    "notebook/keeper.py": "waiting for the first of several ends",
+    "notebook/live_views.py": "the end of a view with its node",
+    "notebook/thread.py": "whatever cells start: the thread's own nursery",
     "testing/sim_network.py": "the deliveries of a simulated network",
     "testing/sim_cluster.py": "the processes of the simulated nodes, and their joins",
     "testing/sim_node.py": "what runs inside the process of a simulated node",
