@@ -23,6 +23,7 @@ find_python() {
 }
 
 # apt_install PACKAGE...: as root, or through a sudo that asks for no password.
+# Its long story is shown only when it ends badly.
 apt_install() {
   command -v apt-get >/dev/null 2>&1 || return 1
   local -a as_root=()
@@ -32,10 +33,20 @@ apt_install() {
   fi
   local -a install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
     apt-get install -qq -y --no-install-recommends "$@")
+  local log
+  log=$(mktemp)
   say "apt-get install $*"
-  "${install[@]}" </dev/null >&2 && return 0
-  say "the package lists may be missing or old: apt-get update"
-  "${as_root[@]}" apt-get update -qq </dev/null >&2 && "${install[@]}" </dev/null >&2
+  if "${install[@]}" </dev/null >"$log" 2>&1 || {
+    say "once more, with new package lists"
+    "${as_root[@]}" apt-get update -qq </dev/null >>"$log" 2>&1 &&
+      "${install[@]}" </dev/null >>"$log" 2>&1
+  }; then
+    rm -f "$log"
+    return 0
+  fi
+  tail -n 20 "$log" >&2
+  rm -f "$log"
+  return 1
 }
 
 # Debian splits venv off; a user without root can still take virtualenv from PyPI.
