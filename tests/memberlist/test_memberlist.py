@@ -105,9 +105,7 @@ async def test_a_ping_is_timed(autojump_clock):
     async with cluster(latency=0.05) as c:
         nodes = await c.start_many(2)
         assert pytest.approx(0.1) == await nodes[1].ping("n1", Address("10.0.0.1", 7946))
-        with pytest.raises(
-            NoAckError, match=r"n9 at 10\.0\.0\.1:7946 did not answer within 0\.5 s"
-        ):
+        with pytest.raises(NoAckError, match=r"n9 at 10.* did not answer within 0\.5 s"):
             await nodes[1].ping("n9", Address("10.0.0.1", 7946))
         assert 0 == nodes[1].statistics().pending_acks
 

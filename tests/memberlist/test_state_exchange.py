@@ -69,7 +69,7 @@ async def test_a_delegate_that_raises_spoils_no_merge(autojump_clock):
             raise RuntimeError("delegate")
 
     async with one_node(delegate=Broken()) as (node, _):
-        node._parts.exchange.merge((), b"state", join=False, source=None)
+        await node._parts.exchange.merge((), b"state", join=False, source=None)
         assert 1 == node.statistics().bad_input["handler"]
 
 

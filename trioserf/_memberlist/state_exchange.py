@@ -27,6 +27,8 @@ from .heavy import run_heavy
 from .metrics import Metrics
 from .wire_format import WireFormat
 
+MERGE_SLICE = 250
+"""Records merged before other tasks get their turn; a few milliseconds if all are new."""
 _RECORD_SIZE = 100
 """About the length of one record (bytes)."""
 
@@ -97,7 +99,7 @@ class StateExchange:
         self._told = _Told(changes, join, user_state, compressed, inner)
         return self._told
 
-    def merge(
+    async def merge(
         self,
         records: Sequence[NodeRecord],
         user_state: bytes,
@@ -106,6 +108,10 @@ class StateExchange:
         source: Address | None,
     ) -> None:
         """Believe what a peer told, as far as the rules allow.
+
+        A large state is merged bit by bit, so that pings are answered in between.
+        *Checkpoint*: always, before anything is merged too.  *Cancellation*: what was not
+        merged yet is not.
 
         Args:
           records: its nodes.
@@ -117,7 +123,13 @@ class StateExchange:
           RemoteProtocolError: versions that cannot live together; nothing was merged.
           MergeRefused: by the merge handler; nothing was merged.
         """
-        self.apply(self.table.merge(records, trio.current_time(), join=join, source=source))
+        await trio.lowlevel.checkpoint()
+        self.table.check(records, join=join)
+        for start in range(0, len(records), MERGE_SLICE):
+            if start:
+                await trio.lowlevel.checkpoint()
+            some, now = records[start : start + MERGE_SLICE], trio.current_time()
+            self.apply(self.table.merge_checked(some, now, source=source))
         if user_state and self.delegate is not None:
             try:
                 self.delegate.merge_remote_state(user_state, join)

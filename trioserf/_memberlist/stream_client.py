@@ -77,7 +77,7 @@ class StreamClient:
         self.push_pulls += 1
         try:
             reply = await self._exchange(to, name, join)
-            self.exchange.merge(reply.records, reply.user_state, join=join, source=to)
+            await self.exchange.merge(reply.records, reply.user_state, join=join, source=to)
         except Exception:
             self.push_pulls_failed += 1
             raise

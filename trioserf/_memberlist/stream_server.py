@@ -188,7 +188,9 @@ class StreamServer:
             await write_frame(stream, state, self.metrics)
         finally:
             self._push_pulls -= 1
-        self.exchange.merge(request.records, request.user_state, join=request.join, source=None)
+        await self.exchange.merge(
+            request.records, request.user_state, join=request.join, source=None
+        )
 
     async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:
         self._extend(child)

@@ -215,9 +215,19 @@ class NodeTable:
           RemoteProtocolError: versions that cannot live together; nothing was merged.
           MergeRefused: by ``merge_check``; nothing was merged.
         """
+        self.check(records, join=join)
+        return self.merge_checked(records, now, source=source)
+
+    def check(self, records: Sequence[NodeRecord], *, join: bool = False) -> None:
+        """The first half of `merge`: raises what it raises, and changes nothing."""
         verify(records, self.sequence, strict=self._faithful)
         if join and self._merge_check is not None:
             self._merge_check([_node_of_record(record) for record in records])
+
+    def merge_checked(
+        self, records: Sequence[NodeRecord], now: float, *, source: Address | None = None
+    ) -> list[Effect]:
+        """The second half: records that were checked, all at once or some after others."""
         effects: list[Effect] = []
         for record in records:
             if not self._is_old_news(record):
