@@ -63,6 +63,16 @@ def test_a_node_that_changes_its_mind_is_noticed() -> None:
     assert found.reached()
 
 
+def test_a_node_that_agreed_too_early_is_asked_again() -> None:
+    every = [member("a"), member("b"), member("c")]
+    views = {"a": every, "b": [member("b")], "c": list(every)}
+    found = agreement(**views)
+    assert not found.reached()  # c agreed, b did not
+    views["b"][:] = every
+    views["c"].pop()
+    assert not found.reached()
+
+
 def test_only_the_alive_are_alive() -> None:
     every = [attrs.evolve(member("x"), name=status.name, status=status) for status in MemberStatus]
     assert {"ALIVE"} == alive_names(every)

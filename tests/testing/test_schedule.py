@@ -54,6 +54,24 @@ def test_one_seed_gives_one_run() -> None:
     assert first != run(2, gossip, 2)
 
 
+def test_the_order_of_ready_tasks_depends_on_the_seed_alone() -> None:
+    async def order() -> list[int]:
+        ran: list[int] = []
+
+        async def step(number: int) -> None:
+            ran.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(20):
+                nursery.start_soon(step, number)
+        return ran
+
+    first = run(1, order)
+    assert first != run(2, order)
+    _run._r.seed("whatever went before")
+    assert first == run(1, order)
+
+
 @pytest.mark.slow
 def test_one_seed_gives_one_run_in_every_process() -> None:
     code = "from tests.testing.test_schedule import gossip, run\nprint(run(1, gossip, 1), end='')"

@@ -155,10 +155,11 @@ async def test_a_node_finds_back_with_its_disk_alone(autojump_clock: MockClock) 
         disk = cluster[2].disk
         assert disk is not None
         assert b"alive: node-1" in disk.read_bytes()
-        await cluster.crash(2)
+        await cluster[2].serf.user_event("last words")  # not on the disk yet
         written = disk.read_bytes()
-        await cluster.converged()
+        await cluster.crash(2)
         assert written == disk.read_bytes()
+        await cluster.converged()
         await cluster.restart(2)
         await cluster.converged()
     assert not disk.exists()

@@ -239,6 +239,18 @@ async def test_a_box_between_may_reset_streams(autojump_clock: MockClock) -> Non
                 await stream.receive_some()
 
 
+async def test_a_broken_stream_keeps_nothing_under_way(autojump_clock: MockClock) -> None:
+    network = SimNetwork(latency=0.1)
+    async with two(network) as (a, b):
+        near, _ = await connect(a, b)
+        network.cut(A, B)
+        await near.send_all(b"held back")
+        await trio.sleep(1)
+        assert 1 == len(a._fabric.stalled)
+        network.reset_streams(A)
+        assert not a._fabric.stalled
+
+
 async def test_a_process_that_closed_its_listener_resets_the_streams_it_never_took(
     autojump_clock: MockClock,
 ) -> None:
