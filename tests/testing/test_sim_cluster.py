@@ -79,6 +79,9 @@ async def test_a_crash_is_a_failure_and_a_restart_a_return(autojump_clock: MockC
         await cluster.restart("node-2")
         await cluster.converged()
         assert 2 == cluster["node-2"].lives
+        await cluster.restart("node-2")  # a running node crashes first
+        await cluster.converged()
+        assert 3 == cluster["node-2"].lives
 
 
 async def test_a_leave_is_no_failure(autojump_clock: MockClock) -> None:

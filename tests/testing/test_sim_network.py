@@ -89,6 +89,18 @@ async def test_each_direction_has_its_own_link(autojump_clock: MockClock) -> Non
         assert {"loss": 1} == p.statistics.dropped
 
 
+async def test_a_link_can_be_replaced_and_given_back(autojump_clock: MockClock) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        deaf = Link(loss=1.0)
+        p.network.set_link(A, B, deaf, both_ways=True)
+        assert deaf is p.network.link(A, B) is p.network.link(B, A)
+        p.network.set_link(A, B, None)
+        assert deaf is p.network.link(B, A)
+        p.send(b"x")
+        await trio.sleep(1)
+        assert [b"x"] == p.data
+
+
 async def test_duplicates_arrive_twice(autojump_clock: MockClock) -> None:
     async with pair(SimNetwork(link=Link(latency=0.001, duplicate=1.0))) as p:
         p.send(b"x", b"y")
