@@ -12,6 +12,7 @@ from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
 from trioserf._wire.messages import (
     Ack,
     Alive,
+    Compressed,
     Dead,
     ErrorReply,
     IndirectPing,
@@ -79,3 +80,9 @@ def test_a_message_that_no_peer_could_read_is_not_written() -> None:
 
 def test_nil_in_place_of_a_body_is_a_message_of_zeros() -> None:
     assert Ping() == decode_message(b"\x00\xc0")
+
+
+def test_long_bodies_are_shown_as_their_length() -> None:
+    assert "UserMessage(body=b'short')" == repr(UserMessage(b"short"))
+    assert "UserMessage(body=<4000 bytes>)" == repr(UserMessage(bytes(4000)))
+    assert "Compressed(algorithm=0, buffer=<99 bytes>)" == repr(Compressed(0, bytes(99)))

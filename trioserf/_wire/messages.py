@@ -37,6 +37,10 @@ class MessageType(enum.IntEnum):
     HAS_LABEL = 244
 
 
+_BRIEF: Final = 40
+"""Longer bodies (bytes) are shown as their length."""
+
+
 @attrs.frozen
 class Ping:
     """Go's ``ping``.  An empty ``node`` means that the receiver need not check its name."""
@@ -148,14 +152,18 @@ class Compressed:
     """Go's ``compress``.  ``algorithm`` 0 is LZW."""
 
     algorithm: int = wire("Algo", Kind.U8)
-    buffer: bytes | None = wire("Buf", Kind.BYTES)
+    buffer: bytes | None = wire("Buf", Kind.BYTES, repr=lambda buffer: _brief(buffer or b""))
+
+
+def _brief(body: bytes) -> str:
+    return repr(body) if len(body) <= _BRIEF else f"<{len(body)} bytes>"
 
 
 @attrs.frozen
 class UserMessage:
     """A user message in a packet: the bytes after the type byte, opaque to memberlist."""
 
-    body: bytes
+    body: bytes = attrs.field(repr=_brief)
 
 
 PacketMessage: TypeAlias = Ping | IndirectPing | Ack | Nack | Suspect | Alive | Dead | UserMessage
