@@ -39,6 +39,7 @@ TASK_STARTERS = {
     "notebook/keeper.py": "waiting for the first of several ends",
     "notebook/live_views.py": "the end of a view with its node",
     "notebook/thread.py": "whatever cells start: the thread's own nursery",
+    "testing/invariants.py": "the look at the invariants, again and again",
     "testing/sim_network.py": "the deliveries of a simulated network",
     "testing/sim_cluster.py": "the processes of the simulated nodes, and their joins",
     "testing/sim_node.py": "what runs inside the process of a simulated node",

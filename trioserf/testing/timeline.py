@@ -60,6 +60,10 @@ class Timeline:
     def __str__(self) -> str:
         return "\n".join(map(str, self._entries))
 
+    def since(self, count: int) -> list[TimelineEntry]:
+        """All entries but the first ``count``: what is new to who has read so many."""
+        return self._entries[count:]
+
     def note(self, time: float, node: str, event: Event | str) -> None:
         """Add an event of a node, or a sentence about what was done to it."""
         if isinstance(event, str):

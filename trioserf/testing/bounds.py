@@ -1,0 +1,98 @@
+"""How long healthy nodes may take to agree, computed from their settings.
+
+After the last fault - nothing is cut any more, nobody crashes, stops or starts - every running
+node must come to see every running node alive, and nobody else.  `agreement_bound` adds up the
+longest times of what has to happen one after the other:
+
+* *probing*: somebody probes whoever is dead.  Each node is probed about once in each interval
+  by somebody, and after 2n - 1 ticks for certain; a node in doubt about itself stretches its
+  interval up to ``awareness_max_multiplier`` times.
+* *suspicion*: the longest, and once more, because in a push/pull a death counts as a suspicion.
+* *reunion*: after a partition, the first exchange of state across it.  Serf tries about one
+  failed member in each ``reconnect_interval``, the healer one in each ``push_pull_interval``,
+  the whole cluster taken together, so that waiting times are exponential.
+* *spreading*: gossip, and then push/pulls for those whom it missed.  A message is sent ``limit``
+  times by each node, so it misses a node with the chance ``exp(-limit * (1 - loss))``; in each
+  push/pull the node asks one that was missed with the same chance.
+
+The times that are left to chance are long enough that they are exceeded with at most the chance
+``risk``, each.
+
+Source: the SWIM paper (2002), sections 4.1 and 4.3; the Lifeguard paper (2018), on suspicion
+timeouts; hashicorp/memberlist v0.2.2, util.go, state.go; hashicorp/serf v0.9.4, serf/serf.go:
+reconnect.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, final
+
+import attrs
+
+from .._config import Config
+
+_SCALING_FROM: Final = 32
+"""Nodes up to which push/pulls are not rarer than configured."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class AgreementBound:
+    """The parts of a bound, in seconds; see the head of this module."""
+
+    probing: float
+    suspicion: float
+    reunion: float
+    spreading: float
+
+    @property
+    def total(self) -> float:
+        """All of it: seconds from the last fault to agreement."""
+        return self.probing + self.suspicion + self.reunion + self.spreading
+
+
+def agreement_bound(
+    config: Config, n: int, *, loss: float = 0.0, parted: bool = False, risk: float = 1e-6
+) -> AgreementBound:
+    """The longest time from the last fault until all running nodes agree.
+
+    Args:
+      config: settings of the nodes.
+      n: how many names there are, dead ones included.
+      loss: share of packets lost.
+      parted: whether nodes may have held each other dead while both lived: after partitions,
+        one-way links and long stops.
+      risk: chance at which each part that depends on chance is exceeded.
+    """
+    below = config.memberlist
+    odds = math.log(1 / risk)
+    ticks = min(2 * n - 1, math.ceil(odds) + 1)
+    shortest = below.suspicion_mult * max(1.0, math.log10(n)) * below.probe_interval
+    return AgreementBound(
+        probing=ticks * below.probe_interval * below.awareness_max_multiplier,
+        suspicion=2 * below.suspicion_max_timeout_mult * shortest,
+        reunion=odds / _attempts(config) if parted else 0.0,
+        spreading=_spreading(config, n, loss, odds),
+    )
+
+
+def _attempts(config: Config) -> float:
+    """Attempts each second to reach one that is missed, by the whole cluster."""
+    below = config.memberlist
+    rate = 1 / config.reconnect_interval
+    if not below.faithful_go and below.push_pull_interval > 0 and below.seed_memory > 0:
+        rate += 1 / below.push_pull_interval
+    return rate
+
+
+def _spreading(config: Config, n: int, loss: float, odds: float) -> float:
+    below = config.memberlist
+    limit = below.retransmit_mult * math.ceil(math.log10(n + 1))
+    gossip = limit * below.gossip_interval
+    chances = (odds + math.log(n)) / (limit * (1 - loss))
+    rounds = max(1, math.ceil(chances) - 1)
+    scale = 1
+    if n > _SCALING_FROM:
+        scale = math.ceil(math.log2(n) - math.log2(_SCALING_FROM)) + 1
+    return gossip + rounds * scale * below.push_pull_interval

@@ -1,0 +1,161 @@
+"""Invariants of membership: lives that count upward, and tables that stay small.
+
+They compare what every node holds of every other with what it held at the last look.  A record
+that was dropped and learned anew is another record, and nothing is asked of it: whoever forgot
+a death cannot know that a claim of life is older.
+
+Source: the SWIM paper (2002), section 4.2, on incarnation numbers; hashicorp/memberlist v0.2.2,
+state.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final, NamedTuple, final
+
+from .._events import MemberStatus, SerfState
+from ..abc import NodeView
+
+if TYPE_CHECKING:
+    from .sim_cluster import SimCluster
+    from .sim_node import SimNode
+
+_ALIVE, _DEAD, _LEFT = 0, 2, 3
+_BAND: Final = 2**32 - 2**24
+"""No honest node counts as far as this; numbers from here on may be corrected downward."""
+_SEEDS: Final = 256
+"""Addresses that a node remembers for healing partitions, at most."""
+
+
+class _Held(NamedTuple):
+    node: NodeView
+    incarnation: int
+    status: int
+    addr: bytes
+    port: int
+
+
+@final
+class Lives:
+    """Incarnations only rise, nobody is resurrected, and nobody is ahead of the node itself.
+
+    * What a node holds of another never goes back to a lower incarnation, unless the other
+      moved to another address, where it may have started anew.
+    * Who is held dead or left becomes alive only with a higher incarnation or another address.
+    * Nobody holds a higher incarnation of a node than that node ever had in any of its lives.
+
+    Args:
+      forged: skip the last of the three.
+    """
+
+    def __init__(self, *, forged: bool = False) -> None:
+        self._forged = forged
+        self._held: dict[str, dict[str, _Held]] = {}
+        self._lives: dict[str, list[NodeView]] = {}
+
+    def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
+        """See `Invariant`."""
+        running = cluster.running
+        self._note_lives(running)
+        reached = {
+            name: max(own.incarnation for own in lives) for name, lives in self._lives.items()
+        }
+        for observer in running:
+            before = self._held.get(observer.name, {})
+            after: dict[str, _Held] = {}
+            for node in observer.serf.memberlist.nodes():
+                name = node.name
+                held = after[name] = _Held(
+                    node, node.incarnation, node.status, node.addr, node.port
+                )
+                old = before.get(name)
+                if old is not None and old != held and old.node is node:
+                    yield from _changes(observer.name, name, old, held)
+                if not self._forged and node.incarnation > reached.get(name, 0):
+                    yield (
+                        f"{observer.name} holds incarnation {node.incarnation} of {name}, "
+                        f"who never had more than {reached.get(name, 0)}"
+                    )
+            self._held[observer.name] = after
+
+    def _note_lives(self, running: tuple[SimNode, ...]) -> None:
+        # A record of oneself can be read when the node is gone: what it reached last counts.
+        for node in running:
+            own = node.serf.memberlist.local_node
+            lives = self._lives.setdefault(node.name, [])
+            if not lives or lives[-1] is not own:
+                lives.append(own)
+
+
+def _changes(observer: str, name: str, old: _Held, new: _Held) -> Iterator[str]:
+    if (old.addr, old.port) != (new.addr, new.port):
+        return
+    if new.incarnation < old.incarnation < _BAND:
+        yield (
+            f"{observer} went back from incarnation {old.incarnation} of {name} "
+            f"to {new.incarnation}"
+        )
+    risen = new.incarnation > old.incarnation or old.incarnation >= _BAND
+    if old.status >= _DEAD and new.status < _DEAD and not risen:
+        yield (
+            f"{observer} resurrected {name}, held dead with incarnation {old.incarnation}, "
+            f"by incarnation {new.incarnation}"
+        )
+
+
+@final
+class NoSuicide:
+    """A node holds itself alive until it leaves, whatever is said about it."""
+
+    def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
+        """See `Invariant`."""
+        for node in cluster.running:
+            status = node.serf.memberlist.local_node.status
+            leaves = node.serf.state is not SerfState.ALIVE
+            if status != _ALIVE and not (status == _LEFT and leaves):
+                yield f"{node.name} holds itself in status {status} and did not leave"
+
+
+@final
+class Sizes:
+    """Tables and queues are bounded by the size of the cluster.
+
+    For a cluster in which ``n`` names were ever used: records, lost nodes remembered, members,
+    messages about nodes that wait to be gossiped, and intents, are at most ``n`` each; and
+    nobody knows a name that was never used.  Relays, streams and waiting packets keep their
+    configured bounds.
+
+    Args:
+      strangers: names that were made up by the test.
+    """
+
+    def __init__(self, *strangers: str) -> None:
+        self._strangers = frozenset(strangers)
+
+    def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
+        """See `Invariant`."""
+        names = self._strangers.union(node.name for node in cluster)
+        for node in cluster.running:
+            unknown = {each.name for each in node.serf.memberlist.nodes()} - names
+            if unknown:
+                yield f"{node.name} knows {sorted(unknown)}, whom nobody started"
+            for what, size, bound in _sizes(node, len(names)):
+                if size > bound:
+                    yield f"{node.name} has {size} {what}: expected at most {bound}"
+
+
+def _sizes(node: SimNode, n: int) -> Iterator[tuple[str, int, int]]:
+    """What is counted, how much of it there is, and how much there may be."""
+    serf, config = node.serf, node.config.memberlist
+    numbers = serf.statistics()
+    below = numbers.memberlist
+    yield "records", below.alive + below.suspect + below.dead + below.left, n
+    yield "members", sum(numbers.members[status] for status in MemberStatus), n
+    yield "lost nodes", below.lost, n
+    yield "seeds", below.seeds, _SEEDS
+    yield "queued messages about nodes", below.queued_broadcasts, n
+    yield "queued intents", numbers.queues["intent"].depth, n
+    yield "stored intents", numbers.stored_intents, n
+    yield "relays", below.relays, config.max_relays
+    yield "streams", below.streams, config.max_streams
+    yield "packets handed over", below.handoff, 2 * config.handoff_queue_depth
