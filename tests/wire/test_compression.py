@@ -54,3 +54,10 @@ def test_an_unknown_algorithm_is_refused(algorithm: int) -> None:
 def test_an_envelope_without_a_stream_is_refused(body: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         decompress_message(body, 100)
+
+
+def test_a_message_of_the_same_size_as_its_compressed_form_stays_as_it_is() -> None:
+    texts = [bytes(range(n)) + bytes(m) for n in range(40, 120, 8) for m in range(20, 99)]
+    even = [text for text in texts if len(compress_message(text)) - len(text) in (0, 1)]
+    assert even
+    assert even == [compress_if_shorter(text) for text in even]
