@@ -86,7 +86,7 @@ def _dot(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class RTTMatrix:
     """Round-trip times between all pairs, shaded by length; see `rtt_matrix`.
 
@@ -97,6 +97,9 @@ class RTTMatrix:
 
     names: tuple[str, ...]
     times: tuple[tuple[float | None, ...], ...]
+
+    def __repr__(self) -> str:
+        return f"<RTTMatrix: {len(self.names)} nodes>"
 
     def __str__(self) -> str:
         rows = [
