@@ -119,6 +119,8 @@ class Wire(Transport):
     address: Address = HOME
     sent: list = attrs.field(factory=list)
     error: BaseException | None = None
+    refuse: int = 0
+    refused_at: float = 0.0
     handler: object = None
     news: trio.Event = attrs.field(factory=trio.Event)
     closed: trio.Event = attrs.field(factory=trio.Event)
@@ -133,6 +135,10 @@ class Wire(Transport):
     def send_packet(self, data, to):
         if self.error is not None:
             raise self.error
+        if self.refuse:
+            self.refuse -= 1
+            self.refused_at = trio.current_time()
+            raise trio.BrokenResourceError("port unreachable")
         self.sent.append((data, to))
         self.news.set()
 

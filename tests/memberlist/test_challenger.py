@@ -94,6 +94,12 @@ async def test_challenges_are_bounded(autojump_clock):
         await trio.sleep(0.01)
         assert 5 == len(conflicts.seen)
         assert MAX_CHALLENGES == len(pings(wire))
+        # When they are over there is room again.
+        await trio.sleep(1)
+        claim(wire, "y", 2)
+        claim(wire, "y", 3, 5)
+        await trio.sleep(0.01)
+        assert 5 == len(conflicts.seen)
 
 
 async def test_a_moved_node_is_back_at_once(autojump_clock):

@@ -145,22 +145,25 @@ async def test_a_suspect_is_told_of_the_suspicion(autojump_clock):
 async def test_a_refused_ping_asks_helpers_at_once(autojump_clock):
     async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
         introduce(wire, "n2", "n3")
-        real, refused = wire.send_packet, []
-
-        def send(data, to):
-            if not refused:
-                refused.append(trio.current_time())
-                raise trio.BrokenResourceError("port unreachable")
-            real(data, to)
-
-        wire.send_packet = send
-        while not wire.sent:
-            wire.news = trio.Event()
-            await wire.news.wait()
+        wire.refuse = 1
+        await wire.until_sent()
         assert IndirectPing is type(opened(wire.sent)[0][0])
-        assert refused == [trio.current_time()]
+        assert wire.refused_at == trio.current_time()
         await trio.sleep(1.001)
         assert 1 == node.statistics().probes_failed
+
+
+async def test_a_refused_ping_that_helpers_saved_says_nothing_about_ourselves(autojump_clock):
+    async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
+        introduce(wire, "n2", "n3")
+        await trio.sleep(0.01)
+        node._parts.apply.health(3)
+        wire.refuse = 1
+        await wire.until_sent()
+        request = opened(wire.sent)[0][0]
+        assert IndirectPing is type(request)
+        wire.deliver(encode_message(Ack(request.seq_no, None)))
+        assert 3 == node.health_score
 
 
 async def test_a_closed_transport_ends_probes_without_a_verdict(autojump_clock):

@@ -186,6 +186,20 @@ async def test_a_fast_request_byte_by_byte_is_served(autojump_clock):
         assert 2 == node.num_nodes
 
 
+async def test_a_reply_has_a_time_limit_of_its_own(autojump_clock):
+    async with cluster(stream_window=10_000) as c:
+        delegate = Delegate(state=b"x" * 50_000)
+        _, peer = await with_peer(c, delegate=delegate, enable_compression=False)
+        data = push_pull_bytes(True, [record()], b"")
+        stream = await peer.dial()
+        await stream.send_all(data[:-1])
+        await trio.sleep(9)
+        await stream.send_all(data[-1:])
+        await trio.sleep(5)
+        reply = await read_message(stream, PLAIN, accept_side=False, metrics=METRICS)
+        assert 50_000 == len(reply.user_state)
+
+
 async def test_a_peer_that_never_reads_its_reply_is_dropped(autojump_clock):
     async with cluster(stream_window=1000) as c:
         delegate = Delegate(state=b"x" * 100_000)

@@ -67,7 +67,6 @@ class Prober:
     failed: int = attrs.field(default=0, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
     _tick: float = attrs.field(default=0.0, init=False)
-    _asks_others: bool = attrs.field(default=False, init=False)
 
     async def run(self) -> None:
         """Probe until cancelled.  Returns at once if probing is turned off."""
@@ -110,7 +109,6 @@ class Prober:
             if probe.on_ack(received_at):
                 self._on_success(probe, ack, now)
 
-        self._asks_others = False
         with self.pending.expect(probe.seq_no, on_ack, probe.on_nack):
             try:
                 self._send_ping(probe)
@@ -122,7 +120,6 @@ class Prober:
                 return
             if probe.acked:
                 return
-            self._asks_others = True
             stream_answered = await self._ask_others(probe)
         if not probe.acked:
             self._on_silence(probe, stream_answered, now)
@@ -162,8 +159,8 @@ class Prober:
         self.apply.health(probe.verdict().delta)
         now = trio.current_time()
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
-        # Whoever waits in a nursery must leave it; otherwise nothing is left to do.
-        self._alarm.set(now if self._asks_others else max(now, self._tick))
+        # Nothing is left to do until then, for whomever the task was waiting.
+        self._alarm.set(max(now, self._tick))
         if probe.rtt is not None and self.ping is not None:
             self.ping.notify_ping_complete(probe.node, probe.rtt, ack.payload or b"")
 
