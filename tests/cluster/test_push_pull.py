@@ -160,6 +160,7 @@ def test_a_failed_member_that_left_elsewhere_left() -> None:
     here.members.on_node_leave(node("foo"), 0.5)
     effects = here.merge(PushPull(left_members=("foo",)))
     assert [(EventType.MEMBER_LEAVE, "foo")] == happenings(effects)
+    assert 1 == here.members.status_ltime("foo")
 
 
 def test_a_newer_join_from_elsewhere_ends_leaving() -> None:

@@ -102,6 +102,12 @@ def test_a_relay_passes_on_what_it_carries_unseen() -> None:
     assert Reply(Address("127.0.0.1", 7946), "n1", b"\x05anything") == forward(raw)
 
 
+def test_the_longest_message_that_fits_a_datagram_is_passed_on() -> None:
+    inner = bytes(MAX_FORWARD)
+    raw = encode_relay(RelayHeader(UDPAddr(bytes(4), 1), "n1"), inner)
+    assert inner == forward(raw).message
+
+
 @pytest.mark.parametrize(
     ("header", "inner"),
     [

@@ -38,8 +38,6 @@ def choose_relays(
     candidates it may find less than there are.
     """
     chosen: dict[str, Member] = {}
-    if not members:
-        return []
     for _ in range(3 * len(members)):
         if len(chosen) >= factor:
             break
