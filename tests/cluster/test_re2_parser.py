@@ -26,7 +26,7 @@ LEGAL = [
     r"\d\D\s\S\w\W", r"\pL", r"\PL", r"\p{L}", r"\p{Lu}", r"\p{^Lu}", r"\P{^Lu}", r"\p{Greek}",
     r"\p{Any}", r"\pN", r"\Qa.b\E", r"\Qa.b", r"\Q", r"\Q\E", r"\Qab\E+", r"\Q\\E",
     # Classes.
-    "[a]", "[^a]", "[a-z]", "[a-zA-Z0-9_-]", "[-a]", "[a-]", "[]]", "[]a]", "[^]a]", "[a-b-c]",
+    "[a]", "[^a]", "[a-z]", "[a-a]", "[a-zA-Z0-9_-]", "[-a]", "[a-]", "[]]", "[]a]", "[^]a]", "[a-b-c]",
     "[[]", "[[a]", "[a[:digit:]b]", "[[:alpha:]]", "[[:^alpha:]]", "[[:word:]]", "[^[:space:]]",
     "[[:alpha]", r"[\d]", r"[\D\S]", r"[\pL\p{Greek}]", r"[\]]", r"[\n\x41-\x{42}]", "[^^]",
     r"[\-a]", "[.*+?{}()|^$]", r"[\012-\234]", r"[^\x00-\x{10FFFF}]", "[--a]", "[+--]", r"[\d-z]",
@@ -75,7 +75,7 @@ ILLEGAL = [
     ("(?u)a", "Perl syntax"), ("(?i-)a", "Perl syntax"), ("(?-)a", "Perl syntax"),
     ("(?--i)a", "Perl syntax"), ("(?i", "missing closing )"), ("(?", "missing closing )"),
     ("(?1)", "Perl syntax"), ("(?|a)", "Perl syntax"), ("(?(1)a)", "Perl syntax"),
-    ("\udcff", "UTF-8"), ("[\udcff]", "UTF-8"), ("a\udc80", "UTF-8"),
+    ("\udcff", "UTF-8"), ("\udfff", "UTF-8"), ("[\udcff]", "UTF-8"), ("a\udc80", "UTF-8"),
 ]  # fmt: skip
 
 

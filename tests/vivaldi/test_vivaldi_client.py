@@ -187,6 +187,17 @@ def test_a_lever_that_throws_the_height_out_of_all_measure_ends_at_the_origin() 
     assert CoordinateStats(resets=1) == node.stats
 
 
+def test_the_window_holds_the_newest_samples_each_in_its_turn() -> None:
+    node = client(CoordinateConfig(dimensionality=3, adjustment_window_size=3))
+    for turn in range(7):
+        before = list(node._samples)
+        after = node.update("node", at(0, 0, 0.001), 0.002 + 0.001 * turn)
+        changed = [i for i in range(3) if before[i] != node._samples[i]]
+        assert [turn % 3] == changed
+        a, b, c = node._samples
+        assert (a + b + c) / 6 == after.adjustment
+
+
 def test_without_a_window_there_is_no_adjustment() -> None:
     node = client(CoordinateConfig(dimensionality=3, adjustment_window_size=0))
     assert 0.0 == node.update("node", at(0, 0, 0.001), 0.002).adjustment

@@ -61,6 +61,7 @@ def test_what_go_reads_is_read(meta: str, tags: dict[str, str]) -> None:
         ("ff81", {}),
         ("ff90", {}),
         ("ffa0", {}),
+        ("ffa102a161a162", {}),
         ("ff05", {}),
         ("ffc1", {}),
         ("ff81a4726f6c6505", {}),
