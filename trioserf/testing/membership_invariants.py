@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _ALIVE, _DEAD, _LEFT = 0, 2, 3
 _BAND: Final = 2**32 - 2**24
 """No honest node counts as far as this; numbers from here on may be corrected downward."""
+_ANY: Final = 2**32
+"""Stands for the incarnation of a node that was never seen alive between two looks."""
 _SEEDS: Final = 256
 """Addresses that a node remembers for healing partitions, at most."""
 
@@ -71,10 +73,10 @@ class Lives:
                 old = before.get(name)
                 if old is not None and old != held and old.node is node:
                     yield from _changes(observer.name, name, old, held)
-                if not self._forged and node.incarnation > reached.get(name, 0):
+                if not self._forged and node.incarnation > reached.get(name, _ANY):
                     yield (
                         f"{observer.name} holds incarnation {node.incarnation} of {name}, "
-                        f"who never had more than {reached.get(name, 0)}"
+                        f"who never had more than {reached[name]}"
                     )
             self._held[observer.name] = after
 
