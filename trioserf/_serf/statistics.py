@@ -80,7 +80,9 @@ def collect(
     by_status = dict.fromkeys(MemberStatus, 0)
     for member in core.members.members():
         by_status[member.status] += 1
-    queues = {name: queue.statistics() for name, queue in core.outbox.queues.items()}
+    queues: dict[QueueName, QueueStatistics] = {
+        name: queue.statistics() for name, queue in core.outbox.queues.items()
+    }
     return SerfStatistics(
         state=core.state,
         members=MappingProxyType(by_status),

@@ -39,6 +39,7 @@ from .parts import Parts
 from .queue_checker import check_queues
 from .reaper import reap
 from .reconnector import reconnect, rejoin
+from .snapshotter import CLOSE_LIMIT
 
 Task: TypeAlias = Callable[..., Awaitable[None]]
 
@@ -80,8 +81,14 @@ class Tree:
             on_failure()
         finally:
             try:
-                await self._clean_up()
+                self._end()
             finally:
+                # Shielded because the last lines are wanted most when all is being cancelled;
+                # bounded because a dead disk must not keep the program from ending.  The call
+                # has its own, shorter limit in real time; this one is of the tasks' clock.
+                with trio.move_on_after(2 * CLOSE_LIMIT, shield=True):
+                    if self._parts.snapshotter is not None:
+                        await self._parts.snapshotter.close()
                 self._parts.core.closed.set()
 
     async def _start_all(self, nursery: trio.Nursery) -> None:
@@ -115,7 +122,7 @@ class Tree:
             if peers:
                 yield "rejoiner", partial(rejoin, memberlist, peers, log)
 
-    async def _clean_up(self) -> None:
+    def _end(self) -> None:
         parts = self._parts
         parts.core.state = SerfState.SHUTDOWN
         # First the calls of users: they end as cancelled, not by a socket that is gone.
@@ -124,8 +131,3 @@ class Tree:
         parts.pipeline.close()
         parts.tracker.close()
         parts.user_events.close()
-        if parts.snapshotter is not None:
-            # Shielded because the last lines are wanted most when all is being cancelled;
-            # bounded because a dead disk must not keep the program from ending.
-            with trio.CancelScope(shield=True):
-                await parts.snapshotter.close()
