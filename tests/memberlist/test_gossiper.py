@@ -118,6 +118,23 @@ def encoded_alive(name):
     return encode_message(alive_of(name))
 
 
+async def test_no_tick_comes_twice_however_the_numbers_round(autojump_clock):
+    delegate = Delegate()
+    async with one_node(
+        delegate=delegate, eager_gossip=False, gossip_interval=0.2, probe_interval=0
+    ) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        await trio.sleep(5)
+        ticks = node._parts.gossiper
+        for number in range(200):
+            before = ticks.ticks
+            delegate.broadcasts = [bytes([65 + number % 20]) * 1300 for _ in range(3)]
+            node.wake_gossip()
+            await trio.sleep(0.2)
+            assert ticks.ticks <= before + 2
+            await trio.sleep(1)
+
+
 async def test_news_that_come_together_travel_together(autojump_clock):
     delegate = Delegate()
     async with one_node(delegate=delegate, probe_interval=0) as (node, wire):

@@ -121,7 +121,11 @@ class Gossiper:
 
     def _tick_after(self, now: float) -> float:
         interval = self.config.gossip_interval
-        return self._phase + (math.floor((now - self._phase) / interval) + 1) * interval
+        number = math.floor((now - self._phase) / interval) + 1
+        # At a tick the quotient may round to less than its number: then the next tick would be
+        # this one again, and again, as long as the clock shows the same time.
+        due = self._phase + number * interval
+        return due if due > now else self._phase + (number + 1) * interval
 
     def _eager_fanout(self) -> int:
         limit = retransmit_limit(self.config.retransmit_mult, self.table.num_nodes)
