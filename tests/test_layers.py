@@ -21,7 +21,7 @@ LAYERS = {
     **dict.fromkeys(("_net", "_memberlist"), 4),
     "_serf": 5,
     "_agent": 6,
-    **dict.fromkeys(("__init__", "__main__", "client", "ipc", "lowlevel"), 7),
+    **dict.fromkeys(("__init__", "__main__", "client", "ipc", "lowlevel", "prometheus"), 7),
     **dict.fromkeys(("notebook", "testing", "testing_plugin"), 7),
 }
 """Top-level module or folder to its layer."""

@@ -10,6 +10,7 @@
 #           client          speaks the RPC protocol of agents, of Go's and of ours
 #           ipc             lets RPC clients operate a node that lives in a program
 #           lowlevel        the parts, for those who build on them
+#           prometheus      metrics of nodes for Prometheus
 #           notebook/       a node that lives across cells; tables and plots
 #           testing/        simulated network and cluster, laws for transports
 #           testing_plugin  the same as fixtures of pytest

@@ -1,0 +1,108 @@
+"""Metrics for Prometheus: the right kinds, bounded, and never an exception."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trioserf.prometheus import OTHER, PrometheusTap, prometheus_name
+from trioserf.testing import SimCluster
+
+prometheus_client = pytest.importorskip("prometheus_client")
+
+
+@pytest.fixture
+def registry():  # type: ignore[no-untyped-def]
+    return prometheus_client.CollectorRegistry()
+
+
+def text(registry) -> str:  # type: ignore[no-untyped-def]
+    return prometheus_client.generate_latest(registry).decode()
+
+
+def test_counts_gauges_and_samples_are_what_prometheus_calls_so(registry) -> None:  # type: ignore[no-untyped-def]
+    tap = PrometheusTap(registry)
+    labels = {"dc": "a"}
+    tap.count("memberlist.udp.sent", 5, labels)
+    tap.count("memberlist.udp.sent", 6, labels)
+    tap.gauge("memberlist.health.score", 3, labels)
+    tap.gauge("memberlist.health.score", 2, labels)
+    tap.sample("memberlist.gossip", 1.5, labels)
+    tap.sample("memberlist.gossip", 2.5, labels)
+    value = registry.get_sample_value
+    assert 11 == value("memberlist_udp_sent_total", labels)
+    assert 2 == value("memberlist_health_score", labels)
+    assert 2 == value("memberlist_gossip_count", labels)
+    assert 4.0 == value("memberlist_gossip_sum", labels)
+    assert 0 == tap.dropped
+
+
+def test_nodes_that_share_a_tap_are_told_apart_by_their_labels(registry) -> None:  # type: ignore[no-untyped-def]
+    tap = PrometheusTap(registry)
+    tap.count("x", 1, {"node": "a"})
+    tap.count("x", 2, {"node": "b"})
+    assert 1 == registry.get_sample_value("x_total", {"node": "a"})
+    assert 2 == registry.get_sample_value("x_total", {"node": "b"})
+
+
+def test_label_values_without_end_share_one_series(registry) -> None:  # type: ignore[no-untyped-def]
+    tap = PrometheusTap(registry, max_series=4)
+    for number in range(100):
+        tap.count("x", 1, {"node": f"n{number}"})
+    assert 4 == text(registry).count("x_total{")
+    assert 97 == registry.get_sample_value("x_total", {"node": OTHER})
+    assert 0 == tap.dropped
+
+
+def test_names_without_end_are_dropped_and_counted(registry) -> None:  # type: ignore[no-untyped-def]
+    tap = PrometheusTap(registry, max_metrics=3)
+    for number in range(10):
+        tap.gauge(f"g{number}", 1, {})
+    assert 3 == text(registry).count("# TYPE")
+    assert 7 == tap.dropped
+
+
+def test_a_metric_keeps_the_labels_that_it_began_with(registry) -> None:  # type: ignore[no-untyped-def]
+    tap = PrometheusTap(registry)
+    tap.count("x", 1, {"dc": "a"})
+    tap.count("x", 1, {"dc": "a", "more": "b"})
+    tap.count("x", 1, {})
+    assert 2 == registry.get_sample_value("x_total", {"dc": "a"})
+    assert 1 == registry.get_sample_value("x_total", {"dc": ""})
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda tap: tap.gauge("x", 1, {}),  # a counter already
+        lambda tap: tap.sample("x", 1, {}),
+        lambda tap: tap.count("x", -1, {}),
+        lambda tap: tap.count("taken", 1, {}),
+        lambda tap: tap.count("y", 1, {"__name__": "z"}),
+    ],
+)
+def test_what_prometheus_does_not_allow_is_dropped_not_raised(tell, registry) -> None:  # type: ignore[no-untyped-def]
+    prometheus_client.Counter("taken", "by somebody else", registry=registry)
+    tap = PrometheusTap(registry)
+    tap.count("x", 1, {})
+    tell(tap)
+    assert 1 == registry.get_sample_value("x_total")
+
+
+def test_names_are_made_of_the_characters_allowed() -> None:
+    assert "serf_queue_Intent" == prometheus_name("serf.queue.Intent")
+    assert "n1st_tag_" == prometheus_name("1st-tag!")
+    assert "n" == prometheus_name("")
+
+
+@pytest.mark.slow
+async def test_a_node_tells_its_metrics(registry, autojump_clock: MockClock) -> None:  # type: ignore[no-untyped-def]
+    tap = PrometheusTap(registry)
+    async with SimCluster(seed=1) as cluster:
+        await cluster.spawn(2, tap=tap, metric_labels={"dc": "a"})
+        await cluster.converged()
+        await trio.sleep(2)
+    assert registry.get_sample_value("memberlist_udp_sent_total", {"dc": "a"}) > 0
+    assert registry.get_sample_value("memberlist_msg_alive_total", {"dc": "a"}) >= 4
+    assert 0 == tap.dropped
