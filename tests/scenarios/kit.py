@@ -25,6 +25,7 @@ async def cluster_of(
     *,
     loss: float = 0.0,
     step: float = 0.2,
+    record: bool = True,
     invariants: Sequence[Invariant] | None = None,
     **fields: Any,
 ) -> AsyncIterator[tuple[SimCluster, Watch]]:
@@ -33,7 +34,7 @@ async def cluster_of(
     The bytes of compression are a question of their own, and its time is most of a simulation.
     """
     async with (
-        SimCluster(seed=nodes) as cluster,
+        SimCluster(seed=nodes, record=record) as cluster,
         watched(cluster, step=step, invariants=invariants) as watch,
     ):
         await cluster.spawn(nodes, enable_compression=False, **fields)
