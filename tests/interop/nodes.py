@@ -110,6 +110,7 @@ async def our_node(
     key: bytes | None = None,
     answers: Mapping[str, Callable[[bytes], bytes]] | None = None,
     leave_on_exit: bool = False,
+    bind: str | None = None,
     **fields: Any,
 ) -> AsyncIterator[OurNode]:
     """Run a node for the length of the block.
@@ -119,11 +120,12 @@ async def our_node(
         body reach the reader bare.
       answers: query name to the function that makes the answer from the payload.
       leave_on_exit: most tests have no use for the seconds that a graceful leave takes.
+      bind: ``host:port``, for a node that takes the place of another; None takes a free one.
       fields: further fields of the configuration.
     """
     config = getattr(trioserf.Config, profile)(
         node_name=name,
-        bind=f"{free_host()}:0",
+        bind=bind or f"{free_host()}:0",
         tags=tags or {},
         encrypt_key=key,
         leave_on_exit=leave_on_exit,

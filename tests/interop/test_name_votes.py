@@ -1,0 +1,125 @@
+"""Two nodes of one name: the others vote, and the one in the minority ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+import trioserf
+from tests.interop.agents import GoAgent, go_agent
+from tests.interop.nodes import our_node
+from tests.interop.waiting import becomes, limit, stays
+
+NAME = "twin"
+MINORITY = "minority in name conflict resolution"
+
+
+@asynccontextmanager
+async def two_voters(binary: Path, tmp_path: Path) -> AsyncIterator[tuple[GoAgent, GoAgent]]:
+    async with (
+        go_agent(binary, tmp_path, name="go-1") as one,
+        go_agent(binary, tmp_path, name="go-2") as two,
+    ):
+        await two.join(one.address)
+        await becomes({"go-1": "alive", "go-2": "alive"}, one.statuses)
+        yield one, two
+
+
+async def address_of_twin(agent: GoAgent) -> str | None:
+    row = (await agent.members()).get(NAME)
+    return None if row is None or row.status != "alive" else row.addr
+
+
+@limit(45)
+async def test_the_second_of_ours_loses_the_vote_of_two_agents_and_ends(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with (
+        two_voters(binary, tmp_path) as (one, two),
+        our_node(nursery, name=NAME) as first,
+        our_node(nursery, name=NAME) as second,
+    ):
+        await first.serf.join([one.address])
+        for agent in (one, two):
+            await becomes(first.address, lambda agent=agent: address_of_twin(agent))
+        await second.serf.join([two.address])
+        await second.serf.wait_closed()
+        assert trioserf.SerfState.SHUTDOWN is second.serf.state
+        # The first was challenged too, and its own vote takes as long.
+        await stays(
+            trioserf.SerfState.ALIVE,
+            lambda: first.serf.state,
+            seconds=first.serf.default_query_timeout() + 1,
+        )
+        for agent in (one, two):
+            assert first.address == await address_of_twin(agent)
+
+
+@limit(45)
+async def test_an_agent_with_our_name_loses_against_us(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with (
+        two_voters(binary, tmp_path) as (one, two),
+        our_node(nursery, name=NAME) as ours,
+        go_agent(binary, tmp_path, name=NAME) as theirs,
+    ):
+        await ours.serf.join([one.address])
+        for agent in (one, two):
+            await becomes(ours.address, lambda agent=agent: address_of_twin(agent))
+        await theirs.join(two.address)
+        await theirs.wait_for_log(MINORITY, seconds=20)
+        await becomes(True, lambda: theirs.process.exit_status is not None)
+        await stays(
+            trioserf.SerfState.ALIVE,
+            lambda: ours.serf.state,
+            seconds=ours.serf.default_query_timeout() + 1,
+        )
+        for agent in (one, two):
+            assert ours.address == await address_of_twin(agent)
+
+
+@limit(45)
+async def test_we_lose_against_an_agent_that_had_the_name_before(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with (
+        two_voters(binary, tmp_path) as (one, two),
+        go_agent(binary, tmp_path, name=NAME) as theirs,
+        our_node(nursery, name=NAME) as ours,
+    ):
+        await theirs.join(one.address)
+        for agent in (one, two):
+            await becomes(theirs.address, lambda agent=agent: address_of_twin(agent))
+        await ours.serf.join([two.address])
+        await ours.serf.wait_closed()
+        await stays(None, lambda: theirs.process.exit_status, seconds=4)
+        for agent in (one, two):
+            assert theirs.address == await address_of_twin(agent)
+
+
+@limit(45)
+async def test_our_vote_makes_an_agent_lose(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    """The only voters are ours: their answers are what the agents count."""
+    (elsewhere := tmp_path / "second").mkdir()
+    async with (
+        our_node(nursery, name="py-1") as one,
+        our_node(nursery, name="py-2") as two,
+        go_agent(binary, tmp_path, name=NAME) as first,
+        go_agent(binary, elsewhere, name=NAME) as second,
+    ):
+        await two.serf.join([one.address])
+        await first.join(one.address)
+        await becomes("alive", lambda: two.status_of(NAME))
+        await second.join(two.address)
+        await second.wait_for_log(MINORITY, seconds=20)
+        await first.wait_for_log("majority in name conflict resolution", seconds=20)
+        await becomes(True, lambda: second.process.exit_status is not None)
+        assert first.process.exit_status is None
+        for node in (one, two):
+            assert first.address == node.members()[NAME].addr
