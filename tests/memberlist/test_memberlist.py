@@ -53,6 +53,23 @@ async def test_it_is_announced_once():
         node.announce()
 
 
+@pytest.mark.parametrize(
+    ("address", "fields", "warned"),
+    [
+        ("8.8.8.8", {}, True),
+        ("8.8.8.8", {"secret_key": KEY}, False),
+        ("10.0.0.1", {}, False),
+        ("100.64.0.1", {}, False),
+        ("2606:4700::1", {"keyring": ()}, True),
+    ],
+)
+async def test_a_public_address_without_encryption_is_worth_a_warning(
+    caplog, address, fields, warned
+):
+    await make(advertise_addr=address, **fields).bind()
+    assert warned is ("is public" in caplog.text)
+
+
 async def test_the_tasks_that_must_be_ready_come_first():
     names = [name for name, _ in make().tasks()]
     assert READY_FIRST == tuple(names[: len(READY_FIRST)])

@@ -1,6 +1,7 @@
 """Which address a node tells others.
 
-Source: hashicorp/memberlist v0.2.2, net_transport.go: FinalAdvertiseAddr.
+Source: hashicorp/memberlist v0.2.2, net_transport.go: FinalAdvertiseAddr; memberlist.go:
+setAlive.
 """
 
 from __future__ import annotations
@@ -11,6 +12,11 @@ from .._config import MemberlistConfig
 from .._exceptions import ConfigError
 from .._net.addresses import pick_advertise
 from ..abc import Address
+
+
+def is_public(address: Address) -> bool:
+    """Whether anybody on the Internet may reach the address."""
+    return ip_address(address.host.partition("%")[0]).is_global
 
 
 def advertised_address(config: MemberlistConfig, bound: Address) -> Address:

@@ -46,7 +46,7 @@ from ..abc import (
     PingHandler,
     Transport,
 )
-from .advertise import advertised_address
+from .advertise import advertised_address, is_public
 from .packet_sender import address_of
 from .parts import Handlers, Parts, Task
 from .statistics import MemberlistStatistics, collect
@@ -121,6 +121,8 @@ class Memberlist:
         """
         await self._parts.transport.open()
         self._address = advertised_address(self._config, self._parts.transport.local_address)
+        if not self.keyring and is_public(self._address):
+            self._parts.log.warning("%s is public, and nothing is encrypted", self._address)
 
     def announce(self, incarnation: int = 1) -> None:
         """Enter the own node into the table: ``events.notify_join`` is called with it.
