@@ -6,7 +6,14 @@ machine was busy.
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs so, and whatever they start inherits it; the tests
+    # that interrupt a program of theirs need what a terminal gives.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 from hypothesis import settings
 
 settings.register_profile("unhurried", deadline=None)
