@@ -251,8 +251,8 @@ def test_a_thousand_members_are_exchanged_quickly() -> None:
         here.members.on_node_join(node(name), 0.0)
         here.members.on_join_intent(JoinIntent(1 + number, name), 0.0)
     state = here.state()
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(10):
         assert [] == here.merge(state)
         assert state == here.state()
-    assert (time.perf_counter() - started) / 10 < 0.03
+    assert (time.process_time() - started) / 10 < 0.03

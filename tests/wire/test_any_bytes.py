@@ -174,11 +174,11 @@ def test_damaged_vectors_are_read_or_refused(layer: str) -> None:
     for sample in samples:
         for _ in range(max(1, 240 // len(samples))):
             data = _damaged(rng, sample, samples)
-            started = time.perf_counter()
+            started = time.process_time()
             for parse in parsers:
                 _check(parse, data)
                 _check(parse, data[1:])
-            slowest = max(slowest, time.perf_counter() - started)
+            slowest = max(slowest, time.process_time() - started)
     assert slowest < 2.0
 
 

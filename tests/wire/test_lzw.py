@@ -177,10 +177,10 @@ def test_a_bomb_without_an_end_is_refused_too() -> None:
 
 def test_a_stream_of_nothing_but_clears_is_refused() -> None:
     assert b"" == decompress(slow_lzw.pack([_CLEAR] * LZW_CLEARS + [_END]), _ROOMY)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(RemoteProtocolError, match="too often"):
         decompress(slow_lzw.pack([_CLEAR] * 3000), _ROOMY)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_many_short_pieces_are_joined_on_the_way() -> None:

@@ -132,10 +132,10 @@ def test_broken_msgpack_is_refused(read: Callable[[bytes], Any], data: str) -> N
 )
 def test_nested_claims_neither_allocate_nor_take_long(bomb: bytes) -> None:
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(RemoteProtocolError):
         unpack_value(bomb)
-    elapsed = time.perf_counter() - started
+    elapsed = time.process_time() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4_000_000
