@@ -45,3 +45,22 @@ async def test_turned_off_nobody_is_asked(autojump_clock):
         nodes = await c.start_many(2, push_pull_interval=0, seed_memory=0)
         await trio.sleep(200)
         assert 0 == nodes[0].statistics().push_pulls
+
+
+async def test_an_exchange_that_told_something_new_is_soon_followed_by_another(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3, push_pull_interval=1000, seed_memory=0)
+        before = nodes[2].statistics().push_pulls
+        await trio.sleep(4)
+        after = nodes[2].statistics().push_pulls
+        assert after == before + 1  # it joined, which told it of the others
+        await trio.sleep(100)
+        assert after == nodes[2].statistics().push_pulls  # that told it nothing new
+
+
+async def test_as_go_does_it_waits_for_the_next_interval(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3, push_pull_interval=1000, faithful_go=True)
+        before = nodes[2].statistics().push_pulls
+        await trio.sleep(100)
+        assert before == nodes[2].statistics().push_pulls

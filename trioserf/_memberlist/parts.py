@@ -246,6 +246,7 @@ class Parts:
         self.push_puller = PushPuller(
             config=config, table=self.table, client=self.client, rng=self.rng, log=self.log
         )
+        self.client.on_learned = self.push_puller.learned
         self.healer = Healer(
             config=config,
             table=self.table,

@@ -9,7 +9,7 @@ sendPingAndWaitForAck; state.go: pushPullNode.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -48,6 +48,9 @@ class StreamClient:
       table: the own node, which names itself in pings.
       exchange: builds and merges full state.
       metrics: counts.
+
+    Attributes:
+      on_learned: called after a push/pull that told of new nodes.
     """
 
     config: MemberlistConfig
@@ -56,6 +59,7 @@ class StreamClient:
     table: NodeTable
     exchange: StateExchange
     metrics: Metrics
+    on_learned: Callable[[], object] | None = attrs.field(default=None, init=False)
     push_pulls: int = attrs.field(default=0, init=False)
     push_pulls_failed: int = attrs.field(default=0, init=False)
 
@@ -77,7 +81,10 @@ class StreamClient:
         self.push_pulls += 1
         try:
             reply = await self._exchange(to, name, join)
+            known = self.table.num_nodes
             await self.exchange.merge(reply.records, reply.user_state, join=join, source=to)
+            if self.table.num_nodes > known and self.on_learned is not None:
+                self.on_learned()
         except Exception:
             self.push_pulls_failed += 1
             raise
