@@ -68,6 +68,21 @@ def test_a_flood_of_intents_leaves_room_for_events() -> None:
     assert [b"q" * 15, b"e" * 10] == taken[-2:]
 
 
+def test_a_flood_of_intents_leaves_room_for_queries_alone() -> None:
+    box = outbox()
+    for number in range(100):
+        box.add(intent(f"n{number}", 1))
+    box.add(plain("query", b"q" * 15))
+    assert b"q" * 15 == box.take(2, 200)[-1]
+
+
+def test_a_lone_queue_has_the_whole_packet() -> None:
+    box = outbox()
+    for number in range(10):
+        box.add(plain("event", b"%d" % number * 8))
+    assert 10 == len(box.take(2, 100))
+
+
 def test_a_message_longer_than_the_rest_of_the_packet_is_not_held_up() -> None:
     box = outbox()
     box.add(plain("query", b"q" * 95))
@@ -101,6 +116,15 @@ def test_an_older_intent_does_not_replace_a_newer() -> None:
     box.add(intent("foo", 3))
     assert [4] == notices
     assert [b"foo@5".ljust(30)] == box.take(2, 100)
+
+
+def test_an_intent_of_the_same_time_takes_the_place() -> None:
+    notices: list[str] = []
+    box = outbox()
+    box.add(intent("foo", 5, on_finished=partial(notices.append, "first")))
+    box.add(intent("foo", 5, on_finished=partial(notices.append, "second")))
+    assert ["first"] == notices
+    assert 1 == box.depth("intent")
 
 
 def test_an_older_intent_is_queued_once_the_newer_was_sent_often_enough() -> None:
@@ -165,6 +189,14 @@ def test_the_check_samples_warns_and_prunes() -> None:
         "Event queue depth: 5",
         "Event queue depth 5 exceeds 3: pruning it",
     ] == warnings(effects)
+    assert 3 == box.depth("event")
+
+
+def test_a_queue_at_its_limit_is_not_pruned() -> None:
+    box = outbox(max_queue_depth=3)
+    for number in range(3):
+        box.add(plain("event", b"e%d" % number))
+    assert [] == warnings(box.check())
     assert 3 == box.depth("event")
 
 
