@@ -20,11 +20,13 @@ class BentTransport(Transport):
     Attributes:
       deaf_to: nothing that these addresses send arrives.
       silent_to: nothing is sent to these addresses.
+      sent: every packet that was sent, and where to.
     """
 
     def __init__(self, host: str, *, delay: float = 0.0) -> None:
         self.deaf_to: set[str] = set()
         self.silent_to: set[str] = set()
+        self.sent: list[tuple[bytes, str]] = []
         self._delay = delay
         self._inner = NetTransport(host, 0)
 
@@ -37,6 +39,7 @@ class BentTransport(Transport):
 
     def send_packet(self, data: bytes, to: Address) -> None:
         if str(to) not in self.silent_to:
+            self.sent.append((data, str(to)))
             self._inner.send_packet(data, to)
 
     async def receive_packets(
