@@ -13,6 +13,9 @@ Nodes are the real ones and bytes are real bytes; only the network is simulated,
 clock.  With ``MockClock(autojump_threshold=0)`` minutes pass in moments; under pytest the clock
 must be an argument of the test itself.
 
+`watched` checks all through a block what must hold in every moment of a cluster, and
+`agreement_bound` computes how long its healthy nodes may take to agree.
+
 `SimNetwork` is the network alone, for any user of `trioserf.abc.Transport`;
 `trioserf.testing.check_transport` has the laws of transports; `trioserf.testing.schedule` runs
 a program twice in the same way.
@@ -20,6 +23,12 @@ a program twice in the same way.
 
 from __future__ import annotations
 
+from .bounds import AgreementBound as AgreementBound
+from .bounds import agreement_bound as agreement_bound
+from .invariants import Invariant as Invariant
+from .invariants import InvariantViolation as InvariantViolation
+from .invariants import Watch as Watch
+from .invariants import watched as watched
 from .links import Constant as Constant
 from .links import Latency as Latency
 from .links import LatencyLike as LatencyLike

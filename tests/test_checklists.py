@@ -1,0 +1,36 @@
+"""The checklists of the README name tests that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.source_tree import ROOT
+
+TESTS = ROOT / "tests"
+
+
+def named_tests() -> list[tuple[str, str]]:
+    text = (TESTS / "README.md").read_text()
+    return re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+
+
+def test_every_test_that_a_checklist_names_exists() -> None:
+    named = named_tests()
+    assert len(named) > 80
+    existing = {
+        path: {
+            node.name
+            for node in ast.walk(ast.parse((TESTS / path).read_text()))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        for path in {path for path, _ in named}
+    }
+    assert [] == [f"{path}::{name}" for path, name in named if name not in existing[path]]
+
+
+def test_every_item_of_the_membership_checklist_is_there() -> None:
+    text = (TESTS / "README.md").read_text()
+    checklist = text.partition("### Membership checklist")[2].partition("###")[0]
+    numbers = re.findall(r"^\| (\d+)\. ", checklist, re.MULTILINE)
+    assert [str(number) for number in range(1, 23)] == numbers
