@@ -95,7 +95,7 @@ class PrometheusTap:
         self._max_metrics = max_metrics
         self._max_series = max_series
         self._families: dict[str, _Family | None] = {}
-        self.dropped = 0
+        self.dropped: int = 0
         """Values that were not kept: too many names, or a name that is something else already."""
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:

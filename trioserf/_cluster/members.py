@@ -59,8 +59,8 @@ class MemberRegistry:
     """
 
     def __init__(self, own_name: str, config: Config, *, clock: LamportClock | None = None) -> None:
-        self.clock = clock or LamportClock()
-        self.intents = RecentIntents()
+        self.clock: LamportClock = clock or LamportClock()
+        self.intents: RecentIntents = RecentIntents()
         self._own_name = own_name
         self._config = config
         self._faithful = config.memberlist.faithful_go

@@ -129,7 +129,7 @@ class QueryLog:
         clock: LamportClock | None = None,
         min_time: int = 0,
     ) -> None:
-        self.clock = clock or LamportClock()
+        self.clock: LamportClock = clock or LamportClock()
         self.min_time = min_time
         self._own_name = own_name
         self._config = config

@@ -50,7 +50,7 @@ class UserEventLog:
     def __init__(
         self, config: Config, *, clock: LamportClock | None = None, min_time: int = 0
     ) -> None:
-        self.clock = clock or LamportClock()
+        self.clock: LamportClock = clock or LamportClock()
         self.min_time = min_time
         self._config = config
         self._size = config.event_buffer

@@ -45,9 +45,9 @@ class TrioThread:
         self._token: trio.lowlevel.TrioToken
         self._root: trio.Nursery
         self._closed = False
-        self.nursery = NotebookNursery(self)
+        self.nursery: NotebookNursery = NotebookNursery(self)
         self.stopping: trio.Event
-        self.kept = 0
+        self.kept: int = 0
         self._all_released: trio.Event
 
     def start(self) -> None:

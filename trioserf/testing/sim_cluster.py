@@ -74,12 +74,12 @@ class SimCluster:
         disks: bool = False,
         record: bool = True,
     ) -> None:
-        self.network = (
+        self.network: SimNetwork = (
             SimNetwork(seed=f"{seed} network", latency=latency, loss=loss)
             if network is None
             else network
         )
-        self.timeline = Timeline()
+        self.timeline: Timeline = Timeline()
         """What every node told its application, and what was done to it."""
         self._seed = seed
         self._rng = random.Random(f"{seed} cluster")

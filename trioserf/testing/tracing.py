@@ -43,7 +43,7 @@ class TraceDigest:
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self.count = 0
+        self.count: int = 0
         """Entries seen."""
 
     def __call__(self, entry: TraceEntry) -> None:
