@@ -40,6 +40,7 @@ TASK_STARTERS = {
     "notebook/live_views.py": "the end of a view with its node",
     "notebook/thread.py": "whatever cells start: the thread's own nursery",
     "testing/invariants.py": "the look at the invariants, again and again",
+    "testing/schedule_runs.py": "the faults of a schedule, each in its own time",
     "testing/sim_network.py": "the deliveries of a simulated network",
     "testing/sim_cluster.py": "the processes of the simulated nodes, and their joins",
     "testing/sim_node.py": "what runs inside the process of a simulated node",

@@ -1,0 +1,256 @@
+"""One fault schedule on one cluster, watched from first to last.
+
+After the last fault the cluster must agree within the bound of `bounds`; then a user event and
+a query must still reach everybody.  Whatever goes wrong on the way, a crash of a node by a bug
+included, is the failure of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, TypeAlias, final
+
+import attrs
+import trio
+
+from .._events import Query
+from .._exceptions import SerfError
+from .bounds import agreement_bound
+from .fault_schedules import Fault, FaultKind, Schedule
+from .invariants import Invariant, InvariantViolation, all_invariants, watched
+from .schedule import run
+from .sim_cluster import SimCluster
+from .sim_node import SimNode
+from .tracing import TraceDigest
+
+Invariants: TypeAlias = Callable[[], Sequence[Invariant]]
+"""Makes fresh invariants for a run."""
+
+_STEP: Final = 0.25
+"""Seconds between two looks at the invariants."""
+_JOIN_AGAIN: Final = 3.0
+_TRIES: Final = 5
+"""Queries that may miss somebody in a cluster that agrees: a query has no second chance."""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """How a run ended.
+
+    Args:
+      schedule: what was done.
+      kind: of the failure: the name of an exception; "" if everything held.
+      failure: what was wrong, in words.
+      agreed_after: seconds from the last fault until all agreed; None if they did not.
+      bound: the most seconds that this was allowed to take.
+      steps: how often the invariants were looked at.
+      digest: hash of every packet and every event; one schedule gives one digest.
+      timeline: what the nodes saw.
+    """
+
+    schedule: Schedule
+    kind: str
+    failure: str
+    agreed_after: float | None
+    bound: float
+    steps: int
+    digest: str
+    timeline: str = attrs.field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything held."""
+        return not self.kind
+
+
+def run_schedule(schedule: Schedule, *, invariants: Invariants = all_invariants) -> Outcome:
+    """Run it on a jumping clock, from its seed alone.
+
+    Args:
+      schedule: what is done.
+      invariants: what must hold all the time.
+    """
+    return run(schedule.seed, _Run(schedule, invariants).outcome)
+
+
+@attrs.define(eq=False)
+class _Run:
+    schedule: Schedule
+    invariants: Invariants
+    cluster: SimCluster = attrs.field(init=False)
+    _joined: dict[str, None] = attrs.field(factory=dict, init=False)
+    """Nodes that belong to the cluster, so that others may join it by way of them."""
+    _busy: set[str] = attrs.field(factory=set, init=False)
+    """Nodes that are down, stopped, or about to be."""
+    _agreed_after: float | None = attrs.field(default=None, init=False)
+    _bound: float = attrs.field(default=0.0, init=False)
+    _steps: int = attrs.field(default=0, init=False)
+
+    async def outcome(self) -> Outcome:
+        digest = TraceDigest()
+        kind = failure = ""
+        self.cluster = SimCluster(seed=self.schedule.seed, disks=self.schedule.disks)
+        self.cluster.network.trace = digest
+        try:
+            async with self.cluster:
+                invariants = self.invariants()
+                async with watched(self.cluster, step=_STEP, invariants=invariants) as watch:
+                    try:
+                        await self._live()
+                    finally:
+                        self._steps = watch.steps
+        except Exception as error:  # whatever it is, it is what the run was made to find
+            while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]
+            kind, failure = type(error).__name__, str(error)
+        timeline = str(self.cluster.timeline)
+        both = hashlib.sha256(f"{digest.hexdigest()}\n{timeline}".encode())
+        return Outcome(
+            schedule=self.schedule,
+            kind=kind,
+            failure=failure,
+            agreed_after=self._agreed_after,
+            bound=self._bound,
+            steps=self._steps,
+            digest=both.hexdigest(),
+            timeline=timeline,
+        )
+
+    async def _live(self) -> None:
+        cluster = self.cluster
+        for node in await cluster.spawn(self.schedule.nodes, enable_compression=False):
+            self._settle(node)
+        config, parted = cluster[0].config, self.schedule.parting
+        bound = agreement_bound(config, len(cluster), parted=parted)
+        self._bound = bound.total
+        await cluster.converged()
+        async with trio.open_nursery() as nursery:
+            for fault in self.schedule.faults:
+                nursery.start_soon(self._suffer, fault)
+        self._agreed_after = await cluster.converged(within=bound.total)
+        await self._reaches_everybody(bound.spreading)
+
+    def _settle(self, node: SimNode) -> None:
+        self._joined[node.name] = None
+        node.start_soon(_answer, node)
+
+    async def _reaches_everybody(self, spreading: float) -> None:
+        """A user event arrives everywhere; some query is answered by all."""
+        cluster = self.cluster
+        names = {node.name for node in cluster.running}
+        first = cluster.running[0].serf
+        await first.user_event("finally")
+
+        def missed() -> set[str]:
+            told = {entry.node for entry in cluster.timeline.user_events("finally")}
+            return names - told
+
+        with trio.move_on_after(spreading + 1):
+            await cluster.until(lambda: not missed(), within=math.inf)
+        if missed():
+            raise InvariantViolation(f"a user event did not reach {sorted(missed())}")
+        for _ in range(_TRIES):
+            answered = {each.node for each in (await first.ask("finally")).responses}
+            if answered == names:
+                return
+        raise InvariantViolation(f"no query reached {sorted(names - answered)}")
+
+    # --- faults ---------------------------------------------------------------------------
+
+    async def _suffer(self, fault: Fault) -> None:
+        await trio.sleep(fault.at)
+        nodes = [self.cluster[number] for number in fault.nodes]
+        match fault.kind:
+            case FaultKind.LOSS:
+                await self._lose(fault)
+            case FaultKind.PARTITION | FaultKind.CUT:
+                await self._part(fault, nodes)
+            case FaultKind.TAGS | FaultKind.EVENT | FaultKind.QUERY:
+                await self._use(fault, nodes[0])
+            case FaultKind.CRASH | FaultKind.LEAVE | FaultKind.MOVE | FaultKind.STOP:
+                if nodes[0].name not in self._busy:
+                    await self._take_down(fault, nodes[0])
+
+    async def _lose(self, fault: Fault) -> None:
+        network = self.cluster.network
+        network.change_link(loss=fault.amount)
+        await trio.sleep(fault.lasts)
+        network.change_link(loss=0.0)
+
+    async def _part(self, fault: Fault, nodes: list[SimNode]) -> None:
+        network = self.cluster.network
+        two_way = fault.kind is FaultKind.PARTITION
+        if two_way:
+            here = tuple(node.host for node in nodes)
+            there = tuple(node.host for node in self.cluster if node not in nodes)
+        else:
+            here, there = (nodes[0].host,), tuple(node.host for node in nodes[1:])
+        network.cut(here, there, both_ways=two_way)
+        await trio.sleep(fault.lasts)
+        network.mend(here, there, both_ways=two_way)
+
+    async def _use(self, fault: Fault, node: SimNode) -> None:
+        if node.name in self._busy:
+            return
+        name = f"fault-{fault.number}"
+        # The node may crash or leave meanwhile, or not get through: that is no bug.
+        with suppress(SerfError, trio.ClosedResourceError):
+            if fault.kind is FaultKind.EVENT:
+                await node.serf.user_event(name, b"x" * 20)
+            elif fault.kind is FaultKind.TAGS:
+                await node.serf.set_tags({"fault": name})
+            else:
+                await node.serf.ask(name)
+
+    async def _take_down(self, fault: Fault, node: SimNode) -> None:
+        with self._held_busy(node):
+            if fault.kind is FaultKind.STOP:
+                self.cluster.stop(node)
+                await trio.sleep(fault.lasts)
+                self.cluster.resume(node)
+                return
+            self._joined.pop(node.name, None)
+            if fault.kind is FaultKind.LEAVE:
+                await self.cluster.leave(node)
+            else:
+                await self.cluster.crash(node)
+            if fault.lasts == math.inf:
+                return
+            await trio.sleep(fault.lasts)
+            moves = fault.kind is FaultKind.MOVE
+            await self.cluster.restart(node, join=False, new_address=moves)
+            await self._return_to_the_others(node)
+
+    @contextmanager
+    def _held_busy(self, node: SimNode) -> Iterator[None]:
+        """Keep other faults away; for good if the node is down at the end."""
+        self._busy.add(node.name)
+        yield
+        if node.running:
+            self._busy.discard(node.name)
+
+    async def _return_to_the_others(self, node: SimNode) -> None:
+        """Join by way of one that belongs to the cluster; again until it works."""
+        while others := [self.cluster[name] for name in self._joined]:
+            ready = [other for other in others if not self.cluster.is_stopped(other)]
+            if ready:
+                with suppress(SerfError):
+                    await node.serf.join([ready[0].address])
+                    break
+                # The next time by way of another.
+                self._joined[ready[0].name] = self._joined.pop(ready[0].name, None)
+            await trio.sleep(_JOIN_AGAIN)
+        self._settle(node)
+
+
+async def _answer(node: SimNode) -> None:
+    """What runs in every node: it answers every query."""
+    async with node.serf.subscribe(Query) as queries:
+        async for query in queries:
+            if isinstance(query, Query):
+                with suppress(SerfError):
+                    await query.respond(node.name.encode())
