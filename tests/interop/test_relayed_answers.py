@@ -21,7 +21,6 @@ from tests.interop.bent_transport import BentTransport
 from tests.interop.nodes import our_node
 from tests.interop.waiting import becomes, limit
 
-
 TRIES = 3
 
 
