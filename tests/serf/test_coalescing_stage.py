@@ -13,7 +13,6 @@ from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, UserEvent
 from trioserf._memberlist.metrics import node_log
 from trioserf._serf.coalescer import CoalescingStage
-from trioserf._serf.deadlines import Deadlines
 from trioserf._serf.fanout import Fanout
 from trioserf._serf.pipeline import coalescing_stages
 from trioserf._serf.stage import NodeEvent
@@ -41,9 +40,9 @@ def join(name: str) -> MemberEvent:
 async def test_held_events_come_merged_when_it_is_quiet(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    deadlines, recorder = Deadlines(), Recorder()
-    nursery.start_soon(deadlines.run)
-    stage = CoalescingStage(MemberCoalescer(period=10, quiescent=1), recorder, deadlines)
+    recorder = Recorder()
+    stage = CoalescingStage(MemberCoalescer(period=10, quiescent=1), recorder)
+    nursery.start_soon(stage.run)
     start = trio.current_time()
     stage.put(join("a"))
     await trio.sleep(0.6)
@@ -57,9 +56,9 @@ async def test_held_events_come_merged_when_it_is_quiet(
 async def test_held_events_come_at_the_latest_after_the_period(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
-    deadlines, recorder = Deadlines(), Recorder()
-    nursery.start_soon(deadlines.run)
-    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder, deadlines)
+    recorder = Recorder()
+    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder)
+    nursery.start_soon(stage.run)
     start = trio.current_time()
     for number in range(20):
         stage.put(join(f"n{number}"))
@@ -71,7 +70,7 @@ async def test_held_events_come_at_the_latest_after_the_period(
 
 async def test_what_is_not_handled_passes_at_once(autojump_clock: MockClock) -> None:
     recorder = Recorder()
-    stage = CoalescingStage(UserCoalescer(period=2, quiescent=1), recorder, Deadlines())
+    stage = CoalescingStage(UserCoalescer(period=2, quiescent=1), recorder)
     stage.put(UserEvent(1, "deploy", b"", coalesce=True))
     stage.put(UserEvent(2, "restart", b"", coalesce=False))
     stage.put(join("a"))
@@ -83,7 +82,7 @@ async def test_closing_gives_up_what_is_held_then_closes_the_next_stage(
     autojump_clock: MockClock,
 ) -> None:
     recorder = Recorder()
-    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder, Deadlines())
+    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder)
     stage.put(join("a"))
     stage.close()
     assert [join("a")] == [event for _, event in recorder.events]
@@ -93,8 +92,9 @@ async def test_closing_gives_up_what_is_held_then_closes_the_next_stage(
 async def test_without_coalescing_an_event_is_with_its_readers_at_once() -> None:
     fanout = Fanout(node_log("serf", "n1"))
     reader = fanout.add(5)
-    stages = coalescing_stages(Config(node_name="n1"), fanout, Deadlines())
+    stages, tasks = coalescing_stages(Config(node_name="n1"), fanout)
     assert fanout is stages
+    assert {} == tasks
     stages.put(join("a"))
     assert join("a") == reader.receive_channel.receive_nowait()
 
@@ -104,7 +104,8 @@ async def test_stages_are_there_only_if_both_their_times_are_set() -> None:
     config = Config(
         node_name="n1", coalesce_period=1.0, user_coalesce_period=3.0, user_quiescent_period=1.0
     )
-    stage = coalescing_stages(config, fanout, Deadlines())
+    stage, tasks = coalescing_stages(config, fanout)
+    assert ["user_coalescer"] == list(tasks)
     assert isinstance(stage, CoalescingStage)
     assert isinstance(stage.coalescer, UserCoalescer)
     assert fanout is stage.then

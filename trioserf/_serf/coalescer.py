@@ -42,16 +42,19 @@ class CoalescingStage(Generic[E_co]):
     Args:
       coalescer: what to hold, and for how long.
       then: the next stage.
-      deadlines: serves the timer.
     """
 
     coalescer: Coalescer[E_co]
     then: Sink
-    deadlines: Deadlines
+    _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
     _timer: Timer = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._timer = self.deadlines.timer(self._on_deadline)
+        self._timer = self._deadlines.timer(self._on_deadline)
+
+    async def run(self) -> None:
+        """Task: passes on what is held, when its time has come, until cancelled."""
+        await self._deadlines.run()
 
     def put(self, event: NodeEvent) -> None:
         """Hold the event, or pass it on."""

@@ -1,8 +1,8 @@
-"""Every deadline of the Serf half, served by one task.
+"""The deadlines of one part of the Serf half, served by one task.
 
 Queries end, pruned members get their time, held events are flushed: all of these are plain
-calls at some time, so one task calls them.  A task for each would cost a node, and a
-simulation of a thousand nodes, far more than a heap does.
+calls at some time.  The part's task makes them, from a heap; a task for each query would cost
+a node, and a simulation of a thousand nodes, far more.
 
 A timer that is moved to a later time leaves its old entry in the heap; the entry is moved on
 when it comes up.  So a timer that every event pushes back costs one entry, not one for each
@@ -51,7 +51,7 @@ class Timer:
 
 @attrs.define(eq=False)
 class Deadlines:
-    """The timers of one node, and the task that serves them."""
+    """Timers, and the task that serves them."""
 
     _heap: list[tuple[float, int, Timer]] = attrs.field(factory=list, init=False)
     _count: int = attrs.field(default=0, init=False)

@@ -9,6 +9,7 @@ Source: hashicorp/serf v0.9.4, serf/keymanager.go.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, final
 
 import trio
@@ -25,6 +26,7 @@ from .._cluster.queries import QueryParams
 from .._events import MemberStatus
 from .._exceptions import KeyOperationError
 from .core import Core
+from .one_by_one import OneByOne
 from .query_tracker import QueryTracker
 
 ROTATION_ATTEMPTS: Final = 10
@@ -43,10 +45,14 @@ class KeyManager:
     def __init__(self, core: Core, tracker: QueryTracker) -> None:
         self._core = core
         self._tracker = tracker
-        self._changing = trio.Lock()
+        self._changes = OneByOne()
 
     def __repr__(self) -> str:
         return f"<KeyManager of {self._core.name!r}>"
+
+    async def run(self) -> None:
+        """Task: makes the changes, one at a time, until cancelled."""
+        await self._changes.run()
 
     async def install(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
         """Add a key to every ring.  Nodes can read it from then on; none writes with it yet.
@@ -90,24 +96,27 @@ class KeyManager:
           KeyringError: the key is no base64.
         """
         rotation = KeyRotation(decode_key(new_key), remove_old=remove_old)
+        self._core.require_open()
+        return await self._changes.do(partial(self._rotate, rotation))
+
+    async def _rotate(self, rotation: KeyRotation) -> KeyResponse:
         attempts = 0
-        async with self._changing:
-            while True:
-                step = rotation.step
-                assert step is not None, "the loop ends with the last step"
-                tally = await self._ask(step.action, step.key, 0)
-                rotation.on_report(tally.answers, self._alive())
-                if rotation.step is None:
-                    return tally.response()
-                attempts = attempts + 1 if rotation.waiting_for else 0
-                if attempts >= ROTATION_ATTEMPTS:
-                    raise KeyOperationError(
-                        f"no confirmation of {step.action.name.lower()} from "
-                        f"{', '.join(rotation.waiting_for)}",
-                        tally.response(),
-                    )
-                if rotation.waiting_for:
-                    await trio.sleep(_RETRY_PAUSE)
+        while True:
+            step = rotation.step
+            assert step is not None, "the loop ends with the last step"
+            tally = await self._ask(step.action, step.key, 0)
+            rotation.on_report(tally.answers, self._alive())
+            if rotation.step is None:
+                return tally.response()
+            attempts = attempts + 1 if rotation.waiting_for else 0
+            if attempts >= ROTATION_ATTEMPTS:
+                raise KeyOperationError(
+                    f"no confirmation of {step.action.name.lower()} from "
+                    f"{', '.join(rotation.waiting_for)}",
+                    tally.response(),
+                )
+            if rotation.waiting_for:
+                await trio.sleep(_RETRY_PAUSE)
 
     def _alive(self) -> frozenset[str]:
         members = self._core.members.members()
@@ -115,9 +124,9 @@ class KeyManager:
 
     async def _change(self, action: KeyAction, key: str | bytes, relay_factor: int) -> KeyResponse:
         raw = decode_key(key)
-        await trio.lowlevel.checkpoint_if_cancelled()
-        async with self._changing:
-            return _confirmed(await self._ask(action, raw, relay_factor))
+        self._core.require_open()
+        tally = await self._changes.do(partial(self._ask, action, raw, relay_factor))
+        return _confirmed(tally)
 
     async def _ask(self, action: KeyAction, key: bytes | None, relay_factor: int) -> KeyTally:
         """Ask all nodes, and count until every one has answered or the query ends."""

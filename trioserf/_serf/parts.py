@@ -59,7 +59,7 @@ class Parts:
         self.log: Log = node_log("serf", config.node_name)
         self.metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
         self.bad_input = BadInput(self.log)
-        self.deadlines = Deadlines()
+        self.prunes = Deadlines()
         self.core = Core.create(config, None if snapshotter is None else snapshotter.state)
         self.coordinates = Coordinates(
             core=self.core, metrics=self.metrics, bad_input=self.bad_input
@@ -67,7 +67,7 @@ class Parts:
         self.delegate = SerfDelegate(
             core=self.core,
             coordinates=self.coordinates,
-            deadlines=self.deadlines,
+            deadlines=self.prunes,
             metrics=self.metrics,
             bad_input=self.bad_input,
             log=self.log,
@@ -112,7 +112,6 @@ class Parts:
         self.tracker = QueryTracker(
             core=self.core,
             memberlist=self.memberlist,
-            deadlines=self.deadlines,
             apply=apply,
             log=self.log,
         )
@@ -135,14 +134,14 @@ class Parts:
         )
 
     def _make_pipeline(self) -> Head:
-        config = self.core.config
+        readers, self.coalescers = coalescing_stages(self.core.config, self.fanout)
         self.internal = InternalStage(
             core=self.core,
             memberlist=self.memberlist,
             responding=Responding(core=self.core, send=self.delegate.send, log=self.log),
             apply=self.delegate.apply,
             log=self.log,
-            then=coalescing_stages(config, self.fanout, self.deadlines),
+            then=readers,
         )
         if self.snapshotter is None:
             return self.internal

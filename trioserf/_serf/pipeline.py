@@ -15,20 +15,26 @@ from __future__ import annotations
 from .._cluster.coalescing import MemberCoalescer, UserCoalescer
 from .._config import Config
 from .coalescer import CoalescingStage
-from .deadlines import Deadlines
 from .fanout import Fanout
-from .stage import Sink
+from .stage import Sink, Task
 
 
-def coalescing_stages(config: Config, fanout: Fanout, deadlines: Deadlines) -> Sink:
-    """The stages that merge events, as configured, in front of ``fanout``."""
+def coalescing_stages(config: Config, fanout: Fanout) -> tuple[Sink, dict[str, Task]]:
+    """The stages that merge events, as configured, in front of ``fanout``.
+
+    Returns:
+      The first stage, and the task of each one by its name.
+    """
     sink: Sink = fanout
+    tasks: dict[str, Task] = {}
     if config.coalesce_period > 0 and config.quiescent_period > 0:
         members = MemberCoalescer(period=config.coalesce_period, quiescent=config.quiescent_period)
-        sink = CoalescingStage(members, sink, deadlines)
+        sink = held = CoalescingStage(members, sink)
+        tasks["member_coalescer"] = held.run
     if config.user_coalesce_period > 0 and config.user_quiescent_period > 0:
         users = UserCoalescer(
             period=config.user_coalesce_period, quiescent=config.user_quiescent_period
         )
-        sink = CoalescingStage(users, sink, deadlines)
-    return sink
+        sink = merged = CoalescingStage(users, sink)
+        tasks["user_coalescer"] = merged.run
+    return sink, tasks

@@ -50,20 +50,23 @@ class QueryTracker:
     Args:
       core: the rules.
       memberlist: says how many nodes are alive, and where answers come to.
-      deadlines: ends the queries.
       apply: applies effects.
       log: told of answers that found no room.
     """
 
     core: Core
     memberlist: Memberlist
-    deadlines: Deadlines
     apply: Callable[[Iterable[Effect]], object]
     log: Log
+    _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
     _open: dict[QueryCollector, _OpenQuery] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._open)
+
+    async def run(self) -> None:
+        """Task: ends queries at their deadlines, until cancelled."""
+        await self._deadlines.run()
 
     def default_timeout(self) -> float:
         """How long a query is open if nothing else is said (seconds)."""
@@ -103,7 +106,7 @@ class QueryTracker:
         # Registered before the query goes out, so that no answer can come too early.
         core.pending.add(collector)
         self._open[collector] = _OpenQuery(collector, response, patient)
-        self.deadlines.call_at(query.deadline, partial(self._end, collector))
+        self._deadlines.call_at(query.deadline, partial(self._end, collector))
         self.apply(query.effects)
         self._check(collector)
         return response
@@ -144,7 +147,7 @@ class QueryTracker:
             query.response._settle()
         elif not collector.missing or (not query.patient and collector.missing == {self.core.name}):
             due = trio.current_time() + OWN_ANSWER_GRACE
-            self.deadlines.call_at(due, query.response._settle)
+            self._deadlines.call_at(due, query.response._settle)
 
     def _end(self, collector: QueryCollector) -> None:
         self.core.pending.remove(collector)

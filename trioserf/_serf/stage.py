@@ -7,6 +7,7 @@ buffer before the rule's caller goes on, and costs no task switch on its way.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
 from .._cluster.effects import Deliver
@@ -17,6 +18,10 @@ NodeEvent: TypeAlias = MemberEvent | UserEvent | Query
 
 Occurrence: TypeAlias = MemberEvent | UserEvent | Deliver
 """What the rules publish; a query is not yet in its public form."""
+
+
+Task: TypeAlias = Callable[..., Awaitable[None]]
+"""A long-lived task; `trioserf._serf.tree` starts it."""
 
 
 class Sink(Protocol):

@@ -8,14 +8,18 @@
          ├─ receiver           start(): reading before anything else happens
          ├─ stream_server      start(): accepting
          ├─ ...                the other tasks of the membership half, see `Memberlist.tasks`
-         ├─ deadlines          ends queries, flushes coalescers, finishes prunes
+         ├─ query_tracker      ends queries at their deadlines
+         ├─ key_manager        changes keys, one change at a time
+         ├─ pruner             forgets pruned members after their time
+         ├─ member_coalescer   only if configured; user_coalescer alike
          ├─ conflict_resolver  sleeps until somebody claims our name
          ├─ reaper  reconnector  queue_checker
          ├─ snapshotter        only with a snapshot file; writes in a thread
          ├─ keyring_writer     only with a keyring file; writes in a thread
          └─ rejoiner           once, if the snapshot knew peers
 
-The event pipeline needs no task: its stages are plain calls (`trioserf._serf.stage`).  The
+Events pass from stage to stage by plain calls (`trioserf._serf.stage`); a stage has a task only
+for what it must wait for.  The
 snapshot is replayed, and the sockets are bound, before the tree starts.
 
 It stops in this order: cancel the tasks and wait for them, end the users' calls, close the
@@ -27,9 +31,8 @@ Tasks are named ``trioserf.<node>.<task>``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeAlias
 
 import trio
 
@@ -40,8 +43,7 @@ from .queue_checker import check_queues
 from .reaper import reap
 from .reconnector import reconnect, rejoin
 from .snapshotter import CLOSE_LIMIT
-
-Task: TypeAlias = Callable[..., Awaitable[None]]
+from .stage import Task
 
 
 class Tree:
@@ -109,7 +111,10 @@ class Tree:
             parts.delegate.apply,
             parts.log,
         )
-        yield "deadlines", parts.deadlines.run
+        yield "query_tracker", parts.tracker.run
+        yield "key_manager", parts.keys.run
+        yield "pruner", parts.prunes.run
+        yield from parts.coalescers.items()
         yield "conflict_resolver", parts.resolver.run
         yield "reaper", partial(reap, core, apply)
         yield "reconnector", partial(reconnect, core, memberlist, log)
