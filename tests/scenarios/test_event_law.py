@@ -85,9 +85,7 @@ def fold(events: Iterable[Event]) -> tuple[dict[str, State], list[str]]:
 
 def told_twice(events: Iterable[Event]) -> list[tuple[int, str, bytes]]:
     counts = Counter(
-        (event.ltime, event.name, event.payload)
-        for event in events
-        if isinstance(event, UserEvent)
+        (event.ltime, event.name, event.payload) for event in events if isinstance(event, UserEvent)
     )
     return [key for key, count in counts.items() if count > 1]
 
