@@ -6,12 +6,17 @@ import os
 import queue
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
+import trio
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
+
+T = TypeVar("T")
 
 CELL_SECONDS = 30.0
 
@@ -92,6 +97,13 @@ class Kernel:
         while self.client.get_shell_msg(timeout=CELL_SECONDS)["parent_header"]["msg_id"] != message:
             continue
 
+    def end(self, *, restart: bool) -> None:
+        """Shut the kernel down as front ends do, or restart it."""
+        if restart:
+            self.manager.restart_kernel(now=False)
+        else:
+            self.manager.shutdown_kernel(now=False)
+
     def interrupt(self) -> None:
         """Press the stop button."""
         pid = self.manager.provisioner.pid  # type: ignore[union-attr]
@@ -113,6 +125,42 @@ class Kernel:
             case "status":
                 return bool(content["execution_state"] == "idle")
         return False
+
+
+class KernelThread:
+    """A kernel for tests on trio: its client, which lives on asyncio, has a thread of its own."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "kernel")
+        self._kernel: Kernel
+
+    async def do(self, fn: Callable[[Kernel], T]) -> T:
+        """Call ``fn`` with the kernel, in its thread."""
+        return await trio.to_thread.run_sync(
+            self._thread.submit(lambda: fn(self._kernel)).result, abandon_on_cancel=True
+        )
+
+    def _open(self) -> None:
+        self._kernel = Kernel()
+
+    def _close(self) -> None:
+        self._kernel.client.stop_channels()
+        self._kernel.manager.shutdown_kernel(now=True)
+        self._kernel.client.context.destroy(linger=0)
+        self._kernel.manager.context.destroy(linger=0)
+        ensure_event_loop().close()  # jupyter_client's own, one for each thread
+
+    @classmethod
+    @contextmanager
+    def run(cls) -> Iterator[KernelThread]:
+        """One kernel for the length of the block."""
+        thread = cls()
+        thread._thread.submit(thread._open).result()
+        try:
+            yield thread
+        finally:
+            thread._thread.submit(thread._close).result()
+            thread._thread.shutdown()
 
 
 @contextmanager
