@@ -207,6 +207,29 @@ async def test_asking_ends_when_everybody_has_answered(
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("faithful_go", [False, True])
+async def test_who_was_missed_by_gossip_is_asked_directly(
+    nursery: trio.Nursery, autojump_clock: MockClock, faithful_go: bool
+) -> None:
+    async with cluster() as net:
+        nodes = await net.joined("a", "b", "c", faithful_go=faithful_go, probe_interval=0)
+        for node in nodes:
+            nursery.start_soon(answer_queries, node)
+        await trio.sleep(0.1)
+        for node in nodes[1:]:
+            net.network.cut(host(nodes[0]), host(node))
+        async with nodes[0].query("who", timeout=10) as answers:
+            await trio.sleep(2)  # the gossip has come to nothing
+            net.network.heal()
+            await trio.sleep(1)
+            found = set()
+            with trio.move_on_after(0.1):
+                async for answer in answers:
+                    found.add(answer.node)
+        assert ({"a"} if faithful_go else {"a", "b", "c"}) == found
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_node_that_is_silent_to_itself_is_not_waited_for_long(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:

@@ -5,6 +5,13 @@ may answer like any other.  Nobody can tell whether it will; if it stays silent,
 always wait for the whole timeout.  So once all others have answered, the own answer gets
 `OWN_ANSWER_GRACE` seconds more, unless this node is the only one that was asked.
 
+Gossip may miss a node, the more likely the fewer transmissions there are, and a query is not
+repaired by state exchange as a user event is.
+
+DIFFERS: the last few members that have not answered after a quarter of the time are asked once
+more, directly.  A node that had the query already drops the copy, of Go's as well.
+Test: test_who_was_missed_by_gossip_is_asked_directly.
+
 Source: hashicorp/serf v0.9.4, serf/serf.go, Query, registerQueryResponse,
 handleQueryResponse.
 """
@@ -18,18 +25,23 @@ from typing import Final
 import attrs
 import trio
 
-from .._cluster.effects import Effect
+from .._cluster.effects import Effect, Reply
 from .._cluster.queries import QueryParams, default_timeout
 from .._cluster.responses import QueryCollector, eligible_members
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log
-from .._wire.serf_messages import QueryResponseMessage
+from .._wire.serf_messages import QueryResponseMessage, encode_serf
+from ..abc import Address
 from .core import Core
 from .deadlines import Deadlines
 from .query_response import QueryResponse, QueryResult
 
 OWN_ANSWER_GRACE: Final = 0.05
 """Time for the last answer if it is the own one, or the last ack (seconds)."""
+DIRECT_AFTER: Final = 0.25
+"""When silent members are asked directly, as a share of the query's time."""
+DIRECT_LIMIT: Final = 16
+"""If more members than this are silent, answering is not what this query is for."""
 _SPARE_ANSWERS: Final = 16
 """Room for answers of nodes that are not yet known as members."""
 
@@ -109,7 +121,24 @@ class QueryTracker:
         self._deadlines.call_at(query.deadline, partial(self._end, collector))
         self.apply(query.effects)
         self._check(collector)
+        if not core.config.memberlist.faithful_go:
+            again = trio.current_time()
+            again += DIRECT_AFTER * (query.deadline - again)
+            self._deadlines.call_at(again, partial(self._ask_directly, collector))
         return response
+
+    def _ask_directly(self, collector: QueryCollector) -> None:
+        """Send the query itself to the last few members that have not answered."""
+        silent = collector.missing - {self.core.name}
+        if collector.finished(trio.current_time()) or len(silent) > DIRECT_LIMIT:
+            return
+        raw = encode_serf(collector.query)
+        members = (self.core.members.get(name) for name in sorted(silent))
+        self.apply(
+            Reply(Address(str(member.addr), member.port), member.name, raw)
+            for member in members
+            if member is not None
+        )
 
     async def ask(self, name: str, payload: bytes, params: QueryParams) -> QueryResult:
         """Ask, and wait until nothing more is to be expected.  Raises as `start`."""
