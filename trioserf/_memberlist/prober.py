@@ -82,6 +82,8 @@ class Prober:
             now = trio.current_time()
             # However many ticks a long probe missed, this one stands for all.
             self._tick += (math.floor((now - self._tick) / interval) + 1) * interval
+            if self._tick <= now:  # the quotient was rounded down
+                self._tick += interval
             node, effects = self.schedule.next_node(now)
             self.apply(effects)
             if node is not None:
