@@ -34,3 +34,17 @@ def test_every_item_of_the_membership_checklist_is_there() -> None:
     checklist = text.partition("### Membership checklist")[2].partition("###")[0]
     numbers = re.findall(r"^\| (\d+)\. ", checklist, re.MULTILINE)
     assert [str(number) for number in range(1, 23)] == numbers
+
+
+def test_every_item_of_the_serf_checklist_has_a_test() -> None:
+    text = (TESTS / "README.md").read_text()
+    checklist = text.partition("### Serf checklist")[2].partition("\n###")[0]
+    numbers = re.findall(r"^\| (\d+) \| [^|]+ \| `\w+", checklist, re.MULTILINE)
+    assert [str(number) for number in range(1, 131)] == numbers
+
+
+def test_every_test_that_a_table_names_without_its_file_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (TESTS / "README.md").read_text()))
+    assert named
+    texts = [path.read_text() for path in TESTS.rglob("test_*.py")]
+    assert [] == sorted(name for name in named if not any(f"def {name}(" in t for t in texts))

@@ -243,13 +243,14 @@ async def live_through(seed: int) -> list[str]:
         SimCluster(seed=seed) as cluster,
         watched(cluster, step=0.25, invariants=(Foldable(), Deliveries())),
     ):
-        times = {"reconnect_timeout": 20.0, "tombstone_timeout": 20.0, "reap_interval": 5.0}
         await cluster.spawn(
             NODES,
             enable_compression=False,
             enable_name_conflict_resolution=False,
             reconnect_interval=5.0,
-            **times,
+            reconnect_timeout=20.0,
+            tombstone_timeout=20.0,
+            reap_interval=5.0,
         )
         readers, schedule = Readers(cluster), Schedule(cluster, seed)
         for _ in range(STEPS):
