@@ -17,6 +17,7 @@ from typing import TypeAlias, final
 import attrs
 
 from ._exceptions import QueryError
+from ._tables import Table
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -96,6 +97,21 @@ class Member:
     delegate_min: int = 0
     delegate_max: int = 0
     delegate_cur: int = 0
+
+    def _repr_html_(self) -> str:
+        return Table.of_pairs(
+            f"member {self.name}",
+            {
+                "address": f"{self.addr} port {self.port}",
+                "status": self.status,
+                **{f"tag {name}": value for name, value in sorted(self.tags.items())},
+                "memberlist protocol": f"{self.protocol_cur} ({self._span('protocol')})",
+                "Serf protocol": f"{self.delegate_cur} ({self._span('delegate')})",
+            },
+        )._repr_html_()
+
+    def _span(self, kind: str) -> str:
+        return f"{getattr(self, f'{kind}_min')} to {getattr(self, f'{kind}_max')}"
 
 
 @final

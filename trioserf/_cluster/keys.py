@@ -15,6 +15,7 @@ from types import MappingProxyType
 import attrs
 
 from .._exceptions import KeyringError, RemoteProtocolError
+from .._tables import Table
 from .._wire.serf_messages import (
     KeyAnswer,
     KeyRequest,
@@ -53,6 +54,19 @@ class KeyResponse:
     primary_keys: Mapping[str, int] = attrs.field(
         converter=_read_only_counts, repr=False, hash=False
     )
+
+    def _repr_html_(self) -> str:
+        """A table without the keys themselves: notebooks are saved and shared."""
+        counts = {
+            "nodes alive": self.num_nodes,
+            "answered": self.num_resp,
+            "reported failure": self.num_err,
+        }
+        held = {
+            f"key {number}": f"held by {count}, first of {self.primary_keys.get(key, 0)}"
+            for number, (key, count) in enumerate(self.keys.items(), 1)
+        }
+        return Table.of_pairs("key operation", counts | held | dict(self.messages))._repr_html_()
 
 
 class KeyAction(enum.Enum):

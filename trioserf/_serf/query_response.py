@@ -8,6 +8,7 @@ import attrs
 import trio
 
 from .._cluster.responses import NodeAck, NodeResponse, QueryCollector
+from .._tables import Table
 
 
 @final
@@ -29,6 +30,18 @@ class QueryResult:
     def complete(self) -> bool:
         """Whether every member that could answer has."""
         return not self.missing
+
+    def _repr_html_(self) -> str:
+        acked = frozenset(self.acks)
+        rows: list[tuple[object, ...]] = [
+            (r.node, r.payload, "yes" if r.node in acked else "") for r in self.responses
+        ]
+        answered = {r.node for r in self.responses}
+        rows += [(name, "", "yes") for name in self.acks if name not in answered]
+        rows += [(name, "(no answer)", "") for name in sorted(self.missing - acked)]
+        caption = f"{len(self.responses)} answers, {len(self.missing)} missing"
+        table = Table(caption=caption, header=("node", "answer", "ack"), rows=tuple(rows))
+        return table._repr_html_()
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import final
@@ -12,6 +13,7 @@ from .._cluster.queries import QueryParams
 from .._cluster.stats import stats
 from .._events import Event, Member, SerfState
 from .._memberlist.memberlist import Memberlist
+from .._tables import plain
 from .._vivaldi.coordinate import Coordinate
 from .fanout import EventKind
 from .key_manager import KeyManager
@@ -33,6 +35,9 @@ class Serf:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._core = parts.core
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(plain(repr(self)))}</p>{self.members()._repr_html_()}"
 
     def __repr__(self) -> str:
         return f"<Serf {self.name!r}: {self.state}, {self.num_nodes} members>"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import final
 
@@ -18,6 +18,7 @@ from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics
 from .._memberlist.statistics import MemberlistStatistics
 from .._swim.broadcasts import QueueStatistics
+from .._tables import Table
 from .coordinates import Coordinates
 from .core import Core
 from .fanout import Fanout
@@ -63,6 +64,33 @@ class SerfStatistics:
     bad_input: Mapping[str, int]
     counts: Mapping[str, float]
     memberlist: MemberlistStatistics
+
+    def to_dict(self) -> dict[str, object]:
+        """Every number by its name; those of parts are called ``part.name``."""
+        return dict(_flat("", self))
+
+    def __str__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table()._repr_html_()
+
+    def _table(self) -> Table:
+        return Table.of_pairs(f"statistics: {self.state}", self.to_dict())
+
+
+def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        pairs: dict[object, object] = dict(value)
+    elif isinstance(
+        value, (SerfStatistics, MemberlistStatistics, QueueStatistics, SnapshotStatistics)
+    ):
+        pairs = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    else:
+        yield prefix, value
+        return
+    for name, each in pairs.items():
+        yield from _flat(f"{prefix}.{name}" if prefix else str(name), each)
 
 
 def collect(

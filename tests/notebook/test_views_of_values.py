@@ -1,0 +1,66 @@
+"""Values show themselves as tables, with everything from the network escaped."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from trio.testing import MockClock
+
+from trioserf import KeyResponse, Member, MemberStatus, QueryResult
+from trioserf._cluster.responses import NodeResponse
+from trioserf.testing import SimCluster
+
+NASTY = "<script>x</script>"
+
+
+def test_a_member_shows_its_tags() -> None:
+    member = Member(
+        name=NASTY,
+        addr=ip_address("10.0.0.1"),
+        port=7946,
+        status=MemberStatus.ALIVE,
+        tags={NASTY: NASTY, "role": "web"},
+    )
+    shown = member._repr_html_()
+    assert "<script" not in shown
+    assert "tag role" in shown
+    assert "10.0.0.1 port 7946" in shown
+
+
+def test_a_key_report_shows_no_key() -> None:
+    secret = "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s="
+    response = KeyResponse(
+        messages={NASTY: NASTY},
+        num_nodes=3,
+        num_resp=2,
+        num_err=1,
+        keys={secret: 2},
+        primary_keys={secret: 1},
+    )
+    shown = response._repr_html_()
+    assert secret not in shown + repr(response)
+    assert "<script" not in shown
+    assert "held by 2, first of 1" in shown
+
+
+def test_a_result_shows_who_answered_who_only_acked_and_who_kept_silent() -> None:
+    result = QueryResult(
+        responses=(NodeResponse(NASTY, b"<b>"),), acks=("b",), missing=frozenset({"b", "c"})
+    )
+    shown = result._repr_html_()
+    assert "<script" not in shown
+    assert "<b>" not in shown
+    assert "1 answers, 2 missing" in shown
+    assert 1 == shown.count("(no answer)")
+
+
+async def test_a_node_and_its_statistics_show_themselves(autojump_clock: MockClock) -> None:
+    async with SimCluster(seed=1) as cluster:
+        await cluster.spawn(2)
+        await cluster.converged()
+        serf = cluster["node-1"].serf
+        assert "node-2" in serf._repr_html_()
+        statistics = serf.statistics()
+        assert "memberlist.health_score" in statistics._repr_html_()
+        assert 0 == statistics.to_dict()["memberlist.health_score"]
+        assert "queues.event.depth" in str(statistics)
