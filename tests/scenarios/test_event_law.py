@@ -251,6 +251,7 @@ async def live_through(seed: int) -> list[str]:
             reconnect_timeout=20.0,
             tombstone_timeout=20.0,
             reap_interval=5.0,
+            event_buffer=512 if seed % 2 else 4,
         )
         readers, schedule = Readers(cluster), Schedule(cluster, seed)
         for _ in range(STEPS):
