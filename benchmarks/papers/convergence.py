@@ -82,9 +82,9 @@ def main(arguments: list[str]) -> None:
                 )
                 print(f"{'':12}  {name:22}{medians}")
     print(
-        "\nThe formula is slower than what the rules do: its factor of one half is"
-        " pessimistic.\nEager rounds spend the same number of copies, but at once.  Push/pulls are off: they would"
-        " catch the rare node that\ngossip misses within half a minute (inf: some node was missed)."
+        "\nThe formula is slower than what the rules do: its factor of one half is pessimistic."
+        "\nEager rounds spend the same number of copies, but at once.  Push/pulls are off: they"
+        "\nwould catch within half a minute the rare node that gossip misses (inf)."
     )
 
 

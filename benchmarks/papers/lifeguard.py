@@ -207,8 +207,8 @@ def main(arguments: list[str]) -> None:
     print(
         "\nWhat differs: fewer members, one length of block and of run, minutes instead of days of"
         "\nruns.  What a blocked member sends or is sent is late, as in the paper; streams too."
-        "\nStream pings are left on, as in the shipped code.  A stretched interval saves packets, the"
-        "\nmore so where a quarter of the members is in trouble all the time."
+        "\nStream pings are left on, as in the shipped code.  A stretched interval saves packets,"
+        "\nthe more so where a quarter of the members is in trouble all the time."
     )
 
 

@@ -31,7 +31,10 @@ Invariants: TypeAlias = Callable[[], Sequence[Invariant]]
 
 _STEP: Final = 0.25
 """Seconds between two looks at the invariants."""
+_AFTERWARDS: Final = 5.0
+"""Seconds that a run goes on when all is well: some invariants are patient."""
 _JOIN_AGAIN: Final = 3.0
+"""Seconds until a node that could not join tries by way of another."""
 _TRIES: Final = 5
 """Queries that may miss somebody in a cluster that agrees: a query has no second chance."""
 
@@ -133,6 +136,7 @@ class _Run:
                 nursery.start_soon(self._suffer, fault)
         self._agreed_after = await cluster.converged(within=bound.total)
         await self._reaches_everybody(bound.spreading)
+        await trio.sleep(_AFTERWARDS)
 
     def _settle(self, node: SimNode) -> None:
         self._joined[node.name] = None
