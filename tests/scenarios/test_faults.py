@@ -125,13 +125,12 @@ async def test_thirty_nodes_agree_in_time(
 
 @pytest.mark.slow
 async def test_two_hundred_nodes_agree_in_time(autojump_clock: MockClock) -> None:
-    """One run for all losses, because joining takes longest: it is done without any."""
+    """Joining takes longest: it is done without loss, and once."""
     invariants = membership_invariants()
     async with cluster_of(200, step=5.0, record=False, invariants=invariants) as (cluster, watch):
-        for number, loss in ((100, 0.1), (150, 0.3)):
-            cluster.network.change_link(loss=loss)
-            await cluster.crash(number)
-            await agrees_in_time(cluster, loss=loss)
+        cluster.network.change_link(loss=0.1)
+        await cluster.crash(100)
+        await agrees_in_time(cluster, loss=0.1)
         assert watch.steps > 3
 
 
