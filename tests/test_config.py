@@ -104,6 +104,8 @@ def test_every_protocol_version_of_go_is_accepted(version: int) -> None:
         ("reconnect_timeout", "1h"),
         ("event_buffer", 0),
         ("node_name", ""),
+        ("node_name", "\ud800"),
+        ("tags", {"a": "\ud800"}),
         ("tags", {"a": 1}),
         ("memberlist", None),
     ],

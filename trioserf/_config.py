@@ -30,6 +30,7 @@ from ._settings import (
     SECONDS,
     bound,
     frozen_mapping,
+    is_encodable,
     is_int,
     key_bytes,
     setting,
@@ -64,6 +65,8 @@ def _tags(value: Mapping[str, str] | None) -> Mapping[str, str]:
     for key, text in pairs:
         if not isinstance(key, str) or not isinstance(text, str):
             raise ConfigError("tags", {key: text}, "strings as names and values")
+        if not (is_encodable(key) and is_encodable(text)):
+            raise ConfigError("tags", {key: text}, "text that can be written in UTF-8")
     return MappingProxyType(dict(value or {}))
 
 
@@ -78,7 +81,10 @@ class Config:
 
     node_name: str = attrs.field(
         factory=socket.gethostname,
-        validator=bound(lambda v: isinstance(v, str) and v != "", "a name that is not empty"),
+        validator=bound(
+            lambda v: isinstance(v, str) and v != "" and is_encodable(v),
+            "a name that is not empty and can be written in UTF-8",
+        ),
     )
     tags: Mapping[str, str] = attrs.field(factory=dict, converter=_tags, hash=False)
     protocol_version: int = setting(
