@@ -10,15 +10,23 @@ Names here follow the code and may change with it; changes are in ``CHANGELOG.md
 from __future__ import annotations
 
 from ._cluster.clock import LamportClock as LamportClock
+from ._cluster.internal_queries import INTERNAL_PREFIX as INTERNAL_PREFIX
 from ._cluster.keys import KeyRotation as KeyRotation
+from ._cluster.queries import QueryParams as QueryParams
+from ._cluster.snapshot_log import SnapshotLog as SnapshotLog
+from ._cluster.snapshot_log import SnapshotState as SnapshotState
+from ._cluster.snapshot_log import replay as replay
+from ._config import MAX_NODE_NAME_LENGTH as MAX_NODE_NAME_LENGTH
 from ._memberlist.memberlist import Memberlist as Memberlist
 from ._memberlist.open import open_memberlist as open_memberlist
 from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
 from ._net.udp_tcp import NetTransport as NetTransport
+from ._serf.snapshotter import Snapshotter as Snapshotter
 from ._swim.broadcasts import QueueStatistics as QueueStatistics
 from ._swim.broadcasts import TransmitLimitedQueue as TransmitLimitedQueue
 from ._swim.nodes import Node as Node
 from ._swim.nodes import NodeStatus as NodeStatus
+from ._vivaldi.client import CoordinateStats as CoordinateStats
 from ._vivaldi.client import VivaldiClient as VivaldiClient
 from ._vivaldi.config import CoordinateConfig as CoordinateConfig
 from ._vivaldi.coordinate import Coordinate as Coordinate
@@ -29,6 +37,7 @@ from ._wire.packets import OpenedPacket as OpenedPacket
 from ._wire.packets import PacketCodec as PacketCodec
 from ._wire.packets import open_packet as open_packet
 from ._wire.packets import seal_packet as seal_packet
+from ._wire.serf_messages import PING_VERSION as PING_VERSION
 from ._wire.serf_messages import decode_serf as decode_serf
 from ._wire.serf_messages import encode_serf as encode_serf
 from .abc import Address as Address
