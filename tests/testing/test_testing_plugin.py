@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.slow
 PREAMBLE = "import pytest\nimport trio\n"
 
 
+def loading() -> dict[str, str]:
+    """How pytest finds the plugin in a checkout; an installed one it finds by itself."""
+    installed = importlib.metadata.entry_points(group="pytest11", name="trioserf")
+    return {} if list(installed) else {"PYTEST_PLUGINS": "trioserf.testing_plugin"}
+
+
 def run_pytest(
     folder: Path, code: str, *arguments: str, trio_mode: bool = True
 ) -> subprocess.CompletedProcess[str]:
@@ -26,7 +33,7 @@ def run_pytest(
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--strict-markers", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_PLUGINS": "trioserf.testing_plugin"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **loading()},
         capture_output=True,
         text=True,
         timeout=120,

@@ -219,7 +219,7 @@ class SnapshotLog:
         self._rejoin = rejoin_after_leave
         self._min_compact_size = min_compact_size
         self._leaving = False
-        self.refused = 0
+        self.refused: int = 0
 
     @property
     def alive(self) -> dict[str, str]:

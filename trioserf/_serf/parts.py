@@ -38,7 +38,7 @@ from .pipeline import coalescing_stages
 from .query_tracker import QueryTracker
 from .responding import Responding
 from .snapshotter import Snapshotter
-from .stage import Head
+from .stage import Head, Task
 from .user_events import UserEventSender
 
 
@@ -55,16 +55,16 @@ class Parts:
 
     def __init__(self, config: Config, snapshotter: Snapshotter | None) -> None:
         check_tags(encode_tags(config.tags, config.protocol_version))
-        self.snapshotter = snapshotter
+        self.snapshotter: Snapshotter | None = snapshotter
         self.log: Log = node_log("serf", config.node_name)
-        self.metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
-        self.bad_input = BadInput(self.log)
-        self.prunes = Deadlines()
-        self.core = Core.create(config, None if snapshotter is None else snapshotter.state)
-        self.coordinates = Coordinates(
+        self.metrics: Metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
+        self.bad_input: BadInput = BadInput(self.log)
+        self.prunes: Deadlines = Deadlines()
+        self.core: Core = Core.create(config, None if snapshotter is None else snapshotter.state)
+        self.coordinates: Coordinates = Coordinates(
             core=self.core, metrics=self.metrics, bad_input=self.bad_input
         )
-        self.delegate = SerfDelegate(
+        self.delegate: SerfDelegate = SerfDelegate(
             core=self.core,
             coordinates=self.coordinates,
             deadlines=self.prunes,
@@ -72,11 +72,11 @@ class Parts:
             bad_input=self.bad_input,
             log=self.log,
         )
-        self.memberlist = self._make_memberlist(config)
-        self.fanout = Fanout(self.log)
+        self.memberlist: Memberlist = self._make_memberlist(config)
+        self.fanout: Fanout = Fanout(self.log)
         self.events: Subscription = self.fanout.add(config.event_buffer_size)
         self._make_doors()
-        self.pipeline = self._make_pipeline()
+        self.pipeline: Head = self._make_pipeline()
         self.delegate.connect(
             Partners(
                 memberlist=self.memberlist,
@@ -109,22 +109,22 @@ class Parts:
     def _make_doors(self) -> None:
         """The parts behind the methods of `Serf`."""
         apply = self.delegate.apply
-        self.tracker = QueryTracker(
+        self.tracker: QueryTracker = QueryTracker(
             core=self.core,
             memberlist=self.memberlist,
             apply=apply,
             log=self.log,
         )
-        self.user_events = UserEventSender(core=self.core, apply=apply)
-        self.membership = Membership(
+        self.user_events: UserEventSender = UserEventSender(core=self.core, apply=apply)
+        self.membership: Membership = Membership(
             core=self.core,
             memberlist=self.memberlist,
             apply=apply,
             record_leave=self._record_leave,
             log=self.log,
         )
-        self.keys = KeyManager(self.core, self.tracker)
-        self.resolver = ConflictResolver(
+        self.keys: KeyManager = KeyManager(self.core, self.tracker)
+        self.resolver: ConflictResolver = ConflictResolver(
             core=self.core,
             memberlist=self.memberlist,
             tracker=self.tracker,
@@ -134,8 +134,9 @@ class Parts:
         )
 
     def _make_pipeline(self) -> Head:
-        readers, self.coalescers = coalescing_stages(self.core.config, self.fanout)
-        self.internal = InternalStage(
+        readers, coalescers = coalescing_stages(self.core.config, self.fanout)
+        self.coalescers: dict[str, Task] = coalescers
+        self.internal: InternalStage = InternalStage(
             core=self.core,
             memberlist=self.memberlist,
             responding=Responding(core=self.core, send=self.delegate.send, log=self.log),

@@ -272,10 +272,11 @@ class TransmitLimitedQueue:
 
     def statistics(self) -> QueueStatistics:
         """The queue at this moment."""
-        rows = max(len(self._own.rows), len(self._relayed.rows))
-        by_transmits = [0] * rows
-        for levels in (self._own, self._relayed):
-            for transmits, row in enumerate(levels.rows):
+        # Another thread may ask: rows are copied before they are counted.
+        both = [list(levels.rows) for levels in (self._own, self._relayed)]
+        by_transmits = [0] * max(map(len, both))
+        for rows in both:
+            for transmits, row in enumerate(rows):
                 by_transmits[transmits] += len(row)
         while by_transmits and not by_transmits[-1]:
             by_transmits.pop()
