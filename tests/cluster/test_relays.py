@@ -60,6 +60,13 @@ def test_relays_are_distinct_alive_able_and_others(
         assert one.name != "n0"
 
 
+def test_no_candidate_is_missed() -> None:
+    members = [member(OWN), member("a"), member("b")]
+    for seed in range(500):
+        chosen = choose_relays(random.Random(seed), members, OWN, 2)
+        assert {"a", "b"} == {one.name for one in chosen}
+
+
 def test_each_relay_gets_the_answer_wrapped() -> None:
     members = [member(OWN), member("a", port=1), member("b", port=2)]
     copies = relayed_copies(

@@ -2,8 +2,9 @@
 
 One of ours refuses every packet on the direct way between the asking and the answering node,
 so an answer that arrives was relayed.  In a cluster of three and with two relays, both others
-are chosen, most of the time: Go draws nine times, and in one of forty cases one of the two never
-comes up.  So where an agent answers, it is asked until it chose both, three times at most.
+are chosen: by us always, by Go most of the time, for it draws nine times with replacement, and in
+one of forty cases one of the two never comes up.  So where an agent answers, it is asked until it
+chose both, three times at most.
 
 Source: hashicorp/serf v0.9.4, serf/query.go, kRandomMembers.
 """

@@ -32,23 +32,20 @@ MAX_FORWARD = 65_507
 def choose_relays(
     rng: random.Random, members: Sequence[Member], own_name: str, factor: int
 ) -> list[Member]:
-    """Up to ``factor`` distinct members that are alive, can relay, and are not this node.
+    """``factor`` distinct members that are alive, can relay, and are not this node; all if fewer.
 
-    It draws at most three times as often as there are members, so in a cluster with few
-    candidates it may find less than there are.
+    DIFFERS: Go draws with replacement, three times for each member, and in a small cluster
+    sometimes misses a relay that it has: with two candidates of three members once in forty
+    answers (test_no_candidate_is_missed).
     """
-    chosen: dict[str, Member] = {}
-    for _ in range(3 * len(members)):
-        if len(chosen) >= factor:
-            break
-        member = members[rng.randrange(len(members))]
-        if (
-            member.status is MemberStatus.ALIVE
-            and member.protocol_max >= RELAY_PROTOCOL
-            and member.name != own_name
-        ):
-            chosen[member.name] = member
-    return list(chosen.values())
+    candidates = [
+        member
+        for member in members
+        if member.status is MemberStatus.ALIVE
+        and member.protocol_max >= RELAY_PROTOCOL
+        and member.name != own_name
+    ]
+    return rng.sample(candidates, min(factor, len(candidates)))
 
 
 def relayed_copies(
