@@ -21,6 +21,8 @@ from .kit import cluster_of, incarnation, member, say, stays_for, views
 ALIVE, FAILED = MemberStatus.ALIVE, MemberStatus.FAILED
 RARE = {"push_pull_interval": 600.0, "reconnect_interval": 600.0}
 """Exchanges as rare as in clusters of thousands, where Go stretches their intervals."""
+NEXT_EXCHANGE = 700.0
+"""Seconds after which whoever missed some gossip has heard of it by an exchange."""
 
 both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "ours"])
 
@@ -30,7 +32,7 @@ async def grow_older(cluster: SimCluster, times: int = 3) -> None:
     for node in cluster.nodes[1:]:
         for number in range(times):
             await node.serf.set_tags({"version": str(number)})
-    await cluster.converged()
+    await cluster.converged(within=NEXT_EXCHANGE)
 
 
 def life_of(cluster: SimCluster, name: str, number: int) -> Alive:
@@ -54,7 +56,7 @@ async def test_a_mass_restart_brings_everybody_back(
         await grow_older(cluster)
         others = range(1, 6)
         await cluster.crash(*others)
-        await cluster.converged()
+        await cluster.converged(within=NEXT_EXCHANGE)
         await trio.sleep(5)  # what was left to gossip of the deaths is gone
         await cluster.restart(1, 2, 3, 4, 5, join=False)
         await cluster[1].serf.join([cluster[0].address])
