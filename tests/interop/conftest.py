@@ -1,4 +1,8 @@
-"""Every test here is an interop test: it is marked so, and skipped when there is no agent."""
+"""Every test here is an interop test: it is marked so, and skipped when there is no agent.
+
+Real agents, real sockets and real time: a packet may be lost, and a busy machine may be late.
+Such a test gets one more try, which the summary tells; tests on simulated time get none.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.interop)
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(scope="session")
