@@ -10,7 +10,7 @@ label.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -68,28 +68,18 @@ class WireFormat:
         config = self.config
         label = raw_text(config.label)
         version = 0 if config.protocol_version == 1 else 1
-        self.packet = PacketCodec(
-            label=label,
-            skip_inbound_label_check=config.skip_inbound_label_check,
-            keyring=keyring,
-            verify_incoming=config.gossip_verify_incoming,
-            verify_outgoing=config.gossip_verify_outgoing,
-            encryption_version=version,
-            compress=config.enable_compression,
-            accept_v0=config.accept_v0 or version == 0,
-            max_output=config.max_packet_output,
-        )
-        packet = self.packet
-        self.stream = StreamCodec(
-            label=packet.label,
-            skip_inbound_label_check=packet.skip_inbound_label_check,
-            keyring=packet.keyring,
-            verify_incoming=packet.verify_incoming,
-            verify_outgoing=packet.verify_outgoing,
-            encryption_version=packet.encryption_version,
-            compress=packet.compress,
-            accept_v0=packet.accept_v0,
-        )
+        common: dict[str, Any] = {
+            "label": label,
+            "skip_inbound_label_check": config.skip_inbound_label_check,
+            "keyring": keyring,
+            "verify_incoming": config.gossip_verify_incoming,
+            "verify_outgoing": config.gossip_verify_outgoing,
+            "encryption_version": version,
+            "compress": config.enable_compression,
+            "accept_v0": config.accept_v0 or version == 0,
+        }
+        self.packet = PacketCodec(**common, max_output=config.max_packet_output)
+        self.stream = StreamCodec(**common)
         self.keyring = keyring
         self.packet_overhead = (
             (2 + len(label) if label else 0)

@@ -22,6 +22,7 @@ import attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .compound import split_compound
 from .compression import compress_if_shorter, decompress_message
+from .envelope import Envelope
 from .keyring import Keyring
 from .labels import add_label, check_label, take_label
 from .limits import MAX_DEPTH, MAX_PACKET_OUTPUT, MAX_PIECES
@@ -47,41 +48,14 @@ class PacketError(RemoteProtocolError):
 
 @final
 @attrs.frozen(kw_only=True)
-class PacketCodec:
+class PacketCodec(Envelope):
     """How packets are written and read.
 
     Args:
-      label: the label of the cluster; empty for none.
-      skip_inbound_label_check: someone in front of us checks and removes it.
-      keyring: keys; None or an empty ring turns encryption off.
-      verify_incoming: refuse what cannot be decrypted.
-      verify_outgoing: encrypt what is sent.
-      encryption_version: 0 or 1, for sending.
-      compress: send compressed what gets shorter by that.
-      accept_v0: accept encryption version 0.
       max_output: most bytes that a datagram may decompress to.
     """
 
-    label: bytes = b""
-    skip_inbound_label_check: bool = False
-    keyring: Keyring | None = None
-    verify_incoming: bool = True
-    verify_outgoing: bool = True
-    encryption_version: int = 1
-    compress: bool = True
-    accept_v0: bool = True
     max_output: int = MAX_PACKET_OUTPUT
-    key: bytes | None = attrs.field(init=False, repr=False)
-    """What encrypts packets; None if they are sent in clear."""
-
-    @key.default
-    def _key(self) -> bytes | None:
-        return self.keyring.primary if self.keyring and self.verify_outgoing else None
-
-    @property
-    def encrypts(self) -> bool:
-        """Whether packets are encrypted, so that each needs a nonce."""
-        return self.key is not None
 
 
 class OpenedPacket(NamedTuple):

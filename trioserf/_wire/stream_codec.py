@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, final
 import attrs
 
 from .._exceptions import RemoteProtocolError
-from .keyring import Keyring
+from .envelope import Envelope
 from .limits import MAX_STREAM_OUTPUT
 from .messages import Ack, ErrorReply, NodeRecord, Ping
 
@@ -32,41 +32,14 @@ class StreamError(RemoteProtocolError):
 
 @final
 @attrs.frozen(kw_only=True)
-class StreamCodec:
-    """How streams are written and read; as `PacketCodec`, but for ``max_output``.
+class StreamCodec(Envelope):
+    """How streams are written and read.
 
     Args:
-      label: the label of the cluster; empty for none.
-      skip_inbound_label_check: someone in front of us checks and removes it.
-      keyring: keys; None or an empty ring turns encryption off.
-      verify_incoming: refuse what is not encrypted.
-      verify_outgoing: encrypt what is sent.
-      encryption_version: 0 or 1, for sending.
-      compress: send compressed.
-      accept_v0: accept encryption version 0.
       max_output: most bytes that a stream may decompress to.
     """
 
-    label: bytes = b""
-    skip_inbound_label_check: bool = False
-    keyring: Keyring | None = None
-    verify_incoming: bool = True
-    verify_outgoing: bool = True
-    encryption_version: int = 1
-    compress: bool = True
-    accept_v0: bool = True
     max_output: int = MAX_STREAM_OUTPUT
-    key: bytes | None = attrs.field(init=False, repr=False)
-    """What encrypts frames; None if they are sent in clear."""
-
-    @key.default
-    def _key(self) -> bytes | None:
-        return self.keyring.primary if self.keyring and self.verify_outgoing else None
-
-    @property
-    def encrypts(self) -> bool:
-        """Whether frames are encrypted, so that each needs a nonce."""
-        return self.key is not None
 
 
 @final
