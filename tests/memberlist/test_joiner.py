@@ -143,3 +143,21 @@ async def test_a_node_closed_while_it_joins_says_so(autojump_clock):
         c.nursery.start_soon(close)
         with pytest.raises(trio.ClosedResourceError):
             await node.join(["10.0.0.66"])
+
+
+async def test_a_node_closed_while_it_asks_for_an_address_says_so(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+
+        async def slow(host, port):
+            await trio.sleep(2)
+            return [Address("10.0.0.2", 7946), Address("10.0.0.3", 7946)]
+
+        async def close():
+            await trio.sleep(1)
+            node.close()
+
+        node._parts.joiner.resolve = slow
+        c.nursery.start_soon(close)
+        with pytest.raises(trio.ClosedResourceError):
+            await node.join(["seed"])

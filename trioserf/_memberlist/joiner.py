@@ -28,6 +28,8 @@ MAX_AT_ONCE: Final = 32
 """Address strings worked on at the same time."""
 MAX_ADDRESSES: Final = 16
 """Addresses of one name that are tried."""
+_FAILURES: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
+"""How a try may end; the last where the own transport is closed meanwhile."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -59,7 +61,7 @@ class Joiner:
             async with limiter:
                 try:
                     await self.join_one(text)
-                except EXCHANGE_ERRORS as error:
+                except _FAILURES as error:
                     error.add_note(f"while joining {text!r}")
                     errors[index] = error
 
@@ -99,7 +101,7 @@ class Joiner:
         async def try_address(address: Address) -> None:
             try:
                 await self.client.push_pull(address, name, join=True)
-            except EXCHANGE_ERRORS as error:
+            except _FAILURES as error:
                 errors.append(error)
             else:
                 reached.append(address)
