@@ -12,9 +12,10 @@ exception is taken aside, the nursery ends without it, and then it is raised aga
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
@@ -27,8 +28,7 @@ from .snapshotter import Snapshotter
 from .tree import Tree
 
 
-@asynccontextmanager
-async def open_serf(config: Config | None = None) -> AsyncIterator[Serf]:
+def open_serf(config: Config | None = None) -> AbstractAsyncContextManager[Serf]:
     """A running node, for the length of the block.
 
     Args:
@@ -40,8 +40,23 @@ async def open_serf(config: Config | None = None) -> AsyncIterator[Serf]:
       SnapshotError: the snapshot cannot be opened.
       SerfInternalError: a task of the node crashed; the group of crashes is its cause.
     """
+    return open_with_nonces(config, os.urandom)
+
+
+@asynccontextmanager
+async def open_with_nonces(
+    config: Config | None, random_bytes: Callable[[int], bytes]
+) -> AsyncIterator[Serf]:
+    """`open_serf` for simulated nodes alone: nonces that anybody can tell beforehand hide nothing.
+
+    That is why their source is neither a setting nor an argument of the public door.
+
+    Args:
+      config: as of `open_serf`.
+      random_bytes: source of nonces.
+    """
     _require_trio()
-    parts = await _prepare(Config() if config is None else config)
+    parts = await _prepare(Config() if config is None else config, random_bytes)
     core, tree = parts.core, Tree(parts)
     raised: BaseException | None = None
     try:
@@ -111,12 +126,12 @@ def _require_trio() -> None:
     )
 
 
-async def _prepare(config: Config) -> Parts:
+async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> Parts:
     """Everything up to, and not including, the first task.  Leaves nothing open if it fails."""
     snapshotter = None
     if config.snapshot_path is not None:
         snapshotter = await Snapshotter.open(config)
-    parts = Parts(config, snapshotter)
+    parts = Parts(config, snapshotter, random_bytes)
     try:
         await parts.memberlist.bind()
         parts.memberlist.announce()

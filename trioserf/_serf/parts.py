@@ -8,6 +8,8 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, Create.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from .._cluster.sizes import check_tags
@@ -48,12 +50,18 @@ class Parts:
     Args:
       config: settings.
       snapshotter: the open snapshot, already replayed; None if there is none.
+      random_bytes: source of nonces.
 
     Raises:
       ConfigError, TagsTooLarge: nothing was started.
     """
 
-    def __init__(self, config: Config, snapshotter: Snapshotter | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        snapshotter: Snapshotter | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
         check_tags(encode_tags(config.tags, config.protocol_version))
         self.snapshotter: Snapshotter | None = snapshotter
         self.log: Log = node_log("serf", config.node_name)
@@ -72,7 +80,7 @@ class Parts:
             bad_input=self.bad_input,
             log=self.log,
         )
-        self.memberlist: Memberlist = self._make_memberlist(config)
+        self.memberlist: Memberlist = self._make_memberlist(config, random_bytes)
         self.fanout: Fanout = Fanout(self.log)
         self.events: Subscription = self.fanout.add(config.event_buffer_size)
         self._make_doors()
@@ -87,7 +95,7 @@ class Parts:
             )
         )
 
-    def _make_memberlist(self, config: Config) -> Memberlist:
+    def _make_memberlist(self, config: Config, random_bytes: Callable[[int], bytes]) -> Memberlist:
         settings = memberlist_config(config)
         check = None
         if config.merge is not None:
@@ -98,6 +106,7 @@ class Parts:
             settings,
             transport=_transport(settings),
             rng=self.core.rng,
+            random_bytes=random_bytes,
             delegate=self.delegate,
             events=self.delegate,
             conflict=self.delegate,

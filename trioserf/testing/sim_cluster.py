@@ -226,11 +226,11 @@ class SimCluster:
             raise RuntimeError("enter the cluster first: async with SimCluster() as cluster")
         node.lives += 1
         self._note(node, "starts" if node.lives == 1 else "starts again")
-        config = attrs.evolve(
-            node.config, rng=random.Random(f"{self._seed} {node.name} {node.lives}")
-        )
+        life_of = f"{self._seed} {node.name} {node.lives}"
+        config = attrs.evolve(node.config, rng=random.Random(life_of))
+        nonces = random.Random(f"{life_of} nonces").randbytes
         timeline = self.timeline if self._record else None
-        life = partial(node.live, self.network, config, timeline, self._failed)
+        life = partial(node.live, self.network, config, timeline, self._failed, nonces)
         await self._nursery.start(life, name=f"process of {node.name}")
 
     def _failed(self, error: BaseException) -> None:

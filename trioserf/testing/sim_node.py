@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from .. import Config, MemberStatus, Serf
-from .. import open as open_serf
+from .._serf.open import open_with_nonces
 from .sim_network import SimNetwork
 from .sim_transport import SimTransport
 from .timeline import Timeline
@@ -97,6 +97,7 @@ class SimNode:
         config: Config,
         timeline: Timeline | None,
         on_failure: Callable[[BaseException], object],
+        random_bytes: Callable[[int], bytes],
         *,
         task_status: trio.TaskStatus[None],
     ) -> None:
@@ -107,6 +108,7 @@ class SimNode:
           config: settings but for the transport.
           timeline: where its events are noted.
           on_failure: is given the exception that ended it, if it was not told to end.
+          random_bytes: source of nonces.
         """
         self._network = network
         network.run_on(self.host)
@@ -117,7 +119,9 @@ class SimNode:
         try:
             with self._scope:
                 async with (
-                    open_serf(attrs.evolve(config, memberlist=memberlist)) as serf,
+                    open_with_nonces(
+                        attrs.evolve(config, memberlist=memberlist), random_bytes
+                    ) as serf,
                     trio.open_nursery() as self._tasks,
                 ):
                     self._serf = serf
