@@ -17,7 +17,7 @@ from typing import TypeAlias, final
 import attrs
 
 from ._exceptions import QueryError
-from ._tables import Table
+from ._tables import Table, short_payload, shown_as_table
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -66,13 +66,8 @@ def _read_only(tags: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(tags))
 
 
-def _short(payload: bytes) -> str:
-    if len(payload) <= 32:
-        return repr(payload)
-    return f"{payload[:24]!r}… ({len(payload)} bytes)"
-
-
 @final
+@shown_as_table
 @attrs.frozen(kw_only=True)
 class Member:
     """One member of the cluster as this node knows it, at one moment.
@@ -98,7 +93,7 @@ class Member:
     delegate_max: int = 0
     delegate_cur: int = 0
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> Table:
         return Table.of_pairs(
             f"member {self.name}",
             {
@@ -108,7 +103,7 @@ class Member:
                 "memberlist protocol": f"{self.protocol_cur} ({self._span('protocol')})",
                 "Serf protocol": f"{self.delegate_cur} ({self._span('delegate')})",
             },
-        )._repr_html_()
+        )
 
     def _span(self, kind: str) -> str:
         return f"{getattr(self, f'{kind}_min')} to {getattr(self, f'{kind}_max')}"
@@ -145,7 +140,7 @@ class UserEvent:
 
     ltime: int
     name: str
-    payload: bytes = attrs.field(repr=_short)
+    payload: bytes = attrs.field(repr=short_payload)
     coalesce: bool = False
 
     @property
@@ -171,7 +166,7 @@ class Query:
 
     ltime: int
     name: str
-    payload: bytes = attrs.field(repr=_short)
+    payload: bytes = attrs.field(repr=short_payload)
     source_node: str
     deadline: float
     _responder: Callable[[bytes], Awaitable[None]] | None = attrs.field(

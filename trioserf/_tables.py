@@ -1,8 +1,9 @@
 """Tables that print in a terminal and show in a notebook.
 
 Cells often come from the network (names, tags, payloads).  Nothing of them reaches a terminal
-or a page unescaped: control characters are shown as escapes, markup as text.  Colours are
-left to the theme, so that a table reads the same on light and dark ground.
+or a page unescaped: control characters are shown as escapes, markup as text, and what is very
+long is cut.  Colours are left to the theme, so that a table reads the same on light and dark
+ground; rich, where somebody uses it, gets a boxed table with the status in colour.
 """
 
 from __future__ import annotations
@@ -10,22 +11,44 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, final
+from typing import Final, Protocol, TypeVar, final
 
 import attrs
 
 ROWS_SHOWN: Final = 200
 """Rows of a table that are shown; a note counts the rest."""
+CELL_SHOWN: Final = 600
+"""Characters of a cell that are shown; all tags of a member fit."""
+_STATUS_STYLES: Final = {
+    "alive": "green",
+    "leaving": "yellow",
+    "left": "dim",
+    "failed": "bold red",
+}
+"""How rich shows a status; its word is always there too."""
 
 
-def plain(text: object) -> str:
-    """``text`` on one line, without control characters and stray surrogates."""
+def plain(text: object, limit: int = CELL_SHOWN) -> str:
+    """``text`` on one line, without control characters and stray surrogates.
+
+    Args:
+      limit: what is longer than so many characters ends in "…".
+    """
+    whole = str(text)
+    shown = whole if len(whole) <= limit else whole[: limit - 1] + "…"
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text)
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
     )
 
 
-def _width(text: str) -> int:
+def short_payload(payload: bytes) -> str:
+    """Application bytes for the eye: all of a few, the beginning of many."""
+    if len(payload) <= 32:
+        return repr(payload)
+    return f"{payload[:24]!r}… ({len(payload)} bytes)"
+
+
+def columns(text: str) -> int:
     """Columns that ``text`` takes in a terminal."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -70,11 +93,12 @@ class Table:
 
     def __str__(self) -> str:
         shown = [self.header, *self.rows[:ROWS_SHOWN]]
-        widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
+        widths = [max(map(columns, column)) for column in zip(*shown, strict=True)]
         lines = [self.caption] if self.caption else []
         for row in shown:
             padded = (
-                cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+                cell + " " * (width - columns(cell))
+                for cell, width in zip(row, widths, strict=True)
             )
             lines.append("  ".join(padded).rstrip())
         if self.rest:
@@ -90,6 +114,65 @@ class Table:
             f"{_html_row('th', self.header)}</thead>"
             f"<tbody>{body}</tbody></table>{note}"
         )
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+    def __rich__(self) -> object:
+        """The same for ``rich.print``, which alone calls this."""
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(
+            title=Text(self.caption) if self.caption else None,
+            caption=Text(f"… and {self.rest} more") if self.rest else None,
+            box=box.ROUNDED,
+        )
+        for name in self.header:
+            table.add_column(Text(name), overflow="fold")
+        for row in self.rows[:ROWS_SHOWN]:
+            table.add_row(*map(Text, row, map(_style, self.header, row)))
+        return table
+
+
+def _style(column: str, cell: str) -> str:
+    return _STATUS_STYLES.get(cell, "") if column == "status" else ""
+
+
+class HasTable(Protocol):
+    """What can be shown as a table."""
+
+    def _table(self) -> Table: ...
+
+
+C = TypeVar("C", bound=type[HasTable])
+
+
+def shown_as_table(cls: C) -> C:
+    """Let a class show its ``_table()``: printed, as the result of a cell, and by rich.
+
+    What the class shows in a way of its own stays as it is.
+    """
+
+    def text(self: HasTable) -> str:
+        return str(self._table())
+
+    def html_text(self: HasTable) -> str:
+        return self._table()._repr_html_()
+
+    def bundle(self: HasTable, include: object = None, exclude: object = None) -> dict[str, str]:
+        table = self._table()
+        return {"text/plain": str(self), "text/html": table._repr_html_()}
+
+    def rich(self: HasTable) -> object:
+        return self._table().__rich__()
+
+    shown = {"__str__": text, "_repr_html_": html_text, "_repr_mimebundle_": bundle}
+    for name, method in (shown | {"__rich__": rich}).items():
+        if name not in vars(cls):
+            setattr(cls, name, method)
+    return cls
 
 
 def _html_row(tag: str, cells: Iterable[str]) -> str:

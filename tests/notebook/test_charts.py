@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import re
 import xml.etree.ElementTree as ET
 from ipaddress import ip_address
 
@@ -114,6 +116,43 @@ def test_the_matrix_tells_round_trips_in_milliseconds() -> None:
     shown = matrix._repr_html_()
     assert "50.02" in shown
     assert "<script" not in shown
+
+
+def test_crowded_charts_show_two_hundred_and_count_the_rest() -> None:
+    names = [f"n{number:03}" for number in range(250)]
+    story = [Moment(float(i), MemberEvent(EventType.MEMBER_JOIN, (member(n),))) for i, n in
+             enumerate(names)]  # fmt: skip
+    for chart in (
+        timeline(story),
+        coordinate_map({name: coordinate(0.001 * i) for i, name in enumerate(names)}),
+    ):
+        assert "… and 50 more" in chart.svg
+        assert "… and 50 more" in chart.text
+        assert "n249" not in chart.svg
+
+
+def test_a_matrix_shows_forty_nodes_and_counts_the_rest() -> None:
+    matrix = rtt_matrix({f"n{i:03}": coordinate(0.001 * i) for i in range(45)})
+    for text in (str(matrix), matrix._repr_html_()):
+        assert "… and 5 more" in text
+        assert "n039" in text
+        assert "n040" not in text
+
+
+def test_names_of_nodes_in_one_place_stand_below_each_other() -> None:
+    chart = coordinate_map({f"paris-{number}": coordinate(0.0) for number in range(6)})
+    rows = re.findall(r'<text x="([0-9.]+)" y="([0-9.]+)"[^>]*>paris-', chart.svg)
+    assert 6 == len(rows)
+    heights = sorted(float(y) for _, y in rows)
+    assert all(b - a >= 11 for a, b in itertools.pairwise(heights))
+
+
+def test_a_name_at_the_edge_of_the_map_is_not_cut() -> None:
+    name = "a-name-of-twenty-letters"
+    chart = coordinate_map({"left": coordinate(-0.05), name: coordinate(0.05), "x": coordinate()})
+    found = re.search(rf'<text x="([0-9.]+)"[^>]*>{name}<', chart.svg)
+    assert found is not None
+    assert float(found.group(1)) + 6.5 * len(name) <= 480
 
 
 def test_the_text_of_a_spread_tells_half_and_last() -> None:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from trio.testing import MockClock
 
-from trioserf import KeyResponse, Member, MemberStatus, QueryResult
+from trioserf import KeyResponse, Member, Members, MemberStatus, QueryResult
 from trioserf._cluster.responses import NodeResponse
 from trioserf.testing import SimCluster
 
@@ -64,3 +64,43 @@ async def test_a_node_and_its_statistics_show_themselves(autojump_clock: MockClo
         assert "memberlist.health_score" in statistics._repr_html_()
         assert 0 == statistics.to_dict()["memberlist.health_score"]
         assert "queues.event.depth" in str(statistics)
+
+
+def crowd(size: int) -> list[str]:
+    return [f"node-{number:04}" for number in range(size)]
+
+
+def test_long_views_show_two_hundred_rows_and_count_the_rest() -> None:
+    names = crowd(250)
+    members = Members(Member(name=n, addr=ip_address("10.0.0.1"), port=7946) for n in names)
+    result = QueryResult(responses=tuple(NodeResponse(name, b"") for name in names))
+    report = KeyResponse(
+        messages=dict.fromkeys(names, "no"), num_nodes=250, num_resp=250, num_err=250,
+        keys={}, primary_keys={},
+    )  # fmt: skip
+    for view, rest in [(members, 50), (result, 50), (report, 53)]:
+        for text in (str(view), view._repr_html_()):
+            assert f"… and {rest} more" in text
+            assert "node-0190" in text
+            assert "node-0230" not in text
+
+
+def test_what_a_cell_shows_as_a_table_a_script_prints_as_one() -> None:
+    member = Member(
+        name="a", addr=ip_address("10.0.0.1"), port=7946, status=MemberStatus.ALIVE, tags={"x": "y"}
+    )
+    assert "member a\nwhat                 value\n" in str(member)
+    assert "tag x                y" in str(member)
+    result = QueryResult(responses=(NodeResponse("a", b"1"),), missing=frozenset({"b"}))
+    assert "1 answers, 1 missing\nnode  answer       ack\na     b'1'\nb     (no answer)" == str(
+        result
+    )
+    bundle = result._repr_mimebundle_()
+    assert str(result) == bundle["text/plain"]
+    assert result._repr_html_() == bundle["text/html"]
+
+
+def test_a_long_answer_is_told_by_its_beginning_and_its_length() -> None:
+    result = QueryResult(responses=(NodeResponse("a", b"x" * 1000),))
+    assert "… (1000 bytes)" in str(result)
+    assert len(str(result)) < 200

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import attrs
 
 from .._exceptions import KeyringError, RemoteProtocolError
-from .._tables import Table
+from .._tables import Table, shown_as_table
 from .._wire.serf_messages import (
     KeyAnswer,
     KeyRequest,
@@ -32,6 +32,7 @@ def _read_only_counts(mapping: Mapping[str, int]) -> Mapping[str, int]:
     return MappingProxyType(dict(mapping))
 
 
+@shown_as_table
 @attrs.frozen(kw_only=True)
 class KeyResponse:
     """What the nodes said to a key operation.
@@ -55,18 +56,19 @@ class KeyResponse:
         converter=_read_only_counts, repr=False, hash=False
     )
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> Table:
         """A table without the keys themselves: notebooks are saved and shared."""
-        counts = {
+        pairs: dict[str, object] = {
             "nodes alive": self.num_nodes,
             "answered": self.num_resp,
             "reported failure": self.num_err,
         }
-        held = {
-            f"key {number}": f"held by {count}, first of {self.primary_keys.get(key, 0)}"
-            for number, (key, count) in enumerate(self.keys.items(), 1)
-        }
-        return Table.of_pairs("key operation", counts | held | dict(self.messages))._repr_html_()
+        for number, (key, count) in enumerate(self.keys.items(), 1):
+            first_of = self.primary_keys.get(key, 0)
+            pairs[f"key {number}"] = f"held by {count}, first of {first_of}"
+        for node, message in self.messages.items():
+            pairs[f"said by {node}"] = message
+        return Table.of_pairs("key operation", pairs)
 
 
 class KeyAction(enum.Enum):

@@ -12,7 +12,7 @@ from typing import Any, final, overload
 import attrs
 
 from .._events import Member, MemberStatus
-from .._tables import Table
+from .._tables import Table, shown_as_table
 
 
 def _row(member: Member) -> tuple[str, ...]:
@@ -32,6 +32,7 @@ def _as_tuple(members: Iterable[Member]) -> tuple[Member, ...]:
 
 
 @final
+@shown_as_table
 @attrs.frozen(repr=False)
 class Members(Sequence[Member]):
     """The members at one moment, any status, ordered by name.
@@ -81,6 +82,15 @@ class Members(Sequence[Member]):
         """Those that failed."""
         return self.with_status(MemberStatus.FAILED)
 
+    @property
+    def summary(self) -> str:
+        """How many there are, by status: "3 in all: 2 alive, 1 failed"."""
+        counts = dict.fromkeys(MemberStatus, 0)
+        for member in self._members:
+            counts[member.status] += 1
+        parts = [f"{count} {status}" for status, count in counts.items() if count]
+        return f"{len(self)} in all" + (f": {', '.join(parts)}" if parts else "")
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Plain values, for data frames and JSON: one dictionary for each member."""
         return [
@@ -101,22 +111,11 @@ class Members(Sequence[Member]):
         ]
 
     def __repr__(self) -> str:
-        return f"<Members: {_summary(self._members)}>"
+        return f"<Members: {self.summary}>"
 
     def __str__(self) -> str:
-        return str(self._table(""))
+        return str(attrs.evolve(self._table(), caption=""))
 
-    def _repr_html_(self) -> str:
-        return self._table(_summary(self._members))._repr_html_()
-
-    def _table(self, caption: str) -> Table:
+    def _table(self) -> Table:
         header = ("name", "address", "status", "protocol", "tags")
-        return Table(caption=caption, header=header, rows=map(_row, self._members))
-
-
-def _summary(members: Sequence[Member]) -> str:
-    counts = dict.fromkeys(MemberStatus, 0)
-    for member in members:
-        counts[member.status] += 1
-    parts = [f"{count} {status}" for status, count in counts.items() if count]
-    return f"{len(members)} in all" + (f": {', '.join(parts)}" if parts else "")
+        return Table(caption=self.summary, header=header, rows=map(_row, self._members))

@@ -8,10 +8,11 @@ import attrs
 import trio
 
 from .._cluster.responses import NodeAck, NodeResponse, QueryCollector
-from .._tables import Table
+from .._tables import Table, short_payload, shown_as_table
 
 
 @final
+@shown_as_table
 @attrs.frozen(kw_only=True)
 class QueryResult:
     """Everything that came back for one query.
@@ -31,17 +32,17 @@ class QueryResult:
         """Whether every member that could answer has."""
         return not self.missing
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> Table:
         acked = frozenset(self.acks)
         rows: list[tuple[object, ...]] = [
-            (r.node, r.payload, "yes" if r.node in acked else "") for r in self.responses
+            (r.node, short_payload(r.payload), "yes" if r.node in acked else "")
+            for r in self.responses
         ]
         answered = {r.node for r in self.responses}
         rows += [(name, "", "yes") for name in self.acks if name not in answered]
         rows += [(name, "(no answer)", "") for name in sorted(self.missing - acked)]
         caption = f"{len(self.responses)} answers, {len(self.missing)} missing"
-        table = Table(caption=caption, header=("node", "answer", "ack"), rows=tuple(rows))
-        return table._repr_html_()
+        return Table(caption=caption, header=("node", "answer", "ack"), rows=tuple(rows))
 
 
 @final

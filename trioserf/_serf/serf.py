@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import final
 
+import attrs
 import trio
 
 from .._cluster.queries import QueryParams
 from .._cluster.stats import stats
 from .._events import Event, Member, SerfState
 from .._memberlist.memberlist import Memberlist
-from .._tables import plain
+from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
 from .fanout import EventKind
 from .key_manager import KeyManager
@@ -24,6 +24,7 @@ from .statistics import SerfStatistics, collect
 
 
 @final
+@shown_as_table
 class Serf:
     """A running node of a cluster, made by ``trioserf.open`` or ``trioserf.serve``.
 
@@ -36,8 +37,10 @@ class Serf:
         self._parts = parts
         self._core = parts.core
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(plain(repr(self)))}</p>{self.members()._repr_html_()}"
+    def _table(self) -> Table:
+        members = self.members()
+        caption = f"{self.name}, {self.state}: {members.summary}"
+        return attrs.evolve(members._table(), caption=caption)
 
     def __repr__(self) -> str:
         return f"<Serf {self.name!r}: {self.state}, {self.num_nodes} members>"

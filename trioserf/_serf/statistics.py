@@ -18,7 +18,7 @@ from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics
 from .._memberlist.statistics import MemberlistStatistics
 from .._swim.broadcasts import QueueStatistics
-from .._tables import Table
+from .._tables import Table, shown_as_table
 from .coordinates import Coordinates
 from .core import Core
 from .fanout import Fanout
@@ -27,6 +27,7 @@ from .snapshotter import SnapshotStatistics, Snapshotter
 
 
 @final
+@shown_as_table
 @attrs.frozen(kw_only=True)
 class SerfStatistics:
     """Counters since the start, and sizes of this moment.
@@ -68,12 +69,6 @@ class SerfStatistics:
     def to_dict(self) -> dict[str, object]:
         """Every number by its name; those of parts are called ``part.name``."""
         return dict(_flat("", self))
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
 
     def _table(self) -> Table:
         return Table.of_pairs(f"statistics: {self.state}", self.to_dict())

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .._tables import Table, plain
-from .svg import PALETTE, Axes, Chart, letters, mark, picture, polyline, seconds
+from .svg import PALETTE, Axes, Chart, label, letters, mark, picture, polyline, seconds
 
+MARKS_SHOWN: Final = 500
+"""Nodes of a spread that have a mark of their own; the line shows all."""
 _DASHES: Final = ("", "6 3", "2 3", "8 3 2 3", "1 2", "12 4")
 
 
@@ -37,7 +39,9 @@ def curves(
     )
     shapes = axes.frame(title=title, x_label="", y_label=y_label)
     base = axes.height - axes.bottom
-    shapes.append(letters((axes.left + axes.width) / 2, base + 32, x_label, anchor="middle"))
+    shapes.append(
+        letters((axes.left + axes.width) / 2, base + 32, label(x_label, 80), anchor="middle")
+    )
     for index, (name, curve) in enumerate(series.items()):
         colour, dash = PALETTE[index % len(PALETTE)], _DASHES[index % len(_DASHES)]
         shapes.append(polyline([(axes.x(x), axes.y(y)) for x, y in curve], colour, dash=dash))
@@ -45,7 +49,7 @@ def curves(
         shapes.append(
             polyline([(axes.left, row - 4), (axes.left + 30, row - 4)], colour, dash=dash)
         )
-        shapes.append(letters(axes.left + 38, row, name))
+        shapes.append(letters(axes.left + 38, row, label(name, 80)))
     rows = [
         (name, len(curve), f"{curve[-1][1]:.4g}" if curve else "", f"{_peak(curve):.4g}")
         for name, curve in series.items()
@@ -72,7 +76,7 @@ def spread(arrivals: Mapping[str, float], *, title: str = "one event, node by no
     for count, (_, time) in enumerate(ordered, 1):
         steps += [(axes.x(time), steps[-1][1]), (axes.x(time), axes.y(count))]
     shapes.append(polyline(steps, PALETTE[0]))
-    for count, (name, time) in enumerate(ordered[:500], 1):
+    for count, (name, time) in enumerate(ordered[:MARKS_SHOWN], 1):
         tip = f"{name}: {seconds(time)}"
         shapes.append(mark("circle", axes.x(time), axes.y(count), PALETTE[1], size=3, tip=tip))
     text = f"{plain(title)}: {len(ordered)} nodes; " + (

@@ -13,11 +13,15 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from .._tables import ROWS_SHOWN, Table, plain
+from .._tables import ROWS_SHOWN, Table, columns
 from .._vivaldi.coordinate import Coordinate
-from .svg import BLUE, Axes, Chart, letters, mark, picture, seconds
+from .svg import BLUE, COLUMN_PIXELS, Axes, Chart, label, letters, mark, picture, seconds
 
+PAIRS_SHOWN = 40
+"""Nodes of a matrix that are shown: with 200 it would have 40,000 cells."""
 _ITERATIONS = 100
+_LINE = 12.0
+_LINES_TRIED = 12
 
 
 def coordinate_map(
@@ -34,12 +38,17 @@ def coordinate_map(
     reach = max((max(abs(x), abs(y)) for x, y in points.values()), default=0.0) * 1.15 or 1.0
     axes = Axes(x_range=(-reach, reach), y_range=(-reach, reach), width=480, height=480)
     shapes = axes.frame(title=title, x_label="ms", y_label="ms")
+    labels = _Labels(axes.width)
     for name, (x, y) in list(points.items())[:ROWS_SHOWN]:
         height = known[name].height
         size = 4 + min(8.0, 1e3 * max(0.0, height))
         tip = f"{name}: height {seconds(height)}, error {known[name].error:.2f}"
         shapes.append(mark("circle", axes.x(x), axes.y(y), BLUE, size=size, tip=tip))
-        shapes.append(letters(axes.x(x) + size + 2, axes.y(y) + 4, name))
+        labels.add(axes.x(x), axes.y(y), size, label(name))
+    shapes += labels.shapes
+    if len(points) > ROWS_SHOWN:
+        more = f"… and {len(points) - ROWS_SHOWN} more"
+        shapes.append(letters(axes.width - 4, 15, more, anchor="end"))
     rows = [
         (name, f"{x:.2f}", f"{y:.2f}", seconds(known[name].height), f"{known[name].error:.2f}")
         for name, (x, y) in points.items()
@@ -48,6 +57,39 @@ def coordinate_map(
         caption=title, header=("node", "x ms", "y ms", "height", "error"), rows=tuple(rows)
     )
     return Chart(picture(axes.width, axes.height, title, shapes), str(table))
+
+
+class _Labels:
+    """Names beside marks, one below the other where they would overlap.
+
+    Where a crowd leaves no room, a name is left out; its mark still has a tip.
+
+    Args:
+      width: of the picture (pixels); a name that would not fit stands left of its mark.
+    """
+
+    def __init__(self, width: float) -> None:
+        self._width = width
+        self._taken: list[tuple[float, float, float]] = []
+        self.shapes: list[str] = []
+
+    def add(self, x: float, y: float, size: float, text: str) -> None:
+        length = COLUMN_PIXELS * columns(text)
+        left = x + size + 2
+        if left + length > self._width:
+            left = max(0.0, x - size - 2 - length)
+        for step in range(_LINES_TRIED):
+            row = y + 4 + _LINE * step
+            if not self._covered(left, left + length, row):
+                self._taken.append((left, left + length, row))
+                self.shapes.append(letters(left, row, text))
+                return
+
+    def _covered(self, left: float, right: float, row: float) -> bool:
+        return any(
+            abs(row - taken) < _LINE and left < end and begin < right
+            for begin, end, taken in self._taken
+        )
 
 
 def project(vectors: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
@@ -102,27 +144,39 @@ class RTTMatrix:
         return f"<RTTMatrix: {len(self.names)} nodes>"
 
     def __str__(self) -> str:
+        return str(self._table())
+
+    def _table(self) -> Table:
+        names = self.names[:PAIRS_SHOWN]
         rows = [
-            (name, *(_ms(value) for value in row))
-            for name, row in zip(self.names, self.times, strict=True)
+            (name, *map(_ms, row[:PAIRS_SHOWN]))
+            for name, row in zip(names, self.times, strict=False)
         ]
-        return str(Table(caption="round-trip ms", header=("", *self.names), rows=tuple(rows)))
+        return Table(caption=self._caption(), header=("", *names), rows=tuple(rows))
+
+    def _caption(self) -> str:
+        rest = len(self.names) - PAIRS_SHOWN
+        return "round-trip time, milliseconds" + (f" (… and {rest} more)" if rest > 0 else "")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+    def __rich__(self) -> object:
+        return self._table().__rich__()
 
     def _repr_html_(self) -> str:
         known = [value for row in self.times for value in row if value is not None]
         longest = max(known, default=0.0) or 1.0
-        names = self.names[:ROWS_SHOWN]
-        head = "".join(f"<th>{html.escape(plain(name))}</th>" for name in ("", *names))
+        names = self.names[:PAIRS_SHOWN]
+        head = "".join(f"<th>{html.escape(label(name))}</th>" for name in ("", *names))
         body = "".join(
-            f"<tr><th>{html.escape(plain(name))}</th>"
-            + "".join(_shaded(value, longest) for value in row[:ROWS_SHOWN])
+            f"<tr><th>{html.escape(label(name))}</th>"
+            + "".join(_shaded(value, longest) for value in row[:PAIRS_SHOWN])
             + "</tr>"
             for name, row in zip(names, self.times, strict=False)
         )
-        rest = len(self.names) - len(names)
-        note = f"<p>… and {rest} more</p>" if rest else ""
-        caption = "<caption>round-trip time, milliseconds</caption>"
-        return f"<table style='color:inherit'>{caption}<tr>{head}</tr>{body}</table>{note}"
+        caption = f"<caption>{self._caption()}</caption>"
+        return f"<table style='color:inherit'>{caption}<tr>{head}</tr>{body}</table>"
 
 
 def _ms(value: float | None) -> str:

@@ -14,12 +14,16 @@ from typing import Final, final
 
 import attrs
 
-from .._tables import plain
+from .._tables import columns, plain
 
 BLUE: Final = "#3b8eea"
 ORANGE: Final = "#e08a00"
 GREY: Final = "#8a8a8a"
 VIOLET: Final = "#9b6fd0"
+LABEL_COLUMNS: Final = 24
+"""How much of a name is written beside a mark; the tip has all of it."""
+COLUMN_PIXELS: Final = 6.5
+"""About the width of a character of a label."""
 PALETTE: Final = (BLUE, ORANGE, VIOLET, "#2aa198", "#c46aa0", GREY)
 
 
@@ -41,6 +45,12 @@ class Chart:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/plain": self.text, "text/html": self.svg}
+
+    def __rich__(self) -> object:
+        """For ``rich.print``, which alone calls this: the text, never taken for its markup."""
+        from rich.text import Text
+
+        return Text(self.text)
 
 
 def picture(width: float, height: float, title: str, shapes: Iterable[str]) -> str:
@@ -86,6 +96,21 @@ def letters(x: float, y: float, content: object, *, anchor: str = "start", size:
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size:g}">'
         f"{html.escape(plain(content))}</text>"
     )
+
+
+def label(name: object, limit: int = LABEL_COLUMNS) -> str:
+    """As much of a name as has room: ``limit`` columns of a terminal."""
+    whole = plain(name)
+    if columns(whole) <= limit:
+        return whole
+    while columns(whole) >= limit:
+        whole = whole[:-1]
+    return whole + "…"
+
+
+def heading(title: object) -> str:
+    """The title above a chart."""
+    return letters(4, 15, label(title, 80), size=13)
 
 
 def mark(shape: str, x: float, y: float, colour: str, *, size: float = 5, tip: str = "") -> str:
@@ -170,7 +195,7 @@ class Axes:
 
     def frame(self, *, title: str, x_label: str, y_label: str) -> list[str]:
         """Lines, numbers and names of the scales."""
-        base, shapes = self.height - self.bottom, [letters(4, 15, title, size=13)]
+        base, shapes = self.height - self.bottom, [heading(title)]
         for value in ticks(*self.x_range):
             shapes.append(line(self.x(value), base, self.x(value), base + 4))
             shapes.append(letters(self.x(value), base + 16, f"{value:g}", anchor="middle"))
@@ -180,8 +205,8 @@ class Axes:
             shapes.append(letters(self.left - 6, row + 4, f"{value:g}", anchor="end"))
         shapes.append(line(self.left, base, self.width - self.right, base))
         middle = (self.left + self.width - self.right) / 2
-        shapes.append(letters(middle, self.height - 6, x_label, anchor="middle"))
-        shapes.append(letters(4, self.top - 10, y_label, size=10) if y_label else "")
+        shapes.append(letters(middle, self.height - 6, label(x_label, 80), anchor="middle"))
+        shapes.append(letters(4, self.top - 10, label(y_label, 80), size=10) if y_label else "")
         return shapes
 
 

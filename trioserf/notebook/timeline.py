@@ -12,7 +12,20 @@ import attrs
 
 from .._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
 from .._tables import ROWS_SHOWN, Table
-from .svg import BLUE, GREY, ORANGE, VIOLET, Axes, Chart, letters, mark, picture, rectangle
+from .svg import (
+    BLUE,
+    GREY,
+    ORANGE,
+    VIOLET,
+    Axes,
+    Chart,
+    heading,
+    label,
+    letters,
+    mark,
+    picture,
+    rectangle,
+)
 
 
 @final
@@ -57,14 +70,17 @@ def timeline(moments: Iterable[Moment], *, title: str = "what happened") -> Char
     end = max((story[-1].time - start) * 1.03 if story else 0.0, 1e-3)
     names = list(dict.fromkeys(name for moment in story for name in _names(moment.event)))
     shown = names[:ROWS_SHOWN]
+    rest = len(names) - len(shown)
     height = 70 + _LANE * (len(shown) + 1)
     axes = Axes(x_range=(0.0, end), y_range=(0.0, 1.0), height=height, left=110, top=30, width=720)
-    shapes = [letters(10, 15, title, size=13), letters(10, 44, "events")]
+    shapes = [heading(title), letters(10, 44, "events")]
     shapes += _scale(axes, end)
     for index, name in enumerate(shown):
         row = 30 + _LANE * (index + 1)
-        shapes.append(letters(10, row + 14, name[:16]))
+        shapes.append(letters(10, row + 14, label(name, 16)))
         shapes += _lane(axes, row, end, [(m.time - start, m.event) for m in story], name)
+    if rest:
+        shapes.append(letters(10, height - 8, f"… and {rest} more"))
     for moment in story:
         if not isinstance(moment.event, MemberEvent):
             x = axes.x(moment.time - start)
