@@ -30,6 +30,8 @@ async def keep(manager: AbstractAsyncContextManager[T]) -> T:
     Raises:
       RuntimeError: the extension is not loaded, or this cell does not run on Trio.
       Exception: whatever entering raised; nothing is kept then.
+
+    Cancellation: entering is cancelled too, and nothing is kept.
     """
     thread = extension.current_thread()
     if not thread.inside():
@@ -39,8 +41,13 @@ async def keep(manager: AbstractAsyncContextManager[T]) -> T:
         )
     entered: trio.MemorySendChannel[outcome.Outcome[T]]
     entered, arrived = trio.open_memory_channel(1)
-    thread.spawn(_hold, thread, manager, entered, name="trioserf.notebook.keep")
-    result: outcome.Outcome[T] = await arrived.receive()
+    entering = trio.CancelScope()
+    thread.spawn(_hold, thread, manager, entered, entering, name="trioserf.notebook.keep")
+    try:
+        result: outcome.Outcome[T] = await arrived.receive()
+    except trio.Cancelled:
+        entering.cancel()
+        raise
     return result.unwrap()
 
 
@@ -61,19 +68,21 @@ async def _hold(
     thread: TrioThread,
     manager: AbstractAsyncContextManager[T],
     entered: trio.MemorySendChannel[outcome.Outcome[T]],
+    entering: trio.CancelScope,
 ) -> None:
     leave, left = trio.Event(), trio.Event()
     ready = False
     thread.hold()
     try:
-        async with manager as value:
-            _open[id(value)] = (value, leave, left)
-            ready = True
-            entered.send_nowait(outcome.Value(value))
-            try:
-                await _until(value, leave, thread.stopping)
-            finally:
-                _open.pop(id(value), None)
+        with entering:
+            async with manager as value:
+                _open[id(value)] = (value, leave, left)
+                ready = True
+                entered.send_nowait(outcome.Value(value))
+                try:
+                    await _until(value, leave, thread.stopping)
+                finally:
+                    _open.pop(id(value), None)
     except Exception as error:
         if ready:
             extension.show_error("a kept context manager failed", error)

@@ -28,8 +28,8 @@ def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
 
     Args:
       serf: a kept node.
-      view: shows something else of it: a function from the node to anything displayable whose
-        text (``str``) tells whether it changed.
+      view: shows something else of it: a function from the node to anything displayable, a
+        chart for example, or what tells by its text (``str``) whether it changed.
 
     Call it as the last line of a cell.  Needs the extension to be loaded.
     """
@@ -38,21 +38,32 @@ def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
     draw = view or (lambda node: node.members())
     shown = draw(serf)
     handle: Any = display.display(shown, display_id=True)  # type: ignore[no-untyped-call]
-    extension.current_thread().spawn(
-        _refresh, serf, draw, handle, str(shown), name="trioserf.notebook.live"
+    extension.current_thread().nursery.start_soon(
+        refresh, serf, draw, handle, looks(shown), name="trioserf.notebook.live"
     )
 
 
-async def _refresh(serf: Serf, draw: Callable[[Serf], object], handle: Any, before: str) -> None:
+async def refresh(serf: Serf, draw: Callable[[Serf], object], handle: Any, before: str) -> None:
+    """Draw ``draw(serf)`` again whenever it looks other than ``before``, until the node closes.
+
+    Args:
+      handle: of IPython's ``display``; its ``update()`` is called.
+    """
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_with, serf, nursery.cancel_scope)
         while True:
             await trio.sleep(REFRESH_SECONDS)
             shown = draw(serf)
-            text = str(shown)
-            if text != before:
-                before = text
+            now = looks(shown)
+            if now != before:
+                before = now
                 handle.update(shown)
+
+
+def looks(shown: object) -> str:
+    """What the user would see; it is drawn again only when this changes."""
+    bundle = getattr(shown, "_repr_mimebundle_", None)
+    return str(shown if bundle is None else bundle())
 
 
 async def _stop_with(serf: Serf, scope: trio.CancelScope) -> None:

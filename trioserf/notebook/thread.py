@@ -189,12 +189,22 @@ class NotebookNursery:
     ) -> Any:
         """Start ``fn`` and wait until it reports ``task_status.started(value)``.
 
-        Raises what ``fn`` raises before that.
+        Raises what ``fn`` raises before that, and ``RuntimeError`` if it was cancelled.
+
+        Cancellation: ``fn`` is cancelled too.
         """
         started: trio.MemorySendChannel[outcome.Outcome[object]]
         started, arrived = trio.open_memory_channel(1)
-        self._thread.spawn(self._contain_start, fn, args, started, name=name or fn)
-        return (await arrived.receive()).unwrap()
+        scope = trio.CancelScope()
+        self._thread.spawn(self._contain_start, fn, args, started, scope, name=name or fn)
+        try:
+            result = await arrived.receive()
+        except trio.EndOfChannel:
+            raise RuntimeError(f"{fn!r} was cancelled before it had started") from None
+        except trio.Cancelled:
+            scope.cancel()
+            raise
+        return result.unwrap()
 
     def cancel(self) -> None:
         """Cancel every task started here; kept nodes are not among them."""
@@ -215,7 +225,7 @@ class NotebookNursery:
             self._scopes.add(scope)
             try:
                 await fn(*args)
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # ``exit()`` ends this task, not the thread
                 _show_crash(fn, error)
             finally:
                 self._scopes.discard(scope)
@@ -225,6 +235,7 @@ class NotebookNursery:
         fn: Callable[..., Awaitable[object]],
         args: tuple[object, ...],
         started: trio.MemorySendChannel[outcome.Outcome[object]],
+        scope: trio.CancelScope,
     ) -> None:
         ready = False
 
@@ -235,7 +246,7 @@ class NotebookNursery:
                 ready = True
                 started.send_nowait(outcome.Value(value))
 
-        with trio.CancelScope() as scope:
+        with started, scope:
             self._scopes.add(scope)
             try:
                 await serve()
@@ -255,7 +266,7 @@ def _single(error: Exception) -> Exception:
     return error
 
 
-def _show_crash(fn: object, error: Exception) -> None:
+def _show_crash(fn: object, error: BaseException) -> None:
     name = getattr(fn, "__qualname__", repr(fn))
     text = "".join(traceback.format_exception(error))
     print(f"background task {name} crashed:\n{text}", file=sys.stderr, flush=True)  # noqa: T201
