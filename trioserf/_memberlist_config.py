@@ -152,7 +152,8 @@ class MemberlistConfig:
     accept_v0: bool = setting(True, BOOL)
     """Accept encryption version 0, whose version byte is not authenticated."""
     seed_memory: float = setting(86400.0, SECONDS)
-    """How long a lost peer or a seed is remembered for healing partitions (seconds)."""
+    """How long a lost peer or a seed is remembered for healing partitions, and how long a
+    node that was removed may not be brought back by old news (seconds)."""
     faithful_go: bool = setting(False, BOOL)
     """For the test kit: behave as Go does where trioserf closes a hole."""
 

@@ -78,9 +78,15 @@ class Reply:
 
 @attrs.frozen
 class Forget:
-    """Drop what is cached about a node: its coordinate and its latency samples."""
+    """Drop what is cached about a node: its coordinate and its latency samples.
+
+    Args:
+      name: the node.
+      removed: whether it was pruned, rather than gone for too long.
+    """
 
     name: str
+    removed: bool = False
 
 
 @attrs.frozen

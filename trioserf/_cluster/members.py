@@ -329,7 +329,7 @@ class MemberRegistry:
         (test_pruning_a_leaving_member_that_refutes_keeps_it).
         """
         if record.member.status is not MemberStatus.LEAVING:
-            return self.erase(record.member.name)
+            return self.erase(record.member.name, removed=True)
         if record.pruning:
             return []
         record.pruning = True
@@ -342,7 +342,7 @@ class MemberRegistry:
             return []
         record.pruning = False
         if record.member.status in (MemberStatus.LEAVING, MemberStatus.LEFT):
-            return self.erase(prune.name)
+            return self.erase(prune.name, removed=True)
         return []
 
     def reap(self, now: float) -> list[Effect]:
@@ -360,7 +360,7 @@ class MemberRegistry:
         self.intents.expire(now, config.recent_intent_timeout)
         return effects
 
-    def erase(self, name: str) -> list[Effect]:
+    def erase(self, name: str, *, removed: bool = False) -> list[Effect]:
         """Forget a member at once, whatever its status; nothing if it is unknown."""
         record = self._records.pop(name, None)
         if record is None:
@@ -368,7 +368,7 @@ class MemberRegistry:
         self._failed.pop(name, None)
         self._left.pop(name, None)
         self._roster.remove(name)
-        return [Forget(name), _event(EventType.MEMBER_REAP, record.member)]
+        return [Forget(name, removed), _event(EventType.MEMBER_REAP, record.member)]
 
     # --- the public faces
 

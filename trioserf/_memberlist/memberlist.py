@@ -334,8 +334,13 @@ class Memberlist:
         await self._parts.news.leave(timeout)
 
     def forget(self, name: str) -> None:
-        """Do not look for this lost node any more: it was removed on purpose."""
+        """A node that is gone was removed on purpose: do not look for it any more.
+
+        For ``seed_memory`` seconds only a life newer than its last brings it back, not what
+        some peer has kept of it.
+        """
         self._parts.seeds.forget(name)
+        self._parts.table.remove(name)
 
     async def update_node(self, timeout: float) -> None:
         """Ask the delegate for new metadata, tell the others, wait until that is sent out.

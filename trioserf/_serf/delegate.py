@@ -145,8 +145,10 @@ class SerfDelegate:
                 self.metrics.sample(metric, value)
             case Warn(text=text, level=level):
                 self.log.log(_LEVELS[level], "%s", text)
-            case Forget(name=name):
+            case Forget(name=name, removed=removed):
                 self.coordinates.forget(name)
+                if removed:
+                    self._to.memberlist.forget(name)
             case Prune():
                 self._prune(effect)
             case Resolve():
@@ -156,6 +158,10 @@ class SerfDelegate:
 
     def _members_gone(self, event: MemberEvent) -> None:
         self._to.tracker.members_gone(member.name for member in event.members)
+        if event.type is EventType.MEMBER_LEAVE:
+            # By itself, or because somebody removed it: nobody shall look for it.
+            for member in event.members:
+                self._to.memberlist.forget(member.name)
         self._to.sender.release()
 
     def _reply(self, reply: Reply) -> None:

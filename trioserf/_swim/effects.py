@@ -159,7 +159,7 @@ class TimeoutDegraded:
 @final
 @attrs.frozen
 class Lost:
-    """A dead node was dropped from the table: whoever heals partitions may remember it."""
+    """A dead node that nobody removed was dropped from the table: a healer may look for it."""
 
     node: Node
 

@@ -36,6 +36,7 @@ from .nodes import VERSIONS_LENGTH, Node, NodeStatus
 from .refutation import dismiss, refute
 from .roster import Roster
 from .takeovers import Move, Takeovers
+from .tombstones import Tombstones
 
 _DEAD = NodeStatus.DEAD
 
@@ -65,6 +66,7 @@ class LifeRules:
         self._bind_port = config.bind_port
         self._ports_are_ours = config.protocol_version == 1
         self._takeovers = Takeovers(config)
+        self._tombstones = Tombstones(0.0 if config.faithful_go else config.seed_memory)
         self._answers = StaleAnswers(
             roster.name, max(config.probe_interval, config.gossip_interval), rng
         )
@@ -90,6 +92,9 @@ class LifeRules:
         if isinstance(examined, Refused):
             return [examined]
         claim = examined
+        removed = self._tombstones.removed(claim.node)
+        if removed is not None and claim.incarnation <= self._takeovers.reached(removed, claim):
+            return self._old_news(removed, claim, now, source)
         refused = self._ask(claim)
         if refused is not None:
             return [refused]
@@ -301,15 +306,33 @@ class LifeRules:
         ]
         if was_gone:
             self._answers.forget(node.name)
+            self._tombstones.lift(node.name)
             effects.append(NodeJoined(node))
         elif changed:
             effects.append(NodeUpdated(node))
         return effects
 
-    def forget(self, name: str) -> None:
-        """The record of this name was dropped."""
-        self._takeovers.forget(name)
-        self._answers.forget(name)
+    # --- forgetting ---------------------------------------------------------------------
+
+    def remove(self, name: str) -> None:
+        """Somebody removed this node on purpose; nothing if it is not gone."""
+        node = self._roster.nodes.get(name)
+        if node is None or (node.is_gone and node is not self._roster.own):
+            self._tombstones.remove(name, held=node is not None)
+
+    def bury(self, node: Node, now: float) -> bool:
+        """The record of a node was dropped; whether the node was removed on purpose."""
+        removed = self._tombstones.bury(node, now)
+        if not removed:
+            self._takeovers.forget(node.name)
+        self._answers.forget(node.name)
+        return removed
+
+    def expire(self, now: float) -> None:
+        """Forget tombstones that are too old."""
+        for name in self._tombstones.expire(now):
+            self._takeovers.forget(name)
+            self._answers.forget(name)
 
 
 def node_of(claim: Alive) -> Node:

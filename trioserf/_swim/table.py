@@ -5,6 +5,7 @@ the kind of claim::
 
     NodeTable ─┬─ LifeRules ─┬─ Takeovers      may a name move to another address?
                │             ├─ StaleAnswers   who must be told that it is held dead?
+               │             ├─ Tombstones     who was removed, and may not be brought back?
                │             └─ AllowedNetworks
                ├─ DeathRules ─── Suspicion     how long may it answer?
                └─ Roster ─────── SuspicionBook
@@ -297,11 +298,16 @@ class NodeTable:
         """Drop nodes that are dead or left for longer than ``gossip_to_the_dead_time``."""
         effects: list[Effect] = []
         for node in self._roster.remove_gone(now - self._window):
-            self._lives.forget(node.name)
+            removed = self._lives.bury(node, now)
             effects.append(Forgotten(node.name))
-            if node.status is NodeStatus.DEAD:
+            if not removed:
                 effects.append(Lost(node))
+        self._lives.expire(now)
         return effects
+
+    def remove(self, name: str) -> None:
+        """Note that a node, dead or left, was removed on purpose: see `tombstones`."""
+        self._lives.remove(name)
 
     # --- reads --------------------------------------------------------------------------
 

@@ -1,0 +1,145 @@
+"""What is kept of nodes that were removed.  The table of node "a" is the one under test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from trioserf._swim import tombstones
+from trioserf._swim.effects import Answer, Lost
+from trioserf._swim.incarnations import ACCUSATION_BAND
+from trioserf._swim.nodes import NodeStatus
+from trioserf._swim.table import NodeTable
+from trioserf._swim.tombstones import Tombstones
+
+from .builders import alive, dead, ip, kinds, left, node, place, record, said, table_with, the
+
+WINDOW, MEMORY = 30.0, 1000.0
+
+
+def after_removal(incarnation: int = 5, **config: Any) -> NodeTable:
+    """Node b failed, was removed, and its record dropped, at 31.1 s."""
+    table = table_with("b", "c", gossip_to_the_dead_time=WINDOW, seed_memory=MEMORY, **config)
+    table.on_dead(dead("b", incarnation), 1.0)
+    table.remove("b")
+    table.purge(31.1)
+    assert "b" not in table.nodes
+    return table
+
+
+@pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "ours"])
+def test_a_removed_node_is_not_brought_back_by_an_old_claim(faithful_go: bool) -> None:
+    table = after_removal(faithful_go=faithful_go)
+    effects = table.on_alive(alive("b", 5), 40.0, source=place("b"))
+    assert faithful_go is ("b" in table.nodes)
+    if not faithful_go:
+        assert ["Answer"] == kinds(effects)
+        assert [dead("b", 5, by="a")] == said(effects)
+        assert place("b") == the(Answer, effects).address
+
+
+def test_neither_by_the_state_of_a_peer() -> None:
+    table = after_removal()
+    table.merge([record("b", 5)], 40.0)
+    assert "b" not in table.nodes
+
+
+def test_a_newer_life_comes_back_and_is_one_like_any_other() -> None:
+    table = after_removal()
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 6), 40.0))
+    table.on_dead(dead("b", 6), 41.0)
+    assert "Lost" in kinds(table.purge(100.0))
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 101.0))
+
+
+def test_at_another_address_any_life_is_new() -> None:
+    table = after_removal()
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 1, addr=ip("z")), 40.0))
+
+
+def test_a_former_address_is_remembered_too() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    table.on_dead(dead("b", 5), 1.0)
+    table.on_alive(alive("b", 1, addr=ip("z")), 2.0)
+    table.on_dead(left("b", 1), 3.0)
+    table.purge(40.0)
+    table.on_alive(alive("b", 5), 41.0)
+    assert "b" not in table.nodes
+    table.on_alive(alive("b", 6), 42.0)
+    assert "b" in table.nodes
+
+
+def test_who_left_counts_as_removed() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    table.on_dead(left("b"), 1.0)
+    table.purge(40.0)
+    effects = table.on_alive(alive("b", 5), 41.0, source=place("b"))
+    assert [left("b")] == said(effects), "as it said itself"
+
+
+def test_whoever_merely_failed_is_welcome_with_any_life() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    b = table.nodes["b"]
+    table.on_dead(dead("b"), 1.0)
+    assert b is the(Lost, table.purge(40.0)).node
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 41.0))
+
+
+def test_a_node_may_be_removed_after_its_record_was_dropped() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    table.on_dead(dead("b"), 1.0)
+    assert "Lost" in kinds(table.purge(40.0))
+    table.remove("b")
+    table.on_alive(alive("b", 5), 41.0)
+    assert "b" not in table.nodes
+
+
+def test_nobody_looks_for_a_removed_node() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    table.on_dead(dead("b"), 1.0)
+    table.remove("b")
+    assert ["Forgotten"] == kinds(table.purge(40.0))
+
+
+def test_who_lives_cannot_be_removed() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    for name in ("a", "b", "unknown"):
+        table.remove(name)
+    table.on_dead(dead("b"), 1.0)
+    assert "Lost" in kinds(table.purge(40.0))
+
+
+def test_who_returned_is_not_removed_any_more() -> None:
+    table = table_with("b", gossip_to_the_dead_time=WINDOW)
+    table.on_dead(dead("b"), 1.0)
+    table.remove("b")
+    table.on_alive(alive("b", 6), 2.0)
+    table.on_dead(dead("b", 6), 3.0)
+    assert "Lost" in kinds(table.purge(40.0))
+
+
+def test_after_a_time_it_is_forgotten() -> None:
+    table = after_removal()
+    table.purge(31.1 + MEMORY)
+    assert ["Answer"] == kinds(table.on_alive(alive("b", 5), 1031.1, source=place("b")))
+    table.purge(31.2 + MEMORY)
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 5), 1031.3))
+
+
+def test_a_number_that_nobody_counts_to_is_not_held_against_a_node() -> None:
+    table = table_with(gossip_to_the_dead_time=WINDOW)
+    table.on_alive(alive("b", ACCUSATION_BAND), 0.0, source=place("b"))
+    table.on_dead(left("b", ACCUSATION_BAND), 1.0)
+    table.purge(40.0)
+    assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 41.0))
+
+
+def test_the_number_of_tombstones_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tombstones, "MAX_TOMBSTONES", 3)
+    stones = Tombstones(MEMORY)
+    for name in "bcdef":
+        stones.bury(node(name, status=NodeStatus.LEFT), 1.0)
+    assert 3 == len(stones)
+    assert [None, None] == [stones.removed(name) for name in "bc"]
+    assert stones.removed("f") is not None
