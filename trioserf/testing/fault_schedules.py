@@ -15,6 +15,8 @@ from typing import Final, final
 
 import attrs
 
+from .links import Constant, Latency, LinkChanges, LongTail, Normal, Uniform
+
 
 @final
 class FaultKind(enum.Enum):
@@ -25,7 +27,15 @@ class FaultKind(enum.Enum):
     CUT = "one-way cut"
     """The first node does not reach the others named."""
     LOSS = "loss"
-    """A share of all packets is lost."""
+    """A share of packets is lost."""
+    LATENCY = "latency"
+    """Journeys take long: always, at random, or with a long tail."""
+    DUPLICATES = "duplicates"
+    REORDERING = "reordering"
+    CORRUPTION = "corruption"
+    """A share of packets arrives with a bit flipped."""
+    BANDWIDTH = "narrow band"
+    """Few bytes per second pass, and few wait for it."""
     CRASH = "crash"
     LEAVE = "leave"
     MOVE = "move"
@@ -41,6 +51,11 @@ _WEIGHTS: Final = {
     FaultKind.PARTITION: 3,
     FaultKind.CUT: 2,
     FaultKind.LOSS: 2,
+    FaultKind.LATENCY: 2,
+    FaultKind.DUPLICATES: 1,
+    FaultKind.REORDERING: 1,
+    FaultKind.CORRUPTION: 1,
+    FaultKind.BANDWIDTH: 1,
     FaultKind.CRASH: 4,
     FaultKind.LEAVE: 2,
     FaultKind.MOVE: 1,
@@ -53,7 +68,21 @@ _PER_MINUTE: Final = 6
 _SHORTEST, _LONGEST = 0.3, 90.0
 _FOR_GOOD: Final = 0.2
 """Share of crashes and leaves without a return."""
-_PARTING: Final = {FaultKind.PARTITION, FaultKind.CUT, FaultKind.STOP, FaultKind.LOSS}
+OF_LINKS: Final = frozenset(
+    {
+        FaultKind.LOSS,
+        FaultKind.LATENCY,
+        FaultKind.DUPLICATES,
+        FaultKind.REORDERING,
+        FaultKind.CORRUPTION,
+        FaultKind.BANDWIDTH,
+    }
+)
+"""Kinds that change what links do to packets."""
+_PARTING: Final = OF_LINKS | {FaultKind.PARTITION, FaultKind.CUT, FaultKind.STOP}
+_SLOWEST: Final = 2.0
+"""Seconds: what was sent in a fault has arrived so soon after it, or never will."""
+_MOST_DRIFT: Final = 0.02
 
 
 @final
@@ -65,10 +94,10 @@ class Fault:
       number: its place in the schedule as it was drawn.
       at: when it begins (seconds after the cluster had formed).
       kind: what happens.
-      nodes: to whom, by number.
+      nodes: to whom, by number; of links, whose outgoing ones, and none means all links.
       lasts: how long (seconds); infinity for a node that does not return; 0 for what has
         no end, an event for one.
-      amount: share of packets lost.
+      changes: of links.
     """
 
     number: int
@@ -76,14 +105,42 @@ class Fault:
     kind: FaultKind
     nodes: tuple[int, ...] = ()
     lasts: float = 0.0
-    amount: float = 0.0
+    changes: LinkChanges = attrs.field(factory=LinkChanges)
 
     def __str__(self) -> str:
         whom = f" of {', '.join(f'node-{node + 1}' for node in self.nodes)}" if self.nodes else ""
-        share = f" of {self.amount:.0%}" if self.amount else ""
+        changes = "".join(f" {name}={value}" for name, value in self.changes.items())
         lasts = f" for {self.lasts:.1f} s" if self.lasts else ""
         lasts = " for good" if self.lasts == math.inf else lasts
-        return f"{self.number:3d}  at {self.at:6.1f} s  {self.kind.value}{share}{whom}{lasts}"
+        return f"{self.number:3d}  at {self.at:6.1f} s  {self.kind.value}{changes}{whom}{lasts}"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Setup:
+    """What the nodes and their network are like, before anything happens to them.
+
+    Args:
+      disks: whether nodes have snapshots.
+      encrypted, compressed: what they send.
+      coalescing: whether events are held back to be merged.
+      latency: of all links.
+      drifts: what the clock of each node gains (seconds in each second).
+    """
+
+    disks: bool = False
+    encrypted: bool = False
+    compressed: bool = False
+    coalescing: bool = False
+    latency: Latency
+    drifts: tuple[float, ...]
+
+    def __str__(self) -> str:
+        flags = ("disks", "encrypted", "compressed", "coalescing")
+        words = [name for name in flags if getattr(self, name)]
+        if any(self.drifts):
+            words.append("drifts " + " ".join(f"{drift:+.3f}" for drift in self.drifts))
+        return ", ".join([*words, str(self.latency)])
 
 
 @final
@@ -95,14 +152,14 @@ class Schedule:
       seed: of everything in the run.
       nodes: how many there are.
       length: seconds; every fault that ends has ended by then.
-      disks: whether nodes have snapshots.
+      setup: what they are like.
       faults: in order of their beginning.
     """
 
     seed: int
     nodes: int
     length: float
-    disks: bool
+    setup: Setup
     faults: tuple[Fault, ...]
 
     @property
@@ -121,8 +178,7 @@ class Schedule:
         return attrs.evolve(self, faults=faults)
 
     def __str__(self) -> str:
-        disks = ", with disks" if self.disks else ""
-        head = f"seed {self.seed}: {self.nodes} nodes{disks}, {self.length:g} s"
+        head = f"seed {self.seed}: {self.nodes} nodes, {self.length:g} s, {self.setup}"
         return "\n".join([head, *map(str, self.faults)])
 
 
@@ -147,7 +203,34 @@ def draw_schedule(seed: int, *, nodes: int, minutes: float) -> Schedule:
         moved = moved or kind is FaultKind.MOVE
         faults.append(_draw_fault(rng, number, at, kind, nodes, length - at, may_go))
     return Schedule(
-        seed=seed, nodes=nodes, length=length, disks=rng.random() < 0.25, faults=tuple(faults)
+        seed=seed, nodes=nodes, length=length, setup=_draw_setup(rng, nodes), faults=tuple(faults)
+    )
+
+
+def _draw_setup(rng: random.Random, nodes: int) -> Setup:
+    disks, encrypted, compressed, coalescing, far, drifting = (
+        rng.random() < share for share in (0.25, 0.25, 0.1, 0.2, 0.25, 0.25)
+    )
+    drifts = [round(rng.uniform(-_MOST_DRIFT, _MOST_DRIFT), 3) for _ in range(nodes)]
+    return Setup(
+        disks=disks,
+        encrypted=encrypted,
+        compressed=compressed,
+        coalescing=coalescing,
+        latency=_draw_latency(rng, rng.uniform(0.001, 0.05)) if far else Constant(0.0005),
+        drifts=tuple(drifts) if drifting else (0.0,) * nodes,
+    )
+
+
+def _draw_latency(rng: random.Random, middle: float) -> Latency:
+    middle = round(middle, 4)
+    return rng.choice(
+        (
+            Constant(middle),
+            Uniform(0.0, 2 * middle),
+            Normal(middle, middle / 2),
+            LongTail(middle, 1.0, _SLOWEST),
+        )
     )
 
 
@@ -163,14 +246,12 @@ def _draw_fault(
     lasts = math.exp(rng.uniform(math.log(_SHORTEST), math.log(_LONGEST)))
     order = rng.sample(range(n), n)
     nodes: tuple[int, ...] = (order[0],)
-    amount = 0.0
+    changes = LinkChanges()
     match kind:
         case FaultKind.PARTITION:
             nodes = tuple(sorted(order[: rng.randint(1, max(1, n // 2))]))
         case FaultKind.CUT:
             nodes = tuple(order[: rng.randint(2, n)])
-        case FaultKind.LOSS:
-            nodes, amount = (), rng.uniform(0.05, 0.4)
         case FaultKind.TAGS | FaultKind.EVENT | FaultKind.QUERY:
             lasts = 0.0
         case FaultKind.CRASH | FaultKind.LEAVE:
@@ -178,6 +259,29 @@ def _draw_fault(
                 lasts = math.inf
         case FaultKind.MOVE | FaultKind.STOP:
             pass
+        case _:
+            nodes = rng.choice(((), tuple(sorted(order[: rng.randint(1, max(1, n // 2))]))))
+            changes = _draw_changes(rng, kind)
     if lasts != math.inf:
         lasts = min(lasts, left)
-    return Fault(number=number, at=at, kind=kind, nodes=nodes, lasts=lasts, amount=amount)
+    return Fault(number=number, at=at, kind=kind, nodes=nodes, lasts=lasts, changes=changes)
+
+
+def _draw_changes(rng: random.Random, kind: FaultKind) -> LinkChanges:
+    share = round(rng.uniform(0.05, 0.4), 2)
+    match kind:
+        case FaultKind.LOSS:
+            return {"loss": share}
+        case FaultKind.LATENCY:
+            middle = math.exp(rng.uniform(math.log(0.01), math.log(_SLOWEST / 2)))
+            return {"latency": _draw_latency(rng, middle)}
+        case FaultKind.DUPLICATES:
+            return {"duplicate": share}
+        case FaultKind.REORDERING:
+            return {"reorder": share, "reorder_by": round(rng.uniform(0.01, _SLOWEST), 2)}
+        case FaultKind.CORRUPTION:
+            return {"corrupt": share}
+        case _:
+            assert kind is FaultKind.BANDWIDTH, "the last kind that is one of links"
+            bandwidth = round(math.exp(rng.uniform(math.log(500), math.log(50_000))))
+            return {"bandwidth": bandwidth, "queue": round(bandwidth * rng.uniform(0.1, _SLOWEST))}

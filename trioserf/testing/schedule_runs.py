@@ -11,16 +11,18 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 import attrs
 import trio
 
 from .._events import Query
 from .._exceptions import SerfError
-from .bounds import agreement_bound
-from .fault_schedules import Fault, FaultKind, Schedule
+from .bounds import AgreementBound, agreement_bound
+from .fault_schedules import OF_LINKS, Fault, FaultKind, Schedule
 from .invariants import Invariant, InvariantViolation, all_invariants, watched
+from .link_faults import LinkFaults
+from .links import Link
 from .schedule import run
 from .sim_cluster import SimCluster
 from .sim_node import SimNode
@@ -35,6 +37,13 @@ _AFTERWARDS: Final = 5.0
 """Seconds that a run goes on when all is well: some invariants are patient."""
 _JOIN_AGAIN: Final = 3.0
 """Seconds until a node that could not join tries by way of another."""
+_KEY: Final = bytes(range(16))
+_COALESCING: Final = {
+    "coalesce_period": 3.0,
+    "quiescent_period": 1.0,
+    "user_coalesce_period": 1.0,
+    "user_quiescent_period": 0.3,
+}
 _TRIES: Final = 5
 """Queries that may miss somebody in a cluster that agrees: a query has no second chance."""
 
@@ -85,6 +94,7 @@ class _Run:
     schedule: Schedule
     invariants: Invariants
     cluster: SimCluster = attrs.field(init=False)
+    _links: LinkFaults = attrs.field(init=False)
     _joined: dict[str, None] = attrs.field(factory=dict, init=False)
     """Nodes that belong to the cluster, so that others may join it by way of them."""
     _busy: set[str] = attrs.field(factory=set, init=False)
@@ -96,8 +106,10 @@ class _Run:
     async def outcome(self) -> Outcome:
         digest = TraceDigest()
         kind = failure = ""
-        self.cluster = SimCluster(seed=self.schedule.seed, disks=self.schedule.disks)
+        setup, seed = self.schedule.setup, self.schedule.seed
+        self.cluster = SimCluster(seed=seed, disks=setup.disks, latency=setup.latency)
         self.cluster.network.trace = digest
+        self._links = LinkFaults(self.cluster.network, Link(latency=setup.latency))
         try:
             async with self.cluster:
                 invariants = self.invariants()
@@ -125,10 +137,8 @@ class _Run:
 
     async def _live(self) -> None:
         cluster = self.cluster
-        for node in await cluster.spawn(self.schedule.nodes, enable_compression=False):
-            self._settle(node)
-        config, parted = cluster[0].config, self.schedule.parting
-        bound = agreement_bound(config, len(cluster), parted=parted)
+        await self._spawn()
+        bound = self._agreement_bound()
         self._bound = bound.total
         await cluster.converged()
         async with trio.open_nursery() as nursery:
@@ -137,6 +147,23 @@ class _Run:
         self._agreed_after = await cluster.converged(within=bound.total)
         await self._reaches_everybody(bound.spreading)
         await trio.sleep(_AFTERWARDS)
+
+    async def _spawn(self) -> None:
+        setup = self.schedule.setup
+        settings: dict[str, Any] = {"enable_compression": setup.compressed}
+        if setup.encrypted:
+            settings["secret_key"] = _KEY
+        if setup.coalescing:
+            settings.update(_COALESCING)
+        for drift in setup.drifts:
+            for node in await self.cluster.spawn(1, drift=drift, **settings):
+                self._settle(node)
+
+    def _agreement_bound(self) -> AgreementBound:
+        """That of the node whose clock is the slowest."""
+        nodes, parted = self.cluster.nodes, self.schedule.parting
+        bounds = [agreement_bound(node.config, len(nodes), parted=parted) for node in nodes]
+        return max(bounds, key=lambda bound: bound.total)
 
     def _settle(self, node: SimNode) -> None:
         self._joined[node.name] = None
@@ -153,7 +180,8 @@ class _Run:
             told = {entry.node for entry in cluster.timeline.user_events("finally")}
             return names - told
 
-        with trio.move_on_after(spreading + 1):
+        held = max(node.config.user_coalesce_period for node in cluster)
+        with trio.move_on_after(spreading + held + 1):
             await cluster.until(lambda: not missed(), within=math.inf)
         if missed():
             raise InvariantViolation(f"a user event did not reach {sorted(missed())}")
@@ -169,8 +197,6 @@ class _Run:
         await trio.sleep(fault.at)
         nodes = [self.cluster[number] for number in fault.nodes]
         match fault.kind:
-            case FaultKind.LOSS:
-                await self._lose(fault)
             case FaultKind.PARTITION | FaultKind.CUT:
                 await self._part(fault, nodes)
             case FaultKind.TAGS | FaultKind.EVENT | FaultKind.QUERY:
@@ -178,12 +204,10 @@ class _Run:
             case FaultKind.CRASH | FaultKind.LEAVE | FaultKind.MOVE | FaultKind.STOP:
                 if nodes[0].name not in self._busy:
                     await self._take_down(fault, nodes[0])
-
-    async def _lose(self, fault: Fault) -> None:
-        network = self.cluster.network
-        network.change_link(loss=fault.amount)
-        await trio.sleep(fault.lasts)
-        network.change_link(loss=0.0)
+            case _:
+                assert fault.kind in OF_LINKS, "all others were named"
+                with self._links.hold(tuple(node.host for node in nodes), fault.changes):
+                    await trio.sleep(fault.lasts)
 
     async def _part(self, fault: Fault, nodes: list[SimNode]) -> None:
         network = self.cluster.network
