@@ -165,6 +165,50 @@ def test_after_a_leave_only_the_clock_goes_on() -> None:
     assert ({}, 102, 0, 0) == said(read(data + b"".join(log.on_clock(103))))
 
 
+# --- the own incarnation -------------------------------------------------------------------
+
+
+def test_the_own_incarnation_is_a_comment_to_go() -> None:
+    log = SnapshotLog(SnapshotState())
+    assert [b"# incarnation: 3\n"] == log.on_incarnation(3)
+    assert [] == log.on_incarnation(3) + log.on_incarnation(2)
+    assert log.compacted().endswith(b"\n# incarnation: 3\n")
+    state = read(log.compacted())
+    assert (3, ()) == (state.incarnation, state.skipped)
+
+
+def test_without_a_known_incarnation_there_is_no_such_line() -> None:
+    assert b"#" not in SnapshotLog(SnapshotState()).compacted()
+
+
+def test_the_incarnation_survives_a_leave() -> None:
+    log = SnapshotLog(SnapshotState())
+    lines = log.on_incarnation(3) + log.on_leave() + log.on_incarnation(4)
+    assert 4 == read(b"".join(lines)).incarnation
+    assert 3 == read(b"".join(lines[:2])).incarnation
+
+
+def test_the_highest_incarnation_counts() -> None:
+    assert 7 == read(b"# incarnation: 7\n# incarnation: 2\n").incarnation
+
+
+@pytest.mark.parametrize("number", [b"", b"x", b"-1", b"1.5", b"99999999999999999999999"])
+def test_a_damaged_incarnation_is_skipped_and_reported(number: bytes) -> None:
+    state = read(b"# incarnation: " + number + b"\nclock: 3\n")
+    assert (0, 3) == (state.incarnation, state.clock)
+    assert ["no incarnation"] == [skipped.reason.partition(":")[0] for skipped in state.skipped]
+
+
+def test_a_record_behind_a_cut_incarnation_is_found() -> None:
+    state = read(b"# incarnation: 12alive: a 10.0.0.1:1\n# incarnaclock: 9\n")
+    assert ({"a": "10.0.0.1:1"}, 9) == (state.alive, state.clock)
+
+
+def test_a_record_that_somebody_turned_off_stays_so() -> None:
+    state = read(b"clock: 3\n#clock: 9\n# clock: 9\n# in 2025: clock: 9\n")
+    assert (3, ()) == (state.clock, state.skipped)
+
+
 # --- compaction ---------------------------------------------------------------------------
 
 
@@ -301,7 +345,10 @@ RAW_NAMES = st.binary(max_size=8).map(lambda raw: raw.decode("utf-8", "surrogate
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.sampled_from([JOIN, LEAVE, FAILED]), NAMES | RAW_NAMES),
-        st.tuples(st.sampled_from(["user", "query", "clock"]), st.integers(0, 2**64 - 1)),
+        st.tuples(
+            st.sampled_from(["user", "query", "clock", "incarnation"]),
+            st.integers(0, 2**64 - 1),
+        ),
         st.just(("leave", 0)),
     ),
     max_size=12,
@@ -316,7 +363,12 @@ def run(log: SnapshotLog, steps: list[tuple[object, object]]) -> list[bytes]:
         elif kind == "leave":
             lines += log.on_leave()
         else:
-            note = {"user": log.on_user_event, "query": log.on_query, "clock": log.on_clock}
+            note = {
+                "user": log.on_user_event,
+                "query": log.on_query,
+                "clock": log.on_clock,
+                "incarnation": log.on_incarnation,
+            }
             assert isinstance(what, int)
             lines += note[str(kind)](what)
     return lines
@@ -328,14 +380,16 @@ def test_what_was_written_reads_back(steps: list[tuple[object, object]]) -> None
     state = read(b"".join(run(log, steps)), rejoin=True)
     assert () == state.skipped
     assert log.alive == state.alive
-    assert said(read(log.compacted(), rejoin=True)) == said(state)
+    again = read(log.compacted(), rejoin=True)
+    assert said(again) == said(state)
+    assert again.incarnation == state.incarnation
 
 
 def test_a_file_cut_at_any_byte_says_what_its_whole_lines_say() -> None:
     log = SnapshotLog(SnapshotState())
     lines = log.on_member_event(event(JOIN, "foo", "a node")) + log.on_clock(12)
     lines += log.on_user_event(42) + log.on_member_event(event(LEAVE, "foo"))
-    lines += log.on_query(1234) + log.on_leave() + log.on_clock(99)
+    lines += log.on_query(1234) + log.on_incarnation(21) + log.on_leave() + log.on_clock(99)
     whole = b"".join(lines)
     for cut in range(len(whole) + 1):
         data = whole[:cut]
@@ -350,8 +404,10 @@ def test_a_file_cut_at_any_byte_says_what_its_whole_lines_say() -> None:
         # With a newline in front, the fragment does no harm to what follows it.
         assert 500 == read(data + b"\nclock: 500\n").clock
         # Go glues its next record to the fragment; unless both together read as another
-        # record, it is found.
+        # record, it is found; or a comment.
         fragment = data[len(kept) :]
+        if fragment in (b"#", b"# "):
+            continue
         if not fragment.startswith((b"alive: ", b"not-alive: ")) and not fragment.endswith(b"-"):
             assert 500 == read(data + b"clock: 500\n").clock
 

@@ -45,7 +45,7 @@ async def test_an_agent_rejoins_by_a_file_of_ours(
             await becomes(3, lambda: len(node.user_events("tick")))
             await becomes(1, lambda: len(node.queries("question")))
             address, clocks = node.address, node.serf.statistics()
-        assert written(path, f"alive: go-1 {agent.address}")
+        assert written(path, f"alive: go-1 {agent.address}", "# incarnation: 1")
         (elsewhere := tmp_path / "elsewhere").mkdir()
         async with go_agent(
             binary,

@@ -26,6 +26,7 @@ from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._exceptions import SnapshotError
 from trioserf._serf.core import Core
+from trioserf._serf.serf import Serf
 from trioserf._serf.snapshot_file import SnapshotFile
 from trioserf._serf.snapshotter import FLUSH_INTERVAL, Snapshotter
 from trioserf._serf.stage import Occurrence
@@ -336,6 +337,45 @@ async def test_a_node_that_left_stays_alone(tmp_path: Path, autojump_clock: Mock
         await trio.sleep(5)
         assert 1 == again.num_nodes
         assert MemberStatus.LEFT is status(a, "b")
+
+
+def own_incarnation(node: Serf) -> int:
+    return node.memberlist.local_node.incarnation
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["fails", "leaves"])
+async def test_a_restarted_node_begins_above_its_former_life(
+    leaves: bool, tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """So whoever remembers its death believes it at once, whomever it joins first."""
+    async with cluster() as net:
+        a = await net.start("a")
+        path = tmp_path / "snap"
+        b = await net.start("b", snapshot_path=str(path))
+        assert 1 == own_incarnation(b)
+        await b.join([address(a)])
+        for number in range(3):
+            await b.set_tags({"version": str(number)})
+        if leaves:
+            await b.leave()
+        reached = own_incarnation(b)
+        await b.aclose()
+        assert f"# incarnation: {reached}" in path.read_text().splitlines()
+        again = await net.start("b", host=host(b), snapshot_path=str(path))
+        assert 4 == reached == own_incarnation(again) - 1
+        await trio.sleep(2)
+        assert f"# incarnation: {reached + 1}" in path.read_text().splitlines()
+        assert 0 == again.memberlist.statistics().refuted
+
+
+@pytest.mark.parametrize("line", ["", "# incarnation: 4294967295"], ids=["none", "absurd"])
+async def test_without_a_sound_incarnation_a_node_begins_as_in_go(
+    line: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "snap"
+    path.write_text(f"clock: 3\n{line}\n")
+    async with cluster() as net:
+        assert 1 == own_incarnation(await net.start("a", snapshot_path=str(path)))
 
 
 async def test_the_file_of_a_short_life(tmp_path: Path) -> None:

@@ -8,6 +8,11 @@ A file may be damaged: the last line cut short by a crash, NUL bytes where block
 written, or a line that begins behind a cut one because Go appends without looking.  A replay
 skips what it cannot read, finds the record behind such damage where it can, and reports both.
 
+One line is our own: the incarnation of the node itself, so that its next life begins above the
+last and need not be told that it is held dead.  It is written as a comment, which Go passes
+over in silence and drops when it compacts (test_an_agent_rejoins_by_a_file_of_ours).  A leave
+does not end it: a node that returns after leaving must be above that as well.
+
 Source: hashicorp/serf v0.9.4, serf/snapshot.go.
 """
 
@@ -33,10 +38,13 @@ _CLOCK: Final = b"clock: "
 _EVENT_CLOCK: Final = b"event-clock: "
 _QUERY_CLOCK: Final = b"query-clock: "
 _LEAVE: Final = b"leave"
-_KEYWORDS: Final = (_ALIVE, _NOT_ALIVE, _CLOCK, _EVENT_CLOCK, _QUERY_CLOCK, _LEAVE)
+_INCARNATION: Final = b"# incarnation: "
+_KEYWORDS: Final = (_ALIVE, _NOT_ALIVE, _CLOCK, _EVENT_CLOCK, _QUERY_CLOCK, _LEAVE, _INCARNATION)
 _IGNORED: Final = (b"coordinate: ", b"#")
 """Lines of old versions, and comments."""
 _NOTED: Final = (EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED)
+_LEAST_CUT: Final = len(b"# i")
+"""What is left of an own line at least; less may be a record that somebody turned off."""
 _MAX_TRIES: Final = 16
 """Places of each keyword that are tried in one damaged line."""
 
@@ -62,6 +70,7 @@ class SnapshotState:
       alive: name to address (``ip:port``, not checked) of the nodes that were alive, in the
         order in which they became so.
       clock, event_clock, query_clock: highest Lamport times that were noted; 0 for none.
+      incarnation: the highest that the node itself had reached; 0 for unknown.
       skipped: what could not be used.
       needs_newline: the last line is cut short.  It was not used; cut the file down to
         ``whole_size`` before appending, or at least begin with a newline.
@@ -72,6 +81,7 @@ class SnapshotState:
     clock: int = 0
     event_clock: int = 0
     query_clock: int = 0
+    incarnation: int = 0
     skipped: tuple[Skipped, ...] = ()
     needs_newline: bool = False
     whole_size: int = 0
@@ -97,6 +107,7 @@ def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
         clock=replaying.clocks[_CLOCK],
         event_clock=replaying.clocks[_EVENT_CLOCK],
         query_clock=replaying.clocks[_QUERY_CLOCK],
+        incarnation=replaying.incarnation,
         skipped=tuple(replaying.skipped),
         needs_newline=bool(fragment),
         whole_size=whole_size,
@@ -112,6 +123,7 @@ class _Replay:
         self._rejoin = rejoin_after_leave
         self.alive: dict[str, str] = {}
         self.clocks = {_CLOCK: 0, _EVENT_CLOCK: 0, _QUERY_CLOCK: 0}
+        self.incarnation = 0
         self.skipped: list[Skipped] = []
 
     def skip(self, line_no: int, reason: str, what: bytes) -> None:
@@ -162,6 +174,12 @@ class _Replay:
         if line.startswith(_NOT_ALIVE):
             self.alive.pop(_text(line[len(_NOT_ALIVE) :]), None)
             return None
+        if line.startswith(_INCARNATION):
+            incarnation = _number(line[len(_INCARNATION) :])
+            if incarnation is None:
+                return "no incarnation"
+            self.incarnation = max(self.incarnation, incarnation)
+            return None
         for word in self.clocks:
             if line.startswith(word):
                 time = _number(line[len(word) :])
@@ -169,7 +187,17 @@ class _Replay:
                     return "no clock value"
                 self.clocks[word] = time
                 return None
-        return None if line.startswith(_IGNORED) else "unrecognized line"
+        if line.startswith(_IGNORED):
+            return "no incarnation" if _is_glued_to_an_incarnation(line) else None
+        return "unrecognized line"
+
+
+def _is_glued_to_an_incarnation(line: bytes) -> bool:
+    """Whether a comment is the beginning of our own line, with a record right behind it."""
+    return any(
+        line.startswith(_INCARNATION[:length]) and line.startswith(_KEYWORDS, length)
+        for length in range(_LEAST_CUT, len(_INCARNATION))
+    )
 
 
 def _occurrences(line: bytes, word: bytes) -> list[int]:
@@ -216,6 +244,7 @@ class SnapshotLog:
         self._clock = state.clock
         self._event_clock = state.event_clock
         self._query_clock = state.query_clock
+        self._incarnation = state.incarnation
         self._rejoin = rejoin_after_leave
         self._min_compact_size = min_compact_size
         self._leaving = False
@@ -274,6 +303,13 @@ class SnapshotLog:
         self._clock = time - 1
         return [_clock_line(_CLOCK, self._clock)]
 
+    def on_incarnation(self, incarnation: int) -> list[bytes]:
+        """The incarnation of the node itself; this goes on after a leave."""
+        if incarnation <= self._incarnation:
+            return []
+        self._incarnation = incarnation
+        return [_clock_line(_INCARNATION, incarnation)]
+
     def on_leave(self) -> list[bytes]:
         """The node leaves gracefully.  Nothing but the clock is noted from here on."""
         self._leaving = True
@@ -292,6 +328,8 @@ class SnapshotLog:
         lines.append(_clock_line(_CLOCK, self._clock))
         lines.append(_clock_line(_EVENT_CLOCK, self._event_clock))
         lines.append(_clock_line(_QUERY_CLOCK, self._query_clock))
+        if self._incarnation:
+            lines.append(_clock_line(_INCARNATION, self._incarnation))
         return b"".join(lines)
 
 
@@ -308,5 +346,5 @@ def _alive_line(name: str, address: str) -> bytes:
     return _ALIVE + _raw(name) + b" " + _raw(address) + b"\n"
 
 
-def _clock_line(word: bytes, time: int) -> bytes:
-    return word + b"%d\n" % time
+def _clock_line(word: bytes, number: int) -> bytes:
+    return word + b"%d\n" % number

@@ -185,6 +185,11 @@ class Memberlist:
         return self._config.name
 
     @property
+    def announced(self) -> bool:
+        """Whether `announce` entered the own node into the table."""
+        return self._announced
+
+    @property
     def local_node(self) -> Node:
         """The own record.  Raises `InvalidState` before `announce`."""
         return self._parts.table.own

@@ -134,7 +134,7 @@ async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> Part
     parts = Parts(config, snapshotter, random_bytes)
     try:
         await parts.memberlist.bind()
-        parts.memberlist.announce()
+        parts.memberlist.announce(parts.first_incarnation())
     except MergeRefused as error:
         parts.log.warning("the merge callback refuses this node itself: %s", error)
     except BaseException:

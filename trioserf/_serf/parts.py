@@ -24,6 +24,7 @@ from .._memberlist.bad_input import BadInput
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics, node_log
 from .._net.udp_tcp import NetTransport
+from .._swim.incarnations import ACCUSATION_BAND
 from .._wire.tags import encode_tags
 from ..abc import Transport
 from .conflict_resolver import ConflictResolver
@@ -155,7 +156,23 @@ class Parts:
         )
         if self.snapshotter is None:
             return self.internal
-        return self.snapshotter.stage(self.core, self.internal)
+        return self.snapshotter.stage(self.core, self.internal, self._incarnation)
+
+    def first_incarnation(self) -> int:
+        """What the own node begins with: above its former life, if that is known.
+
+        DIFFERS: Go begins with 1, and takes its place again only when it was told that it is
+        held dead, by a peer that happens to do so.
+        Test: test_a_restarted_node_begins_above_its_former_life.
+        """
+        if self.snapshotter is None or self.core.config.memberlist.faithful_go:
+            return 1
+        reached = self.snapshotter.state.incarnation
+        # No node counts that far: the file is damaged.
+        return reached + 1 if reached < ACCUSATION_BAND else 1
+
+    def _incarnation(self) -> int:
+        return self.memberlist.local_node.incarnation if self.memberlist.announced else 0
 
     def _record_leave(self) -> None:
         if self.snapshotter is not None:

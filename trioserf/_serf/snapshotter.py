@@ -87,6 +87,7 @@ class Snapshotter:
         )
         self._logger: Log = node_log("snapshot", config.node_name)
         self._core: Core | None = None
+        self._incarnation: Callable[[], int] = lambda: 0
         # Only one write at a time, and no waiting for the threads of others.
         self._limiter = trio.CapacityLimiter(1)
         self._number = 0
@@ -139,9 +140,16 @@ class Snapshotter:
 
     # --- noting -------------------------------------------------------------------------
 
-    def stage(self, core: Core, then: Head) -> Head:
-        """The stage of the event pipeline that notes what happens."""
+    def stage(self, core: Core, then: Head, incarnation: Callable[[], int] = lambda: 0) -> Head:
+        """The stage of the event pipeline that notes what happens.
+
+        Args:
+          core: its clock is noted.
+          then: the next stage.
+          incarnation: gives that of the own node; 0 for unknown.
+        """
         self._core = core
+        self._incarnation = incarnation
         return SnapshotStage(self, then)
 
     def note(self, item: Occurrence) -> None:
@@ -162,6 +170,7 @@ class Snapshotter:
     def _note_clock(self) -> None:
         assert self._core is not None, "the stage is made before anything happens"
         self._put(self._log.on_clock(self._core.members.clock.time))
+        self._put(self._log.on_incarnation(self._incarnation()))
 
     def _put(self, lines: list[bytes]) -> None:
         if self._broken:
