@@ -1,4 +1,7 @@
-"""Fail unless tests with real Serf agents ran, and none of them was skipped.
+"""Fail unless tests with real Serf agents ran, and none of them was skipped without need.
+
+A machine may be unable to have hosts of its own (network namespaces): tests that need them may be
+skipped then, and are told.
 
 Reads the junit report that pytest wrote: one ``testcase`` for each test, with a child
 ``skipped`` when it did not run.
@@ -12,6 +15,9 @@ from pathlib import Path
 
 AT_LEAST = 20
 """Fewer interop tests than this means that some were not collected."""
+
+MACHINE = "this machine allows no network namespaces with loss"
+"""How the reason of a skip begins that is the machine's; from `tests/interop/namespaces.py`."""
 
 
 def main(report: str) -> int:
@@ -28,10 +34,11 @@ def main(report: str) -> int:
         for case in cases
         if case.findall("skipped")
     }
+    excused = {name for name, reason in skipped.items() if reason.startswith(MACHINE)}
     for name, reason in skipped.items():
-        print(f"skipped: {name}: {reason}")
-    print(f"{len(cases)} tests with real agents, {len(skipped)} skipped")
-    return int(bool(skipped) or len(cases) < AT_LEAST)
+        print(f"skipped{', which is allowed' if name in excused else ''}: {name}: {reason}")
+    print(f"{len(cases)} tests with real agents, {len(skipped)} skipped, {len(excused)} allowed")
+    return int(skipped.keys() > excused or len(cases) < AT_LEAST)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,8 @@ class GoAgent:
     rpc_address: str
     process: Child
     events_path: Path
+    inside: Sequence[str] = ()
+    """What a command begins with that shall run where the agent does."""
 
     async def command(self, *arguments: str) -> str:
         """Run ``serf ARGUMENTS...`` against this agent and return what it prints.
@@ -107,7 +109,7 @@ class GoAgent:
         """
         name, *rest = arguments
         done = await trio.run_process(
-            [str(self.binary), name, f"-rpc-addr={self.rpc_address}", *rest],
+            [*self.inside, str(self.binary), name, f"-rpc-addr={self.rpc_address}", *rest],
             capture_stdout=True,
             stderr=subprocess.STDOUT,
             check=False,
@@ -244,6 +246,7 @@ async def go_agent(
     handlers: Sequence[str] = (),
     options: Mapping[str, object] | None = None,
     arguments: Sequence[str] = (),
+    inside: Sequence[str] = (),
 ) -> AsyncIterator[GoAgent]:
     """Run an agent for the length of the block; it is killed at the end, if it still lives.
 
@@ -256,6 +259,8 @@ async def go_agent(
       handlers: further event handlers, such as ``query:load=echo 0.42``.
       options: keys of a configuration file.
       arguments: further flags of ``serf agent``.
+      inside: what a command begins with that shall run on another host of
+        `tests.interop.namespaces`; needs ``address``, too.
     """
     settings = _Settings(
         name=name,
@@ -272,10 +277,10 @@ async def go_agent(
         (folder / "record.sh").write_text(_RECORDER)
         host = address.rpartition(":")[0] if address else free_host()
         gossip = address or f"{host}:{free_port(host)}"
-        rpc = f"{host}:{free_port(host)}"
-        command = settings.command(binary, gossip, rpc, folder)
+        rpc = "127.0.0.1:7373" if inside else f"{host}:{free_port(host)}"
+        command = [*inside, *settings.command(binary, gossip, rpc, folder)]
         with child(command, output_path=folder / "log", cwd=folder) as process:
-            agent = GoAgent(binary, name, gossip, rpc, process, folder / "events")
+            agent = GoAgent(binary, name, gossip, rpc, process, folder / "events", inside)
             if await _is_ready(agent):
                 yield agent
                 return

@@ -154,6 +154,24 @@ class NodeProcess:
             for name in line["names"]
         ]
 
+    def statuses(self) -> dict[str, str]:
+        """Name to status, of every member that events told of and none took away."""
+        last = {
+            name: _STATUS_AFTER[line["event"]]
+            for line in _lines(self.process)
+            if line.get("event") in _STATUS_AFTER
+            for name in line["names"]
+        }
+        return {name: status for name, status in last.items() if status != "gone"}
+
+
+_STATUS_AFTER = {
+    "member-join": "alive",
+    "member-leave": "left",
+    "member-failed": "failed",
+    "member-reap": "gone",
+}
+
 
 def _lines(process: Child) -> list[dict[str, Any]]:
     text = process.output
@@ -170,17 +188,25 @@ async def node_process(
     profile: str = "lan",
     tags: Mapping[str, str] | None = None,
     key: bytes | None = None,
+    address: str | None = None,
+    inside: Sequence[str] = (),
 ) -> AsyncIterator[NodeProcess]:
-    """Run a node in a child process that has joined ``join``; killed with the block."""
+    """Run a node in a child process that has joined ``join``; killed with the block.
+
+    Args:
+      address: ``host:port`` for gossip; None takes a free one.
+      inside: what a command begins with that shall run on another host of
+        `tests.interop.namespaces`; needs ``address``, too.
+    """
     settings = {
         "name": name,
-        "bind": f"{free_host()}:0",
+        "bind": address or f"{free_host()}:0",
         "join": join,
         "profile": profile,
         "tags": dict(tags or {}),
         "key": base64.b64encode(key).decode() if key else None,
     }
-    command = [sys.executable, "-m", PROGRAM, json.dumps(settings)]
+    command = [*inside, sys.executable, "-m", PROGRAM, json.dumps(settings)]
     with child(command, output_path=tmp_path / f"{name}.log", cwd=ROOT) as process:
 
         def joined() -> str | None:
