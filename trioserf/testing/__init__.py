@@ -29,6 +29,7 @@ from .invariants import Invariant as Invariant
 from .invariants import InvariantViolation as InvariantViolation
 from .invariants import Watch as Watch
 from .invariants import watched as watched
+from .joins import JoinVia as JoinVia
 from .links import Constant as Constant
 from .links import Latency as Latency
 from .links import LatencyLike as LatencyLike
@@ -38,7 +39,6 @@ from .links import Normal as Normal
 from .links import Uniform as Uniform
 from .network_statistics import LinkStatistics as LinkStatistics
 from .network_statistics import NetworkStatistics as NetworkStatistics
-from .sim_cluster import JoinVia as JoinVia
 from .sim_cluster import SimCluster as SimCluster
 from .sim_cluster import Which as Which
 from .sim_network import SimNetwork as SimNetwork

@@ -22,16 +22,16 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, Unpack, final
+from typing import Any, Self, TypeAlias, Unpack, final
 
 import attrs
 import trio
 
 from .._config import Config
 from .agreement import Agreement
+from .joins import JoinVia, join_all
 from .links import LatencyLike, LinkChanges
 from .node_settings import node_settings
 from .schedule import threads_in_place
@@ -39,12 +39,9 @@ from .sim_network import SimNetwork
 from .sim_node import SimNode
 from .timeline import Timeline
 
-JoinVia: TypeAlias = Literal["first", "previous", "random"] | None
-"""Whom a new node joins: the first node, the one before it, any earlier one, or nobody."""
 Which: TypeAlias = "str | int | SimNode"
 """A node by its name, by its number (from 0, in order of spawning), or itself."""
 
-_JOINS_AT_ONCE = 16
 _POLL = 0.05
 """Seconds between two looks at whether a condition holds."""
 
@@ -173,7 +170,8 @@ class SimCluster:
 
         Args:
           which: names, or a number of nodes that are named ``node-1``, ``node-2``, …
-          join: whom each joins.
+          join: whom each joins.  ``"everybody"`` makes all that run know each other at once,
+            with nothing left to gossip: for large clusters that are watched after the start.
           drift: how much their clocks gain (seconds in each second).
           fields: settings of either half, for these nodes.
 
@@ -184,19 +182,7 @@ class SimCluster:
         nodes = [self._new_node(name, drift, fields) for name in self._names(which)]
         for node in nodes:
             await self._start(node)
-        if join == "previous":
-            for node in nodes:
-                await self._join(node, join)
-        else:
-            limit = trio.Semaphore(_JOINS_AT_ONCE)
-
-            async def join_one(node: SimNode) -> None:
-                async with limit:
-                    await self._join(node, join)
-
-            async with trio.open_nursery() as nursery:
-                for node in nodes:
-                    nursery.start_soon(join_one, node)
+        await join_all(nodes, join, self._reachable, self._rng)
         return nodes
 
     def _names(self, which: Iterable[int | str]) -> Iterator[str]:
@@ -241,13 +227,8 @@ class SimCluster:
         assert self._nursery is not None, "nodes live in it"
         self._nursery.cancel_scope.cancel()
 
-    async def _join(self, node: SimNode, via: JoinVia) -> None:
-        before = takewhile(lambda each: each is not node, self.nodes)
-        earlier = [each for each in before if each.running and not self.is_stopped(each)]
-        if via is None or not earlier:
-            return
-        places = {"first": 0, "previous": -1, "random": self._rng.randrange(len(earlier))}
-        await node.serf.join([earlier[places[via]].address])
+    def _reachable(self) -> list[SimNode]:
+        return [node for node in self.running if not self.is_stopped(node)]
 
     async def crash(self, *which: Which) -> None:
         """End the processes of nodes at once, as ``kill -9``: nobody is told.
@@ -376,7 +357,7 @@ class SimCluster:
         Raises:
           trio.TooSlowError: they did not agree in time; the text says who disagrees.
         """
-        nodes = self._chosen(which) or [node for node in self.running if not self.is_stopped(node)]
+        nodes = self._chosen(which) or self._reachable()
         agreement = Agreement(
             {node.name: node.serf.members for node in nodes},
             lambda name: self._nodes[name].serf.local_member.tags,

@@ -1,0 +1,111 @@
+"""How new nodes of a simulated cluster come to know the others.
+
+Mostly as in earnest: each joins one node, and gossip does the rest.  That costs the square of
+the number of nodes, twenty-five times over: each node hears of each other from many.
+
+``"everybody"`` is for what is to be watched after the start.  One node is told of each
+of the others, and then each of the others what that one knows: real state in real bytes, read and
+merged by the rules of a push/pull, one after the other and at one moment of simulated time.
+Only the network is left out, and what the nodes would pass on is dropped, for it is news to
+nobody.  The cluster stands as one does that has been at rest for long, but that nobody has
+announced its join: Lamport times begin at zero.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from typing import Literal, TypeAlias
+
+import trio
+
+from .._memberlist.parts import Parts
+from .._wire.streams import PushPullRequest, StreamParser, Work
+from .sim_node import SimNode
+
+JoinVia: TypeAlias = Literal["first", "previous", "random", "everybody"] | None
+"""Whom a new node joins: the first node, the one before it, any earlier one, or nobody.
+
+``"everybody"`` begins with a cluster in which all know each other; see `SimCluster.spawn`.
+"""
+
+_AT_ONCE = 16
+
+
+async def join_all(
+    nodes: Sequence[SimNode],
+    via: JoinVia,
+    present: Callable[[], Sequence[SimNode]],
+    rng: random.Random,
+) -> None:
+    """Let ``nodes`` join.
+
+    Args:
+      nodes: the new ones.
+      via: whom each joins.
+      present: gives all that can be joined now, oldest first; the new ones are among them.
+      rng: chooses where chance is asked for.
+
+    Raises:
+      JoinError: a node could not join.
+    """
+    if via is None:
+        return
+    if via == "everybody":
+        await _acquaint(present())
+        return
+    if via == "previous":
+        for node in nodes:
+            await _join(node, via, present(), rng)
+        return
+    limit = trio.Semaphore(_AT_ONCE)
+
+    async def join_one(node: SimNode) -> None:
+        async with limit:
+            await _join(node, via, present(), rng)
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(join_one, node)
+
+
+async def _join(
+    node: SimNode,
+    via: Literal["first", "previous", "random"],
+    present: Sequence[SimNode],
+    rng: random.Random,
+) -> None:
+    earlier = list(takewhile(lambda each: each is not node, present))
+    if earlier:
+        places = {"first": 0, "previous": -1, "random": rng.randrange(len(earlier))}
+        await node.serf.join([earlier[places[via]].address])
+
+
+async def _acquaint(nodes: Sequence[SimNode]) -> None:
+    """Let each of these nodes know all of them, without the traffic.  No time passes."""
+    # Doors for this would be of no use to anybody but a simulation, so it goes behind them.
+    parts = [node.serf._parts for node in nodes]
+    first, *others = [part.memberlist._parts for part in parts]
+    for other in others:
+        await _tell(first, await other.exchange.local_frame(join=False))
+    everything = await first.exchange.local_frame(join=False)
+    for other in others:
+        await _tell(other, everything)
+    for part in parts:
+        part.memberlist._parts.queue.clear()
+        for queue in part.core.outbox.queues.values():
+            queue.clear()
+
+
+async def _tell(node: Parts, frame: bytes) -> None:
+    """What becomes of the reply to a push/pull that ``node`` asked for.
+
+    Raises:
+      RemoteProtocolError: the nodes have different keys, or versions that cannot live together.
+    """
+    request = StreamParser(node.wire.stream, accept_side=False).receive(frame)
+    if isinstance(request, Work):
+        request = request.run()
+    assert isinstance(request, PushPullRequest), "one frame of full state, as a whole"
+    await node.exchange.merge(request.records, request.user_state, join=False, source=None)
