@@ -94,6 +94,30 @@ def test_a_member_that_returns_changed_within_one_period_is_told() -> None:
     assert [event(JOIN, "foo", role="new")] == coalescer.flush()
 
 
+def test_what_was_undone_within_one_period_is_no_news() -> None:
+    coalescer = members_coalescer()
+    coalescer.add(event(JOIN, "foo", role="old"), 0.0)
+    coalescer.flush()
+    for role in ("new", "old"):
+        coalescer.add(event(UPDATE, "foo", role=role), 10.0)
+    assert [] == coalescer.flush()
+    coalescer.add(event(UPDATE, "foo", role="new"), 20.0)
+    assert [event(UPDATE, "foo", role="new")] == coalescer.flush()
+    coalescer.add(event(FAILED, "foo", role="new"), 30.0)
+    coalescer.add(event(JOIN, "foo", role="new"), 30.0)
+    assert [] == coalescer.flush(), "it was up, and is up"
+
+
+def test_who_came_and_was_forgotten_within_one_period_is_no_news() -> None:
+    coalescer = members_coalescer()
+    for kind in (JOIN, FAILED, REAP):
+        coalescer.add(event(kind, "foo"), 0.0)
+    assert [] == coalescer.flush()
+    for kind in (REAP, JOIN):
+        coalescer.add(event(kind, "foo"), 0.0)
+    assert [event(JOIN, "foo")] == coalescer.flush()
+
+
 def test_a_join_followed_by_an_update_stays_a_join() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(JOIN, "foo"), 0.0)
@@ -196,8 +220,9 @@ def test_folding_coalesced_events_gives_the_same_members(
         for one in coalescer.flush():
             for seen in one.members:
                 if one.type is EventType.MEMBER_REAP:
-                    told.pop(seen.name, None)
+                    assert told.pop(seen.name, None) is not None, "only who was told of"
                 else:
+                    assert told.get(seen.name) != seen, "something changed"
                     told[seen.name] = seen
 
     for change, name, tag in changes:
@@ -208,7 +233,7 @@ def test_folding_coalesced_events_gives_the_same_members(
             continue
         if change == "join" and not up:
             kind, after = JOIN, member(name, tags={"t": tag})
-        elif change == "update" and known is not None:
+        elif change == "update" and known is not None and known.tags != {"t": tag}:
             kind, after = UPDATE, attrs.evolve(known, tags={"t": tag})
         elif change == "fail" and known is not None and up:
             kind, after = FAILED, attrs.evolve(known, status=MemberStatus.FAILED)

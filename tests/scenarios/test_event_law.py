@@ -1,136 +1,34 @@
 """The law of the event stream, over random schedules of everything that can happen.
 
-* Folding the events gives ``members()``.
-* At most one delivery of each (Lamport time, name, payload).
-* Never an event for a state that did not change.
-
-The first two are watched by `trioserf.testing.event_invariants` in every step; here is the
-third, and a fold of our own over each whole life.  ``TRIOSERF_SCHEDULES`` sets how many
-schedules run, and ``TRIOSERF_FIRST_SCHEDULE`` the number of the first, for long campaigns; a
-schedule is repeated by its number.
+`event_law` judges the readers; in every step of the run `trioserf.testing.event_invariants`
+watches as well.  Some of the clusters have disks, so that nodes find their way back by their
+snapshots, and some merge events.  ``TRIOSERF_SCHEDULES`` sets how many schedules run, and
+``TRIOSERF_FIRST_SCHEDULE`` the number of the first, for long campaigns; a schedule is repeated
+by its number.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 import trio
 
-from trioserf import (
-    Event,
-    EventsDropped,
-    EventType,
-    Member,
-    MemberEvent,
-    MemberStatus,
-    UserEvent,
-)
 from trioserf.testing import SimCluster
 from trioserf.testing.event_invariants import Deliveries, Foldable
 from trioserf.testing.invariants import watched
 from trioserf.testing.schedule import run
 
+from .event_law import Disks, Readers, views
+
 SCHEDULES = int(os.environ.get("TRIOSERF_SCHEDULES", "24"))
 FIRST = int(os.environ.get("TRIOSERF_FIRST_SCHEDULE", "0"))
 NODES = 5
 STEPS = 12
-
-State = tuple[MemberStatus, tuple[tuple[str, str], ...], str, int]
-"""Status, tags and address of a member: what an event may tell a change of."""
-
-STATUS_AFTER = {
-    EventType.MEMBER_JOIN: MemberStatus.ALIVE,
-    EventType.MEMBER_LEAVE: MemberStatus.LEFT,
-    EventType.MEMBER_FAILED: MemberStatus.FAILED,
-}
-
-
-# --- folding ------------------------------------------------------------------------------
-
-
-def state_of(member: Member, status: MemberStatus) -> State:
-    return status, tuple(sorted(member.tags.items())), str(member.addr), member.port
-
-
-def fold(events: Iterable[Event]) -> tuple[dict[str, State], list[str]]:
-    """The members that events tell of, and what is wrong with the events themselves."""
-    members: dict[str, State] = {}
-    wrong: list[str] = []
-    for event in events:
-        if not isinstance(event, MemberEvent):
-            continue
-        for member in event.members:
-            before = members.get(member.name)
-            if event.type is EventType.MEMBER_REAP:
-                if members.pop(member.name, None) is None:
-                    wrong.append(f"{member.name} was reaped and not there")
-                continue
-            if event.type is EventType.MEMBER_UPDATE:
-                status = before[0] if before else MemberStatus.ALIVE
-            else:
-                status = STATUS_AFTER[event.type]
-            members[member.name] = after = state_of(member, status)
-            if before is None and event.type is not EventType.MEMBER_JOIN:
-                wrong.append(f"{event.type} about {member.name}, who never joined")
-            elif before == after:
-                wrong.append(f"{event.type} about {member.name}, and nothing changed: {after}")
-            elif before and event.type is not EventType.MEMBER_UPDATE and before[0] is status:
-                wrong.append(f"{event.type} about {member.name}, who was {status} before")
-    return members, wrong
-
-
-def told_twice(events: Iterable[Event]) -> list[tuple[int, str, bytes]]:
-    counts = Counter(
-        (event.ltime, event.name, event.payload) for event in events if isinstance(event, UserEvent)
-    )
-    return [key for key, count in counts.items() if count > 1]
-
-
-class Readers:
-    """One reader for each life of each node, from its first event on."""
-
-    def __init__(self, cluster: SimCluster) -> None:
-        self._cluster = cluster
-        self._lives: dict[str, list[Event]] = {}
-
-    def attend(self) -> None:
-        """Read what waits, in every running node."""
-        for node in self._cluster.running:
-            events = self._lives.setdefault(f"{node.name} {node.lives}", [])
-            while True:
-                try:
-                    events.append(node.serf.events.receive_nowait())
-                except (trio.WouldBlock, trio.EndOfChannel):
-                    break
-
-    def judge(self) -> Iterator[str]:
-        """Complaints about all lives, the past ones too."""
-        self.attend()
-        for life, events in self._lives.items():
-            members, wrong = fold(events)
-            yield from (f"{life}: {text}" for text in wrong)
-            yield from (f"{life}: twice {key}" for key in told_twice(events))
-            if any(isinstance(event, EventsDropped) for event in events):
-                yield f"{life}: events dropped"
-            name, number = life.split()
-            node = self._cluster[name]
-            if node.running and node.lives == int(number):
-                known = {
-                    member.name: state_of(
-                        member,
-                        # An intent to leave is no event; the leave itself is one.
-                        MemberStatus.ALIVE
-                        if member.status is MemberStatus.LEAVING
-                        else member.status,
-                    )
-                    for member in node.serf.members()
-                }
-                if known != members:
-                    yield f"{life}: folded {members}, but it knows {known}"
+QUIET = 4.0
+"""Nothing is held any more when nothing happened for so long (seconds)."""
 
 
 # --- schedules ----------------------------------------------------------------------------
@@ -139,8 +37,9 @@ class Readers:
 class Schedule:
     """Random things that happen to a cluster, one after the other, by a seed."""
 
-    def __init__(self, cluster: SimCluster, seed: int) -> None:
+    def __init__(self, cluster: SimCluster, disks: Disks, seed: int) -> None:
         self.cluster = cluster
+        self.disks = disks
         self.rng = random.Random(f"schedule {seed}")
         self.actions = [
             self.user_event,
@@ -167,7 +66,8 @@ class Schedule:
 
     async def user_event(self) -> None:
         name = self.rng.choice(["deploy", "scale"])
-        await self.cluster[self.one()].serf.user_event(name, b"", coalesce=False)
+        coalesce = self.rng.random() < 0.5
+        await self.cluster[self.one()].serf.user_event(name, b"", coalesce=coalesce)
 
     async def same_user_event_twice(self) -> None:
         """Two nodes say the same words, perhaps at one Lamport time."""
@@ -195,7 +95,10 @@ class Schedule:
             await self.crash()
         # In a partition there may be nobody to join: then it stays alone until later.
         if name := next(iter(self._down()), None):
+            self.disks.about_to_start(name)
             await self.cluster.restart(name, new_address=new_address, join=False)
+            if self.cluster[name].disk is not None and self.rng.random() < 0.7:
+                return  # its snapshot tells it whom to join
             others = [node for node in self.cluster.running if node.name != name]
             with trio.move_on_after(3):
                 try:
@@ -237,29 +140,56 @@ class Schedule:
         self.cluster.resume(name)
 
 
+def settings(seed: int) -> dict[str, Any]:
+    """What the nodes of a schedule are like."""
+    rng = random.Random(f"settings {seed}")
+    fields: dict[str, Any] = {
+        "enable_compression": False,
+        "enable_name_conflict_resolution": False,
+        "reconnect_interval": 5.0,
+        "reconnect_timeout": 20.0,
+        "tombstone_timeout": 20.0,
+        "reap_interval": 5.0,
+        "event_buffer": rng.choice([4, 512]),
+        "rejoin_after_leave": rng.random() < 0.5,
+        "min_compact_size": rng.choice([200, 131072]),
+    }
+    if rng.random() < 0.4:
+        fields |= {"coalesce_period": 3.0, "quiescent_period": rng.choice([0.3, 1.0])}
+    if rng.random() < 0.4:
+        fields |= {"user_coalesce_period": 3.0, "user_quiescent_period": 1.0}
+    return fields
+
+
+async def comes_to_rest(cluster: SimCluster) -> None:
+    """Wait until no node has learned of anything for a while, or for a minute."""
+    before: object = None
+    for _ in range(15):
+        after = views(cluster)
+        if before == after:
+            return
+        before = after
+        await trio.sleep(QUIET)
+
+
 async def live_through(seed: int) -> list[str]:
     """Run one schedule; the complaints about the events of all its lives."""
+    fields, has_disks = settings(seed), random.Random(f"disks {seed}").random() < 0.5
     async with (
-        SimCluster(seed=seed) as cluster,
+        SimCluster(seed=seed, disks=has_disks) as cluster,
         watched(cluster, step=0.25, invariants=(Foldable(), Deliveries())),
     ):
-        await cluster.spawn(
-            NODES,
-            enable_compression=False,
-            enable_name_conflict_resolution=False,
-            reconnect_interval=5.0,
-            reconnect_timeout=20.0,
-            tombstone_timeout=20.0,
-            reap_interval=5.0,
-            event_buffer=512 if seed % 2 else 4,
-        )
-        readers, schedule = Readers(cluster), Schedule(cluster, seed)
+        await cluster.spawn(NODES, **fields)
+        readers, disks = Readers(cluster), Disks(cluster)
+        schedule = Schedule(cluster, disks, seed)
         for _ in range(STEPS):
             await schedule.step()
             readers.attend()
         await schedule.heal()
         await trio.sleep(5)
-        return list(readers.judge())
+        if "coalesce_period" in fields:
+            await comes_to_rest(cluster)
+        return [*readers.judge(), *disks.judge()]
 
 
 @pytest.mark.slow

@@ -9,8 +9,11 @@ Source: hashicorp/serf v0.9.4, serf/coalesce.go, coalesce_member.go, coalesce_us
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from .._events import Event, EventType, Member, MemberEvent, UserEvent
+
+_UP: Final = {EventType.MEMBER_JOIN, EventType.MEMBER_UPDATE}
 
 
 class _Window:
@@ -42,9 +45,11 @@ class MemberCoalescer:
 
     DIFFERS: Go repeats an old update at every later flush
     (test_an_update_is_given_once); it gives an update alone for a member that joined and
-    changed in one period (test_a_join_followed_by_an_update_stays_a_join); and it drops a
+    changed in one period (test_a_join_followed_by_an_update_stays_a_join); it drops a
     return whose tags or address are new
-    (test_a_member_that_returns_changed_within_one_period_is_told).
+    (test_a_member_that_returns_changed_within_one_period_is_told); and it tells of a member
+    that changed and changed back (test_what_was_undone_within_one_period_is_no_news) or came
+    and was forgotten (test_who_came_and_was_forgotten_within_one_period_is_no_news).
 
     Args:
       period: longest time that an event is held (seconds).
@@ -55,6 +60,8 @@ class MemberCoalescer:
         self._window = _Window(period, quiescent)
         self._latest: dict[str, tuple[EventType, Member]] = {}
         self._given: dict[str, tuple[EventType, Member]] = {}
+        self._newcomers: set[str] = set()
+        self._changed_twice: set[str] = set()
 
     def handles(self, event: Event) -> bool:
         """Whether `add` takes this event; others pass at once."""
@@ -66,10 +73,13 @@ class MemberCoalescer:
         self._window.held(now)
         for member in event.members:
             kind = event.type
-            if kind is EventType.MEMBER_UPDATE:
-                held = self._latest.get(member.name)
-                if held is not None and held[0] is EventType.MEMBER_JOIN:
+            held = self._latest.get(member.name)
+            if held is not None:
+                self._changed_twice.add(member.name)
+                if kind is EventType.MEMBER_UPDATE and held[0] is EventType.MEMBER_JOIN:
                     kind = EventType.MEMBER_JOIN
+            elif kind is EventType.MEMBER_JOIN and member.name not in self._given:
+                self._newcomers.add(member.name)
             self._latest[member.name] = (kind, member)
 
     def next_deadline(self) -> float:
@@ -85,15 +95,28 @@ class MemberCoalescer:
         self._window.close()
         groups: dict[EventType, list[Member]] = {}
         for name, (kind, member) in self._latest.items():
-            if kind is not EventType.MEMBER_UPDATE and self._given.get(name) == (kind, member):
+            if self._is_no_news(name, kind, member):
                 continue
             if kind is EventType.MEMBER_REAP:
                 self._given.pop(name, None)
             else:
                 self._given[name] = (kind, member)
             groups.setdefault(kind, []).append(member)
-        self._latest.clear()
+        for held in (self._latest, self._newcomers, self._changed_twice):
+            held.clear()
         return [MemberEvent(kind, tuple(members)) for kind, members in groups.items()]
+
+    def _is_no_news(self, name: str, kind: EventType, member: Member) -> bool:
+        """Whether the reader holds this already."""
+        if kind is EventType.MEMBER_REAP:
+            return name in self._newcomers
+        before = self._given.get(name)
+        if before is None or before[1] != member:
+            return False
+        if kind is EventType.MEMBER_UPDATE:
+            # As in Go, a single update is always told.
+            return name in self._changed_twice
+        return kind is before[0] or {kind, before[0]} == _UP
 
 
 class UserCoalescer:
