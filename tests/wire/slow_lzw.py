@@ -44,10 +44,15 @@ class Table:
         return string
 
 
+NEXT = -1
+"""For `pack`: the code of the string that is entered along with it."""
+
+
 def pack(codes: Iterable[int]) -> bytes:
     """A stream of any codes, each cut to the width that a reader expects."""
     table, bits, count = Table(), 0, 0
     for code in codes:
+        code = table.next if code == NEXT else code
         code &= (1 << table.width) - 1
         bits |= code << count
         count += table.width

@@ -9,6 +9,7 @@ defd4ba, 1b4c746, 313d20c.
 
 from __future__ import annotations
 
+import random
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -28,13 +29,16 @@ from trioserf._wire.messages import (
     Compressed,
     NodeRecord,
     PushPullHeader,
+    Suspect,
     UserMessage,
     UserMessageHeader,
     decode_message,
     encode_message,
 )
 from trioserf._wire.packets import OpenedPacket, PacketCodec, PacketError, open_packet, seal_packet
+from trioserf._wire.query_filters import NodeFilter, decode_filter, encode_filter
 from trioserf._wire.sealing import seal
+from trioserf._wire.serf_messages import QueryResponseMessage, decode_serf, encode_serf
 from trioserf._wire.streams import (
     StreamCodec,
     StreamError,
@@ -257,6 +261,63 @@ def test_a_packet_of_very_many_messages_does_not_stall() -> None:
     bomb = compress_message(make_compound([make_compound([inner] * 127)] * 10))
     with bounded(3.0, 8_000_000):  # 30 ms where memory is not traced
         open_packet(bomb, PLAIN)
+
+
+_UNKNOWN_FIELD = b"\x81\xa4Junk"
+ODD_MESSAGES = {
+    "lists": b"\x00" + _UNKNOWN_FIELD + b"\xdc\x03\x80" + b"\x90" * 0x380,
+    "maps": b"\x00" + _UNKNOWN_FIELD + b"\xdc\x03\x80" + b"\x80" * 0x380,
+    "headers": b"\x00" + _UNKNOWN_FIELD + b"\xdc\x03\x80" + b"\xdc\0\0" * 10 + bytes(0x376),
+}
+"""Pings that no Go node sends and each would read: slow to read for their length."""
+
+
+@pytest.mark.parametrize("odd", ODD_MESSAGES.values(), ids=ODD_MESSAGES)
+def test_odd_parts_of_a_compound_are_read_up_to_a_bound(odd: bytes) -> None:
+    good = encode_message(Suspect(3, "node-b", "node-a"))
+    first = open_packet(make_compound([odd, good]), PLAIN)
+    assert (2, ()) == (len(first.messages), first.problems)
+    many = make_compound([make_compound([odd] * 63)] * 15 + [good])
+    bomb = compress_message(many)
+    assert len(bomb) < 6000
+    started = time.process_time()
+    opened = open_packet(bomb, PLAIN)
+    assert time.process_time() - started < 0.15  # 12 ms; 250 ms without the bound
+    assert len(opened.messages) < 20
+    assert {"message"} == set(opened.problems)
+
+
+def test_flat_parts_are_read_as_long_as_a_sender_can_pack_them() -> None:
+    claims = [
+        encode_message(Alive(1, f"node-{n}", b"\x0a\0\0\1", 7946, b"m" * 300, bytes(6)))
+        for n in range(170)
+    ]
+    compounds = [make_compound(claims[:100]), make_compound(claims[100:])]
+    opened = open_packet(compress_message(make_compound(compounds)), PLAIN)
+    assert (170, ()) == (len(opened.messages), opened.problems)
+    too_many = make_compound([make_compound(claims[:100])] * 3)
+    assert 0 < len(open_packet(compress_message(too_many), PLAIN).messages) < 200
+
+
+@pytest.mark.parametrize("size", [60_000, 1_000_000])
+def test_a_single_value_of_a_million_lists_is_not_made(size: int) -> None:
+    field = b"\xdd" + size.to_bytes(4, "big") + b"\x90" * size
+    for read in (
+        lambda: decode_message(b"\x00" + _UNKNOWN_FIELD + field),
+        lambda: decode_serf(b"\x04\x81\xa7Filters" + field),
+        lambda: decode_serf(b"\x03" + _UNKNOWN_FIELD + field),
+        lambda: decode_filter(b"\x00" + field),
+    ):
+        with bounded(1.0, 3_000_000), pytest.raises(RemoteProtocolError):
+            read()
+
+
+def test_long_texts_are_no_reason_to_refuse() -> None:
+    body = random.Random(1).randbytes(60_000)
+    answer = QueryResponseMessage(ltime=1, id=2, from_node="a", flags=0, payload=body)
+    assert answer == decode_serf(encode_serf(answer))
+    names = NodeFilter(tuple(f"節点-{n}" for n in range(5000)))
+    assert names == decode_filter(encode_filter(names))
 
 
 # --- versions and padding -----------------------------------------------------------------

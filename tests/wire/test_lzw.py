@@ -183,6 +183,32 @@ def test_a_stream_of_nothing_but_clears_is_refused() -> None:
     assert time.process_time() - started < 0.1
 
 
+@pytest.mark.parametrize("run", [1, 2, 7, 60])
+def test_codes_for_the_string_being_entered_are_read_in_any_mixture(run: int) -> None:
+    some = random.Random(run)
+    codes: list[int] = []
+    for _ in range(6):
+        end = len(codes) + some.randint(100, 3700)
+        while len(codes) < end:
+            codes += [some.randrange(256), *[slow_lzw.NEXT] * some.randint(1, run)]
+            if some.random() < 0.3:
+                codes += [some.randrange(256)] * 2
+        codes.append(_CLEAR)
+    data = slow_lzw.pack([*codes, _END])
+    assert slow_lzw.decompress(data) == decompress(data, 1 << 22)
+
+
+@pytest.mark.parametrize("run", [1, 60])
+def test_the_dearest_streams_that_a_datagram_can_hold_are_read_soon(run: int) -> None:
+    turn = [65, *[slow_lzw.NEXT] * run]
+    block = (turn * (3838 // len(turn) + 1))[:3838]
+    data = slow_lzw.pack([*([*block, _CLEAR] * 8), _END])
+    assert 42_000 < len(data) < 45_000
+    started = time.process_time()
+    decompress(data, 1 << 20)
+    assert time.process_time() - started < 0.1  # 10 ms
+
+
 def test_many_short_pieces_are_joined_on_the_way() -> None:
     text = random.Random(7).randbytes(140_000)
     assert text == decompress(compress(text), len(text))

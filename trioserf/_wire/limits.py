@@ -20,10 +20,16 @@ MAX_CLAIMS: Final = 2_000_000
 """Elements that such headers may claim together before a value is walked; ours."""
 MAX_NESTING: Final = 16
 """Containers inside containers in a walked value; the messages need 5; ours."""
-FEW_VALUES: Final = 4096
+FEW_VALUES: Final = 1024
 """Values in one walked message that holds no long list; the messages need 50; ours."""
+FEW_CONTAINERS: Final = 64
+"""Bytes that look like a container header, before a value without long lists is walked; ours."""
+LARGE_VALUE: Final = 1 << 15
+"""A value without long lists in more input than this (bytes) is walked in any case; ours."""
 MANY_VALUES: Final = 2_000_000
 """Values in one walked message that may hold long lists; ours."""
+MAX_FILTER_NAMES: Final = 1 << 14
+"""Names in the filter of a query that is walked; a query has 1024 bytes by default; ours."""
 MAX_ARRAY: Final = 1024
 """Elements of an array that arrives piece by piece; the messages need 512; ours."""
 MAX_MAP: Final = 256
@@ -31,10 +37,10 @@ MAX_MAP: Final = 256
 
 # --- compression --------------------------------------------------------------------------
 
-LZW_CLEARS: Final = 1024
+LZW_CLEARS: Final = 16
 """Clears of the table that any LZW stream may have; ours."""
-LZW_BYTES_PER_CLEAR: Final = 64
-"""A long LZW stream may have one more for so many of its bytes; ours."""
+LZW_BYTES_PER_CLEAR: Final = 1024
+"""A long LZW stream may have one more for so many of its bytes; Go writes one in 5,405; ours."""
 
 # --- packets ------------------------------------------------------------------------------
 
@@ -44,6 +50,12 @@ MAX_DEPTH: Final = 4
 """Compounds and compressed messages inside each other; Go nests two; ours."""
 MAX_PIECES: Final = 1024
 """Messages, compounds and compressed messages in one datagram; Go packs 255; ours."""
+MAX_PARTS_SIZE: Final = 1 << 16
+"""Bytes of all messages of compounds in one datagram; Go packs ``UDPBufferSize``; ours."""
+FREE_PARTS_SIZE: Final = 1 << 14
+"""So many of them may be of any form; beyond, only flat messages are read; ours."""
+FLAT_CONTAINERS: Final = 8
+"""Bytes that look like a container header in a flat message; a ping has one; ours."""
 
 # --- streams ------------------------------------------------------------------------------
 

@@ -138,17 +138,29 @@ def decompress(data: bytes, max_output: int) -> bytes:
         raw = int.from_bytes(data[start : (position + 7) // 8], "little") >> offset
         codes = iter(_spread(raw & (1 << count * width) - 1, width)[:count])
         add = table.append if len(table) < _FULL else _forget
+        guessing = False
         while True:
-            # The loop for every code.  The rare ones fail in it before anything is changed,
-            # because they find None or nothing in the table.
+            # The loops for every code.  The rare ones fail in the first before anything is
+            # changed, because they find None or nothing in the table.  But who sends many of
+            # those that name the string to be entered with them must not gain by it, so after
+            # the first one that string is entered before, and put right if it was another.
             try:
+                if not guessing:
+                    for code in codes:
+                        string = table[code]
+                        add(previous + literals[string[0]])
+                        emit(string)
+                        previous = string
                 for code in codes:
+                    add(previous + previous[:1])
                     string = table[code]
-                    add(previous + literals[string[0]])
+                    table[-1] = previous + string[:1]
                     emit(string)
                     previous = string
             except (TypeError, IndexError):
-                pass
+                if guessing:
+                    table.pop()
+                    guessing = False
             else:
                 break
             if code == _CLEAR:
@@ -172,6 +184,7 @@ def decompress(data: bytes, max_output: int) -> bytes:
                 previous += previous[:1]  # the string that is being entered just now
                 add(previous)
                 emit(previous)
+                guessing = True
             else:
                 raise RemoteProtocolError(f"LZW code {code} with {len(table)} in the table")
         room -= count * len(table)

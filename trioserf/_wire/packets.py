@@ -25,11 +25,20 @@ from .compression import compress_if_shorter, decompress_message
 from .envelope import Envelope
 from .keyring import Keyring
 from .labels import add_label, check_label, take_label
-from .limits import MAX_DEPTH, MAX_PACKET_OUTPUT, MAX_PIECES
+from .limits import (
+    FLAT_CONTAINERS,
+    FREE_PARTS_SIZE,
+    MAX_DEPTH,
+    MAX_PACKET_OUTPUT,
+    MAX_PARTS_SIZE,
+    MAX_PIECES,
+)
 from .messages import PacketMessage, decode_message
 from .sealing import seal, unseal
+from .values import count_containers
 
 _COMPOUND: Final = 7
+_USER: Final = b"\x08"
 _COMPRESS: Final = 9
 _CRC: Final = 12
 _CRC_HEADER: Final = 5
@@ -156,14 +165,17 @@ def _checked(data: bytes) -> bytes:
 def _unpack(data: bytes, max_output: int) -> OpenedPacket:
     """The messages inside nested compounds and compressed messages.
 
-    DIFFERS: Go recurses as deep as the packet asks for and decompresses without a bound.
-    `test_nesting_is_bounded`, `test_a_packet_of_many_bombs_is_bounded`.
+    DIFFERS: Go recurses as deep as the packet asks for, decompresses without a bound, and
+    reads whatever the parts hold.
+    `test_nesting_is_bounded`, `test_a_packet_of_many_bombs_is_bounded`,
+    `test_odd_parts_of_a_compound_are_read_up_to_a_bound`.
     """
     messages: list[PacketMessage] = []
     problems: list[tuple[str, str]] = []
     whole = True  # nothing was split yet, so a problem concerns everything
     todo = [(data, 0)]  # the next one is the last
     room = MAX_PIECES
+    size = 0  # of the messages that were parts
     while todo:
         piece, depth = todo.pop()
         kind = piece[0] if piece else -1
@@ -171,6 +183,10 @@ def _unpack(data: bytes, max_output: int) -> OpenedPacket:
         try:
             if kind not in (_COMPOUND, _COMPRESS):
                 layer = "message"
+                if not whole:
+                    size += len(piece)
+                    if size > FREE_PARTS_SIZE:
+                        _check_part(piece, size)
                 messages.append(decode_message(piece))
             elif depth == MAX_DEPTH:
                 raise RemoteProtocolError(f"nested deeper than {MAX_DEPTH}")
@@ -194,3 +210,19 @@ def _unpack(data: bytes, max_output: int) -> OpenedPacket:
     if whole and problems:
         raise PacketError(*problems[0])
     return OpenedPacket(tuple(messages), tuple(layer for layer, _ in problems))
+
+
+def _check_part(piece: bytes, size: int) -> None:
+    """Refuse more than a sender may pack, and long before that what is no flat message.
+
+    A few kilobytes may decompress to a megabyte of messages, and a message may hold a thousand
+    empty lists in a field that nobody knows: reading that would take half a second.
+
+    Args:
+      piece: a message that was a part of a compound.
+      size: of all such messages, this one included (bytes).
+    """
+    if size > MAX_PARTS_SIZE:
+        raise RemoteProtocolError(f"more than {MAX_PARTS_SIZE} bytes of messages")
+    if piece[:1] != _USER and count_containers(piece) > FLAT_CONTAINERS:
+        raise RemoteProtocolError("a message that is not flat, behind many others")

@@ -17,6 +17,7 @@ import attrs
 
 from .._exceptions import RemoteProtocolError
 from .codec import Kind, decode, encode, wire
+from .limits import MAX_FILTER_NAMES
 from .values import pack_value, text, unpack_value
 
 
@@ -82,7 +83,7 @@ def decode_filter(data: bytes | None) -> Filter:
         return decode(TagFilter, data[1:])
     if data[0] != FilterType.NODE:
         raise RemoteProtocolError(f"filter of unknown type {data[0]}")
-    names = unpack_value(data[1:])
+    names = unpack_value(data[1:], MAX_FILTER_NAMES)
     if names is None:
         return NodeFilter(())
     if not isinstance(names, list) or not all(isinstance(n, bytes | None) for n in names):

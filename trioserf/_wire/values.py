@@ -20,6 +20,8 @@ import msgpack  # type: ignore[import-untyped]
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .limits import (
+    FEW_CONTAINERS,
+    LARGE_VALUE,
     MANY_VALUES,
     MAX_ARRAY,
     MAX_CLAIMS,
@@ -61,7 +63,7 @@ def unpack_value(data: bytes, max_values: int = MANY_VALUES) -> Any:
     Args:
       data: the value, and what follows it.
       max_values: refuse a value that has more inside.  Kept only where it matters: input that
-        is large and has many containers.
+        is large or may have many containers.
 
     Raises:
       RemoteProtocolError: not msgpack, cut short, or beyond the limits.
@@ -164,18 +166,35 @@ _BAD_INPUT = (ValueError, TypeError, OverflowError, msgpack.UnpackException)
 
 _WIDE_HEADERS = (0xDC, 0xDD, 0xDE, 0xDF)
 """array 16, array 32, map 16, map 32."""
+_CONTAINERS = bytes((*range(0x80, 0xA0), *_WIDE_HEADERS))
+"""The same, and the headers of maps and arrays of up to 15."""
+
+
+def count_containers(data: bytes) -> int:
+    """How many containers a value may have at most: bytes that look like a header of one."""
+    return len(data) - len(data.translate(None, _CONTAINERS))
 
 
 def _check_claims(data: bytes, max_values: int) -> None:
     """Refuse bytes that would make ``unpackb`` allocate or work out of proportion.
 
     The quick test is an upper bound: only wide headers can claim much, and none claims more
-    than there are bytes.  Where that bound is too high (odd or large input), the value is
-    walked header by header, which costs about a quarter of a microsecond for each.
+    than there are bytes.  And only containers cost more to make than to walk over: half a
+    microsecond each.  Where a bound is too high (odd or large input), the value is walked
+    header by header, which costs about a quarter of a microsecond for each; what is long
+    because of its texts has few.
     """
     wide = sum(map(data.count, _WIDE_HEADERS))
-    if wide > WIDE_HEADERS or wide * len(data) > MAX_CLAIMS:
+    if (
+        wide > WIDE_HEADERS
+        or wide * len(data) > MAX_CLAIMS
+        or (max_values < MANY_VALUES and _may_be_costly(data))
+    ):
         _walk(data, max_values)
+
+
+def _may_be_costly(data: bytes) -> bool:
+    return len(data) > LARGE_VALUE or count_containers(data) > FEW_CONTAINERS
 
 
 def _walk(data: bytes, max_values: int) -> None:
