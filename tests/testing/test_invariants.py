@@ -15,6 +15,8 @@ from trioserf._wire.messages import Dead, encode_message
 from trioserf.testing import SimCluster
 from trioserf.testing.invariants import InvariantViolation, all_invariants, watched
 from trioserf.testing.membership_invariants import Sizes
+from trioserf.testing.memory_invariant import Memory
+from trioserf.testing.schedule import run
 
 
 @asynccontextmanager
@@ -118,6 +120,47 @@ async def test_a_queue_that_grows_beyond_the_cluster_is_found(autojump_clock: Mo
         assert [f"node-1 has {len(queue)} queued messages about nodes: expected at most 2"] == list(
             Sizes().complaints(cluster, 0.0)
         )
+
+
+async def test_a_flood_of_events_in_a_queue_is_found(autojump_clock: MockClock) -> None:
+    async with SimCluster(seed=1) as cluster:
+        (node,) = await cluster.spawn(1, max_queue_depth=3, gossip_interval=1000.0)
+        for number in range(5):
+            node.serf.user_event_nowait(f"event-{number}")
+        assert ["node-1 has 5 messages in the event queue: expected at most 3"] == list(
+            Sizes().complaints(cluster, 0.0)
+        )
+
+
+def simulate_a_while(*, leak: Callable[[object], object] = lambda entry: None) -> None:
+    """Ten minutes of a small cluster that is used all the time, watched for memory."""
+
+    async def main() -> None:
+        async with SimCluster(seed=1, record=False) as cluster:
+            cluster.network.trace = leak
+            memory = Memory(slack=0)
+            await cluster.spawn(2, event_buffer=16, query_buffer=16)
+            async with watched(cluster, step=30, invariants=(memory,)):
+                for number in range(20):
+                    await cluster[0].serf.user_event(f"event-{number}", bytes(100))
+                    await cluster[1].serf.ask(f"query-{number}", timeout=1)
+                    await trio.sleep(29)
+
+    run(1, main)
+
+
+@pytest.mark.slow
+def test_a_while_takes_no_more_memory_than_a_moment() -> None:
+    simulate_a_while()
+
+
+@pytest.mark.slow
+def test_what_is_kept_of_every_packet_is_found() -> None:
+    kept: list[object] = []
+    with pytest.raises(
+        InvariantViolation, match=r"Memory: \d+ blocks of memory more than at first"
+    ):
+        simulate_a_while(leak=kept.append)
 
 
 async def test_the_end_of_the_block_is_looked_at_too(autojump_clock: MockClock) -> None:

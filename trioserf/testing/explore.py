@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .fault_schedules import Fault, Schedule, draw_schedule
-from .invariants import all_invariants
+from .invariants import campaign_invariants
 from .schedule_runs import Invariants, Outcome, run_schedule
 from .shrinking import shrink
 
@@ -65,7 +65,7 @@ def replay_command(schedule: Schedule) -> str:
     return shlex.join(words)
 
 
-def shrink_failure(failure: Outcome, *, invariants: Invariants = all_invariants) -> Outcome:
+def shrink_failure(failure: Outcome, *, invariants: Invariants = campaign_invariants) -> Outcome:
     """The same kind of failure with as few faults as were found to be enough."""
     smallest = failure
 
@@ -99,7 +99,7 @@ def _tell_failure(failure: Outcome, found_in: Schedule) -> None:
 def explore_one(
     schedule: Schedule,
     *,
-    invariants: Invariants = all_invariants,
+    invariants: Invariants = campaign_invariants,
     shrinks: bool = True,
     verbose: bool = False,
 ) -> bool:

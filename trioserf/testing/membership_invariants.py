@@ -123,9 +123,9 @@ class Sizes:
     """Tables and queues are bounded by the size of the cluster.
 
     For a cluster in which ``n`` names were ever used: records, lost nodes remembered, members,
-    messages about nodes that wait to be gossiped, and intents, are at most ``n`` each; and
-    nobody knows a name that was never used.  Relays, streams and waiting packets keep their
-    configured bounds.
+    messages about nodes that wait to be gossiped, intents, and pings that wait for an ack are
+    at most ``n`` each; and nobody knows a name that was never used.  Relays, streams, waiting
+    packets, and the queues of user events and queries keep their configured bounds.
 
     Args:
       strangers: names that were made up by the test.
@@ -148,7 +148,7 @@ class Sizes:
 
 def _sizes(node: SimNode, n: int) -> Iterator[tuple[str, int, int]]:
     """What is counted, how much of it there is, and how much there may be."""
-    serf, config = node.serf, node.config.memberlist
+    serf, config, settings = node.serf, node.config, node.config.memberlist
     numbers = serf.statistics()
     below = numbers.memberlist
     yield "records", below.alive + below.suspect + below.dead + below.left, n
@@ -158,6 +158,14 @@ def _sizes(node: SimNode, n: int) -> Iterator[tuple[str, int, int]]:
     yield "queued messages about nodes", below.queued_broadcasts, n
     yield "queued intents", numbers.queues["intent"].depth, n
     yield "stored intents", numbers.stored_intents, n
-    yield "relays", below.relays, config.max_relays
-    yield "streams", below.streams, config.max_streams
-    yield "packets handed over", below.handoff, 2 * config.handoff_queue_depth
+    yield "pings without an ack", below.pending_acks, n
+    most = config.min_queue_depth and max(config.min_queue_depth, 2 * n)
+    for name in ("event", "query"):
+        yield (
+            f"messages in the {name} queue",
+            numbers.queues[name].depth,
+            (most or config.max_queue_depth),
+        )
+    yield "relays", below.relays, settings.max_relays
+    yield "streams", below.streams, settings.max_streams
+    yield "packets handed over", below.handoff, 2 * settings.handoff_queue_depth

@@ -20,7 +20,7 @@ from .._events import Query
 from .._exceptions import SerfError
 from .bounds import AgreementBound, agreement_bound
 from .fault_schedules import OF_LINKS, Fault, FaultKind, Schedule
-from .invariants import Invariant, InvariantViolation, all_invariants, watched
+from .invariants import Invariant, InvariantViolation, campaign_invariants, watched
 from .link_faults import LinkFaults
 from .links import Link
 from .schedule import run
@@ -79,7 +79,7 @@ class Outcome:
         return not self.kind
 
 
-def run_schedule(schedule: Schedule, *, invariants: Invariants = all_invariants) -> Outcome:
+def run_schedule(schedule: Schedule, *, invariants: Invariants = campaign_invariants) -> Outcome:
     """Run it on a jumping clock, from its seed alone.
 
     Args:
