@@ -74,6 +74,13 @@ def test_members_are_frozen_with_read_only_tags() -> None:
     assert hash(member) == hash(attrs.evolve(member))
 
 
+@pytest.mark.parametrize("kind", [EventType.USER, EventType.QUERY])
+def test_a_member_event_of_another_kind_is_an_error(kind: EventType) -> None:
+    """Checklist of Serf, item 32."""
+    with pytest.raises(ValueError, match="five kinds"):
+        MemberEvent(kind, ())
+
+
 async def test_a_query_without_a_node_cannot_be_answered() -> None:
     with pytest.raises(QueryError, match="'q'"):
         await Query(1, "q", b"", "n", 0.0).respond(b"x")

@@ -52,6 +52,7 @@ from __future__ import annotations
 import logging as _logging
 
 from ._cluster.keys import KeyResponse as KeyResponse
+from ._cluster.queries import QueryParams as QueryParams
 from ._cluster.responses import NodeResponse as NodeResponse
 from ._config import PROTOCOL_VERSION_MAP as PROTOCOL_VERSION_MAP
 from ._config import PROTOCOL_VERSION_MAX as PROTOCOL_VERSION_MAX

@@ -109,6 +109,11 @@ class Member:
         return f"{getattr(self, f'{kind}_min')} to {getattr(self, f'{kind}_max')}"
 
 
+def _is_about_members(_event: object, _field: object, kind: EventType) -> None:
+    if not EventType.MEMBER_JOIN <= kind <= EventType.MEMBER_REAP:
+        raise ValueError(f"type={kind!r}: expected one of the five kinds of member events")
+
+
 @final
 @attrs.frozen
 class MemberEvent:
@@ -117,9 +122,12 @@ class MemberEvent:
     Args:
       type: one of the five member kinds.
       members: the members as they are after the change; more than one when coalesced.
+
+    Raises:
+      ValueError: another kind.
     """
 
-    type: EventType
+    type: EventType = attrs.field(validator=_is_about_members)
     members: tuple[Member, ...]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from ._cluster.clock import LamportClock as LamportClock
 from ._cluster.internal_queries import INTERNAL_PREFIX as INTERNAL_PREFIX
 from ._cluster.keys import KeyRotation as KeyRotation
 from ._cluster.queries import QueryParams as QueryParams
+from ._cluster.snapshot_log import PreviousNode as PreviousNode
 from ._cluster.snapshot_log import SnapshotLog as SnapshotLog
 from ._cluster.snapshot_log import SnapshotState as SnapshotState
 from ._cluster.snapshot_log import replay as replay

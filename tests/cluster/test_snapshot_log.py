@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.vector_files import Vector, params
-from trioserf._cluster.snapshot_log import Skipped, SnapshotLog, SnapshotState, replay
+from trioserf._cluster.snapshot_log import (
+    PreviousNode,
+    Skipped,
+    SnapshotLog,
+    SnapshotState,
+    replay,
+)
 from trioserf._events import EventType, Member, MemberEvent
 
 JOIN, LEAVE, FAILED = EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED
@@ -425,3 +431,7 @@ def test_any_bytes_can_be_replayed(data: bytes) -> None:
         again = read(SnapshotLog(state).compacted(), rejoin=rejoin)
         assert said(state) == said(again)
         assert () == again.skipped
+
+
+def test_a_previous_node_prints_as_in_go() -> None:
+    assert "foo: 127.0.0.1:5000" == str(PreviousNode("foo", "127.0.0.1:5000"))

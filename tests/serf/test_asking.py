@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, answer_queries, cluster, drain, host, status, until
+from trioserf._cluster.queries import QueryParams
 from trioserf._cluster.responses import NodeResponse
 from trioserf._events import MemberStatus, Query
 from trioserf._exceptions import (
@@ -153,6 +155,19 @@ async def test_the_default_time_of_a_lone_node(autojump_clock: MockClock) -> Non
     async with cluster() as net:
         a = await net.start("a", gossip_interval=0.2, query_timeout_mult=16)
         assert pytest.approx(3.2) == a.default_query_timeout()
+        assert QueryParams(timeout=a.default_query_timeout()) == a.default_query_params()
+
+
+async def test_the_default_parameters_can_be_changed_and_handed_on(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        nursery.start_soon(answer_queries, b)
+        await trio.sleep(0.1)
+        params = attrs.evolve(a.default_query_params(), filter_nodes=["b"])
+        result = await a.ask("load", **attrs.asdict(params))
+        assert ["b"] == [answer.node for answer in result.responses]
 
 
 async def test_a_query_over_the_limit_is_not_sent(autojump_clock: MockClock) -> None:

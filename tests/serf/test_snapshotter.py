@@ -22,6 +22,7 @@ from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, drain, host, status, until, user_events
 from trioserf._cluster.effects import Deliver
+from trioserf._cluster.snapshot_log import PreviousNode
 from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._exceptions import SnapshotError
@@ -104,7 +105,7 @@ async def test_a_restart_knows_the_clocks_and_the_nodes(tmp_path: Path) -> None:
     await snapshotter.close()
     again, core = await opened(config)
     assert (100, 42, 50) == (again.state.clock, again.state.event_clock, again.state.query_clock)
-    assert [("foo", "127.0.0.1:5000")] == again.peers(random.Random(1))
+    assert [PreviousNode("foo", "127.0.0.1:5000")] == again.previous_nodes(random.Random(1))
     assert (101, 43, 51) == (
         core.members.clock.time,
         core.events.clock.time,
@@ -123,7 +124,7 @@ async def test_after_a_leave_a_restart_knows_nothing(tmp_path: Path) -> None:
     await snapshotter.close()
     again, _ = await opened(config)
     assert (0, 0, 0) == (again.state.clock, again.state.event_clock, again.state.query_clock)
-    assert [] == again.peers(random.Random(1))
+    assert [] == again.previous_nodes(random.Random(1))
 
 
 async def test_after_a_leave_a_restart_may_rejoin(tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ async def test_after_a_leave_a_restart_may_rejoin(tmp_path: Path) -> None:
     await snapshotter.close()
     again, _ = await opened(config)
     assert (100, 42, 50) == (again.state.clock, again.state.event_clock, again.state.query_clock)
-    assert [("foo", "127.0.0.1:5000")] == again.peers(random.Random(1))
+    assert [PreviousNode("foo", "127.0.0.1:5000")] == again.previous_nodes(random.Random(1))
 
 
 async def test_a_long_file_is_replaced_by_a_short_one(

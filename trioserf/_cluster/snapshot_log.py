@@ -50,6 +50,22 @@ _MAX_TRIES: Final = 16
 
 
 @attrs.frozen
+class PreviousNode:
+    """A node that was alive at the end of the last run.
+
+    Args:
+      name: the node.
+      addr: where it was: ``ip:port``, not checked.
+    """
+
+    name: str
+    addr: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.addr}"
+
+
+@attrs.frozen
 class Skipped:
     """A part of a snapshot that could not be used.
 

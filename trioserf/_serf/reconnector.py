@@ -13,6 +13,7 @@ import trio
 
 from .._cluster.reaping import choose_reconnect
 from .._cluster.records import member_address
+from .._cluster.snapshot_log import PreviousNode
 from .._exceptions import JoinError
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log
@@ -37,14 +38,14 @@ async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:
         await _try(memberlist, f"{chosen.name}/{address}" if chosen.name else address, log)
 
 
-async def rejoin(memberlist: Memberlist, peers: Sequence[tuple[str, str]], log: Log) -> None:
-    """Try the peers of the last run, names and addresses, until one is reached."""
-    for name, address in peers:
-        if name == memberlist.name:
+async def rejoin(memberlist: Memberlist, previous: Sequence[PreviousNode], log: Log) -> None:
+    """Try the peers of the last run until one is reached."""
+    for node in previous:
+        if node.name == memberlist.name:
             continue
-        log.info("attempting re-join to previously known node %s: %s", name, address)
-        if await _try(memberlist, f"{name}/{address}", log):
-            log.info("re-joined to previously known node %s", name)
+        log.info("attempting re-join to previously known node %s", node)
+        if await _try(memberlist, f"{node.name}/{node.addr}", log):
+            log.info("re-joined to previously known node %s", node.name)
             return
     log.warning("failed to re-join any previously known node")
 

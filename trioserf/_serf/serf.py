@@ -95,6 +95,14 @@ class Serf:
         """How long a query is open if nothing else is said (seconds)."""
         return self._parts.tracker.default_timeout()
 
+    def default_query_params(self) -> QueryParams:
+        """How `query` and `ask` ask if nothing else is said, with the timeout of this moment.
+
+        A changed copy (``attrs.evolve``) is handed on as
+        ``serf.ask(name, **attrs.asdict(params))``.
+        """
+        return QueryParams(timeout=self.default_query_timeout())
+
     def stats(self) -> dict[str, str]:
         """The numbers that ``serf info`` shows, under Go's keys."""
         core = self._core

@@ -23,7 +23,7 @@ import attrs
 import trio
 
 from .._cluster.effects import Deliver
-from .._cluster.snapshot_log import SnapshotLog, SnapshotState, replay
+from .._cluster.snapshot_log import PreviousNode, SnapshotLog, SnapshotState, replay
 from .._config import Config
 from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
@@ -120,11 +120,11 @@ class Snapshotter:
             snapshotter._logger.warning("%d lines were skipped in all", len(state.skipped))
         return snapshotter
 
-    def peers(self, rng: random.Random) -> list[tuple[str, str]]:
-        """Name and address of the nodes that were alive at the end of the last run."""
-        peers = list(self.state.alive.items())
-        rng.shuffle(peers)
-        return peers
+    def previous_nodes(self, rng: random.Random) -> list[PreviousNode]:
+        """The nodes that were alive at the end of the last run, in random order."""
+        nodes = [PreviousNode(name, addr) for name, addr in self.state.alive.items()]
+        rng.shuffle(nodes)
+        return nodes
 
     def statistics(self) -> SnapshotStatistics:
         """The numbers of this moment."""

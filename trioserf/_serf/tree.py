@@ -123,9 +123,9 @@ class Tree:
             yield "keyring_writer", parts.internal.write_keyring_file
         if parts.snapshotter is not None:
             yield "snapshotter", parts.snapshotter.run
-            peers = parts.snapshotter.peers(core.rng)
-            if peers:
-                yield "rejoiner", partial(rejoin, memberlist, peers, log)
+            previous = parts.snapshotter.previous_nodes(core.rng)
+            if previous:
+                yield "rejoiner", partial(rejoin, memberlist, previous, log)
 
     def _end(self) -> None:
         parts = self._parts
