@@ -36,9 +36,13 @@ def open_serf(config: Config | None = None) -> AbstractAsyncContextManager[Serf]
 
     Raises:
       OSError: the address cannot be bound.
-      ConfigError: a setting does not fit the others.
+      ConfigError: a setting does not fit the others, or there is no address to advertise.
+      TagsTooLarge: the tags do not fit into a message.
       SnapshotError: the snapshot cannot be opened.
       SerfInternalError: a task of the node crashed; the group of crashes is its cause.
+
+    A start that fails raises its cause itself, with no error of ours around it, and leaves
+    nothing open.
     """
     return open_with_nonces(config, os.urandom)
 
