@@ -3,7 +3,7 @@
 import trio
 import trio.testing
 
-from trioserf._memberlist.handoff import BATCH, Handoff
+from trioserf._memberlist.handoff import BATCH, BATCH_BYTES, Handoff
 from trioserf._wire.messages import Alive, Dead, Suspect, UserMessage
 from trioserf.abc import Address
 
@@ -46,4 +46,19 @@ async def test_the_worker_wakes_for_news_and_lets_others_run(autojump_clock, nur
     await trio.testing.wait_all_tasks_blocked()
     assert 3 * BATCH == len(seen)
     assert {SOURCE} == set(seen)
+    nursery.cancel_scope.cancel()
+
+
+async def test_long_user_messages_let_others_run_sooner(autojump_clock, nursery):
+    seen = []
+    handoff = Handoff(1000, lambda message, source: seen.append(source))
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(BATCH):
+        handoff.put(UserMessage(bytes(BATCH_BYTES // 2)), SOURCE)
+    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint()
+    assert 0 < len(seen) < 10
+    await trio.testing.wait_all_tasks_blocked()
+    assert BATCH == len(seen)
     nursery.cancel_scope.cancel()

@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from trioserf._exceptions import LocalProtocolError
+from trioserf._memberlist.bad_input import BadInput
 from trioserf._memberlist.metrics import Metrics, node_log
 from trioserf._memberlist.packet_sender import PacketSender, address_of
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
@@ -32,6 +33,7 @@ def make(delegate=None, nodes=(MODERN, OLD), **fields):
         queue=TransmitLimitedQueue(4, lambda: 10),
         delegate=delegate,
         find_node=table.get,
+        bad_input=BadInput(node_log("memberlist", "n1")),
         metrics=Metrics(None, {}, node_log("memberlist", "n1")),
     )
 
@@ -197,3 +199,15 @@ def test_the_address_of_a_record_without_one_is_a_local_error():
     assert AWAY == address_of(MODERN)
     with pytest.raises(LocalProtocolError, match="no usable address"):
         address_of(Node(name="x", addr=b"\x01", port=1))
+
+
+async def test_a_delegate_that_raises_keeps_nothing_else_back(autojump_clock):
+    class Broken(Delegate):
+        def get_broadcasts(self, overhead, limit):
+            raise RuntimeError("delegate")
+
+    sender = make(Broken())
+    sender.queue.queue(NEWS)
+    sender.send(ACK, AWAY)
+    assert [Ack, Suspect] == [type(message) for message, _ in opened(sender.transport.sent)]
+    assert 1 == sender.bad_input.counts["handler"]

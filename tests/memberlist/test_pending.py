@@ -65,3 +65,12 @@ def test_numbers_start_at_one_and_wrap_at_32_bits():
     assert [1, 2] == [numbers.next(), numbers.next()]
     numbers._last = 0xFFFFFFFF
     assert [0, 1] == [numbers.next(), numbers.next()]
+
+
+def test_the_failure_detector_has_room_in_a_full_table():
+    pending = PendingAcks(limit=1)
+    with (
+        pending.expect(1, lambda ack, at: None),
+        pending.expect(2, lambda ack, at: None, always=True),
+    ):
+        assert 2 == len(pending)

@@ -1,10 +1,14 @@
 """Probes that are answered, late, by others, by stream, or never."""
 
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
 import trio
+import trio.lowlevel
 
+from trioserf._exceptions import LocalProtocolError, NoAckError
+from trioserf._memberlist.pending import MAX_PENDING
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import (
     Ack,
@@ -243,3 +247,59 @@ async def test_after_a_pause_of_the_process_one_tick_stands_for_all_missed(
             wire.deliver(encode_message(Ack(ping.seq_no, b"")))
         assert [pytest.approx(5.5, abs=0.01), pytest.approx(6), pytest.approx(7)] == times
         assert AWAY == pings(wire)[-1][1]
+
+
+async def test_failures_are_detected_however_many_pings_are_under_way(autojump_clock):
+    async with one_node(gossip_interval=0) as (node, wire), trio.open_nursery() as nursery:
+        introduce(wire, "n2")
+        for _ in range(MAX_PENDING):
+            nursery.start_soon(try_to_ping, node)
+        await next_ping_to(wire, "n2")
+        await trio.lowlevel.checkpoint()
+        with pytest.raises(LocalProtocolError):
+            await node.ping("n9", AWAY)
+        assert 0 < node.statistics().probes
+        nursery.cancel_scope.cancel()
+
+
+async def try_to_ping(node):
+    with suppress(NoAckError):
+        await node.ping("n9", AWAY)
+
+
+async def next_ping_to(wire, name):
+    while (await next_ping(wire)).node != name:
+        pass
+
+
+async def test_a_function_that_raises_leaves_streams_on(autojump_clock):
+    def broken(name):
+        raise RuntimeError(name)
+
+    async with one_node(gossip_interval=0, disable_tcp_pings_for_node=broken) as (node, wire):
+        introduce(wire, "n2")
+        await next_ping(wire)
+        await trio.sleep(5)
+        assert 0 < node.statistics().bad_input["handler"]
+        assert 0 < node.statistics().probes_failed
+
+
+async def test_blocked_packets_are_told_to_the_log_once(autojump_clock, caplog):
+    async with cluster() as c:
+        nodes = await c.start_many(2)
+        await trio.sleep(2)
+        nodes[1]._parts.transport.send_packet = lambda data, to: None
+        await trio.sleep(30)
+        told = [record.getMessage() for record in caplog.records]
+        assert 2 == sum("UDP blocked" in line for line in told), "each node says it once"
+
+
+async def test_a_transport_closed_while_helpers_are_asked_ends_nothing_else(autojump_clock):
+    async with one_node(gossip_interval=0) as (node, wire):
+        introduce(wire, "n2", "n3", "n4")
+        await next_ping(wire)
+        wire.error = trio.ClosedResourceError("closed")
+        await trio.sleep(5)
+        wire.error = None
+        await next_ping(wire)
+        assert 0 < node.statistics().probes

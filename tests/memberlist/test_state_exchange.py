@@ -87,3 +87,15 @@ async def test_a_change_while_a_frame_is_made_is_in_the_next(autojump_clock):
             node._parts.claims.handle(alive_of("n2"), wire.address)
         told = parsed(await exchange.local_frame(join=False), codec)
         assert {"n1", "n2"} == {record.name for record in told.records}
+
+
+async def test_a_delegate_without_state_does_not_keep_ours_back(autojump_clock):
+    class Broken(Delegate):
+        def local_state(self, join):
+            raise RuntimeError("delegate")
+
+    async with one_node(delegate=Broken()) as (node, _):
+        exchange = node._parts.exchange
+        told = parsed(await exchange.local_frame(join=False), node._parts.wire.stream)
+        assert (["n1"], b"") == ([record.name for record in told.records], told.user_state)
+        assert 1 == node.statistics().bad_input["handler"]

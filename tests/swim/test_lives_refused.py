@@ -26,6 +26,7 @@ from .builders import (
     left,
     new_table,
     place,
+    record,
     said,
     table_with,
 )
@@ -209,3 +210,14 @@ def test_every_applied_claim_is_counted() -> None:
     table = new_table()
     assert Applied("alive") in table.on_alive(alive(), 1.0)
     assert NodeUpdated(table.nodes["b"]) in table.on_alive(alive(incarnation=6, meta=b"m"), 1.0)
+
+
+def test_a_gateway_that_was_dialled_need_not_be_in_the_allowed_networks() -> None:
+    gateway = place("b")._replace(host="192.168.0.1")
+    table = new_table(cidrs_allowed=[TEN])
+    foreign = record("c", addr=OUTSIDE)
+    effects = table.merge([record("b"), foreign], 1.0, source=gateway)
+    assert "NodeJoined" in kinds(effects)
+    assert Refused("c", "address not allowed") in effects
+    assert "b" in table.nodes
+    assert "c" not in table.nodes

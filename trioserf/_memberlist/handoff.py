@@ -27,6 +27,8 @@ Claim: TypeAlias = Alive | Suspect | Dead | UserMessage
 
 BATCH: Final = 64
 """Messages handled before other tasks get their turn."""
+BATCH_BYTES: Final = 1 << 14
+"""Bytes of user messages after which they get it sooner: long ones take long."""
 
 
 @attrs.define(eq=False)
@@ -61,11 +63,18 @@ class Handoff:
         """Handle messages until cancelled."""
         high, low, handle = self._high, self._low, self.handle
         while True:
+            room = BATCH_BYTES
             for _ in range(BATCH):
                 if high:
                     handle(*high.popleft())
                 elif low:
-                    handle(*low.popleft())
+                    message, source = low.popleft()
+                    handle(message, source)
+                    if type(message) is UserMessage:
+                        room -= len(message.body)
+                        if room <= 0:
+                            await trio.lowlevel.checkpoint()
+                            break
                 else:
                     await self._idle.park()
                     break

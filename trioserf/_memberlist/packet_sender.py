@@ -32,6 +32,7 @@ from .._swim.nodes import Node
 from .._wire.compound import MAX_PARTS, make_compound
 from .._wire.packets import seal_packet
 from ..abc import Address, Delegate, NodeView, Transport
+from .bad_input import BadInput
 from .metrics import Metrics
 from .wire_format import WireFormat
 
@@ -54,6 +55,7 @@ class PacketSender:
       queue: messages about nodes.
       delegate: gives user messages; None for none.
       find_node: the record of a name, to learn what a receiver understands.
+      bad_input: where crashes of the delegate are noted.
       metrics: counts packets and bytes.
     """
 
@@ -63,6 +65,7 @@ class PacketSender:
     queue: TransmitLimitedQueue
     delegate: Delegate | None
     find_node: Callable[[str], Node | None]
+    bad_input: BadInput
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
     bytes_sent: int = attrs.field(default=0, init=False)
@@ -134,7 +137,11 @@ class PacketSender:
         rest = room - sum(map(len, parts)) - _PART_OVERHEAD * len(parts)
         if rest <= _USER_OVERHEAD:
             return parts
-        user = self.delegate.get_broadcasts(_USER_OVERHEAD, rest)
+        try:
+            user = self.delegate.get_broadcasts(_USER_OVERHEAD, rest)
+        except Exception as error:
+            self.bad_input.crash("handler", self.delegate.get_broadcasts, error)
+            return parts
         if user:
             return parts + [b"\x08" + message for message in user]
         if kept and len(queue) > len(parts):

@@ -138,6 +138,7 @@ class Parts:
             queue=self.queue,
             delegate=handlers.delegate,
             find_node=self.table.nodes.get,
+            bad_input=self.bad_input,
             metrics=self.metrics,
         )
         self.pinger = Pinger(sender=self.sender, pending=self.pending, numbers=self.numbers)

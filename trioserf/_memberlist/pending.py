@@ -48,15 +48,18 @@ class PendingAcks:
         seq_no: int,
         on_ack: Callable[[Ack, float], object],
         on_nack: Callable[[], object] | None = None,
+        *,
+        always: bool = False,
     ) -> Iterator[None]:
         """Inside the block, the first ack of ``seq_no`` calls ``on_ack(ack, received_at)``.
 
-        Both functions are called between two packets: they must be plain and short.
+        Both functions are called between two packets: they must be plain and short.  With
+        ``always`` there is room in any case: failures are detected however many ping.
 
         Raises:
           LocalProtocolError: too many pings are under way.
         """
-        if len(self._waiters) >= self.limit:
+        if len(self._waiters) >= self.limit and not always:
             raise LocalProtocolError(f"{self.limit} pings are waiting for an answer already")
         waiter = self._waiters[seq_no] = _Waiter(on_ack, on_nack)
         try:

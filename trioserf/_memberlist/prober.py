@@ -65,6 +65,8 @@ class Prober:
     log: Log
     probes: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
+    _without_packets: set[str] = attrs.field(factory=set, init=False)
+    """Nodes that answered on a stream alone, and are known to the log."""
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
     _tick: float = attrs.field(default=0.0, init=False)
 
@@ -111,7 +113,7 @@ class Prober:
             if probe.on_ack(received_at):
                 self._on_success(probe, ack, now)
 
-        with self.pending.expect(probe.seq_no, on_ack, probe.on_nack):
+        with self.pending.expect(probe.seq_no, on_ack, probe.on_nack, always=True):
             try:
                 self._send_ping(probe)
                 await self._sleep_until(probe.direct_deadline)
@@ -141,7 +143,9 @@ class Prober:
                 self.sender.send(message, helper.address, helper.name)
             except (LocalProtocolError, trio.BrokenResourceError) as error:
                 self.log.error("cannot ask %s to probe: %s", helper.name, error)
-        if not probe.wants_stream_ping:
+            except trio.ClosedResourceError:
+                break
+        if not self._wants_stream(probe):
             await self._sleep_until(probe.deadline)
             return False
         stream_answered = False
@@ -156,6 +160,14 @@ class Prober:
             nursery.cancel_scope.cancel()
         return stream_answered
 
+    def _wants_stream(self, probe: ProbeRound) -> bool:
+        """Whether to try a stream besides; the user's function may raise."""
+        try:
+            return probe.wants_stream_ping
+        except Exception as error:
+            self.apply.bad_input.crash("handler", self.config.disable_tcp_pings_for_node, error)
+            return True
+
     def _on_success(self, probe: ProbeRound, ack: Ack, started: float) -> None:
         """The first ack: called in the receive path."""
         self.apply.health(probe.verdict().delta)
@@ -163,6 +175,7 @@ class Prober:
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         # Nothing is left to do until then, for whomever the task was waiting.
         self._alarm.set(max(now, self._tick))
+        self._without_packets.discard(probe.node.name)
         if probe.rtt is not None and self.ping is not None:
             self.ping.notify_ping_complete(probe.node, probe.rtt, ack.payload or b"")
 
@@ -174,9 +187,12 @@ class Prober:
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         if verdict.failed:
             self.failed += 1
+            self._without_packets.discard(node.name)
             self.log.info("suspecting %s: no acks received", node.name)
             self.apply(self.table.suspect_failed(node.name, node.incarnation, now))
-        else:
+        elif node.name not in self._without_packets:
+            # Once, not with every probe for as long as it lasts.
+            self._without_packets.add(node.name)
             self.log.warning(
                 "%s answers on a stream but not to packets: is UDP blocked?", node.name
             )

@@ -69,7 +69,7 @@ class StateExchange:
 
         *Checkpoint*: always.
         """
-        user_state = b"" if self.delegate is None else self.delegate.local_state(join)
+        user_state = self._user_state(join)
         compressed = self.wire.stream.compress
         told = self._told
         self._count_nodes()
@@ -84,6 +84,15 @@ class StateExchange:
         nonce = self.wire.stream_nonce()
         codec = attrs.evolve(self.wire.stream, compress=False)
         return await run_heavy(lambda: frame(told.inner, codec, nonce), len(told.inner))
+
+    def _user_state(self, join: bool) -> bytes:
+        if self.delegate is None:
+            return b""
+        try:
+            return self.delegate.local_state(join)
+        except Exception as error:
+            self.bad_input.crash("handler", self.delegate.local_state, error)
+            return b""
 
     async def _tell(self, join: bool, user_state: bytes, compressed: bool) -> _Told:
         changes = self.apply.changes

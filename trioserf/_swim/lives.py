@@ -152,6 +152,14 @@ class LifeRules:
             return self.believe(node, claim, now)
         return [Conflict(node, node_of(claim))] if answered else []
 
+    def may_vouch(self, place: Address) -> bool:
+        """Whether a peer that we dialled there is heard first-hand.
+
+        Only the senders of packets must be in ``cidrs_allowed``: an address that we chose may
+        be that of a gateway.
+        """
+        return self._networks.allow(place.host)
+
     # --- about ourselves ----------------------------------------------------------------
 
     def _about_self(

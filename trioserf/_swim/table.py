@@ -230,6 +230,8 @@ class NodeTable:
     ) -> list[Effect]:
         """The second half: records that were checked, all at once or some after others."""
         effects: list[Effect] = []
+        if source is not None and not self._lives.may_vouch(source):
+            source = None
         for record in records:
             if not self._is_old_news(record):
                 effects += self._merge_one(record, now, source)
