@@ -80,13 +80,24 @@ class _Levels:
         row = self.rows[entry.transmits]
         del row[bisect_left(row, entry.key)]
 
-    def best(self, transmits: int, room: int) -> int:
-        """Key of the best message of this level within ``room`` bytes; -1 for none."""
-        if transmits >= len(self.rows):
-            return -1
-        row = self.rows[transmits]
-        index = bisect_left(row, (room + 1) << _NUMBER_BITS)
-        return row[index - 1] if index else -1
+
+def _take_best(rows: list[list[int]], bound: int) -> int:
+    """Take the highest key below ``bound`` out of its row; -1 if there is none."""
+    if len(rows) == 1:
+        row = rows[0]
+        # Mostly the longest message of all fits, and no place need be looked for.
+        if row and row[-1] < bound:
+            return row.pop()
+        index = bisect_left(row, bound) - 1
+        return row.pop(index) if index >= 0 else -1
+    best, best_row, best_index = -1, rows[0], 0
+    for row in rows:
+        index = bisect_left(row, bound) - 1
+        if index >= 0 and row[index] > best:
+            best, best_row, best_index = row[index], row, index
+    if best >= 0:
+        del best_row[best_index]
+    return best
 
 
 @final
@@ -174,20 +185,22 @@ class TransmitLimitedQueue:
 
         ``enough`` bounds the room that all but the first of them may use.
         """
-        rows = max(len(levels.rows) for levels in sources)
-        transmits = 0
-        while transmits < rows:
-            room = (limit if not taken else min(enough, limit)) - used - overhead
-            if room <= 0:
-                break
-            key = max([levels.best(transmits, room) for levels in sources])
-            if key < 0:
-                transmits += 1
-                continue
-            entry = self._entries[key]
-            entry.levels.remove(entry)
-            taken.append(entry)
-            used += overhead + len(entry.message)
+        for transmits in range(max([len(levels.rows) for levels in sources])):
+            rows = [
+                levels.rows[transmits]
+                for levels in sources
+                if transmits < len(levels.rows) and levels.rows[transmits]
+            ]
+            while rows:
+                room = (limit if not taken else min(enough, limit)) - used - overhead
+                if room <= 0:
+                    return used
+                key = _take_best(rows, (room + 1) << _NUMBER_BITS)
+                if key < 0:
+                    break
+                entry = self._entries[key]
+                taken.append(entry)
+                used += overhead + len(entry.message)
         return used
 
     def _settle(self, taken: list[_Entry]) -> None:

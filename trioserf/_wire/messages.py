@@ -9,6 +9,7 @@ Source: hashicorp/memberlist v0.2.2, net.go (messageType and the structs below i
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import attrs
@@ -186,6 +187,14 @@ _PACKET_BODIES: Final = {
 }
 
 
+_USER: Final = int(MessageType.USER)
+_CLAIMS: Final = frozenset(map(int, (MessageType.SUSPECT, MessageType.ALIVE, MessageType.DEAD)))
+_CACHED: Final = 4096
+"""Claims that are remembered."""
+_CACHED_SIZE: Final = 1024
+"""Longest claim that is remembered (bytes); an alive message with all metadata is shorter."""
+
+
 def encode_message(message: PacketMessage | ErrorReply) -> bytes:
     """A message as it travels: type byte and body.
 
@@ -194,7 +203,15 @@ def encode_message(message: PacketMessage | ErrorReply) -> bytes:
     """
     if type(message) is UserMessage:
         return b"\x08" + message.body
+    if type(message) is Alive:
+        return _encode_life(message)
     return _TYPE_BYTES[type(message)] + encode(message)
+
+
+@lru_cache(maxsize=_CACHED)
+def _encode_life(claim: Alive) -> bytes:
+    """A claim of life, which all simulated nodes of a process pass on in the same words."""
+    return b"\x04" + encode(claim)
 
 
 def decode_message(data: bytes) -> PacketMessage:
@@ -205,9 +222,22 @@ def decode_message(data: bytes) -> PacketMessage:
     """
     if not data:
         raise RemoteProtocolError("empty message")
-    cls = _PACKET_BODIES.get(data[0])
+    kind = data[0]
+    if kind == _USER:
+        return UserMessage(data[1:])
+    if kind in _CLAIMS and len(data) <= _CACHED_SIZE:
+        return _decode_claim(data)
+    cls = _PACKET_BODIES.get(kind)
     if cls is not None:
         return decode(cls, data[1:])
-    if data[0] == MessageType.USER:
-        return UserMessage(data[1:])
-    raise RemoteProtocolError(f"message type {data[0]} in a packet")
+    raise RemoteProtocolError(f"message type {kind} in a packet")
+
+
+@lru_cache(maxsize=_CACHED)
+def _decode_claim(data: bytes) -> PacketMessage:
+    """A claim about a node, which gossip brings again and again in the same bytes.
+
+    So it is read once, and everybody gets the same frozen object.  What cannot be read is
+    not remembered.
+    """
+    return decode(_PACKET_BODIES[data[0]], data[1:])

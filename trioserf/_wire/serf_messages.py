@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
@@ -219,6 +220,12 @@ _TYPE_BYTES: Final[Mapping[type[Any], bytes]] = {
 }
 _RELAY: Final = bytes((SerfMessageType.RELAY,))
 _CONFLICT_RESPONSE: Final = bytes((SerfMessageType.CONFLICT_RESPONSE,))
+_LAST_INTENT: Final = int(SerfMessageType.JOIN)
+"""Leave is 0 and join is 1: the two intents."""
+_CACHED: Final = 4096
+"""Intents that are remembered."""
+_CACHED_SIZE: Final = 256
+"""Longest intent that is remembered (bytes); names have at most 128 characters."""
 PING_VERSION: Final = 1
 """First byte of a ping payload."""
 
@@ -246,7 +253,15 @@ def decode_serf(data: bytes) -> SerfMessage:
     cls = _SERF_BODIES.get(data[0])
     if cls is None:
         raise RemoteProtocolError(f"message of unknown type {data[0]}")
+    if data[0] <= _LAST_INTENT and len(data) <= _CACHED_SIZE:
+        return _decode_intent(data)
     return decode(cls, data[1:])
+
+
+@lru_cache(maxsize=_CACHED)
+def _decode_intent(data: bytes) -> SerfMessage:
+    """An intent: gossip brings it again and again in the same bytes, so it is read once."""
+    return decode(_SERF_BODIES[data[0]], data[1:])
 
 
 def _decode_typed(cls: type[T], kind: SerfMessageType, data: bytes) -> T:
