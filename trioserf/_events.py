@@ -68,7 +68,7 @@ def _read_only(tags: Mapping[str, str]) -> Mapping[str, str]:
 
 @final
 @shown_as_table
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Member:
     """One member of the cluster as this node knows it, at one moment.
 

@@ -1,0 +1,1 @@
+"""Small programs as a user would write them, from the documentation alone."""
