@@ -176,7 +176,10 @@ def shown_as_table(cls: C) -> C:
 
 
 def _html_row(tag: str, cells: Iterable[str]) -> str:
-    style = ' style="text-align:left"'
-    return (
-        "<tr>" + "".join(f"<{tag}{style}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-    )
+    return "<tr>" + "".join(_html_cell(tag, cell) for cell in cells) + "</tr>"
+
+
+def _html_cell(tag: str, cell: str) -> str:
+    # Only what is long may be broken anywhere, or it would squeeze the columns beside it.
+    wrap = ";max-width:30em;overflow-wrap:anywhere" if len(cell) > 40 else ""
+    return f'<{tag} style="text-align:left{wrap}">{html.escape(cell)}</{tag}>'

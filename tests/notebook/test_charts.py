@@ -150,9 +150,49 @@ def test_names_of_nodes_in_one_place_stand_below_each_other() -> None:
 def test_a_name_at_the_edge_of_the_map_is_not_cut() -> None:
     name = "a-name-of-twenty-letters"
     chart = coordinate_map({"left": coordinate(-0.05), name: coordinate(0.05), "x": coordinate()})
-    found = re.search(rf'<text x="([0-9.]+)"[^>]*>{name}<', chart.svg)
+    found = re.search(rf'<text x="([0-9.]+)"[^>]* text-anchor="(\w+)"[^>]*>{name}<', chart.svg)
     assert found is not None
-    assert float(found.group(1)) + 6.5 * len(name) <= 480
+    x, anchor = float(found.group(1)), found.group(2)
+    assert x <= 480 if anchor == "end" else x + 6.5 * len(name) <= 480
+
+
+def test_a_timeline_begins_where_it_is_told_to() -> None:
+    story = [
+        Moment(1.0, MemberEvent(EventType.MEMBER_JOIN, (member("a"),))),
+        Moment(12.0, MemberEvent(EventType.MEMBER_FAILED, (member("a"),))),
+    ]
+    chart = timeline(story, start=10.0)
+    assert "2.000  member-failed: a" in str(chart)
+    assert "member-join" not in str(chart)
+    bars = re.findall(r'<rect x="([0-9.]+)"[^>]*fill-opacity="0.45"', chart.svg)
+    assert "110.0" == bars[0]  # alive from the left edge on
+
+
+def test_a_timeline_explains_the_marks_that_occur() -> None:
+    svg = every_chart("a")[0].svg
+    for word in ("joined", "failed", "forgotten", "event or query"):
+        assert f">{word}<" in svg
+    assert ">left<" not in svg
+
+
+def test_a_logarithmic_scale_has_room_for_a_thousandth_and_for_a_hundred() -> None:
+    series = {"a": [(0.0, 1.0), (0.001, 2.0), (0.1, 3.0), (10.0, 4.0)]}
+    svg = curves(series, title="t", log_x=True).svg
+    for number in ("1 ms", "10 ms", "100 ms", "1 s", "10 s"):
+        assert f">{number}<" in svg
+    points = re.search(r'<polyline points="([^"]+)"', svg)
+    assert points is not None
+    columns = [float(point.split(",")[0]) for point in points.group(1).split()]
+    assert [60.0, 60.0, 340.0, 620.0] == columns
+
+
+def test_latencies_rise_in_stairs_from_nothing_to_all() -> None:
+    svg = latency({"a": [2.0, 1.0]}).svg
+    points = re.search(r'<polyline points="([^"]+)"', svg)
+    assert points is not None
+    steps = [tuple(map(float, point.split(","))) for point in points.group(1).split()]
+    assert 5 == len(steps)
+    assert all(a[0] == b[0] or a[1] == b[1] for a, b in itertools.pairwise(steps))
 
 
 def test_the_text_of_a_spread_tells_half_and_last() -> None:

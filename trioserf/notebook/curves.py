@@ -23,16 +23,22 @@ def curves(
     title: str,
     x_label: str = "seconds",
     y_label: str = "",
+    log_x: bool = False,
 ) -> Chart:
     """One curve for each name; they differ in colour and in dashes.
 
     Args:
       series: points ``(x, y)`` in order of x, for each name.
+      log_x: for x in seconds of very different size: a logarithmic scale, on which what is
+        not above 0 stands at the left end.
     """
     points = [point for curve in series.values() for point in curve]
     xs, ys = [x for x, _ in points] or [0.0], [y for _, y in points] or [0.0]
+    if log_x:
+        xs = [x for x in xs if x > 0] or [1.0]
     axes = Axes(
         x_range=(min(xs), max(xs)),
+        log_x=log_x,
         y_range=(min(0.0, *ys), max(ys) or 1.0),
         bottom=40 + 16 * len(series),
         height=280 + 16 * len(series),
@@ -95,14 +101,16 @@ def latency(
     Args:
       samples: durations, in any order.
     """
-    series = {
-        name: [
-            (value, 100.0 * (index + 1) / len(values)) for index, value in enumerate(sorted(values))
-        ]
-        for name, values in samples.items()
-        if values
-    }
+    series = {name: _shares(values) for name, values in samples.items() if values}
     return curves(series, title=title, x_label=unit, y_label="% at most")
+
+
+def _shares(values: Sequence[float]) -> list[tuple[float, float]]:
+    """Stairs from nothing at 0 to 100 % at the longest."""
+    stairs = [(0.0, 0.0)]
+    for index, value in enumerate(sorted(values), 1):
+        stairs += [(value, stairs[-1][1]), (value, 100.0 * index / len(values))]
+    return stairs
 
 
 def queues(

@@ -21,7 +21,8 @@ PAIRS_SHOWN = 40
 """Nodes of a matrix that are shown: with 200 it would have 40,000 cells."""
 _ITERATIONS = 100
 _LINE = 12.0
-_LINES_TRIED = 12
+_CROWD = 40
+"""Nodes of a map from which on a name has its place or none."""
 
 
 def coordinate_map(
@@ -38,7 +39,7 @@ def coordinate_map(
     reach = max((max(abs(x), abs(y)) for x, y in points.values()), default=0.0) * 1.15 or 1.0
     axes = Axes(x_range=(-reach, reach), y_range=(-reach, reach), width=480, height=480)
     shapes = axes.frame(title=title, x_label="ms", y_label="ms")
-    labels = _Labels(axes.width)
+    labels = _Labels(axes, lines=1 if len(points) > _CROWD else 12)
     for name, (x, y) in list(points.items())[:ROWS_SHOWN]:
         height = known[name].height
         size = 4 + min(8.0, 1e3 * max(0.0, height))
@@ -65,24 +66,29 @@ class _Labels:
     Where a crowd leaves no room, a name is left out; its mark still has a tip.
 
     Args:
-      width: of the picture (pixels); a name that would not fit stands left of its mark.
+      axes: of the picture; a name that would not fit stands left of its mark.
+      lines: places that are tried for a name, each below the one before.
     """
 
-    def __init__(self, width: float) -> None:
-        self._width = width
+    def __init__(self, axes: Axes, *, lines: int) -> None:
+        self._axes = axes
+        self._lines = lines
         self._taken: list[tuple[float, float, float]] = []
         self.shapes: list[str] = []
 
     def add(self, x: float, y: float, size: float, text: str) -> None:
         length = COLUMN_PIXELS * columns(text)
         left = x + size + 2
-        if left + length > self._width:
-            left = max(0.0, x - size - 2 - length)
-        for step in range(_LINES_TRIED):
-            row = y + 4 + _LINE * step
+        before = left + length > self._axes.width
+        if before:
+            left = x - size - 2 - length
+        for row in (y + 4 + _LINE * step for step in range(self._lines)):
+            if row > self._axes.height - self._axes.bottom - 2:
+                return
             if not self._covered(left, left + length, row):
                 self._taken.append((left, left + length, row))
-                self.shapes.append(letters(left, row, text))
+                place, anchor = (x - size - 2, "end") if before else (left, "start")
+                self.shapes.append(letters(place, row, text, anchor=anchor))
                 return
 
     def _covered(self, left: float, right: float, row: float) -> bool:

@@ -171,12 +171,14 @@ class Axes:
 
     Args:
       x_range, y_range: smallest and largest value on each scale.
+      log_x: the horizontal scale is logarithmic, and in seconds; its range is above 0.
       width, height: of the whole picture (pixels).
       left, right, top, bottom: margins (pixels).
     """
 
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+    log_x: bool = False
     width: float = 640
     height: float = 280
     left: float = 60
@@ -186,7 +188,20 @@ class Axes:
 
     def x(self, value: float) -> float:
         """The pixel column of a value."""
-        return self.left + _share(value, self.x_range) * (self.width - self.left - self.right)
+        usable = self.width - self.left - self.right
+        if self.log_x:
+            low, high = map(math.log, self.x_range)
+            value = math.log(max(value, self.x_range[0]))
+            return self.left + _share(value, (low, high)) * usable
+        return self.left + _share(value, self.x_range) * usable
+
+    def x_ticks(self) -> list[tuple[float, str]]:
+        """Places on the horizontal scale, and what is written there."""
+        if not self.log_x:
+            return [(value, f"{value:g}") for value in ticks(*self.x_range)]
+        low, high = (math.log10(bound) for bound in self.x_range)
+        decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+        return [(10.0**decade, seconds(10.0**decade)) for decade in decades]
 
     def y(self, value: float) -> float:
         """The pixel row of a value; larger is higher."""
@@ -196,9 +211,9 @@ class Axes:
     def frame(self, *, title: str, x_label: str, y_label: str) -> list[str]:
         """Lines, numbers and names of the scales."""
         base, shapes = self.height - self.bottom, [heading(title)]
-        for value in ticks(*self.x_range):
+        for value, number in self.x_ticks():
             shapes.append(line(self.x(value), base, self.x(value), base + 4))
-            shapes.append(letters(self.x(value), base + 16, f"{value:g}", anchor="middle"))
+            shapes.append(letters(self.x(value), base + 16, number, anchor="middle"))
         for value in ticks(*self.y_range):
             row = self.y(value)
             shapes.append(line(self.left, row, self.width - self.right, row, faint=True))

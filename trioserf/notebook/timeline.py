@@ -14,6 +14,7 @@ from .._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
 from .._tables import ROWS_SHOWN, Table
 from .svg import (
     BLUE,
+    COLUMN_PIXELS,
     GREY,
     ORANGE,
     VIOLET,
@@ -25,6 +26,8 @@ from .svg import (
     mark,
     picture,
     rectangle,
+    seconds,
+    ticks,
 )
 
 
@@ -56,46 +59,69 @@ _MARKS: Final = {
     EventType.MEMBER_LEAVE: ("triangle", GREY),
     EventType.MEMBER_REAP: ("square", GREY),
 }
+_MEANINGS: Final = {
+    EventType.MEMBER_JOIN: "joined",
+    EventType.MEMBER_UPDATE: "changed",
+    EventType.MEMBER_FAILED: "failed",
+    EventType.MEMBER_LEAVE: "left",
+    EventType.MEMBER_REAP: "forgotten",
+}
+_TOP: Final = 46.0
 _LANE: Final = 20.0
 
 
-def timeline(moments: Iterable[Moment], *, title: str = "what happened") -> Chart:
+def timeline(
+    moments: Iterable[Moment], *, title: str = "what happened", start: float | None = None
+) -> Chart:
     """The story of a cluster: members as lanes, user events and queries above them.
 
     Args:
       moments: in order of time, for example ``Recorder.moments``.
+      start: time that is called 0 and stands at the left; what came earlier is not shown as a
+        mark, only by its consequence.  The first moment, if it is not given.
     """
     story = list(moments)
-    start = story[0].time if story else 0.0
+    if start is None:
+        start = story[0].time if story else 0.0
     end = max((story[-1].time - start) * 1.03 if story else 0.0, 1e-3)
     names = list(dict.fromkeys(name for moment in story for name in _names(moment.event)))
     shown = names[:ROWS_SHOWN]
     rest = len(names) - len(shown)
-    height = 70 + _LANE * (len(shown) + 1)
-    axes = Axes(x_range=(0.0, end), y_range=(0.0, 1.0), height=height, left=110, top=30, width=720)
-    shapes = [heading(title), letters(10, 44, "events")]
-    shapes += _scale(axes, end)
+    height = _TOP + 40 + _LANE * (len(shown) + 1)
+    axes = Axes(x_range=(0.0, end), y_range=(0.0, 1.0), height=height, left=110, width=720)
+    shapes = [heading(title), letters(10, _TOP + 14, "events")]
+    shapes += _scale(axes, end) + _legend(axes, [m for m in story if m.time >= start])
     for index, name in enumerate(shown):
-        row = 30 + _LANE * (index + 1)
-        shapes.append(letters(10, row + 14, label(name, 16)))
+        row = _TOP + _LANE * (index + 1)
+        shapes.append(letters(10, row + 14, label(name, 15)))
         shapes += _lane(axes, row, end, [(m.time - start, m.event) for m in story], name)
     if rest:
         shapes.append(letters(10, height - 8, f"… and {rest} more"))
     for moment in story:
-        if not isinstance(moment.event, MemberEvent):
+        if not isinstance(moment.event, MemberEvent) and moment.time >= start:
             x = axes.x(moment.time - start)
-            shapes.append(mark("triangle", x, 40, VIOLET, size=4, tip=_words(moment.event)))
-    rows = [(f"{m.time - start:.3f}", _words(m.event)) for m in story]
+            shapes.append(mark("triangle", x, _TOP + 10, VIOLET, size=4, tip=_words(moment.event)))
+    rows = [(f"{m.time - start:.3f}", _words(m.event)) for m in story if m.time >= start]
     text = str(Table(caption=title, header=("s", "event"), rows=tuple(rows)))
     return Chart(picture(axes.width, height, title, shapes), text)
 
 
+def _legend(axes: Axes, story: Sequence[Moment]) -> list[str]:
+    """What the marks that occur mean."""
+    seen = {m.event.type for m in story if isinstance(m.event, MemberEvent)}
+    items = [(*_MARKS[kind], word) for kind, word in _MEANINGS.items() if kind in seen]
+    if any(not isinstance(moment.event, MemberEvent) for moment in story):
+        items.append(("triangle", VIOLET, "event or query"))
+    shapes, x = [], axes.left
+    for shape, colour, word in items:
+        shapes += [mark(shape, x, 30, colour, size=4), letters(x + 9, 34, word)]
+        x += 28 + COLUMN_PIXELS * len(word)
+    return shapes
+
+
 def _scale(axes: Axes, end: float) -> list[str]:
-    base = axes.height - axes.bottom + 8
-    return [
-        letters(axes.x(end * share), base + 14, f"{end * share:.3g} s", anchor="middle")
-        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
-    ]
+    base = axes.height - axes.bottom + 22
+    return [letters(axes.x(t), base, seconds(t), anchor="middle") for t in ticks(0.0, end)]
 
 
 def _names(event: Event) -> tuple[str, ...]:
@@ -115,9 +141,11 @@ def _lane(
         until = changes[index + 1][0] if index + 1 < len(changes) else end
         colour = _COLOURS[kind]
         if colour is not None:
-            left, right = axes.x(time), axes.x(until)
+            left, right = axes.x(max(0.0, time)), axes.x(max(0.0, until))
             bars.append(rectangle(left, row + 5, right - left, 10, colour, opacity=0.45))
         shape, mark_colour = _MARKS[kind]
+        if time < 0:
+            continue
         tip = f"{name}: {kind} at {time:.3f} s"
         marks.append(mark(shape, axes.x(time), row + 10, mark_colour, tip=tip))
     return bars + marks
