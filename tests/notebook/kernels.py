@@ -1,29 +1,55 @@
-"""A real kernel, driven cell by cell; every wait has a limit."""
+"""A real kernel, driven cell by cell; every wait has a limit.
+
+The kernel, and the IPython of the terminal, are those of this environment, or of the one that
+TRIOSERF_KERNEL_PYTHON names: a Python that has another ipykernel, and trioserf.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import trio
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
 
 T = TypeVar("T")
 
+KERNEL_PYTHON = os.environ.get("TRIOSERF_KERNEL_PYTHON", sys.executable)
 CELL_SECONDS = 30.0
+
+
+def kernel_manager() -> KernelManager:
+    """A manager for kernels that run in `KERNEL_PYTHON`."""
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "chosen"
+        chosen.mkdir()
+        command = [KERNEL_PYTHON, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec = {"argv": command, "display_name": "chosen", "language": "python"}
+        (chosen / "kernel.json").write_text(json.dumps(spec))
+        specs = KernelSpecManager(kernel_dirs=[folder], ensure_native_kernel=False)
+        manager = KernelManager(kernel_name="chosen", kernel_spec_manager=specs)
+        assert manager.kernel_spec is not None, "read while its folder is there"
+    return manager
 
 
 @attrs.define
 class Outcome:
-    """What a cell did: printed text, errors shown, result texts, and the reply's status."""
+    """What a cell did: printed text, errors shown, result texts, displays that may change,
+    and the reply's status.
+    """
 
     text: str = ""
     errors: str = ""
@@ -31,13 +57,14 @@ class Outcome:
     html: str = ""
     status: str = ""
     seconds: float = 0.0
+    displays: set[str] = attrs.field(factory=set)
 
 
 class Kernel:
     """One kernel with a blocking client."""
 
     def __init__(self) -> None:
-        self.manager = KernelManager(kernel_name="python3")
+        self.manager = kernel_manager()
         self.manager.start_kernel(extra_arguments=["--HistoryManager.enabled=False"])
         self.client = self.manager.blocking_client()
         self.client.start_channels()
@@ -80,15 +107,20 @@ class Kernel:
                 self._take(answer, found)
         return found.text + found.errors
 
-    def html_of(self, message: str, seconds: float) -> str:
-        """Everything displayed under the cell of ``message`` within ``seconds``."""
+    def updates_of(self, shown: Outcome, seconds: float) -> str:
+        """Everything that a display of ``shown`` was replaced by within ``seconds``.
+
+        A front end goes by the identity of the display; the message may be a child of
+        whichever cell ran last (ipykernel 6).
+        """
         found, deadline = Outcome(), time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
                 answer = self.client.get_iopub_msg(timeout=0.1)
             except queue.Empty:
                 continue
-            if answer["parent_header"].get("msg_id") == message:
+            transient = answer["content"].get("transient", {})
+            if transient.get("display_id") in shown.displays:
                 self._take(answer, found)
         return found.html
 
@@ -122,6 +154,8 @@ class Kernel:
             case "execute_result" | "display_data" | "update_display_data":
                 found.result += content["data"].get("text/plain", "")
                 found.html += content["data"].get("text/html", "")
+                if "display_id" in (transient := content.get("transient", {})):
+                    found.displays.add(transient["display_id"])
             case "status":
                 return bool(content["execution_state"] == "idle")
         return False

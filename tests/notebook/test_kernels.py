@@ -151,15 +151,15 @@ def test_failing_to_open_is_shown_in_the_cell(notebook: Kernel, port: int) -> No
 
 
 def test_a_live_table_follows_the_members(notebook: Kernel, port: int) -> None:
-    message = notebook.start("live(serf)")
-    notebook.finish(message)
+    table = notebook.run("live(serf)")
+    assert "third" not in table.html
     cell = """
 async with trioserf.open(trioserf.Config.local(node_name="third", bind="127.0.0.1:0")) as third:
     await third.join([str(serf.memberlist.advertise_address)])
     await trio.sleep(1.5)
 """
     follow = notebook.start(cell)
-    shown = notebook.html_of(message, 3.0)
+    shown = notebook.updates_of(table, 3.0)
     notebook.drain(follow)
     assert "third" in shown
 

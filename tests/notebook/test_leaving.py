@@ -7,7 +7,6 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tests.interop.agents import go_agent
 from tests.interop.conftest import binary  # noqa: F401  # a fixture
 from tests.interop.waiting import becomes, limit
 
-from .kernels import Kernel, KernelThread
+from .kernels import KERNEL_PYTHON, Kernel, KernelThread
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
@@ -69,7 +68,7 @@ class Terminal:
     def __init__(self) -> None:
         self._master, slave = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
+            [KERNEL_PYTHON, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
             stdin=slave,
             stdout=slave,
             stderr=slave,
