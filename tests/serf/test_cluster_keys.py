@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.serf.clusters import cluster, drain, host, user_events
+from tests.serf.clusters import cluster, drain, host, until, user_events
 from trioserf._exceptions import KeyOperationError, KeyringError
 from trioserf._serf.serf import Serf
 
@@ -127,6 +127,49 @@ async def test_a_rotation_waits_for_a_silent_node_and_then_gives_up(
             await a.keys.rotate(NEW)
         assert (OLD,) == ring(b)
         assert OLD == ring(a)[0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3], ids=["installed", "used", "removed"])
+async def test_a_rotation_goes_on_where_its_driver_crashed(
+    steps: int, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Any other node takes it up, as soon as the crash is known."""
+    rings = [(OLD,), (OLD, NEW), (NEW, OLD), (NEW,)]
+
+    async def drive(node: Serf) -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await node.keys.rotate(NEW)
+
+    async with cluster(latency=0.1) as net:
+        a, b, c = await net.joined("a", "b", "c", keyring=[OLD])
+        nursery.start_soon(drive, a)
+        await until(lambda: rings[steps] in (ring(b), ring(c)))
+        await a.aclose()
+        assert rings.index(ring(b)) <= steps
+        await b.keys.rotate(NEW)
+        assert (NEW,) == ring(b) == ring(c)
+        assert 2 == len(b.members().alive) == len(c.members().alive)
+
+
+async def test_a_rotation_does_not_use_a_key_that_an_alive_member_did_not_confirm(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """The member falls silent after it installed the key; nobody knows whether it did."""
+    slow = {"probe_interval": 1000.0, "push_pull_interval": 0.0}
+    async with cluster(latency=0.1) as net:
+        a, b, c = await net.joined("a", "b", "c", keyring=[OLD], **slow)
+
+        async def fall_silent() -> None:
+            await until(lambda: NEW in ring(c))
+            net.network.isolate(host(c))
+
+        nursery.start_soon(fall_silent)
+        with pytest.raises(KeyOperationError, match=r"no confirmation of \w+ from c$"):
+            await a.keys.rotate(NEW)
+        assert (OLD, NEW) == ring(a) == ring(b)
+        net.network.heal()
+        await a.keys.rotate(NEW)
+        assert (NEW,) == ring(a) == ring(b) == ring(c)
 
 
 async def test_the_keyring_file_follows_every_change(
