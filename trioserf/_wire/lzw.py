@@ -14,6 +14,10 @@ one long integer are moved apart to 16 bits each (or together), half of them, th
 of them, and so on, by one mask and one shift for all.  What remains in Python is one turn of
 a small loop for each code when reading, for each byte when writing.
 
+DIFFERS: Go takes any number of clears.  Each costs us a hundred times what it costs a
+sender, so a stream may have only so many; Go's encoder writes one in 3838 codes.
+`test_a_stream_of_nothing_but_clears_is_refused`.
+
 Source: Go 1.21 standard library, compress/lzw/reader.go, writer.go.
 """
 
@@ -106,12 +110,16 @@ def _batch_size(table_size: int, started: bool) -> tuple[int, int]:
     return 12, min(_BATCH, (_FULL - table_size) or _BATCH)
 
 
+def _codes_at(data: bytes, position: int, width: int, count: int) -> tuple[int, ...]:
+    """Up to 256 codes of ``width`` bits, from bit ``position`` on."""
+    start, offset = divmod(position, 8)
+    bits = count * width
+    raw = int.from_bytes(data[start : (position + bits + 7) // 8], "little") >> offset
+    return _spread(raw & (1 << bits) - 1, width)[:count]
+
+
 def decompress(data: bytes, max_output: int) -> bytes:
     """The text of an LZW stream; bytes after its end code are ignored.
-
-    DIFFERS: Go takes any number of clears.  Each costs us a hundred times what it costs a
-    sender, so a stream may have only so many; Go's encoder writes one in 3838 codes.
-    `test_a_stream_of_nothing_but_clears_is_refused`.
 
     Args:
       data: the stream.
@@ -133,17 +141,14 @@ def decompress(data: bytes, max_output: int) -> bytes:
         count = min(count, (end - position) // width)
         if count <= 0:
             raise RemoteProtocolError("LZW stream has no end code")
-        start, offset = divmod(position, 8)
+        codes = iter(_codes_at(data, position, width, count))
         position += count * width
-        raw = int.from_bytes(data[start : (position + 7) // 8], "little") >> offset
-        codes = iter(_spread(raw & (1 << count * width) - 1, width)[:count])
         add = table.append if len(table) < _FULL else _forget
         guessing = False
         while True:
-            # The loops for every code.  The rare ones fail in the first before anything is
-            # changed, because they find None or nothing in the table.  But who sends many of
-            # those that name the string to be entered with them must not gain by it, so after
-            # the first one that string is entered before, and put right if it was another.
+            # Rare codes fail in the first loop before anything is changed: they find None or
+            # nothing in the table.  After one that names the string to be entered with it that
+            # string is entered before, and put right if need be: who sends many gains nothing.
             try:
                 if not guessing:
                     for code in codes:
