@@ -255,6 +255,21 @@ def test_statistics_show_the_moment_and_the_past() -> None:
     )
 
 
+def test_statistics_tell_how_long_the_oldest_message_has_waited() -> None:
+    now = 10.0
+    queue = TransmitLimitedQueue(4, lambda: 1, lambda: now)
+    assert 0.0 == queue.statistics().oldest
+    queue.queue(b"1", name="a")
+    now = 12.0
+    queue.queue(b"2", name="b")
+    now = 15.0
+    assert 5.0 == queue.statistics().oldest
+    queue.queue(b"3", name="a")
+    assert 3.0 == queue.statistics().oldest
+    queue.clear()
+    assert 0.0 == queue.statistics().oldest
+
+
 # --- properties ---------------------------------------------------------------------------
 
 

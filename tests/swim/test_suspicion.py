@@ -136,3 +136,14 @@ def test_a_new_suspicion_about_the_same_node_is_not_hastened_by_the_old_one() ->
     assert 34.0 == book.next_deadline()
     assert book.pop_due(24.0) is None
     assert book.get("b") is second
+
+
+def test_suspicions_are_counted_and_those_that_their_nodes_ended() -> None:
+    book = SuspicionBook()
+    for name in "abc":
+        book.add(name, Suspicion(accuser="x", started=0.0, wanted=0, shortest=1.0, longest=1.0))
+    book.refute("a")
+    book.refute("a")
+    book.drop("b")
+    assert book.pop_due(2.0) is not None
+    assert (3, 1, 0) == (book.begun, book.refuted, len(book))

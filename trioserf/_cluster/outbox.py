@@ -26,21 +26,28 @@ class Outbox:
     Args:
       config: settings of the node.
       num_members: gives the number of known members of any status.
+      clock: gives the time (seconds), for statistics alone.
 
     Attributes:
       queues: the three queues by name, in the order in which they fill a packet.
     """
 
-    def __init__(self, config: Config, *, num_members: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        num_members: Callable[[], int],
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._config = config
         self._num_members = num_members
         self._faithful = config.memberlist.faithful_go
         self._share = 0.0 if self._faithful else config.memberlist.user_share
         mult = config.memberlist.retransmit_mult
         self.queues: dict[QueueName, TransmitLimitedQueue] = {
-            "intent": TransmitLimitedQueue(mult, num_members),
-            "query": TransmitLimitedQueue(mult, num_members),
-            "event": TransmitLimitedQueue(mult, num_members),
+            "intent": TransmitLimitedQueue(mult, num_members, clock),
+            "query": TransmitLimitedQueue(mult, num_members, clock),
+            "event": TransmitLimitedQueue(mult, num_members, clock),
         }
         self._newest: dict[str, Queue] = {}
 

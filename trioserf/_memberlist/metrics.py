@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from ..abc import Tap
+from .traffic import Traffic
 
 Log = logging.LoggerAdapter[logging.Logger]
 
@@ -44,6 +45,8 @@ class Metrics:
     labels: Mapping[str, str]
     log: Log
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
+    sent: Traffic = attrs.field(factory=Traffic, init=False)
+    received: Traffic = attrs.field(factory=Traffic, init=False)
 
     def count(self, name: str, value: int = 1) -> None:
         """Add to a counter."""

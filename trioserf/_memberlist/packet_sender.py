@@ -115,7 +115,7 @@ class PacketSender:
                     data = sealed.get(key)
                     if data is None:
                         data = sealed[key] = self._seal(key[0], crc)
-                    self._send_raw(data, node.address)
+                    self._send_raw(data, key[0], node.address)
                 except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                     self.metrics.count("trioserf.gossip.unsent")
             return True
@@ -164,13 +164,15 @@ class PacketSender:
 
     def _send_parts(self, parts: Sequence[bytes], to: Address, crc: bool) -> None:
         for start in range(0, len(parts), MAX_PARTS):
-            self._send_raw(self._seal(parts[start : start + MAX_PARTS], crc), to)
+            some = parts[start : start + MAX_PARTS]
+            self._send_raw(self._seal(some, crc), some, to)
 
-    def _send_raw(self, data: bytes, to: Address) -> None:
+    def _send_raw(self, data: bytes, parts: Sequence[bytes], to: Address) -> None:
         self.transport.send_packet(data, to)
         self.packets += 1
         self.bytes_sent += len(data)
         self.metrics.count("memberlist.udp.sent", len(data))
+        self.metrics.sent.sent(parts, len(data))
 
 
 def address_of(node: NodeView) -> Address:

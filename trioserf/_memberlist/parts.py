@@ -49,6 +49,7 @@ from .push_puller import PushPuller
 from .queue_gauge import QueueGauge
 from .receiver import Receiver
 from .relays import Relays
+from .run_clock import RunClock
 from .seeds import Seeds
 from .state_exchange import StateExchange
 from .stream_client import StreamClient
@@ -110,7 +111,9 @@ class Parts:
             merge_check=None if merge is None else self._checked(merge.notify_merge),
         )
         self.awareness = Awareness(config.awareness_max_multiplier)
-        self.queue = TransmitLimitedQueue(config.retransmit_mult, lambda: self.table.num_nodes)
+        self.queue = TransmitLimitedQueue(
+            config.retransmit_mult, lambda: self.table.num_nodes, RunClock()
+        )
 
     def _checked(self, hook: Callable[[T], object]) -> Callable[[T], None]:
         """A hook that can do nothing but refuse: a crash of it is noted, and refuses."""

@@ -65,6 +65,7 @@ class Prober:
     log: Log
     probes: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
+    indirect: int = attrs.field(default=0, init=False)
     _without_packets: set[str] = attrs.field(factory=set, init=False)
     """Nodes that answered on a stream alone, and are known to the log."""
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
@@ -138,6 +139,7 @@ class Prober:
 
     async def _ask_others(self, probe: ProbeRound) -> bool:
         """Wait for an answer by way of helpers; whether a stream was answered meanwhile."""
+        self.indirect += 1
         for helper, message in probe.choose_helpers(self.table.sequence, self.rng):
             try:
                 self.sender.send(message, helper.address, helper.name)

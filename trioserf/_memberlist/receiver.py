@@ -112,6 +112,7 @@ class Receiver:
         except RemoteProtocolError as error:
             self.bad_input(getattr(error, "layer", "message"), packet.source, error)
             return
+        self.metrics.received.received(opened.messages, size)
         for layer in opened.problems:
             self.bad_input(layer, packet.source, "part of a packet")
         self._requests = 0

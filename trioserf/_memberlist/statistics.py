@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, final
 
 import attrs
 
+from .._swim.broadcasts import QueueStatistics
 from .._swim.nodes import NodeStatus
+from .traffic import TrafficStatistics
 
 if TYPE_CHECKING:
     from .parts import Parts
@@ -24,13 +26,21 @@ class MemberlistStatistics:
       incarnation: the own incarnation.
       health_score: 0 is well.
       queued_broadcasts: messages about nodes that wait to be gossiped.
+      queue: the same queue in full: its depth, its age, and what left it how.
       pending_acks, relays: pings under way, of our own and for others.
-      handoff: messages that wait for the worker.
+      handoff: messages that wait for the worker; those that found no room are among
+        ``bad_input`` as ``handoff``.
       seeds, lost: addresses and lost nodes remembered for healing partitions.
       heals: attempts to find missing parts again.
       streams: inbound streams being served.
       packets_sent, packets_received, bytes_sent, bytes_received: datagrams.
-      probes, probes_failed: probe rounds, and those that ended in a suspicion.
+      packets_lost: datagrams that the system's full buffer lost; None if the transport does
+        not tell.
+      sent, received: packets, messages and frames by kind.
+      probes, probes_indirect, probes_failed: probe rounds; those in which helpers were asked
+        and a stream was tried; and those that ended in a suspicion.
+      suspicions, suspicions_refuted: suspicions that began here, whoever had them first; and
+        those that their node ended by a sign of life.
       gossip_ticks, gossip_eager: gossip rounds by cause.
       push_pulls, push_pulls_failed: exchanges of full state that we began.
       refuted: claims about ourselves that we refuted.
@@ -46,6 +56,7 @@ class MemberlistStatistics:
     incarnation: int
     health_score: int
     queued_broadcasts: int
+    queue: QueueStatistics
     pending_acks: int
     relays: int
     handoff: int
@@ -57,8 +68,14 @@ class MemberlistStatistics:
     packets_received: int
     bytes_sent: int
     bytes_received: int
+    packets_lost: int | None
+    sent: TrafficStatistics
+    received: TrafficStatistics
     probes: int
+    probes_indirect: int
     probes_failed: int
+    suspicions: int
+    suspicions_refuted: int
     gossip_ticks: int
     gossip_eager: int
     push_pulls: int
@@ -81,6 +98,7 @@ def collect(parts: Parts) -> MemberlistStatistics:
         incarnation=own.incarnation if own is not None else 0,
         health_score=parts.awareness.score,
         queued_broadcasts=len(parts.queue),
+        queue=parts.queue.statistics(),
         pending_acks=len(parts.pending),
         relays=len(parts.relays),
         handoff=len(parts.handoff),
@@ -92,8 +110,14 @@ def collect(parts: Parts) -> MemberlistStatistics:
         packets_received=parts.receiver.packets,
         bytes_sent=parts.sender.bytes_sent,
         bytes_received=parts.receiver.bytes_received,
+        packets_lost=_packets_lost(parts),
+        sent=parts.metrics.sent.statistics(),
+        received=parts.metrics.received.statistics(),
         probes=parts.prober.probes,
+        probes_indirect=parts.prober.indirect,
         probes_failed=parts.prober.failed,
+        suspicions=parts.table.suspicions.begun,
+        suspicions_refuted=parts.table.suspicions.refuted,
         gossip_ticks=parts.gossiper.ticks,
         gossip_eager=parts.gossiper.eager_rounds,
         push_pulls=parts.client.push_pulls,
@@ -103,3 +127,11 @@ def collect(parts: Parts) -> MemberlistStatistics:
         bad_input=MappingProxyType(dict(parts.bad_input.counts)),
         counts=MappingProxyType(dict(parts.metrics.counts)),
     )
+
+
+def _packets_lost(parts: Parts) -> int | None:
+    statistics = getattr(parts.transport, "statistics", None)
+    if statistics is None:
+        return None
+    lost: int | None = getattr(statistics(), "packets_lost", None)
+    return lost

@@ -19,7 +19,7 @@ from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._swim.nodes import Node
 from .._swim.table import NodeTable
-from .._wire.messages import Ack, ErrorReply, Ping
+from .._wire.messages import Ack, ErrorReply, MessageType, Ping
 from .._wire.streams import (
     MAX_USER_MESSAGE,
     PushPullRequest,
@@ -95,7 +95,8 @@ class StreamClient:
     async def _exchange(self, to: Address, name: str, join: bool) -> PushPullRequest:
         self.metrics.count("memberlist.tcp.connect")
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
-            await write_frame(stream, await self.exchange.local_frame(join=join), self.metrics)
+            state = await self.exchange.local_frame(join=join)
+            await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
             reply = await self._read_reply(stream)
         match reply:
             case PushPullRequest():
@@ -118,7 +119,7 @@ class StreamClient:
             lambda: frame(user_message_bytes(message), codec, nonce), len(message)
         )
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
-            await write_frame(stream, data, self.metrics)
+            await write_frame(stream, data, MessageType.USER, self.metrics)
 
     async def ping(self, node: Node, seq_no: int, deadline: float) -> bool:
         """Whether a node acks a ping on a stream until ``deadline`` (trio clock, seconds).
@@ -137,7 +138,7 @@ class StreamClient:
         try:
             async with self._dial(node.address, node.name, limit) as stream:
                 data = frame(ping_bytes(ping), self.wire.stream, self.wire.stream_nonce())
-                await write_frame(stream, data, self.metrics)
+                await write_frame(stream, data, MessageType.PING, self.metrics)
                 reply = await self._read_reply(stream)
         except (OSError, RemoteProtocolError, LocalProtocolError):
             return False

@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from .._exceptions import RemoteProtocolError
+from .._wire.messages import MessageType
 from .._wire.streams import StreamCodec, StreamParser, StreamRequest, Work
 from .heavy import run_heavy
 from .metrics import Metrics
@@ -81,18 +82,25 @@ async def read_message(
                 break
         metrics.sample("memberlist.size.remote", size)
         if isinstance(result, Work):
-            return await run_heavy(result.run, result.size)
+            result = await run_heavy(result.run, result.size)
+        metrics.received.frame(type(result), size)
         return result
     finally:
         if budget is not None:
             budget.give_back(size)
 
 
-async def write_frame(stream: trio.abc.SendStream, data: bytes, metrics: Metrics) -> None:
+async def write_frame(
+    stream: trio.abc.SendStream, data: bytes, kind: MessageType, metrics: Metrics
+) -> None:
     """Write a frame as a whole.  The caller sets the time limit.
+
+    Args:
+      kind: what is in it, for the statistics.
 
     Raises:
       trio.BrokenResourceError: the stream broke.
     """
     await stream.send_all(data)
     metrics.count("memberlist.tcp.sent", len(data))
+    metrics.sent.frame(kind, len(data))

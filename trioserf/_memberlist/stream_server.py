@@ -20,7 +20,7 @@ import trio
 
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused, RemoteProtocolError
-from .._wire.messages import Ack, Ping
+from .._wire.messages import Ack, MessageType, Ping
 from .._wire.streams import (
     PushPullRequest,
     StreamRequest,
@@ -185,7 +185,7 @@ class StreamServer:
             # and a peer that we refuse still learns who is here.
             self._extend(child)
             state = await self.exchange.local_frame(join=request.join)
-            await write_frame(stream, state, self.metrics)
+            await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
         finally:
             self._push_pulls -= 1
         await self.exchange.merge(
@@ -195,7 +195,7 @@ class StreamServer:
     async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:
         self._extend(child)
         data = frame(plain, self.wire.stream, self.wire.stream_nonce())
-        await write_frame(stream, data, self.metrics)
+        await write_frame(stream, data, MessageType(plain[0]), self.metrics)
 
     def _extend(self, child: _Child) -> None:
         """The request is here: replying has a time limit of its own."""

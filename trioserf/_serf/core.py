@@ -20,6 +20,7 @@ from .._cluster.snapshot_log import SnapshotState
 from .._cluster.user_events import UserEventLog
 from .._config import Config
 from .._events import SerfState
+from .._memberlist.run_clock import RunClock
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -78,7 +79,7 @@ class Core:
             events=events,
             queries=queries,
             pending=PendingQueries(),
-            outbox=Outbox(config, num_members=lambda: members.num_members),
+            outbox=Outbox(config, num_members=lambda: members.num_members, clock=RunClock()),
             tags=config.tags,
         )
 

@@ -17,6 +17,7 @@ from .._memberlist.bad_input import BadInput
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics
 from .._memberlist.statistics import MemberlistStatistics
+from .._memberlist.traffic import TrafficStatistics
 from .._swim.broadcasts import QueueStatistics
 from .._tables import Table, shown_as_table
 from .coordinates import Coordinates
@@ -78,7 +79,14 @@ def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
     if isinstance(value, Mapping):
         pairs: dict[object, object] = dict(value)
     elif isinstance(
-        value, (SerfStatistics, MemberlistStatistics, QueueStatistics, SnapshotStatistics)
+        value,
+        (
+            SerfStatistics,
+            MemberlistStatistics,
+            QueueStatistics,
+            SnapshotStatistics,
+            TrafficStatistics,
+        ),
     ):
         pairs = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
     else:

@@ -36,6 +36,7 @@ class QueueStatistics:
       depth: messages waiting.
       own: those of them that began here.
       size: bytes waiting.
+      oldest: how long the oldest of them has waited (seconds); 0 if there is none.
       by_transmits: messages waiting that were sent 0, 1, 2 … times.
       queued, replaced, finished, pruned, discarded: messages so far: added; replaced by a
         newer one of their name; sent their full number of times; dropped by `prune`;
@@ -45,6 +46,7 @@ class QueueStatistics:
     depth: int
     own: int
     size: int
+    oldest: float = 0.0
     by_transmits: tuple[int, ...]
     queued: int
     replaced: int
@@ -60,6 +62,7 @@ class _Entry:
     name: str | None
     on_finished: Callable[[], object] | None
     levels: _Levels
+    queued_at: float
     transmits: int = 0
 
 
@@ -107,11 +110,18 @@ class TransmitLimitedQueue:
     Args:
       retransmit_mult: each message is sent ``mult * ceil(log10(n + 1))`` times.
       num_nodes: gives n.
+      clock: gives the time (seconds), for statistics alone; may be asked by other threads.
     """
 
-    def __init__(self, retransmit_mult: int, num_nodes: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        retransmit_mult: int,
+        num_nodes: Callable[[], int],
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self._mult = retransmit_mult
         self._num_nodes = num_nodes
+        self._clock = clock or _no_time
         self._entries: dict[int, _Entry] = {}
         self._named: dict[str, _Entry] = {}
         self._own = _Levels()
@@ -144,7 +154,7 @@ class TransmitLimitedQueue:
         self._number = self._number + 1 if self._entries else 1
         key = len(message) << _NUMBER_BITS | self._number
         levels = self._own if own else self._relayed
-        entry = _Entry(key, message, name, on_finished, levels)
+        entry = _Entry(key, message, name, on_finished, levels, self._clock())
         self._queued += 1
         self._entries[key] = entry
         self._size += len(message)
@@ -285,7 +295,8 @@ class TransmitLimitedQueue:
 
     def statistics(self) -> QueueStatistics:
         """The queue at this moment."""
-        # Another thread may ask: rows are copied before they are counted.
+        # Another thread may ask: what is counted is copied before.
+        entries = list(self._entries.values())  # in the order in which they were queued
         both = [list(levels.rows) for levels in (self._own, self._relayed)]
         by_transmits = [0] * max(map(len, both))
         for rows in both:
@@ -297,6 +308,7 @@ class TransmitLimitedQueue:
             depth=len(self._entries),
             own=sum(map(len, self._own.rows)),
             size=self._size,
+            oldest=max(0.0, self._clock() - entries[0].queued_at) if entries else 0.0,
             by_transmits=tuple(by_transmits),
             queued=self._queued,
             replaced=self._replaced,
@@ -304,6 +316,11 @@ class TransmitLimitedQueue:
             pruned=self._pruned,
             discarded=self._discarded,
         )
+
+
+def _no_time() -> float:
+    """Stands in for a clock: nothing has an age."""
+    return 0.0
 
 
 def _finish(entry: _Entry | None) -> None:

@@ -296,7 +296,7 @@ class LifeRules:
         assert claim.addr is not None, "a sound claim has an address"
         roster = self._roster
         if node.status is NodeStatus.SUSPECT:
-            roster.suspicions.drop(node.name)
+            roster.suspicions.refute(node.name)
         was_gone = node.is_gone
         meta = claim.meta or b""
         changed = meta != node.meta

@@ -79,11 +79,16 @@ class SuspicionBook:
 
     Deadlines only move forward in time by a new suspicion and backward by a confirmation.
     Both push a line on a heap; lines that no longer hold are skipped when they surface.
+
+    Attributes:
+      begun, refuted: suspicions so far, and those that their nodes ended.
     """
 
-    __slots__ = ("_heap", "_number", "_running")
+    __slots__ = ("_heap", "_number", "_running", "begun", "refuted")
 
     def __init__(self) -> None:
+        self.begun = 0
+        self.refuted = 0
         self._running: dict[str, Suspicion] = {}
         self._heap: list[tuple[float, int, str, Suspicion]] = []
         self._number = 0
@@ -94,6 +99,7 @@ class SuspicionBook:
 
     def add(self, name: str, suspicion: Suspicion) -> None:
         """Begin a suspicion."""
+        self.begun += 1
         self._running[name] = suspicion
         self.rearm(name, suspicion)
 
@@ -105,6 +111,11 @@ class SuspicionBook:
     def drop(self, name: str) -> None:
         """End a suspicion, if there is one."""
         self._running.pop(name, None)
+
+    def refute(self, name: str) -> None:
+        """End a suspicion, because its node said that it lives."""
+        if self._running.pop(name, None) is not None:
+            self.refuted += 1
 
     def next_deadline(self) -> float:
         """The earliest deadline (seconds, trio clock); infinity for none."""

@@ -36,7 +36,7 @@ from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
 from .refutation import announce
 from .roster import Roster
 from .selection import gossip_target, select
-from .suspicion import Suspicion
+from .suspicion import Suspicion, SuspicionBook
 from .versions import verify
 
 _SUSPECT = int(NodeStatus.SUSPECT)
@@ -291,6 +291,11 @@ class NodeTable:
     def expired(self, now: float) -> list[Effect]:
         """Declare dead whose suspicion is over."""
         return self._deaths.expired(now)
+
+    @property
+    def suspicions(self) -> SuspicionBook:
+        """The running suspicions, and how many there were.  Read only."""
+        return self._roster.suspicions
 
     def suspicion(self, name: str) -> Suspicion | None:
         """The running suspicion about a node."""
