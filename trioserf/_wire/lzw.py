@@ -121,12 +121,9 @@ def _codes_at(data: bytes, position: int, width: int, count: int) -> tuple[int, 
 def decompress(data: bytes, max_output: int) -> bytes:
     """The text of an LZW stream; bytes after its end code are ignored.
 
-    Args:
-      data: the stream.
-      max_output: refuse more text than this (bytes).
-
     Raises:
-      RemoteProtocolError: an impossible code, no end code, or too much text.
+      RemoteProtocolError: an impossible code, no end code, or text of more than ``max_output``
+        bytes.
     """
     clears_left = LZW_CLEARS + len(data) // LZW_BYTES_PER_CLEAR
     table: list[Any] = [*_LITERALS, None, None]
