@@ -102,17 +102,22 @@ async with trioserf.open(trioserf.Config.local(node_name="you", bind="127.0.0.1:
 
 
 def test_the_stop_button_cancels_an_awaiting_cell_at_once(notebook: Kernel, port: int) -> None:
-    message = notebook.start(
-        "print('begun')\ntry:\n    await trio.sleep(60)\nfinally:\n    print('finally ran')"
-    )
-    time.sleep(1.0)
-    began = time.monotonic()
-    notebook.interrupt()
-    found = notebook.finish(message)
-    took = time.monotonic() - began
-    assert "error" == found.status
-    assert "finally ran" in found.text
-    assert took < 5.0  # at once on an idle machine; the bound allows for a busy one
+    took = []
+    for _ in range(3):  # a busy machine may spoil one, not all
+        message = notebook.start(
+            "print('begun')\ntry:\n    await trio.sleep(60)\nfinally:\n    print('finally ran')"
+        )
+        time.sleep(1.0)
+        began = time.monotonic()
+        notebook.interrupt()
+        found = notebook.finish(message)
+        took.append(time.monotonic() - began)
+        assert "error" == found.status
+        assert "finally ran" in found.text
+        assert "kept nodes live on" in found.text
+        if took[-1] < 0.5:
+            break
+    assert min(took) < 0.5, took
     assert 5 == answered(port)
 
 
@@ -127,6 +132,9 @@ def test_the_stop_button_stops_a_sleeping_cell(notebook: Kernel, port: int) -> N
 
 
 def test_output_of_a_background_task_lands_under_its_cell(notebook: Kernel, port: int) -> None:
+    version = notebook.run("import ipykernel; print(*ipykernel.version_info[:2])").text
+    if tuple(map(int, version.split())) < (6, 29):
+        pytest.skip("an ipykernel as old as this shows output under the cell that ran last")
     notebook.run("async def later():\n    await trio.sleep(0.3)\n    print('from the task')")
     message = notebook.start("nursery.start_soon(later)")
     assert "ok" == notebook.finish(message).status

@@ -54,6 +54,9 @@ def show_interrupt(
         finally:
             shell.custom_exceptions = custom
         return []
+    # IPython keeps the error with its history, and would spend a quarter of a second and more
+    # on the text of a traceback that leads through Trio and says nothing about the cell.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
     lines = ["KeyboardInterrupt: the cell was stopped; kept nodes live on"]
     print(*lines, sep="\n")  # noqa: T201
     return lines
