@@ -43,6 +43,19 @@ def test_every_item_of_the_serf_checklist_has_a_test() -> None:
     assert [str(number) for number in range(1, 131)] == numbers
 
 
+def test_every_bug_of_go_s_serf_has_a_test() -> None:
+    text = (TESTS / "README.md").read_text()
+    table = text.partition("### Bugs of Go's Serf")[2].partition("\n###")[0]
+    numbers = re.findall(r"^\| U(\d+)\. [^|]+ \| `\w+", table, re.MULTILINE)
+    assert [str(number) for number in range(1, 19)] == numbers
+
+
+def test_every_kind_of_bad_input_has_a_test() -> None:
+    text = (TESTS / "README.md").read_text()
+    table = text.partition("### Bad input of Serf")[2].partition("\n###")[0]
+    assert 28 == len(re.findall(r"^\| [^|]+ \| `\w+", table, re.MULTILINE))
+
+
 def test_every_test_that_a_table_names_without_its_file_exists() -> None:
     named = set(re.findall(r"`(test_\w+)`", (TESTS / "README.md").read_text()))
     assert named

@@ -12,7 +12,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, drain, host, status, until, user_events
-from trioserf._events import MemberStatus, Query
+from trioserf._events import EventsDropped, MemberEvent, MemberStatus, Query
 from trioserf._serf.serf import Serf
 from trioserf._wire.messages import MessageType
 from trioserf._wire.serf_messages import (
@@ -59,6 +59,37 @@ async def test_what_is_no_news_is_not_passed_on(autojump_clock: MockClock) -> No
         receive(a, message)
         assert [] == waiting(a)
         assert 1 == len(user_events(drain(a)))
+
+
+async def test_what_is_received_has_no_limit_but_that_of_packets(
+    autojump_clock: MockClock,
+) -> None:
+    """Our own limits hold for what we send; others may be configured otherwise."""
+    async with cluster() as net:
+        a = await net.start("a", user_event_size_limit=10, query_size_limit=10)
+        drain(a)
+        told = encode_serf(UserEventMessage(5, "deploy", bytes(9000), True))
+        query = encode_serf(
+            QueryMessage(
+                ltime=5,
+                id=7,
+                addr=b"\x0a\0\0\x09",
+                port=7946,
+                source_node="b",
+                flags=0,
+                relay_factor=0,
+                timeout=10**9,
+                name="load",
+                payload=bytes(9000),
+            )
+        )
+        for message in (told, query):
+            receive(a, message)
+        assert [9000, 9000] == [
+            len(event.payload)
+            for event in drain(a)
+            if not isinstance(event, MemberEvent | EventsDropped)
+        ]
 
 
 @pytest.mark.parametrize(
