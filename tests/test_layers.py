@@ -14,7 +14,7 @@ from tests.source_tree import PACKAGE, Module, modules
 
 LAYERS = {
     **dict.fromkeys(("_exceptions", "_config", "_memberlist_config", "_settings"), 0),
-    **dict.fromkeys(("_events", "_tables", "abc", "_version"), 0),
+    **dict.fromkeys(("_events", "_sleepers", "_tables", "abc", "_version"), 0),
     **dict.fromkeys(("_wire", "_vivaldi"), 1),
     "_swim": 2,
     "_cluster": 3,
@@ -30,7 +30,9 @@ PURE = {"_wire", "_vivaldi", "_swim", "_cluster"}
 IMPURE = {"trio", "asyncio", "anyio", "time", "socket", "select", "logging", "os", "threading"}
 IMPURE |= {"subprocess", "secrets", "datetime", "signal", "queue", "concurrent", "pathlib"}
 
-DOOR_USERS = {f"testing/{name}.py" for name in ("__init__", "sim_node", "sim_cluster", "plugin")}
+DOOR_USERS = {
+    f"testing/{name}.py" for name in ("__init__", "joins", "sim_cluster", "sim_node", "plugin")
+}
 """The test kit's own users of the doors; the rest of it knows layer 0 alone."""
 
 THIRD_PARTY = {"attrs", "cryptography", "msgpack", "outcome", "sniffio", "trio"}

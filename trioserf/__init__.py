@@ -26,6 +26,7 @@
 #           _config _memberlist_config _settings    every setting, its unit and bound
 #           _events         members, and what happens to them
 #           abc             the seams: transports, delegates, taps
+#           _sleepers       one more: how alarms sleep
 #           _tables         text and HTML that are safe to show
 #           _version
 #

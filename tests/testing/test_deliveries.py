@@ -8,8 +8,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from trioserf._sleepers import ScopeSleeper
 from trioserf.testing.deliveries import Deliveries
-from trioserf.testing.wake_up import JumpWakeUp, ScopeWakeUp, wake_up_for_this_run
+from trioserf.testing.wake_up import JumpSleeper, sleeper_for_this_run
 
 
 def jumping() -> MockClock:
@@ -127,12 +128,12 @@ def test_a_flood_leaves_room_for_others() -> None:
 
 def test_each_clock_gets_the_cheapest_wake_up_it_allows() -> None:
     async def kind() -> type:
-        return type(wake_up_for_this_run())
+        return type(sleeper_for_this_run())
 
-    assert JumpWakeUp is trio.run(kind, clock=jumping())
-    assert ScopeWakeUp is trio.run(kind, clock=waiting_a_moment())
-    assert ScopeWakeUp is trio.run(kind, clock=MockClock(rate=10, autojump_threshold=0))
-    assert ScopeWakeUp is trio.run(kind)
+    assert JumpSleeper is trio.run(kind, clock=jumping())
+    assert ScopeSleeper is trio.run(kind, clock=waiting_a_moment())
+    assert ScopeSleeper is trio.run(kind, clock=MockClock(rate=10, autojump_threshold=0))
+    assert ScopeSleeper is trio.run(kind)
 
 
 def test_deadlines_and_wake_ups_keep_their_order() -> None:

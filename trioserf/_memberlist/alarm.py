@@ -12,19 +12,22 @@ import math
 import attrs
 import trio
 
+from .._sleepers import Sleeper, sleepers
+
 
 @attrs.define(eq=False)
 class Alarm:
     """Rings once at ``deadline`` (trio clock, seconds); ``math.inf`` is never."""
 
     deadline: float = math.inf
-    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
+    _sleeper: Sleeper | None = attrs.field(default=None, init=False)
+    _awaited: bool = attrs.field(default=False, init=False)
 
     def set(self, deadline: float) -> None:
         """Ring at ``deadline`` instead; one in the past rings at once."""
         self.deadline = deadline
-        if self._scope is not None:
-            self._scope.deadline = deadline
+        if self._sleeper is not None:
+            self._sleeper.move(deadline)
 
     def advance(self, deadline: float) -> None:
         """Ring at ``deadline`` if that is earlier than planned."""
@@ -40,12 +43,14 @@ class Alarm:
         Raises:
           trio.BusyResourceError: another task waits already.
         """
-        if self._scope is not None:
+        if self._awaited:
             raise trio.BusyResourceError("another task waits for this alarm")
-        with trio.CancelScope(deadline=self.deadline) as self._scope:
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._scope = None
+        if self._sleeper is None:
+            self._sleeper = sleepers.get()()
+        self._awaited = True
+        try:
+            await self._sleeper.sleep_until(self.deadline)
+        finally:
+            self._awaited = False
         if self.deadline <= trio.current_time():
             self.deadline = math.inf

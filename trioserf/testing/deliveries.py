@@ -15,7 +15,8 @@ from typing import TypeAlias, TypeVarTuple, Unpack
 import attrs
 import trio
 
-from .wake_up import WakeUp, wake_up_for_this_run
+from .._sleepers import Sleeper
+from .wake_up import sleeper_for_this_run
 
 _Ts = TypeVarTuple("_Ts")
 _Due: TypeAlias = "tuple[float, int, Callable[..., object], tuple[object, ...]]"
@@ -42,7 +43,7 @@ class Deliveries:
     """How often the task woke up."""
     _heap: list[_Due] = attrs.field(factory=list, init=False)
     _count: int = attrs.field(default=0, init=False)
-    _wake_up: WakeUp | None = attrs.field(default=None, init=False)
+    _sleeper: Sleeper | None = attrs.field(default=None, init=False)
     _wake_at: float = attrs.field(default=math.inf, init=False)
 
     def __len__(self) -> int:
@@ -56,8 +57,8 @@ class Deliveries:
         heapq.heappush(self._heap, (due, self._count, call, args))
         if due < self._wake_at:
             self._wake_at = due
-            if self._wake_up is not None:
-                self._wake_up.earlier(due)
+            if self._sleeper is not None:
+                self._sleeper.move(due)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hand everything over when it is due, until cancelled.
@@ -65,20 +66,20 @@ class Deliveries:
         Raises:
           trio.BusyResourceError: another task does so already.
         """
-        if self._wake_up is not None:
+        if self._sleeper is not None:
             raise trio.BusyResourceError("this network is running already")
-        self._wake_up = wake_up = wake_up_for_this_run()
+        self._sleeper = sleeper = sleeper_for_this_run()
         task_status.started()
         try:
             while True:
                 self._wake_at = self._heap[0][0] if self._heap else math.inf
-                await wake_up.sleep_until(self._wake_at)
+                await sleeper.sleep_until(self._wake_at)
                 self._wake_at = -math.inf  # nobody needs to wake a task that is awake
                 self.wake_ups += 1
                 while self._hand_over():
                     await trio.lowlevel.checkpoint()
         finally:
-            self._wake_up = None
+            self._sleeper = None
             self._wake_at = math.inf
 
     def _hand_over(self) -> bool:

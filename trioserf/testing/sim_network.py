@@ -23,6 +23,7 @@ from typing import Self, Unpack, final
 
 import trio
 
+from .._sleepers import sleepers
 from ..abc import Address
 from .deliveries import Deliveries
 from .fabric import Distance, Fabric
@@ -33,6 +34,7 @@ from .processes import Processes, join_process
 from .sim_transport import SimTransport
 from .topology import Hosts, Topology
 from .tracing import Trace
+from .wake_up import sleeper_for_this_run
 
 DEFAULT_PORT = 7946
 """The port of Serf."""
@@ -97,7 +99,8 @@ class SimNetwork:
     # --- life -----------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        """Start the delivery task."""
+        """Start the delivery task, and let the alarms of this run sleep as it does."""
+        sleepers.set(sleeper_for_this_run)
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
         await self._nursery.start(self._fabric.deliveries.run)

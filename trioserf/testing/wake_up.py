@@ -1,100 +1,87 @@
-"""How the delivery task sleeps until something is due.
+"""How the tasks of a simulation sleep until something is due.
 
-`ScopeWakeUp` works with every clock: the task sleeps in a scope with a deadline, and moving
-the deadline wakes it earlier.
+With a clock that jumps as soon as nothing else is to be done, a `JumpSleeper` costs a sixth of
+a scope with a deadline: where the clock would look for the next deadline and jump to it, it
+also looks at these sleepers, which stand in a heap of their own, and puts the task back into
+the run queue by itself, with no scope, no cancellation and no exception on the way.  For that
+it replaces two methods of one clock object, which is private territory of trio; nothing else
+in trioserf does so.  Everything else stays trio's: what is ready runs first, deadlines fire
+when they are due.
 
-`JumpWakeUp` works with a clock that jumps as soon as nothing else is to be done, and costs
-a sixth: where the clock would look for the next deadline and jump to it, it also looks at
-these wake-ups, and puts the task back into the run queue by itself, with no scope, no
-cancellation and no exception on the way.  For that it replaces two methods of one clock
-object, which is private territory of trio; nothing else in trioserf does so.  Everything
-else stays trio's: what is ready runs first, deadlines fire when they are due.
+With any other clock it is a `ScopeSleeper`.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import weakref
-from typing import Protocol
 
 import attrs
 import trio
 from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
 from trio._core._run import GLOBAL_RUN_CONTEXT
 
-
-class WakeUp(Protocol):
-    """A moment to sleep until, for one task, that may come earlier than first said."""
-
-    async def sleep_until(self, due: float) -> None:
-        """Sleep until ``due`` or what `earlier` said since.  *Checkpoint*: always."""
-
-    def earlier(self, due: float) -> None:
-        """Wake the sleeper at ``due`` at the latest; nothing if nobody sleeps."""
+from .._sleepers import ScopeSleeper, Sleeper
 
 
-def wake_up_for_this_run() -> WakeUp:
+def sleeper_for_this_run() -> Sleeper:
     """The cheapest kind that the clock of this run allows."""
     clock = GLOBAL_RUN_CONTEXT.runner.clock
     if isinstance(clock, MockClock) and clock.autojump_threshold == 0 and clock.rate == 0:
         jumper = _jumpers.get(clock)
         if jumper is None:
             jumper = _jumpers[clock] = _Jumper(clock)
-        return JumpWakeUp(jumper)
-    return ScopeWakeUp()
+        return JumpSleeper(jumper)
+    return ScopeSleeper()
 
 
 @attrs.define(eq=False)
-class ScopeWakeUp:
-    """Sleeps in a scope with a deadline."""
-
-    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
-
-    async def sleep_until(self, due: float) -> None:
-        """See `WakeUp`."""
-        with trio.CancelScope(deadline=due) as self._scope:
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._scope = None
-
-    def earlier(self, due: float) -> None:
-        """See `WakeUp`."""
-        if self._scope is not None:
-            self._scope.deadline = due
-
-
-@attrs.define(eq=False)
-class JumpWakeUp:
+class JumpSleeper:
     """Is woken by the clock itself."""
 
     _jumper: _Jumper
     due: float = attrs.field(default=math.inf, init=False)
+    queued: float = attrs.field(default=math.inf, init=False)
+    """The time of the one entry in the heap that counts; other entries are stale."""
     task: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
 
     async def sleep_until(self, due: float) -> None:
-        """See `WakeUp`."""
-        self.due, self.task = due, trio.lowlevel.current_task()
-        self._jumper.sleepers.append(self)
+        """See `Sleeper`."""
         if due <= self._jumper.clock.current_time():
-            self._jumper.wake(self)
+            await trio.lowlevel.checkpoint()
+            return
+        self.task = trio.lowlevel.current_task()
+        self.move(due)
+        await trio.lowlevel.wait_task_rescheduled(self._abort)
 
-        def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
-            self._jumper.sleepers.remove(self)
-            return trio.lowlevel.Abort.SUCCEEDED
+    def _abort(self, _raise_cancel: object) -> trio.lowlevel.Abort:
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
 
-        await trio.lowlevel.wait_task_rescheduled(abort)
+    def move(self, due: float) -> None:
+        """See `Sleeper`.
 
-    def earlier(self, due: float) -> None:
-        """See `WakeUp`."""
+        Moving it to a later time leaves the entry where it is: it is put right when it comes up.
+        """
         self.due = due
+        if due < self.queued and self.task is not None:
+            self.queued = due
+            self._jumper.push(due, self)
+
+    def rise(self) -> None:
+        """Put the task back into the run queue."""
+        task, self.task = self.task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
 
 
 class _Jumper:
-    """The wake-ups of one jumping clock."""
+    """The sleepers of one jumping clock."""
 
     def __init__(self, clock: MockClock) -> None:
-        self.sleepers: list[JumpWakeUp] = []
+        self._heap: list[tuple[float, int, JumpSleeper]] = []
+        self._count = 0
         self._clock = weakref.ref(clock)
         self._plain_jump = type(clock).jump
         clock.jump = self._jump  # type: ignore[method-assign]
@@ -107,16 +94,30 @@ class _Jumper:
         assert clock is not None, "the run keeps its clock"
         return clock
 
-    def wake(self, sleeper: JumpWakeUp) -> None:
-        """Put a sleeper back into the run queue."""
-        self.sleepers.remove(sleeper)
-        assert sleeper.task is not None, "a sleeper is entered together with its task"
-        trio.lowlevel.reschedule(sleeper.task)
+    def push(self, due: float, sleeper: JumpSleeper) -> None:
+        """Look at ``sleeper`` at ``due``.  Equal times keep their order."""
+        self._count += 1
+        heapq.heappush(self._heap, (due, self._count, sleeper))
+
+    def _first_due(self) -> float:
+        """When the first sleeper wants to rise, once entries that were moved are put right."""
+        heap = self._heap
+        while heap:
+            queued, _, sleeper = heap[0]
+            if queued == sleeper.queued and queued == sleeper.due and sleeper.task is not None:
+                return queued
+            heapq.heappop(heap)
+            if queued == sleeper.queued:
+                sleeper.queued = math.inf
+                if sleeper.task is not None and sleeper.due < math.inf:
+                    sleeper.queued = sleeper.due
+                    self.push(sleeper.due, sleeper)
+        return math.inf
 
     def _autojump(self) -> None:
-        """Nothing is ready: go to whatever is due first, a deadline or a wake-up."""
+        """Nothing is ready: go to whatever is due first, a deadline or a sleeper."""
         clock, deadline = self.clock, GLOBAL_RUN_CONTEXT.runner.deadlines.next_deadline()
-        due = min((sleeper.due for sleeper in self.sleepers), default=math.inf)
+        due = self._first_due()
         target = min(due, deadline)
         if target < math.inf:
             clock._virtual_base = max(target, clock._virtual_base)
@@ -124,15 +125,16 @@ class _Jumper:
             self._wake_due(clock._virtual_base)
 
     def _jump(self, seconds: float) -> None:
-        """A jump by hand, which passes wake-ups too."""
+        """A jump by hand, which passes sleepers too."""
         clock = self.clock
         self._plain_jump(clock, seconds)
         self._wake_due(clock._virtual_base)
 
     def _wake_due(self, now: float) -> None:
-        for sleeper in tuple(self.sleepers):
-            if sleeper.due <= now and now < math.inf:
-                self.wake(sleeper)
+        while self._first_due() <= now < math.inf:
+            _, _, sleeper = heapq.heappop(self._heap)
+            sleeper.queued = math.inf
+            sleeper.rise()
 
 
 _jumpers: weakref.WeakKeyDictionary[MockClock, _Jumper] = weakref.WeakKeyDictionary()
