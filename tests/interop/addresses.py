@@ -23,10 +23,12 @@ def free_host() -> str:
 
 def free_port(host: str) -> int:
     """A port of ``host`` that is free for UDP and for TCP at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    host = host.strip("[]")
     for _ in range(50):
         with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
+            socket.socket(family, socket.SOCK_STREAM) as stream,
+            socket.socket(family, socket.SOCK_DGRAM) as datagram,
         ):
             stream.bind((host, 0))
             port: int = stream.getsockname()[1]

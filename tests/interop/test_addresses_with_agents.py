@@ -1,0 +1,98 @@
+"""How an agent is found: by IPv6 address, by name, and by the name of its node as well."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import trio
+
+import trioserf
+from tests.interop.addresses import free_port
+from tests.interop.agents import go_agent
+from tests.interop.nodes import our_node
+from tests.interop.waiting import becomes, limit, stays
+
+BOTH = {"go-1": "alive", "py-1": "alive"}
+
+
+def ipv6_works() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not ipv6_works(), reason="no IPv6 on the loopback interface")
+@pytest.mark.parametrize("who", ["we", "the agent"])
+@limit(40)
+async def test_a_cluster_lives_on_ipv6(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery, who: str
+) -> None:
+    address = f"[::1]:{free_port('[::1]')}"
+    async with (
+        go_agent(binary, tmp_path, name="go-1", address=address) as agent,
+        our_node(nursery, name="py-1", bind="[::1]:0") as node,
+    ):
+        ours = f"[::1]:{node.serf.local_member.port}"
+        if who == "we":
+            assert 1 == await node.serf.join([f"go-1/{address}"])
+        else:
+            await agent.join(ours)
+        assert BOTH == node.statuses()
+        await becomes(BOTH, agent.statuses)
+        assert {"go-1": address, "py-1": ours} == {
+            name: row.addr for name, row in (await agent.members()).items()
+        }
+        await agent.event("deploy", "from-go")
+        await becomes([b"from-go"], lambda: node.user_events("deploy"))
+        await stays(BOTH, agent.statuses, seconds=2.5)  # probes work both ways
+        assert 0 == node.serf.statistics().memberlist.probes_indirect
+
+
+@limit(30)
+async def test_an_agent_is_joined_by_a_name_that_the_system_resolves(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    port = free_port("127.0.0.1")
+    async with (
+        go_agent(binary, tmp_path, name="go-1", address=f"127.0.0.1:{port}") as agent,
+        our_node(nursery, name="py-1", bind="127.0.0.1:0") as node,
+    ):
+        with pytest.raises(trioserf.JoinError):
+            await node.serf.join([f"no-such-host.invalid:{port}"])
+        assert 1 == await node.serf.join([f"localhost:{port}", f"no-such-host.invalid:{port}"])
+        await becomes(BOTH, agent.statuses)
+
+
+@limit(30)
+async def test_where_names_are_required_an_agent_is_joined_with_its_name(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    memberlist = trioserf.MemberlistConfig.lan(require_node_names=True)
+    async with (
+        go_agent(binary, tmp_path, name="go-1") as agent,
+        our_node(nursery, name="py-1", memberlist=memberlist) as node,
+    ):
+        with pytest.raises(trioserf.JoinError):
+            await node.serf.join([agent.address])
+        assert 1 == await node.serf.join([f"go-1/{agent.address}"])
+        await becomes(BOTH, agent.statuses)
+        await stays(BOTH, agent.statuses, seconds=3)
+        assert 0 == node.serf.statistics().memberlist.probes_failed
+
+
+@limit(30)
+async def test_an_agent_outside_of_the_allowed_networks_stays_outside(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    memberlist = trioserf.MemberlistConfig.lan(cidrs_allowed=["10.0.0.0/8", "127.0.0.1/32"])
+    async with (
+        go_agent(binary, tmp_path, name="go-1") as agent,
+        our_node(nursery, name="py-1", bind="127.0.0.1:0", memberlist=memberlist) as node,
+    ):
+        await agent.join(node.address)
+        await stays({"py-1": "alive"}, node.statuses, seconds=2)
