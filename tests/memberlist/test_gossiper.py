@@ -7,7 +7,7 @@ import trio
 
 from trioserf._memberlist.gossiper import EAGER_BATCH, TokenBucket
 from trioserf._swim.broadcasts import TransmitLimitedQueue
-from trioserf._wire.messages import UserMessage
+from trioserf._wire.messages import Alive, UserMessage
 
 from .kit import Delegate, alive_of, cluster, one_node, opened
 
@@ -147,6 +147,22 @@ async def test_news_that_come_together_travel_together(autojump_clock):
         await trio.sleep(EAGER_BATCH * 1.5)
         assert 1 == len(wire.sent)
         assert 3 == len([m for m, _ in opened(wire.sent) if isinstance(m, UserMessage)])
+
+
+async def test_a_claim_waits_for_the_intent_that_follows_it(autojump_clock):
+    delegate = Delegate()
+    async with one_node(delegate=delegate, probe_interval=0, gossip_interval=10) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        await trio.sleep(50)
+        wire.sent.clear()
+        wire.deliver(encoded_alive("n3"))
+        await trio.sleep(0.02)
+        assert [] == wire.sent
+        delegate.broadcasts.append(b"n3 joins")
+        node.wake_gossip()
+        await trio.sleep(EAGER_BATCH * 1.5)
+        # The delegate of this test gives its message to one packet only.
+        assert {Alive, UserMessage} == {type(message) for message, _ in opened(wire.sent[:1])}
 
 
 @pytest.mark.slow

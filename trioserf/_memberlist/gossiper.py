@@ -4,8 +4,9 @@ While there is nothing to send the task sleeps.  News wakes it, in one of two wa
 
 * the *tick* of Go, every ``gossip_interval`` with a phase of its own, to ``gossip_nodes``
   nodes each time;
-* the *eager round*: about a millisecond after news was queued (so that news arriving
-  together travels together), to up to twice as many nodes.
+* the *eager round*: soon after news was queued, to up to twice as many nodes.  News that
+  arrives together travels together: a user message waits for about a millisecond, a claim
+  about a node for a tenth of the gossip interval.
 
 An eager round spends transmissions from the same budget of each message, the retransmit
 limit, and leaves one for a later tick where it can: the cluster carries as many copies as
@@ -32,7 +33,7 @@ from .metrics import Metrics
 from .packet_sender import PacketSender
 
 EAGER_BATCH: Final = 0.001
-"""How long news is collected before an eager round (seconds)."""
+"""How long news is collected at least before an eager round (seconds)."""
 EAGER_BURST: Final = 8
 """Eager rounds that may follow each other without a pause."""
 EAGER_REFILL: Final = 0.1
@@ -90,16 +91,21 @@ class Gossiper:
         self._phase = self.rng.random() * config.gossip_interval
         self._bucket = TokenBucket(EAGER_BURST, EAGER_REFILL * config.gossip_interval)
 
-    def wake(self) -> None:
-        """There is news in a queue.  Cheap when the task knows already."""
-        known = self._tick_at != math.inf and (not self._eager or self._eager_at != math.inf)
-        if known or not self._on:
+    def wake(self, patience: float = 0.0) -> None:
+        """There is news in a queue.  Cheap when the task knows already.
+
+        Args:
+          patience: how long this news may wait for company, as a share of the gossip interval.
+        """
+        if not self._on:
             return
         now = trio.current_time()
         if self._tick_at == math.inf:
             self._tick_at = self._tick_after(now)
         if self._eager:
-            self._eager_at = self._bucket.ready_at(now + EAGER_BATCH)
+            wanted = now + max(EAGER_BATCH, patience * self.config.gossip_interval)
+            if wanted < self._eager_at:
+                self._eager_at = min(self._eager_at, self._bucket.ready_at(wanted))
         self._alarm.advance(min(self._tick_at, self._eager_at))
 
     async def run(self) -> None:
