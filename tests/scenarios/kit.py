@@ -11,7 +11,7 @@ import trio
 from trioserf import Config, Member, MemberStatus
 from trioserf._wire.messages import encode_message
 from trioserf.abc import Address
-from trioserf.testing import SimCluster
+from trioserf.testing import JoinVia, SimCluster
 from trioserf.testing.bounds import agreement_bound
 from trioserf.testing.invariants import Invariant, Watch, watched
 
@@ -25,6 +25,7 @@ async def cluster_of(
     *,
     loss: float = 0.0,
     step: float = 0.2,
+    join: JoinVia = "first",
     record: bool = True,
     invariants: Sequence[Invariant] | None = None,
     **fields: Any,
@@ -37,7 +38,7 @@ async def cluster_of(
         SimCluster(seed=nodes, record=record) as cluster,
         watched(cluster, step=step, invariants=invariants) as watch,
     ):
-        await cluster.spawn(nodes, enable_compression=False, **fields)
+        await cluster.spawn(nodes, join=join, enable_compression=False, **fields)
         await cluster.converged()
         await trio.sleep(step)
         cluster.network.change_link(loss=loss)
