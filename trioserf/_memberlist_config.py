@@ -66,6 +66,9 @@ def _networks(value: Sequence[str | IPNetwork] | None) -> tuple[IPNetwork, ...]:
 class MemberlistConfig:
     """Settings of the membership half.  The defaults are Go's for a local network.
 
+    Of Go's fields these are not here: the delegates, which `Memberlist` takes itself;
+    ``LogOutput`` and ``Logger``, since logs go to the standard library's ``logging``; and
+    ``MsgpackUseNewTimeFormat``, since no message has a time in it.
     Fields that Go does not have: ``transport``, ``eager_gossip``, ``user_share``,
     ``max_streams``, ``max_relays``, ``max_packet_output``, ``seed_memory``, ``accept_v0``,
     ``faithful_go``, ``tap``.
@@ -120,7 +123,16 @@ class MemberlistConfig:
     delegate_protocol_version: int = setting(0, COUNT)
     delegate_protocol_min: int = setting(0, COUNT)
     delegate_protocol_max: int = setting(0, COUNT)
-    dns_config_path: str = setting("/etc/resolv.conf", TEXT)
+    dns_config_path: str = setting(
+        "/etc/resolv.conf",
+        bound(lambda v: v == "/etc/resolv.conf", "names are left to the system's resolver"),
+    )
+    """Only its default is accepted.
+
+    DIFFERS: Go asks the DNS server named in the file for all records over TCP.  Here the system
+    looks names up, by its own configuration, IPv4 and IPv6.
+    Test: test_names_are_looked_up_as_the_system_does_and_nothing_else_can_be_asked_for.
+    """
     handoff_queue_depth: int = setting(1024, COUNT_1)
     """Messages waiting for the worker, for each of two priorities."""
     udp_buffer_size: int = setting(

@@ -1,11 +1,14 @@
 """Streams that this node opens, to peers of every kind."""
 
+from contextlib import suppress
+
 import pytest
 import trio
 
 from trioserf._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
 from trioserf._memberlist.metrics import Metrics, node_log
 from trioserf._memberlist.stream_io import read_message
+from trioserf._swim.nodes import Node
 from trioserf._wire.messages import Ack, NodeRecord
 from trioserf._wire.streams import (
     MAX_USER_MESSAGE,
@@ -188,3 +191,29 @@ async def test_a_ping_on_a_stream_is_yes_or_no(autojump_clock, reply, answered):
         deadline = trio.current_time() + 2
         assert answered is await client_of(node).ping(target, 5, deadline)
         assert trio.current_time() <= deadline + 0.001
+
+
+@pytest.mark.parametrize("what", ["push/pull", "ping"])
+async def test_a_reply_that_drips_has_one_deadline_for_all(autojump_clock, what):
+    async with cluster() as c:
+        node = await c.start(1, tcp_timeout=5.0)
+        transport = c.network.transport(PEER)
+        await transport.open()
+
+        async def drip():
+            stream, _ = await transport.accept_stream()
+            with suppress(trio.BrokenResourceError):
+                for byte in frame(push_pull_bytes(False, [record()] * 20, b""), PLAIN, None):
+                    await stream.send_all(bytes((byte,)))
+                    await trio.sleep(1)
+
+        c.nursery.start_soon(drip)
+        started = trio.current_time()
+        if what == "ping":
+            peer = Node(name="n9", addr=bytes((10, 0, 0, 200)), port=7946)
+            with trio.fail_after(20):
+                assert not await client_of(node).ping(peer, 1, started + 5.0)
+        else:
+            with pytest.raises(TimeoutError):
+                await client_of(node).push_pull(THERE, "", join=True)
+        assert 5.0 == pytest.approx(trio.current_time() - started, abs=0.5)

@@ -8,6 +8,7 @@ import trio
 from trioserf._exceptions import MergeRefused
 from trioserf._memberlist.metrics import Metrics, node_log
 from trioserf._memberlist.stream_io import read_message
+from trioserf._memberlist.stream_server import MAX_PUSH_PULLS
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping
 from trioserf._wire.streams import (
@@ -309,3 +310,23 @@ async def test_a_failed_accept_is_tried_again(autojump_clock):
         server.transport = Flaky()
         await peer.ask(ping_bytes(Ping(1, "n1")))  # the accept that was under way
         assert Ack(2, None) == await peer.ask(ping_bytes(Ping(2, "n1")))
+
+
+async def test_the_128th_push_pull_at_once_is_closed_without_reply(autojump_clock):
+    async with cluster(stream_window=1000) as c:
+        delegate = Delegate(state=b"x" * 100_000)
+        node, peer = await with_peer(
+            c, delegate=delegate, max_streams=200, enable_compression=False
+        )
+        held = []
+        for _ in range(MAX_PUSH_PULLS):
+            stream = await peer.dial()
+            await stream.send_all(push_pull_bytes(True, [record()], b""))
+            held.append(stream)
+        await trio.sleep(1)
+        assert MAX_PUSH_PULLS == node.statistics().streams
+        assert await peer.ask(push_pull_bytes(True, [record()], b"")) is None
+        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
+        assert 1 == node.statistics().bad_input["streams"]
+        for stream in held:
+            await stream.aclose()
