@@ -51,6 +51,15 @@ async def test_nodes_that_join_nobody_are_alone(autojump_clock: MockClock) -> No
         await cluster.converged(0)
 
 
+async def test_waiting_in_vain_tells_for_what(autojump_clock: MockClock) -> None:
+    async with SimCluster(seed=2) as cluster:
+        with pytest.raises(trio.TooSlowError, match=r"not within 3 s: .*test_sim_cluster.py:\d+"):
+            await cluster.until(lambda: False, within=3)
+        with trio.move_on_after(1) as limit:
+            await cluster.until(lambda: False, within=3)
+        assert limit.cancelled_caught
+
+
 async def test_settings_may_be_given_for_all_and_for_some(autojump_clock: MockClock) -> None:
     base = attrs.evolve(Config.lan(node_name="x"), tags={"role": "none"}, reap_interval=7.0)
     async with SimCluster(config=base) as cluster:

@@ -372,9 +372,18 @@ class SimCluster:
         """Wait until ``condition()`` is true; it is looked at every 50 ms.
 
         Raises:
-          trio.TooSlowError: not within so many seconds.
+          trio.TooSlowError: not within so many seconds; the text says which condition.
         """
-        with trio.fail_after(within):
+        with trio.move_on_after(within):
             await trio.lowlevel.checkpoint()
             while not condition():  # noqa: ASYNC110
                 await trio.sleep(_POLL)
+            return
+        raise trio.TooSlowError(f"not within {within:g} s: {_described(condition)}")
+
+
+def _described(condition: Callable[[], object]) -> str:
+    """Where a condition is written, for somebody who waited for it in vain."""
+    code = getattr(condition, "__code__", None)
+    name = getattr(condition, "__name__", repr(condition))
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"
