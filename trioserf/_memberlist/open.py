@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import ConfigError, SerfInternalError
+from .._exceptions import SerfInternalError
+from .._net.udp_tcp import NetTransport
 from ..abc import (
     AliveHandler,
     ConflictHandler,
@@ -46,18 +47,18 @@ async def open_memberlist(
 
     Args:
       config: settings.
-      transport: carries packets and streams; ``config.transport`` if not given.
+      transport: carries packets and streams; ``config.transport`` if not given, and if that
+        is None, UDP and TCP on ``config.bind_addr`` and ``config.bind_port``.
       rng: source of every random choice; a fresh one if not given.
       random_bytes, delegate, events, conflict, merge, alive, ping: as for `Memberlist`.
 
     Raises:
-      ConfigError: no transport, or bad settings.
+      ConfigError: bad settings.
       OSError: the address cannot be bound.
       SerfInternalError: one of the tasks crashed, which is a bug.
     """
-    transport = transport or config.transport
     if transport is None:
-        raise ConfigError("transport", None, "a transport, which carries packets and streams")
+        transport = config.transport or NetTransport(config.bind_addr, config.bind_port)
     memberlist = Memberlist(
         config,
         transport=transport,
