@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from tests.source_tree import ROOT
+from tests.source_tree import ROOT, modules
 
 TESTS = ROOT / "tests"
 
@@ -61,3 +61,19 @@ def test_every_test_that_a_table_names_without_its_file_exists() -> None:
     assert named
     texts = [path.read_text() for path in TESTS.rglob("test_*.py")]
     assert [] == sorted(name for name in named if not any(f"def {name}(" in t for t in texts))
+
+
+def test_every_difference_from_go_names_its_test() -> None:
+    existing = {
+        name
+        for path in TESTS.rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    unnamed = []
+    for module in modules():
+        for marker in re.finditer(r"\bDIFFERS\b", module.text):
+            reason = module.text[marker.start() : marker.start() + 1200]
+            named = re.search(r"\btest_\w+", reason)
+            if named is None or named[0] not in existing:
+                unnamed.append(f"{module.path}: {reason[:70]}")
+    assert [] == unnamed

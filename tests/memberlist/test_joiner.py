@@ -78,6 +78,19 @@ async def test_a_name_with_many_addresses_counts_once(autojump_clock):
         assert 1 == node.statistics().seeds
 
 
+async def test_a_name_is_looked_up_on_every_attempt(autojump_clock):
+    async with cluster() as c:
+        for number in (1, 2):
+            await c.start(number)
+        c.network.transport("10.0.0.9")
+        answers = {"seed": ["10.0.0.9"]}
+        c.nodes[1]._parts.joiner.resolve = resolver(answers)
+        with pytest.raises(JoinError):
+            await c.nodes[1].join(["seed"])
+        answers["seed"] = ["10.0.0.2"]
+        assert 1 == await c.nodes[1].join(["seed"])
+
+
 async def test_a_name_of_which_no_address_answers_tells_them_all(autojump_clock):
     async with cluster() as c:
         node = await c.start(1)

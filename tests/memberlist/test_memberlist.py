@@ -3,7 +3,6 @@
 import pytest
 import trio
 
-from trioserf._config import MemberlistConfig
 from trioserf._exceptions import (
     ConfigError,
     InvalidState,
@@ -257,14 +256,3 @@ async def test_an_accusation_is_refuted(autojump_clock):
         await trio.sleep(0.01)
         assert 10 == node.local_node.incarnation
         assert (2, 2) == (node.statistics().refuted, node.health_score)
-
-
-def test_a_config_without_a_transport_cannot_be_opened():
-    from trioserf._memberlist.open import open_memberlist
-
-    async def main():
-        async with open_memberlist(MemberlistConfig(name="n1")):
-            pass
-
-    with pytest.raises(ConfigError, match="transport"):
-        trio.run(main)
