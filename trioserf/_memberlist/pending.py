@@ -9,8 +9,8 @@ invokeAckHandler, invokeNackHandler.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 import attrs
@@ -24,8 +24,19 @@ MAX_PENDING: Final = 4096
 
 @attrs.define(eq=False)
 class _Waiter:
+    """An entry of the table, for the length of a with-block."""
+
+    waiters: dict[int, _Waiter]
+    seq_no: int
     on_ack: Callable[[Ack, float], object]
     on_nack: Callable[[], object] | None
+
+    def __enter__(self) -> None:
+        self.waiters[self.seq_no] = self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self.waiters.get(self.seq_no) is self:
+            del self.waiters[self.seq_no]
 
 
 @attrs.define(eq=False)
@@ -42,7 +53,6 @@ class PendingAcks:
     def __len__(self) -> int:
         return len(self._waiters)
 
-    @contextmanager
     def expect(
         self,
         seq_no: int,
@@ -50,7 +60,7 @@ class PendingAcks:
         on_nack: Callable[[], object] | None = None,
         *,
         always: bool = False,
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Inside the block, the first ack of ``seq_no`` calls ``on_ack(ack, received_at)``.
 
         Both functions are called between two packets: they must be plain and short.  With
@@ -61,12 +71,7 @@ class PendingAcks:
         """
         if len(self._waiters) >= self.limit and not always:
             raise LocalProtocolError(f"{self.limit} pings are waiting for an answer already")
-        waiter = self._waiters[seq_no] = _Waiter(on_ack, on_nack)
-        try:
-            yield
-        finally:
-            if self._waiters.get(seq_no) is waiter:
-                del self._waiters[seq_no]
+        return _Waiter(self._waiters, seq_no, on_ack, on_nack)
 
     def ack(self, ack: Ack, received_at: float) -> bool:
         """An ack arrived: hand it over.  Whether anybody waited for it."""

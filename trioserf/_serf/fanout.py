@@ -79,6 +79,8 @@ class Subscription:
     receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
     _send_channel: trio.MemorySendChannel[Event] = attrs.field(init=False)
     _mark: EventsDropped | None = attrs.field(default=None, init=False)
+    _room: int = attrs.field(default=0, init=False)
+    """Events that find room at least; how many the reader has taken is asked when it is 0."""
 
     def __attrs_post_init__(self) -> None:
         if self.size < 1:
@@ -91,14 +93,20 @@ class Subscription:
         """Store or count the event.  False if there is no reader any more."""
         if self.kinds and event.type not in self.kinds:
             return True
-        waiting = self._send_channel.statistics()
-        if not waiting.open_receive_channels:
-            return False
-        if waiting.current_buffer_used < self.size:
+        if not self._room:
+            waiting = self._send_channel.statistics()
+            if not waiting.open_receive_channels:
+                return False
+            self._room = max(0, self.size - waiting.current_buffer_used)
+            if not self._room:
+                self._count_missing()
+                return True
             self._mark = None
+        try:
             self._send_channel.send_nowait(event)
-        else:
-            self._count_missing()
+        except trio.BrokenResourceError:
+            return False
+        self._room -= 1
         return True
 
     def _count_missing(self) -> None:

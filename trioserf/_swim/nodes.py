@@ -139,4 +139,15 @@ class Node:
 
     def copy(self) -> Self:
         """The node as it is now."""
-        return attrs.evolve(self)
+        twin = type(self)(
+            name=self.name,
+            addr=self.addr,
+            port=self.port,
+            meta=self.meta,
+            versions=self.versions,
+            incarnation=self.incarnation,
+            status=self.status,
+            changed_at=self.changed_at,
+        )
+        twin._address, twin._record = self._address, self._record
+        return twin

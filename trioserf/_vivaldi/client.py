@@ -194,7 +194,7 @@ class VivaldiClient:
 def _is_plausible(coordinate: Coordinate) -> bool:
     """Whether a correct node could be there; not if any number is NaN or infinite."""
     return (
-        all(abs(x) <= MAX_EXTENT for x in coordinate.vec)
+        all(-MAX_EXTENT <= x <= MAX_EXTENT for x in coordinate.vec)
         and 0.0 <= coordinate.height <= MAX_EXTENT
         and abs(coordinate.adjustment) <= MAX_EXTENT
         and 0.0 <= coordinate.error < float("inf")

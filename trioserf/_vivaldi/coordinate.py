@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import random
 from math import isfinite, sqrt
+from operator import add as plus
+from operator import sub as minus
 from typing import Final, TypeAlias, final
 
 import attrs
@@ -40,13 +42,13 @@ _LONGEST: Final = float((1 << 63) - 1) / _NANOSECOND
 
 
 def add(a: Vector, b: Vector) -> Vector:
-    """``a + b``."""
-    return tuple([x + y for x, y in zip(a, b, strict=True)])
+    """``a + b``, both of the same dimensions."""
+    return tuple(map(plus, a, b))
 
 
 def difference(a: Vector, b: Vector) -> Vector:
-    """``a - b``."""
-    return tuple([x - y for x, y in zip(a, b, strict=True)])
+    """``a - b``, both of the same dimensions."""
+    return tuple(map(minus, a, b))
 
 
 def scale(vec: Vector, factor: float) -> Vector:
