@@ -3,12 +3,12 @@
 Mostly as in earnest: each joins one node, and gossip does the rest.  That costs the square of
 the number of nodes, twenty-five times over: each node hears of each other from many.
 
-``"everybody"`` is for what is to be watched after the start.  One node is told of each
-of the others, and then each of the others what that one knows: real state in real bytes, read and
-merged by the rules of a push/pull, one after the other and at one moment of simulated time.
-Only the network is left out, and what the nodes would pass on is dropped, for it is news to
-nobody.  The cluster stands as one does that has been at rest for long, but that nobody has
-announced its join: Lamport times begin at zero.
+``"everybody"`` is for what is to be watched after the start.  One node is told of each of the
+others, and then each of the others what that one knows: real state in real bytes, merged by
+the rules of a push/pull, one after the other and at one moment of simulated time.  Only the
+network is left out, and what the nodes would pass on is dropped, for it is news to nobody.
+The cluster stands as one does that has been at rest for long, but that nobody has announced
+its join: Lamport times begin at zero.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 import trio
 
 from .._memberlist.parts import Parts
-from .._wire.streams import PushPullRequest, StreamParser, Work
+from .._wire.streams import PushPullRequest, StreamCodec, StreamParser, Work
 from .sim_node import SimNode
 
 JoinVia: TypeAlias = Literal["first", "previous", "random", "everybody"] | None
@@ -88,24 +88,34 @@ async def _acquaint(nodes: Sequence[SimNode]) -> None:
     parts = [node.serf._parts for node in nodes]
     first, *others = [part.memberlist._parts for part in parts]
     for other in others:
-        await _tell(first, await other.exchange.local_frame(join=False))
+        await _tell(first, await other.exchange.local_frame(join=False), {})
     everything = await first.exchange.local_frame(join=False)
+    read: dict[StreamCodec, PushPullRequest] = {}
     for other in others:
-        await _tell(other, everything)
+        await _tell(other, everything, read)
     for part in parts:
         part.memberlist._parts.queue.clear()
         for queue in part.core.outbox.queues.values():
             queue.clear()
 
 
-async def _tell(node: Parts, frame: bytes) -> None:
+async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullRequest]) -> None:
     """What becomes of the reply to a push/pull that ``node`` asked for.
+
+    Args:
+      node: who is told.
+      frame: the reply.
+      read: what was in it, for each way to read it.
 
     Raises:
       RemoteProtocolError: the nodes have different keys, or versions that cannot live together.
     """
-    request = StreamParser(node.wire.stream, accept_side=False).receive(frame)
-    if isinstance(request, Work):
-        request = request.run()
-    assert isinstance(request, PushPullRequest), "one frame of full state, as a whole"
+    codec = node.wire.stream
+    request = read.get(codec)
+    if request is None:
+        result = StreamParser(codec, accept_side=False).receive(frame)
+        if isinstance(result, Work):
+            result = result.run()
+        assert isinstance(result, PushPullRequest), "one frame of full state, as a whole"
+        request = read[codec] = result
     await node.exchange.merge(request.records, request.user_state, join=False, source=None)
