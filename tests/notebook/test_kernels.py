@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.source_tree import ROOT
 from trioserf._wire.messages import Ping, encode_message
 
 from .kernels import Kernel, kernel
@@ -185,6 +186,31 @@ def test_one_cell_may_run_on_trio_while_others_run_on_asyncio(notebook: Kernel, 
         assert "None" in found.text
     finally:
         notebook.run("%reload_ext trioserf.notebook")
+
+
+def readme_cell() -> str:
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(r"## In a notebook\n.*?```python\n(.*?)```", readme, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def test_a_newcomer_has_a_cluster_in_one_cell_of_ten_lines_in_a_minute() -> None:
+    cell = readme_cell()
+    assert len(cell.splitlines()) <= 10
+    with kernel() as running:
+        found = running.run(cell, seconds=60)
+        assert "ok" == found.status, found.errors
+        assert "2 in all: 2 alive" in found.html
+        assert "without await" in running.run("%unload_ext trioserf.notebook\nawait x").errors
+        assert "ok" == running.run("%unload_ext trioserf.notebook\nimport trio").status
+        message = running.start("%load_ext trioserf.notebook\nawait trio.sleep(60)")
+        time.sleep(1.0)
+        running.interrupt()
+        found = running.finish(message)
+        assert "error" == found.status
+        assert "kept nodes live on" in found.text
+        assert "ok" == running.run("await trio.sleep(0.01)").status
 
 
 def test_unloading_gives_asyncio_cells_back() -> None:

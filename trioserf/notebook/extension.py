@@ -2,7 +2,8 @@
 
 It sets two public traits, ``loop_runner`` and ``autoawait``; adds the names ``keep``,
 ``release``, ``nursery``, ``live`` and ``record`` to the user's namespace; registers the
-magic ``%%trio``; and shows a cancelled cell as an interrupt.
+magic ``%%trio``; and shows a cancelled cell as an interrupt.  For the rest of the cell that
+loads it, see `first_cell`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import trio
 
-from . import cells
+from . import cells, first_cell
 from .thread import TrioThread
 
 _thread: TrioThread | None = None
@@ -44,11 +45,18 @@ def load_ipython_extension(shell: Any) -> None:
     _thread = thread
     _close_at_exit(thread)
     _restore = _change(shell, thread)
+    first_cell.run_the_rest_on_trio(shell, thread)
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Called by ``%unload_ext``: kept nodes leave, cells run on asyncio again."""
+    """Called by ``%unload_ext``: kept nodes leave, cells run on asyncio again.
+
+    Raises:
+      RuntimeError: this cell runs on Trio, and would end with it.
+    """
     global _thread, _restore  # noqa: PLW0603
+    if _thread is not None and _thread.inside():
+        raise RuntimeError("'%unload_ext trioserf.notebook' needs a cell without await")
     if _restore is not None:
         _restore()
         _restore = None
