@@ -38,7 +38,15 @@ from trioserf._wire.messages import (
 from trioserf._wire.packets import OpenedPacket, PacketCodec, PacketError, open_packet, seal_packet
 from trioserf._wire.query_filters import NodeFilter, decode_filter, encode_filter
 from trioserf._wire.sealing import seal
-from trioserf._wire.serf_messages import QueryResponseMessage, decode_serf, encode_serf
+from trioserf._wire.serf_messages import (
+    PushPull,
+    QueryResponseMessage,
+    UserEventRecord,
+    UserEventSlot,
+    decode_push_pull,
+    decode_serf,
+    encode_serf,
+)
 from trioserf._wire.streams import (
     StreamCodec,
     StreamError,
@@ -310,6 +318,20 @@ def test_a_single_value_of_a_million_lists_is_not_made(size: int) -> None:
     ):
         with bounded(1.0, 3_000_000), pytest.raises(RemoteProtocolError):
             read()
+
+
+def test_the_user_state_of_a_push_pull_holds_a_bounded_number_of_values() -> None:
+    def nested(depth: int) -> bytes:
+        return b"\x9f" + nested(depth - 1) * 15 if depth else b"\x90"
+
+    state = b"\x02" + _UNKNOWN_FIELD + nested(5)
+    with bounded(5.0, 10_000_000), pytest.raises(RemoteProtocolError, match="values"):
+        decode_push_pull(state)  # 0.1 s; 0.5 s and 60 MB for each 800 kB without the bound
+    events = [UserEventRecord(f"event-{n}", bytes((0x90,)) * 200) for n in range(5)]
+    slots = tuple(UserEventSlot(time, tuple(events)) for time in range(512))
+    members = {f"node-{n}": n for n in range(20_000)}
+    large = PushPull(1, members, (), 2, slots, 3)
+    assert large == decode_push_pull(encode_serf(large))
 
 
 def test_long_texts_are_no_reason_to_refuse() -> None:

@@ -26,8 +26,10 @@ FEW_CONTAINERS: Final = 64
 """Bytes that look like a container header, before a value without long lists is walked; ours."""
 LARGE_VALUE: Final = 1 << 15
 """A value without long lists in more input than this (bytes) is walked in any case; ours."""
-MANY_VALUES: Final = 2_000_000
-"""Values in one walked message that may hold long lists; ours."""
+MANY_VALUES: Final = 400_000
+"""Values in one walked message that may hold long lists: 100,000 members need half; ours."""
+MANY_CONTAINERS: Final = 1 << 15
+"""Bytes that look like a container header, before such a message is walked; ours."""
 MAX_FILTER_NAMES: Final = 1 << 14
 """Names in the filter of a query that is walked; a query has 1024 bytes by default; ours."""
 MAX_ARRAY: Final = 1024

@@ -22,6 +22,7 @@ from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .limits import (
     FEW_CONTAINERS,
     LARGE_VALUE,
+    MANY_CONTAINERS,
     MANY_VALUES,
     MAX_ARRAY,
     MAX_CLAIMS,
@@ -200,15 +201,13 @@ def _check_claims(data: bytes, max_values: int) -> None:
     because of its texts has few.
     """
     wide = sum(map(data.count, _WIDE_HEADERS))
-    if (
-        wide > WIDE_HEADERS
-        or wide * len(data) > MAX_CLAIMS
-        or (max_values < MANY_VALUES and _may_be_costly(data))
-    ):
+    if wide > WIDE_HEADERS or wide * len(data) > MAX_CLAIMS or _may_be_costly(data, max_values):
         _walk(data, max_values)
 
 
-def _may_be_costly(data: bytes) -> bool:
+def _may_be_costly(data: bytes, max_values: int) -> bool:
+    if max_values >= MANY_VALUES:
+        return len(data) > MANY_CONTAINERS and count_containers(data) > MANY_CONTAINERS
     return len(data) > LARGE_VALUE or count_containers(data) > FEW_CONTAINERS
 
 
