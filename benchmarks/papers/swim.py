@@ -54,8 +54,8 @@ def settings(variant: str) -> Config:
 async def survivors(variant: str, seed: int) -> int:
     """Members never declared dead; one that is declared dead leaves the group, as in SWIM."""
     async with SimCluster(seed=seed, config=settings(variant), record=False) as cluster:
-        await cluster.spawn(MEMBERS)
-        await cluster.until(lambda: all(len(node.view()) == MEMBERS for node in cluster))
+        # Without push/pulls a member that the news of a join missed would never learn of it.
+        await cluster.spawn(MEMBERS, join="everybody")
         cluster.change_link(loss=LOSS)
         start = trio.current_time()
         while trio.current_time() < start + LASTS and cluster.running:
@@ -73,8 +73,7 @@ async def survivors(variant: str, seed: int) -> int:
 async def load(members: int, periods: int) -> float:
     """Packets that a member sends in a period, nobody failing."""
     async with SimCluster(config=settings("SWIM+Inf+Susp"), record=False) as cluster:
-        await cluster.spawn(members)
-        await cluster.until(lambda: all(len(node.view()) == members for node in cluster))
+        await cluster.spawn(members, join="everybody")
         await trio.sleep(3 * PERIOD)
         before = cluster.network.statistics().packets_sent
         await trio.sleep(periods * PERIOD)
