@@ -35,6 +35,24 @@ async def test_sides_that_forgot_each_other_find_together_again(autojump_clock):
 
 
 @pytest.mark.slow
+async def test_a_seed_that_nobody_answered_at_is_found_when_it_is_there(autojump_clock):
+    async with cluster() as c:
+        for number in (1, 2, 3, 4):
+            await c.start(number, push_pull_interval=10.0)
+        c.network.partition(LEFT_SIDE, RIGHT_SIDE)
+        for number, seeds in ((1, ["10.0.0.2", "10.0.0.3"]), (4, ["10.0.0.3"])):
+            assert 1 == await c.nodes[number].join(seeds)
+        await trio.sleep(60)
+        assert [2] * 4 == [node.num_alive for node in c.nodes.values()]
+        c.network.heal()
+        await trio.sleep(60)
+        assert [4] * 4 == [node.num_alive for node in c.nodes.values()]
+        heals = c.nodes[1].statistics().heals
+        await trio.sleep(60)
+        assert heals == c.nodes[1].statistics().heals
+
+
+@pytest.mark.slow
 async def test_go_never_heals(autojump_clock):
     async with cluster() as c:
         nodes = await apart(c, 120, faithful_go=True)
@@ -118,6 +136,14 @@ def test_seeds_are_missing_unless_somebody_lives_at_their_address():
     assert [] == seeds.missing(table, 120.0)
     assert ["seed-a"] == seeds.missing(Table(), 200.0)
     assert [] == seeds.missing(Table(), 221.0)
+
+
+def test_a_seed_without_an_answer_is_missing_until_it_is_too_old():
+    seeds = Seeds(100.0)
+    seeds.remember("seed", None, 0.0)
+    assert ["seed"] == seeds.missing(Table(node("a", 1, NodeStatus.ALIVE)), 50.0)
+    assert [] == seeds.missing(Table(), 101.0)
+    assert {} == seeds.joined
 
 
 def test_lost_nodes_are_missing_until_they_are_back_or_left():

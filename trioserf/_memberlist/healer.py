@@ -2,8 +2,9 @@
 
 When a partition lasts longer than the dead are remembered, neither side knows the other any
 more, and no probe and no gossip ever crosses again.  So this node remembers, for
-``seed_memory`` seconds, which addresses it joined and which nodes it lost.  Every now and
-then, when some of them are not alive in our view, it exchanges full state with one of them.
+``seed_memory`` seconds, which addresses it joined, or was to join beside others that answered,
+and which nodes it lost.  Every now and then, when some of them are not alive in our view, it
+exchanges full state with one of them.
 
 The cluster as a whole makes about one attempt for each missing node in each period: each
 node tries with the chance missing / alive.  A node that left is not missed.

@@ -51,6 +51,8 @@ class Joiner:
     async def join(self, addresses: Sequence[str]) -> int:
         """How many of the strings were reached.
 
+        If only some were, the healer goes on with those that nobody answered at.
+
         Raises:
           JoinError: none, and at least one was given.
         """
@@ -72,6 +74,10 @@ class Joiner:
         if errors and len(errors) == len(addresses):
             failed = [errors[index] for index in sorted(errors)]
             raise JoinError(f"none of {len(failed)} addresses could be joined", failed)
+        for index, error in errors.items():
+            text = addresses[index]
+            if isinstance(error, OSError) and text not in self.seeds.joined:
+                self.seeds.remember(text, None, trio.current_time())
         return len(addresses) - len(errors)
 
     async def join_one(self, text: str) -> Address:

@@ -25,12 +25,13 @@ class Seeds:
     """
 
     memory: float
-    joined: dict[str, tuple[Address, float]] = attrs.field(factory=dict, init=False)
-    """Address string to the address that answered, and when it was last seen well."""
+    joined: dict[str, tuple[Address | None, float]] = attrs.field(factory=dict, init=False)
+    """Address string to the address that answered, None if none did yet, and when it was last
+    seen well, or asked for."""
     lost: dict[str, tuple[Node, float]] = attrs.field(factory=dict, init=False)
 
-    def remember(self, text: str, address: Address, now: float) -> None:
-        """This address string was joined: ``address`` answered."""
+    def remember(self, text: str, address: Address | None, now: float) -> None:
+        """This address string was joined: ``address`` answered.  None: nobody did yet."""
         self.joined.pop(text, None)
         self.joined[text] = (address, now)
         while len(self.joined) > MAX_SEEDS:
@@ -52,7 +53,7 @@ class Seeds:
         alive = {node.address for node in table.nodes.values() if not node.is_gone}
         missing: list[str | Node] = []
         for text, (address, seen_at) in list(self.joined.items()):
-            if address in alive:
+            if address is not None and address in alive:
                 self.joined[text] = (address, now)
             elif now - seen_at > self.memory:
                 del self.joined[text]
