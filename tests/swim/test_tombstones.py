@@ -45,6 +45,19 @@ def test_neither_by_the_state_of_a_peer() -> None:
     assert "b" not in table.nodes
 
 
+@pytest.mark.parametrize(
+    ("teller", "addr", "believed"),
+    [("10.0.0.98", ip("b"), True), ("10.0.0.99", ip("b"), False), ("10.0.0.98", b"\x0a", False)],
+    ids=["itself", "another", "malformed"],
+)
+def test_what_a_node_tells_of_itself_on_a_stream_is_believed(
+    teller: str, addr: bytes, believed: bool
+) -> None:
+    table = after_removal()
+    table.merge_checked([record("b", 1, addr=addr)], 40.0, teller=teller)
+    assert believed is ("b" in table.nodes)
+
+
 def test_a_newer_life_comes_back_and_is_one_like_any_other() -> None:
     table = after_removal()
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 6), 40.0))

@@ -82,7 +82,9 @@ class StreamClient:
         try:
             reply = await self._exchange(to, name, join)
             known = self.table.num_nodes
-            await self.exchange.merge(reply.records, reply.user_state, join=join, source=to)
+            await self.exchange.merge(
+                reply.records, reply.user_state, join=join, source=to, teller=to.host
+            )
             if self.table.num_nodes > known and self.on_learned is not None:
                 self.on_learned()
         except Exception:

@@ -189,7 +189,11 @@ class StreamServer:
         finally:
             self._push_pulls -= 1
         await self.exchange.merge(
-            request.records, request.user_state, join=request.join, source=None
+            request.records,
+            request.user_state,
+            join=request.join,
+            source=None,
+            teller=source.host,
         )
 
     async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:

@@ -17,7 +17,7 @@ import attrs
 
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused
-from .._wire.messages import Alive, encode_message
+from .._wire.messages import Alive, NodeRecord, encode_message
 from ..abc import Address
 from .admission import AllowedNetworks, defect
 from .answers import StaleAnswers
@@ -328,6 +328,11 @@ class LifeRules:
         if node is None or (node.is_gone and node is not self._roster.own):
             self._tombstones.remove(name, held=node is not None)
 
+    def welcome(self, record: NodeRecord, host: str) -> None:
+        """A host tells of unknown nodes: one that is there lives, whatever it counts."""
+        if len(record.addr or b"") in (4, 16) and host == _place(record).host:
+            self._tombstones.lift(record.name)
+
     def bury(self, node: Node, now: float) -> bool:
         """The record of a node was dropped; whether the node was removed on purpose."""
         removed = self._tombstones.bury(node, now)
@@ -353,6 +358,10 @@ def node_of(claim: Alive) -> Node:
         versions=claim.versions or b"",
         incarnation=claim.incarnation,
     )
+
+
+def _place(record: NodeRecord) -> Address:
+    return Address.from_bytes(record.addr or b"", record.port)
 
 
 def _first_hand(claim: Alive, source: Address | None) -> bool:

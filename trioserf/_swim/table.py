@@ -226,14 +226,26 @@ class NodeTable:
             self._merge_check([_node_of_record(record) for record in records])
 
     def merge_checked(
-        self, records: Sequence[NodeRecord], now: float, *, source: Address | None = None
+        self,
+        records: Sequence[NodeRecord],
+        now: float,
+        *,
+        source: Address | None = None,
+        teller: str = "",
     ) -> list[Effect]:
-        """The second half: records that were checked, all at once or some after others."""
+        """The second half: records that were checked, all at once or some after others.
+
+        Args:
+          teller: the host at the other end of the stream, whoever dialled.  What it tells of
+            itself is no old news: a node that was removed may return without packets.
+        """
         effects: list[Effect] = []
         if source is not None and not self._lives.may_vouch(source):
             source = None
         for record in records:
             if not self._is_old_news(record):
+                if teller and record.name not in self.nodes:
+                    self._lives.welcome(record, teller)
                 effects += self._merge_one(record, now, source)
         return effects
 

@@ -8,8 +8,10 @@ member again, everywhere, until somebody finds out.
 So the incarnation of each dropped record is kept for a while.  If the node was *removed*, by
 itself or by somebody on purpose, a claim that is not above it is old news, as if the record
 were still there: it is answered with the accusation (`StaleAnswers`), and a node that lives,
-though it counts from one again, outbids that and is in.  If it merely failed, any claim is
-welcome, as in Go: that is how the halves of a partition find each other.
+though it counts from one again, outbids that and is in.  Where packets are blocked no answer
+would reach it; so what a host tells of itself on a stream is believed at once.  If the node
+merely failed, any claim is welcome, as in Go: that is how the halves of a partition find each
+other.
 
 DIFFERS: Go keeps nothing.
 Test: test_a_removed_node_is_not_brought_back_by_an_old_claim.
