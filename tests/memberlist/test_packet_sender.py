@@ -211,3 +211,10 @@ async def test_a_delegate_that_raises_keeps_nothing_else_back(autojump_clock):
     sender.send(ACK, AWAY)
     assert [Ack, Suspect] == [type(message) for message, _ in opened(sender.transport.sent)]
     assert 1 == sender.bad_input.counts["handler"]
+
+
+def test_what_is_counted_is_what_travels():
+    sender = make(label="blue")
+    sender.send(ACK, AWAY)
+    assert len(sender.transport.sent[0][0]) == sender.bytes_sent == len(ACK) + 6
+    assert sender.bytes_sent == sender.metrics.counts["memberlist.udp.sent"]

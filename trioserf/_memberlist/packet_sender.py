@@ -12,6 +12,9 @@ DIFFERS: Go does not count the CRC nor the length of the leading message, so its
 be 5 bytes longer than ``UDPBufferSize``; ours never are.  Test:
 ``test_a_full_packet_stays_within_the_buffer_size``.
 
+DIFFERS: the bytes counted as sent are those that travel; Go leaves the label out.  Test:
+``test_what_is_counted_is_what_travels``.
+
 Source: hashicorp/memberlist v0.2.2, net.go: sendMsg, rawSendMsgPacket, getBroadcasts;
 state.go: gossip; broadcast.go.
 """

@@ -58,7 +58,8 @@ async def read_message(
       stream: where to read.
       codec: how to read.
       accept_side: whether the peer dialled.
-      metrics: told the size of what came.
+      metrics: told the size of what came.  DIFFERS: Go tells that of encrypted frames alone.
+        Test: test_state_is_exchanged_and_merged.
       budget: charged for the bytes that are held meanwhile.
 
     Raises:
