@@ -33,17 +33,20 @@ def join(running: Kernel, address: str) -> None:
 
 
 @limit(60)
-@pytest.mark.parametrize("restart", [False, True], ids=["shutdown", "restart"])
+@pytest.mark.parametrize("how", ["shutdown", "restart", "exit"])
 async def test_a_kernel_that_ends_leaves_its_cluster(
     binary: Path,  # noqa: F811
     tmp_path: Path,
-    restart: bool,
+    how: str,
 ) -> None:
     async with go_agent(binary, tmp_path, name="go-1") as agent:
         with KernelThread.run() as thread:
             await thread.do(lambda kernel: join(kernel, agent.address))
             await becomes("alive", lambda: agent.status_of("nb"))
-            await thread.do(lambda kernel: kernel.end(restart=restart))
+            if how == "exit":
+                await thread.do(lambda kernel: kernel.start("exit()"))
+            else:
+                await thread.do(lambda kernel: kernel.end(restart=how == "restart"))
             await becomes("left", lambda: agent.status_of("nb"), seconds=20)
 
 
@@ -136,6 +139,8 @@ async def test_the_terminal_keeps_a_node_stops_a_cell_and_leaves_on_exit(
             await trio.sleep(1)
             terminal.interrupt()
             await trio.to_thread.run_sync(terminal.read_until, "the cell was stopped")
+            terminal.type("serf.members()")
+            await trio.to_thread.run_sync(terminal.read_until, "status  protocol")
             terminal.type("print('state', serf.state)")
             await trio.to_thread.run_sync(terminal.read_until, "state alive")
             terminal.type("exit()")
