@@ -34,6 +34,15 @@ def test_the_notebook_page_names_what_there_is() -> None:
     import trioserf.notebook as notebook
 
     text = (ROOT / "docs" / "notebook.md").read_text()
-    for name in ("keep", "release", "live", "record", "timeline", "coordinate_map", "in_trio"):
+    for name in (
+        "keep",
+        "release",
+        "live",
+        "record",
+        "timeline",
+        "coordinate_map",
+        "in_trio",
+        "figure",
+    ):
         assert name in text
         assert hasattr(notebook, name)
