@@ -152,6 +152,29 @@ def test_a_crash_of_a_background_task_is_shown_and_contained(notebook: Kernel, p
     assert 5 == answered(port)
 
 
+def test_a_view_that_raises_is_shown_and_contained(notebook: Kernel, port: int) -> None:
+    notebook.run(
+        "shown = []\ndef view(node):\n    shown.append(1)\n    return 1 // (2 - len(shown))"
+    )
+    message = notebook.start("live(serf, view)")
+    found = notebook.finish(message)
+    assert "ZeroDivisionError" in found.errors + notebook.later(message, 2.0)
+    assert 5 == answered(port)
+
+
+def test_what_a_stopped_cell_had_begun_to_open_is_closed(notebook: Kernel, port: int) -> None:
+    notebook.run(
+        "import contextlib\n@contextlib.asynccontextmanager\nasync def slow():\n    try:\n"
+        "        await trio.sleep(60)\n        yield\n    finally:\n        closed.append(1)"
+    )
+    message = notebook.start("closed = []\nawait keep(slow())")
+    time.sleep(0.5)
+    notebook.interrupt()
+    assert "error" == notebook.finish(message).status
+    assert "[1]" in notebook.run("await trio.sleep(0.1)\nprint(closed)").text
+    assert 5 == answered(port)
+
+
 def test_failing_to_open_is_shown_in_the_cell(notebook: Kernel, port: int) -> None:
     cell = f'await keep(trioserf.open(trioserf.Config.local(bind="127.0.0.1:{port}")))'
     found = notebook.run(cell)
