@@ -45,9 +45,9 @@ async def simulate(n: int, loss: float, eager: bool, events: int) -> list[tuple[
     )
     rng = random.Random(n)
     async with SimCluster(seed=n, config=config, latency=(0.0002, 0.0006)) as cluster:
-        await cluster.spawn(n)
+        # Without push/pulls a member that the news of a join missed would never learn of it.
+        await cluster.spawn(n, join="everybody")
         await cluster.converged()
-        await trio.sleep(30)  # the news of the joins is out of the queues
         cluster.change_link(loss=loss)
         found = []
         for number in range(events):
