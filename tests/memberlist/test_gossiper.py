@@ -7,7 +7,7 @@ import trio
 
 from trioserf._memberlist.gossiper import EAGER_BATCH, TokenBucket
 from trioserf._swim.broadcasts import TransmitLimitedQueue
-from trioserf._wire.messages import Alive, UserMessage
+from trioserf._wire.messages import Alive, Suspect, UserMessage, encode_message
 
 from .kit import Delegate, alive_of, cluster, one_node, opened
 
@@ -113,8 +113,6 @@ async def test_ticks_keep_their_phase(autojump_clock):
 
 
 def encoded_alive(name):
-    from trioserf._wire.messages import encode_message
-
     return encode_message(alive_of(name))
 
 
@@ -163,6 +161,19 @@ async def test_a_claim_waits_for_the_intent_that_follows_it(autojump_clock):
         await trio.sleep(EAGER_BATCH * 1.5)
         # The delegate of this test gives its message to one packet only.
         assert {Alive, UserMessage} == {type(message) for message, _ in opened(wire.sent[:1])}
+
+
+async def test_a_suspicion_waits_for_the_tick(autojump_clock):
+    async with one_node(probe_interval=1e6, gossip_interval=2) as (node, wire):
+        wire.deliver(encoded_alive("n2"))
+        await trio.sleep(50)
+        before = node.statistics()
+        wire.sent.clear()
+        wire.deliver(encode_message(Suspect(1, "n2", "n3")))
+        await trio.sleep(2)
+        after = node.statistics()
+        assert before.gossip_eager == after.gossip_eager
+        assert {Suspect} == {type(message) for message, _ in opened(wire.sent)}
 
 
 @pytest.mark.slow

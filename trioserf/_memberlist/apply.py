@@ -12,7 +12,7 @@ Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, suspectNode, deadNode,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, assert_never
+from typing import assert_never
 
 import attrs
 import trio
@@ -44,13 +44,6 @@ from .metrics import Log, Metrics
 from .packet_sender import PacketSender
 from .seeds import Seeds
 
-CLAIM_PATIENCE: Final = 0.1
-"""How long a claim about a node may wait for other news, as a share of the gossip interval.
-
-Who joins is told of by a claim, which begins at one node, and by an intent of Serf, which begins
-at another one some milliseconds later.  Sent apart, they cost more packets than Go's, where both
-wait for the tick."""
-
 
 @attrs.define(eq=False, kw_only=True)
 class Applier:
@@ -62,7 +55,7 @@ class Applier:
       sender: takes direct answers.
       awareness: hears of refutations.
       suspicion_alarm: re-armed whenever suspicions may have moved.
-      wake_gossip: called when the queue has news, with `CLAIM_PATIENCE`.
+      wake_gossip: called when the queue has news, with the patience of that.
       challenge: takes conflicts that want a probe of the old address.
       seeds: remembers nodes that were dropped while dead.
       events, conflict: the user's handlers.
@@ -105,7 +98,7 @@ class Applier:
         match effect:
             case Broadcast(key=key, message=message):
                 self.queue.queue(message, name=key, on_finished=effect.on_finished, own=effect.own)
-                self.wake_gossip(CLAIM_PATIENCE)
+                self.wake_gossip(effect.patience)
             case Applied(kind=kind):
                 self.metrics.count("memberlist.msg." + kind)
             case NodeJoined(node=node):

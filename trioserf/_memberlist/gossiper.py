@@ -6,7 +6,7 @@ While there is nothing to send the task sleeps.  News wakes it, in one of two wa
   nodes each time;
 * the *eager round*: soon after news was queued, to up to twice as many nodes.  News that
   arrives together travels together: a user message waits for about a millisecond, a claim
-  about a node for a tenth of the gossip interval.
+  about a node as long as its `Broadcast.patience`, a suspicion always for the tick.
 
 An eager round spends transmissions from the same budget of each message, the retransmit
 limit, and leaves one for a later tick where it can: the cluster carries as many copies as
@@ -95,14 +95,15 @@ class Gossiper:
         """There is news in a queue.  Cheap when the task knows already.
 
         Args:
-          patience: how long this news may wait for company, as a share of the gossip interval.
+          patience: how long this news may wait for company, as a share of the gossip
+            interval; from 1 on it waits for the tick.
         """
         if not self._on:
             return
         now = trio.current_time()
         if self._tick_at == math.inf:
             self._tick_at = self._tick_after(now)
-        if self._eager:
+        if self._eager and patience < 1:
             wanted = now + max(EAGER_BATCH, patience * self.config.gossip_interval)
             if wanted < self._eager_at:
                 self._eager_at = min(self._eager_at, self._bucket.ready_at(wanted))

@@ -56,7 +56,15 @@ class DeathRules:
         node.update(incarnation=claim.incarnation)
         roster.set_status(node, NodeStatus.SUSPECT, now)
         roster.suspicions.add(claim.node, self._begin(claim.from_node, now))
-        return [Broadcast(claim.node, encode_message(claim), own=own), Applied("suspect")]
+        return [self._accusation(claim, own), Applied("suspect")]
+
+    def _accusation(self, claim: Suspect, own: bool) -> Broadcast:
+        """Tell of a suspicion, with the next tick: nothing depends on it for seconds.
+
+        Under loss most are soon replaced by a newer one, or by a refutation, and were then
+        sent in vain.
+        """
+        return Broadcast(claim.node, encode_message(claim), own=own, patience=1.0)
 
     def _begin(self, accuser: str, now: float) -> Suspicion:
         config = self._config
@@ -76,7 +84,7 @@ class DeathRules:
         if suspicion.confirm(claim.from_node):
             self._roster.suspicions.rearm(claim.node, suspicion)
             news = True
-        return [Broadcast(claim.node, encode_message(claim), own=own)] if news else []
+        return [self._accusation(claim, own)] if news else []
 
     def on_dead(self, claim: Dead, now: float, *, own: bool = False) -> list[Effect]:
         """Judge a declaration of death; ``own`` says that it began here."""
