@@ -41,7 +41,7 @@ async def main(settings: dict[str, Any]) -> None:
     async with trioserf.open(config) as serf, trio.open_nursery() as nursery:
         nursery.start_soon(send_events, serf)
         if settings["join"]:
-            await serf.join([settings["join"]])
+            await serf.join([settings["join"]], ignore_old=True)
         async for event in serf.events:
             if isinstance(event, trioserf.MemberEvent) and event.type in WORDS:
                 for member in event.members:
