@@ -170,10 +170,16 @@ class _Run:
         node.start_soon(_answer, node)
 
     async def _reaches_everybody(self, spreading: float) -> None:
-        """A user event arrives everywhere; some query is answered by all."""
+        """A user event arrives everywhere; some query is answered by all.
+
+        The event is of the node whose event clock is ahead.  A node that sent an event which
+        nobody got, and returns with its disk, takes all times up to that one for old, as in Go;
+        whoever has not yet heard of its clock would speak to deaf ears.
+        """
         cluster = self.cluster
         names = {node.name for node in cluster.running}
-        first = cluster.running[0].serf
+        ahead = max(cluster.running, key=lambda node: node.serf.statistics().event_time)
+        first = ahead.serf
         await first.user_event("finally")
 
         def missed() -> set[str]:
