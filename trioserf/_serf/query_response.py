@@ -59,7 +59,6 @@ class QueryResponse:
 
     def __init__(self, collector: QueryCollector, *, capacity: int) -> None:
         self._collector = collector
-        self._capacity = capacity
         self._settled = trio.Event()
         self._send, self._receive = trio.open_memory_channel[NodeResponse](capacity)
         self._send_ack: trio.MemorySendChannel[str] | None = None

@@ -158,7 +158,10 @@ def _pack_strict(value: Any) -> bytes:
     A call has its packer for itself, whatever other threads do; one that failed or that has
     grown large is not kept.
     """
-    packer = _packers.pop() if _packers else msgpack.Packer(use_bin_type=False)
+    try:
+        packer = _packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(use_bin_type=False)
     data: bytes = packer.pack(value)
     if len(data) <= _SMALL:
         _packers.append(packer)
@@ -168,6 +171,7 @@ def _pack_strict(value: Any) -> bytes:
 _SMALL = 4096
 """Bytes; a packer that wrote more is thrown away with its buffer."""
 _packers: list[Any] = []
+"""Packers that nobody uses; asking first whether there is one would let two threads take it."""
 _pack_any_text: Callable[[Any], bytes] = partial(
     msgpack.packb, use_bin_type=False, unicode_errors="surrogateescape"
 )
