@@ -190,7 +190,7 @@ def test_no_key_is_ever_shown() -> None:
     settings = MemberlistConfig(secret_key=key, keyring=[key])
     shown = repr(settings) + repr(Config(memberlist=settings))
     assert "0123456789abcdef" not in shown
-    for bad in (key + b"x", "not base64!"):
+    for bad in (key + b"x", "not base64!", "QUJD" * 8 + "="):
         with pytest.raises(ConfigError) as caught:
             key_bytes(bad)
         assert "0123456789abcdef" not in str(caught.value)

@@ -14,7 +14,7 @@ from tests.source_tree import PACKAGE, Module, modules
 
 LAYERS = {
     **dict.fromkeys(("_exceptions", "_config", "_memberlist_config", "_settings"), 0),
-    **dict.fromkeys(("_events", "_sleepers", "_tables", "abc", "_version"), 0),
+    **dict.fromkeys(("_events", "_key_text", "_sleepers", "_tables", "abc", "_version"), 0),
     **dict.fromkeys(("_wire", "_vivaldi"), 1),
     "_swim": 2,
     "_cluster": 3,

@@ -26,7 +26,8 @@
 #           _config _memberlist_config _settings    every setting, its unit and bound
 #           _events         members, and what happens to them
 #           abc             the seams: transports, delegates, taps
-#           _sleepers       one more: how alarms sleep
+#           _sleepers       a seam of our own: how alarms sleep, in earnest and simulated
+#           _key_text       keys in base64
 #           _tables         text and HTML that are safe to show
 #           _version
 #

@@ -6,8 +6,6 @@ part of the text.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import attrs
 
 from ._exceptions import ConfigError
+from ._key_text import key_from_text
 
 
 def bound(test: Callable[[Any], bool], expected: str) -> Any:
@@ -75,8 +74,8 @@ def key_bytes(key: str | bytes, field: str = "encrypt_key") -> bytes:
     """
     if isinstance(key, str):
         try:
-            raw = base64.b64decode(key, validate=True)
-        except (binascii.Error, ValueError):
+            raw = key_from_text(key)
+        except ValueError:
             raise ConfigError(field, "<secret>", "a key in standard base64") from None
     elif isinstance(key, (bytes, bytearray)):
         raw = bytes(key)

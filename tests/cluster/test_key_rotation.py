@@ -8,8 +8,9 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.keys import KeyAction, KeyRotation, RotationStep, encode_key
+from trioserf._cluster.keys import KeyAction, KeyRotation, RotationStep
 from trioserf._exceptions import KeyringError
+from trioserf._key_text import key_to_text
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import KeyAnswer
 
@@ -45,7 +46,7 @@ class Cluster:
 
     def answer(self, name: str, ring: Keyring, step: RotationStep) -> KeyAnswer:
         if step.action is LIST:
-            texts = tuple(encode_key(key) for key in ring.keys)
+            texts = tuple(key_to_text(key) for key in ring.keys)
             return KeyAnswer(
                 result=True,
                 message="truncated" if len(texts) > self.shown else "",

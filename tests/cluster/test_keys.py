@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from trioserf._cluster.keys import KeyTally, decode_key, encode_key, key_payload
+from trioserf._cluster.keys import KeyTally, decode_key, key_payload
 from trioserf._exceptions import KeyringError
 from trioserf._wire.serf_messages import KeyAnswer, KeyRequest, decode_key_request, encode_serf
 
@@ -16,7 +16,7 @@ KEY = bytes(range(32))
 def test_keys_come_as_base64_or_as_bytes() -> None:
     assert KEY == decode_key(base64.b64encode(KEY).decode())
     assert KEY == decode_key(KEY)
-    assert KEY == decode_key(encode_key(KEY))
+    assert b"ABC" == decode_key("QUJD")
 
 
 @pytest.mark.parametrize("text", ["%%%%", "QUJD=", "QUJDé", "not base64"])

@@ -11,6 +11,7 @@ import attrs
 
 from .._events import Member
 from .._exceptions import KeyringError, RemoteProtocolError
+from .._key_text import key_to_text
 from .._wire.codec import text
 from .._wire.keyring import Keyring
 from .._wire.serf_messages import (
@@ -23,7 +24,7 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from .effects import Effect, Warn
-from .keys import KeyAction, encode_key
+from .keys import KeyAction
 
 INTERNAL_PREFIX = "_serf_"
 PING = "_serf_ping"
@@ -161,7 +162,7 @@ def _list_keys(
 ) -> InternalAnswer:
     if keyring is None:
         return _refused(_NO_RING_LIST, _NO_RING_LIST)
-    keys = tuple(encode_key(key) for key in keyring.keys)
+    keys = tuple(key_to_text(key) for key in keyring.keys)
     primary = keys[0] if keys else ""
     payload = fit_key_list(query, own_name, keys, primary, limit)
     if payload is None:

@@ -6,8 +6,6 @@ rotation is our own.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import enum
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -15,6 +13,7 @@ from types import MappingProxyType
 import attrs
 
 from .._exceptions import KeyringError, RemoteProtocolError
+from .._key_text import key_from_text, key_to_text
 from .._tables import Table, shown_as_table
 from .._wire.serf_messages import (
     KeyAnswer,
@@ -81,25 +80,17 @@ class KeyAction(enum.Enum):
 
 
 def decode_key(key: str | bytes) -> bytes:
-    """A key given as standard base64 text or as raw bytes.
+    """A key given as standard base64 text or as raw bytes; its length is for receivers to judge.
 
     Raises:
       KeyringError: it is not base64.  The key is not in the text.
     """
-    if isinstance(key, str):
-        try:
-            raw = base64.b64decode(key, validate=True)
-        except (binascii.Error, ValueError):
-            raise KeyringError("the key is not standard base64") from None
-        if len(encode_key(raw)) != len(key):  # more padding than belongs there
-            raise KeyringError("the key is not standard base64")
-        return raw
-    return bytes(key)
-
-
-def encode_key(key: bytes) -> str:
-    """A raw key as standard base64 text."""
-    return base64.b64encode(key).decode("ascii")
+    if not isinstance(key, str):
+        return bytes(key)
+    try:
+        return key_from_text(key)
+    except ValueError:
+        raise KeyringError("the key is not standard base64") from None
 
 
 def key_payload(key: bytes | None) -> bytes:
@@ -211,7 +202,7 @@ class KeyRotation:
         self.step: RotationStep | None = _VERIFY
         self.waiting_for: tuple[str, ...] = ()
         self._new = new_key
-        self._new_text = encode_key(new_key)
+        self._new_text = key_to_text(new_key)
         self._remove_old = remove_old
         self._holders: set[str] = set()
         self._old_primary: bytes | None = None

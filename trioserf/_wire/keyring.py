@@ -9,8 +9,6 @@ serf/internal_query.go (writeKeyringFile), cmd/serf/command/agent/agent.go (load
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable
 from typing import Final, final
@@ -18,6 +16,7 @@ from typing import Final, final
 import attrs
 
 from .._exceptions import KeyringError
+from .._key_text import key_from_text, key_to_text
 
 KEY_SIZES: Final = (16, 24, 32)
 """AES-128, AES-192 and AES-256 (bytes)."""
@@ -111,7 +110,7 @@ class Keyring:
 
 def keyring_file_text(keyring: Keyring) -> bytes:
     """The keyring file of a ring: a JSON list of base64 texts, the primary key first."""
-    keys = [base64.b64encode(key).decode("ascii") for key in keyring.keys]
+    keys = [key_to_text(key) for key in keyring.keys]
     return json.dumps(keys, indent=2).encode("ascii")
 
 
@@ -136,6 +135,6 @@ def _decode_key(text: object, number: int) -> bytes:
         raise KeyringError(f"key {number} of the keyring file is no text")
     try:
         # Go's decoder skips line ends and nothing else.
-        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
-    except (binascii.Error, ValueError):
+        return key_from_text(text.replace("\r", "").replace("\n", ""))
+    except ValueError:
         raise KeyringError(f"key {number} of the keyring file is not base64") from None
