@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from trioserf._sleepers import ScopeSleeper
 from trioserf.testing.deliveries import Deliveries
-from trioserf.testing.wake_up import JumpSleeper, sleeper_for_this_run
+from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run
 
 
 def jumping() -> MockClock:
@@ -126,7 +126,7 @@ def test_a_flood_leaves_room_for_others() -> None:
     run_with(jumping(), body)
 
 
-def test_each_clock_gets_the_cheapest_wake_up_it_allows() -> None:
+def test_each_clock_gets_the_cheapest_sleeper_it_allows() -> None:
     async def kind() -> type:
         return type(sleeper_for_this_run())
 

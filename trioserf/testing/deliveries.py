@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from .._sleepers import Sleeper
-from .wake_up import sleeper_for_this_run
+from .jump_sleeper import sleeper_for_this_run
 
 _Ts = TypeVarTuple("_Ts")
 _Due: TypeAlias = "tuple[float, int, Callable[..., object], tuple[object, ...]]"

@@ -27,6 +27,7 @@ from .._sleepers import sleepers
 from ..abc import Address
 from .deliveries import Deliveries
 from .fabric import Distance, Fabric
+from .jump_sleeper import sleeper_for_this_run
 from .links import LatencyLike, Link, LinkChanges
 from .network_statistics import NetworkStatistics
 from .packet_plane import PacketPlane
@@ -34,7 +35,6 @@ from .processes import Processes, join_process
 from .sim_transport import SimTransport
 from .topology import Hosts, Topology
 from .tracing import Trace
-from .wake_up import sleeper_for_this_run
 
 DEFAULT_PORT = 7946
 """The port of Serf."""
