@@ -70,10 +70,12 @@ def test_every_difference_from_go_names_its_test() -> None:
         for name in re.findall(r"def (test_\w+)", path.read_text())
     }
     unnamed = []
+    # The reason ends with its docstring or comment, or where the next one begins.
+    ends = r'"""|\n\n(?=\S)|\n *(?:async )?def |\bDIFFERS\b|\Z'
+    marker = re.compile(rf"\bDIFFERS\b.*?(?={ends})", re.DOTALL)
     for module in modules():
-        for marker in re.finditer(r"\bDIFFERS\b", module.text):
-            reason = module.text[marker.start() : marker.start() + 1200]
-            named = re.search(r"\btest_\w+", reason)
-            if named is None or named[0] not in existing:
-                unnamed.append(f"{module.path}: {reason[:70]}")
+        for reason in marker.findall(module.text):
+            named = set(re.findall(r"\btest_\w+", reason))
+            if not named or not named <= existing:
+                unnamed.append(f"{module.path}: {reason[:70]} {sorted(named - existing)}")
     assert [] == unnamed

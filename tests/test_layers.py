@@ -21,7 +21,7 @@ LAYERS = {
     **dict.fromkeys(("_net", "_memberlist"), 4),
     "_serf": 5,
     "_agent": 6,
-    **dict.fromkeys(("__init__", "__main__", "client", "ipc", "lowlevel", "prometheus"), 7),
+    **dict.fromkeys(("__init__", "__main__", "lowlevel", "prometheus"), 7),
     **dict.fromkeys(("notebook", "testing", "testing_plugin"), 7),
 }
 """Top-level module or folder to its layer."""
@@ -30,9 +30,7 @@ PURE = {"_wire", "_vivaldi", "_swim", "_cluster"}
 IMPURE = {"trio", "asyncio", "anyio", "time", "socket", "select", "logging", "os", "threading"}
 IMPURE |= {"subprocess", "secrets", "datetime", "signal", "queue", "concurrent", "pathlib"}
 
-DOOR_USERS = {
-    f"testing/{name}.py" for name in ("__init__", "joins", "sim_cluster", "sim_node", "plugin")
-}
+DOOR_USERS = {f"testing/{name}.py" for name in ("__init__", "joins", "sim_cluster", "sim_node")}
 """The test kit's own users of the doors; the rest of it knows layer 0 alone."""
 
 THIRD_PARTY = {"attrs", "cryptography", "msgpack", "outcome", "sniffio", "trio"}
