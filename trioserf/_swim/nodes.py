@@ -139,6 +139,7 @@ class Node:
 
     def copy(self) -> Self:
         """The node as it is now."""
+        # By hand: every probe needs one, and attrs.evolve() takes twice as long.
         twin = type(self)(
             name=self.name,
             addr=self.addr,

@@ -15,6 +15,9 @@ from .keyring import Keyring
 class Envelope:
     """How packets, or streams, are written and read.
 
+    A base class, where this house prefers parts: a codec is nothing but these settings and a
+    bound, and its readers and writers ask for them with every packet.
+
     Args:
       label: the label of the cluster; empty for none.
       skip_inbound_label_check: someone in front of us checks and removes it.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, final
+from typing import Any, Final, final
 
 import msgpack  # type: ignore[import-untyped]
 
@@ -168,9 +168,9 @@ def _pack_strict(value: Any) -> bytes:
     return data
 
 
-_SMALL = 4096
+_SMALL: Final = 4096
 """Bytes; a packer that wrote more is thrown away with its buffer."""
-_packers: list[Any] = []
+_packers: Final[list[Any]] = []
 """Packers that nobody uses; asking first whether there is one would let two threads take it."""
 _pack_any_text: Callable[[Any], bytes] = partial(
     msgpack.packb, use_bin_type=False, unicode_errors="surrogateescape"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import attrs
 
@@ -17,11 +18,13 @@ from .._tables import ROWS_SHOWN, Table, columns
 from .._vivaldi.coordinate import Coordinate
 from .svg import BLUE, COLUMN_PIXELS, Axes, Chart, label, letters, mark, picture, seconds
 
-PAIRS_SHOWN = 40
+PAIRS_SHOWN: Final = 40
 """Nodes of a matrix that are shown: with 200 it would have 40,000 cells."""
-_ITERATIONS = 100
-_LINE = 12.0
-_CROWD = 40
+_ITERATIONS: Final = 100
+"""Of the power iteration."""
+_LINE: Final = 12.0
+"""Pixels between two names, one below the other."""
+_CROWD: Final = 40
 """Nodes of a map from which on a name has its place or none."""
 
 
