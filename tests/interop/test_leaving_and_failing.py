@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
 
 import trioserf
-from tests.interop.agents import go_agent
-from tests.interop.nodes import node_process, our_node
+from tests.interop.agents import GoAgent, go_agent
+from tests.interop.nodes import NodeProcess, node_process, our_node
 from tests.interop.waiting import becomes, found, limit, stays
 
 LATER = 0.5
 """Seconds by which we may trail Go's detection: the verdict of one node reaches the others
 with the next gossip (0.2 s), and both sides are looked at every 0.05 s."""
+
+
+@asynccontextmanager
+async def ours_with_two_agents(
+    binary: Path, folder: Path
+) -> AsyncIterator[tuple[NodeProcess, GoAgent, GoAgent]]:
+    """A process of ours, "py-1", that both agents hold alive."""
+    async with (
+        go_agent(binary, folder, name="go-1") as one,
+        go_agent(binary, folder, name="go-2") as two,
+        node_process(folder, name="py-1", join=one.address) as node,
+    ):
+        await two.join(one.address)
+        await becomes("alive", lambda: two.status_of("py-1"))
+        yield node, one, two
 
 
 @limit(30)
@@ -112,15 +129,9 @@ async def test_our_abrupt_end_is_seen_as_failed_by_everybody_at_once(
 
 @limit(40)
 async def test_a_node_of_ours_stopped_for_three_seconds_is_never_declared_failed(
-    binary: Path, tmp_path: Path, nursery: trio.Nursery
+    binary: Path, tmp_path: Path
 ) -> None:
-    async with (
-        go_agent(binary, tmp_path, name="go-1") as one,
-        go_agent(binary, tmp_path, name="go-2") as two,
-        node_process(tmp_path, name="py-1", join=one.address) as node,
-    ):
-        await two.join(one.address)
-        await becomes("alive", lambda: two.status_of("py-1"))
+    async with ours_with_two_agents(binary, tmp_path) as (node, one, two):
         node.process.stop()
         await trio.sleep(3)
         node.process.resume()
@@ -132,15 +143,9 @@ async def test_a_node_of_ours_stopped_for_three_seconds_is_never_declared_failed
 
 @limit(60)
 async def test_a_node_of_ours_stopped_until_it_is_declared_failed_comes_back_by_itself(
-    binary: Path, tmp_path: Path, nursery: trio.Nursery
+    binary: Path, tmp_path: Path
 ) -> None:
-    async with (
-        go_agent(binary, tmp_path, name="go-1") as one,
-        go_agent(binary, tmp_path, name="go-2") as two,
-        node_process(tmp_path, name="py-1", join=one.address) as node,
-    ):
-        await two.join(one.address)
-        await becomes("alive", lambda: two.status_of("py-1"))
+    async with ours_with_two_agents(binary, tmp_path) as (node, one, two):
         node.process.stop()
         await becomes("failed", lambda: one.status_of("py-1"), seconds=30)
         node.process.resume()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import trio
 
 import trioserf
 from tests.interop.agents import GoAgent, go_agent
-from tests.interop.nodes import our_node
+from tests.interop.nodes import OurNode, our_node
 from tests.interop.waiting import becomes, limit, stays
 
 NAME = "twin"
@@ -33,6 +33,20 @@ async def address_of_twin(agent: GoAgent) -> str | None:
     return None if row is None or row.status != "alive" else row.addr
 
 
+async def all_learn(voters: Iterable[GoAgent], address: str) -> None:
+    """Wait until every voter knows the name, and at this address."""
+    for agent in voters:
+        await becomes(address, lambda agent=agent: address_of_twin(agent))
+
+
+async def keeps_the_name(ours: OurNode, voters: Iterable[GoAgent]) -> None:
+    """Our node, challenged like the other, outlives its own vote, which takes as long."""
+    timeout = ours.serf.default_query_timeout()
+    await stays(trioserf.SerfState.ALIVE, lambda: ours.serf.state, seconds=timeout + 1)
+    for agent in voters:
+        assert ours.address == await address_of_twin(agent)
+
+
 @limit(45)
 async def test_the_second_of_ours_loses_the_vote_of_two_agents_and_ends(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
@@ -43,19 +57,11 @@ async def test_the_second_of_ours_loses_the_vote_of_two_agents_and_ends(
         our_node(nursery, name=NAME) as second,
     ):
         await first.serf.join([one.address])
-        for agent in (one, two):
-            await becomes(first.address, lambda agent=agent: address_of_twin(agent))
+        await all_learn((one, two), first.address)
         await second.serf.join([two.address])
         await second.serf.wait_closed()
         assert trioserf.SerfState.SHUTDOWN is second.serf.state
-        # The first was challenged too, and its own vote takes as long.
-        await stays(
-            trioserf.SerfState.ALIVE,
-            lambda: first.serf.state,
-            seconds=first.serf.default_query_timeout() + 1,
-        )
-        for agent in (one, two):
-            assert first.address == await address_of_twin(agent)
+        await keeps_the_name(first, (one, two))
 
 
 @limit(45)
@@ -68,18 +74,11 @@ async def test_an_agent_with_our_name_loses_against_us(
         go_agent(binary, tmp_path, name=NAME) as theirs,
     ):
         await ours.serf.join([one.address])
-        for agent in (one, two):
-            await becomes(ours.address, lambda agent=agent: address_of_twin(agent))
+        await all_learn((one, two), ours.address)
         await theirs.join(two.address)
         await theirs.wait_for_log(MINORITY, seconds=20)
         await becomes(True, lambda: theirs.process.exit_status is not None)
-        await stays(
-            trioserf.SerfState.ALIVE,
-            lambda: ours.serf.state,
-            seconds=ours.serf.default_query_timeout() + 1,
-        )
-        for agent in (one, two):
-            assert ours.address == await address_of_twin(agent)
+        await keeps_the_name(ours, (one, two))
 
 
 @limit(45)
@@ -92,8 +91,7 @@ async def test_we_lose_against_an_agent_that_had_the_name_before(
         our_node(nursery, name=NAME) as ours,
     ):
         await theirs.join(one.address)
-        for agent in (one, two):
-            await becomes(theirs.address, lambda agent=agent: address_of_twin(agent))
+        await all_learn((one, two), theirs.address)
         await ours.serf.join([two.address])
         await ours.serf.wait_closed()
         await stays(None, lambda: theirs.process.exit_status, seconds=4)

@@ -16,6 +16,7 @@ from trioserf._events import EventsDropped, MemberEvent, MemberStatus, Query
 from trioserf._serf.serf import Serf
 from trioserf._wire.messages import MessageType
 from trioserf._wire.serf_messages import (
+    QUERY_FLAG_ACK,
     JoinIntent,
     LeaveIntent,
     QueryMessage,
@@ -27,6 +28,10 @@ from trioserf._wire.serf_messages import (
     encode_serf,
 )
 from trioserf.abc import Address
+
+ASKED = QueryMessage(
+    ltime=3, id=9, addr=b"\x0a\0\0\x09", port=7946, timeout=10**9, name="load", source_node="b"
+)
 
 
 def waiting(node: Serf) -> list[bytes]:
@@ -69,20 +74,7 @@ async def test_what_is_received_has_no_limit_but_that_of_packets(
         a = await net.start("a", user_event_size_limit=10, query_size_limit=10)
         drain(a)
         told = encode_serf(UserEventMessage(5, "deploy", bytes(9000), True))
-        query = encode_serf(
-            QueryMessage(
-                ltime=5,
-                id=7,
-                addr=b"\x0a\0\0\x09",
-                port=7946,
-                source_node="b",
-                flags=0,
-                relay_factor=0,
-                timeout=10**9,
-                name="load",
-                payload=bytes(9000),
-            )
-        )
+        query = encode_serf(attrs.evolve(ASKED, payload=bytes(9000)))
         for message in (told, query):
             receive(a, message)
         assert [9000, 9000] == [
@@ -182,18 +174,7 @@ async def test_a_query_from_nowhere_is_delivered_but_cannot_be_answered(
 ) -> None:
     async with cluster() as net:
         a = await net.start("a")
-        message = QueryMessage(
-            ltime=3,
-            id=9,
-            addr=b"xyz",
-            port=0,
-            source_node="",
-            flags=1,
-            relay_factor=0,
-            timeout=10**9,
-            name="load",
-            payload=None,
-        )
+        message = attrs.evolve(ASKED, addr=b"xyz", port=0, source_node="", flags=QUERY_FLAG_ACK)
         receive(a, encode_serf(message))
         [query] = [event for event in drain(a) if isinstance(event, Query)]
         assert "" == query.source_node
@@ -206,17 +187,8 @@ async def test_a_node_that_cannot_send_an_ack_only_logs_it(
 ) -> None:
     async with cluster() as net:
         a = await net.start("a", require_node_names=True)
-        message = QueryMessage(
-            ltime=3,
-            id=9,
-            addr=b"\x0a\0\0\7",
-            port=7946,
-            source_node="",
-            flags=1,
-            relay_factor=0,
-            timeout=10**9,
-            name="_serf_conflict",
-            payload=b"x",
+        message = attrs.evolve(
+            ASKED, source_node="", flags=QUERY_FLAG_ACK, name="_serf_conflict", payload=b"x"
         )
         with caplog.at_level(logging.ERROR):
             receive(a, encode_serf(message))
