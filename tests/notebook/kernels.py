@@ -74,6 +74,16 @@ class Kernel:
         """Send a cell without waiting for it; returns its message id."""
         return str(self.client.execute(code))
 
+    def begin(self, code: str) -> str:
+        """Send a cell that prints "begun", and wait until it did; returns its message id."""
+        message, found = self.start(code), Outcome()
+        deadline = time.monotonic() + CELL_SECONDS
+        while "begun" not in found.text:
+            answer = self.client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
+            if answer["parent_header"].get("msg_id") == message:
+                self._take(answer, found)
+        return message
+
     def finish(self, message: str, seconds: float = CELL_SECONDS) -> Outcome:
         """Wait until the cell of ``message`` is done."""
         began, found = time.monotonic(), Outcome()

@@ -62,8 +62,7 @@ def answered(port: int, count: int = 5, pause: float = 0.15) -> int:
 def probe_meanwhile(notebook: Kernel, port: int, cell: str) -> tuple[int, str]:
     """Pings answered while ``cell`` runs, and how the cell ended."""
     found: list[int] = []
-    message = notebook.start(cell)
-    time.sleep(0.2)
+    message = notebook.begin(f"print('begun')\n{cell}")
     thread = threading.Thread(target=lambda: found.append(answered(port)))
     thread.start()
     status = notebook.finish(message).status
@@ -105,10 +104,9 @@ async with trioserf.open(trioserf.Config.local(node_name="you", bind="127.0.0.1:
 def test_the_stop_button_cancels_an_awaiting_cell_at_once(notebook: Kernel, port: int) -> None:
     took = []
     for _ in range(3):  # a busy machine may spoil one, not all
-        message = notebook.start(
+        message = notebook.begin(
             "print('begun')\ntry:\n    await trio.sleep(60)\nfinally:\n    print('finally ran')"
         )
-        time.sleep(1.0)
         began = time.monotonic()
         notebook.interrupt()
         found = notebook.finish(message)
@@ -123,8 +121,7 @@ def test_the_stop_button_cancels_an_awaiting_cell_at_once(notebook: Kernel, port
 
 
 def test_the_stop_button_stops_a_sleeping_cell(notebook: Kernel, port: int) -> None:
-    message = notebook.start("time.sleep(60)")
-    time.sleep(1.0)
+    message = notebook.begin("print('begun')\ntime.sleep(60)")
     notebook.interrupt()
     found = notebook.finish(message)
     assert "error" == found.status
@@ -165,10 +162,10 @@ def test_a_view_that_raises_is_shown_and_contained(notebook: Kernel, port: int) 
 def test_what_a_stopped_cell_had_begun_to_open_is_closed(notebook: Kernel, port: int) -> None:
     notebook.run(
         "import contextlib\n@contextlib.asynccontextmanager\nasync def slow():\n    try:\n"
-        "        await trio.sleep(60)\n        yield\n    finally:\n        closed.append(1)"
+        "        print('begun')\n        await trio.sleep(60)\n        yield\n"
+        "    finally:\n        closed.append(1)"
     )
-    message = notebook.start("closed = []\nawait keep(slow())")
-    time.sleep(0.5)
+    message = notebook.begin("closed = []\nawait keep(slow())")
     notebook.interrupt()
     assert "error" == notebook.finish(message).status
     assert "[1]" in notebook.run("await trio.sleep(0.1)\nprint(closed)").text
@@ -227,8 +224,8 @@ def test_a_newcomer_has_a_cluster_in_one_cell_of_ten_lines_in_a_minute() -> None
         assert "2 in all: 2 alive" in found.html
         assert "without await" in running.run("%unload_ext trioserf.notebook\nawait x").errors
         assert "ok" == running.run("%unload_ext trioserf.notebook\nimport trio").status
-        message = running.start("%load_ext trioserf.notebook\nawait trio.sleep(60)")
-        time.sleep(1.0)
+        cell = "async def wait():\n    print('begun')\n    await trio.sleep(60)\nawait wait()"
+        message = running.begin(f"%load_ext trioserf.notebook\n{cell}")
         running.interrupt()
         found = running.finish(message)
         assert "error" == found.status
