@@ -147,6 +147,13 @@ def test_names_of_nodes_in_one_place_stand_below_each_other() -> None:
     assert all(b - a >= 11 for a, b in itertools.pairwise(heights))
 
 
+def test_names_of_nodes_that_share_a_dot_stand_evenly() -> None:
+    nearly = {f"paris-{number}": coordinate(0.01, 1e-8 * (number % 3)) for number in range(6)}
+    chart = coordinate_map({"oslo": coordinate(0.03), **nearly})
+    heights = [float(y) for y in re.findall(r' y="([0-9.]+)"[^>]*>paris-', chart.svg)]
+    assert all(11 <= b - a <= 13 for a, b in itertools.pairwise(heights))
+
+
 def test_a_name_at_the_edge_of_the_map_is_not_cut() -> None:
     name = "a-name-of-twenty-letters"
     chart = coordinate_map({"left": coordinate(-0.05), name: coordinate(0.05), "x": coordinate()})
@@ -166,6 +173,14 @@ def test_a_timeline_begins_where_it_is_told_to() -> None:
     assert "member-join" not in str(chart)
     bars = re.findall(r'<rect x="([0-9.]+)"[^>]*fill-opacity="0.45"', chart.svg)
     assert "110.0" == bars[0]  # alive from the left edge on
+
+
+def test_a_timeline_has_a_row_for_events_only_if_there_are_any() -> None:
+    joined = Moment(1.0, MemberEvent(EventType.MEMBER_JOIN, (member("a"),)))
+    told = Moment(2.0, UserEvent(1, "deploy", b""))
+    assert ">events<" not in timeline([joined]).svg
+    assert ">events<" in timeline([joined, told]).svg
+    assert ">events<" not in timeline([told, joined], start=2.5).svg
 
 
 def test_a_timeline_explains_the_marks_that_occur() -> None:

@@ -24,6 +24,8 @@ _ITERATIONS: Final = 100
 """Of the power iteration."""
 _LINE: Final = 12.0
 """Pixels between two names, one below the other."""
+_NEAR: Final = _LINE - 0.5
+"""Names nearer than that (pixels) touch; places of nodes that share a dot differ by rounding."""
 _CROWD: Final = 40
 """Nodes of a map from which on a name has its place or none."""
 
@@ -96,7 +98,7 @@ class _Labels:
 
     def _covered(self, left: float, right: float, row: float) -> bool:
         return any(
-            abs(row - taken) < _LINE and left < end and begin < right
+            abs(row - taken) < _NEAR and left < end and begin < right
             for begin, end, taken in self._taken
         )
 

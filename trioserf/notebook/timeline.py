@@ -73,7 +73,7 @@ _LANE: Final = 20.0
 def timeline(
     moments: Iterable[Moment], *, title: str = "what happened", start: float | None = None
 ) -> Chart:
-    """The story of a cluster: members as lanes, user events and queries above them.
+    """The story of a cluster: members as lanes, user events and queries, if any, above them.
 
     Args:
       moments: in order of time, for example ``Recorder.moments``.
@@ -87,12 +87,14 @@ def timeline(
     names = list(dict.fromkeys(name for moment in story for name in _names(moment.event)))
     shown = names[:ROWS_SHOWN]
     rest = len(names) - len(shown)
-    height = _TOP + 40 + _LANE * (len(shown) + 1)
+    others = any(m.time >= start and not isinstance(m.event, MemberEvent) for m in story)
+    top = _TOP + _LANE if others else _TOP
+    height = top + 40 + _LANE * len(shown)
     axes = Axes(x_range=(0.0, end), y_range=(0.0, 1.0), height=height, left=110, width=720)
-    shapes = [heading(title), letters(10, _TOP + 14, "events")]
+    shapes = [heading(title)] + ([letters(10, _TOP + 14, "events")] if others else [])
     shapes += _scale(axes, end) + _legend(axes, [m for m in story if m.time >= start])
     for index, name in enumerate(shown):
-        row = _TOP + _LANE * (index + 1)
+        row = top + _LANE * index
         shapes.append(letters(10, row + 14, label(name, 15)))
         shapes += _lane(axes, row, end, [(m.time - start, m.event) for m in story], name)
     if rest:
