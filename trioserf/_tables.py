@@ -28,14 +28,10 @@ _STATUS_STYLES: Final = {
 """How rich shows a status; its word is always there too."""
 
 
-def plain(text: object, limit: int = CELL_SHOWN) -> str:
-    """``text`` on one line, without control characters and stray surrogates.
-
-    Args:
-      limit: what is longer than so many characters ends in "…".
-    """
+def plain(text: object) -> str:
+    """``text`` on one line, cut where it is very long, without control characters and the like."""
     whole = str(text)
-    shown = whole if len(whole) <= limit else whole[: limit - 1] + "…"
+    shown = whole if len(whole) <= CELL_SHOWN else whole[: CELL_SHOWN - 1] + "…"
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
     )

@@ -85,6 +85,7 @@ class Joiner:
 
         Raises:
           OSError, RemoteProtocolError, LocalProtocolError, MergeRefused: none did.
+          trio.ClosedResourceError: nobody could be asked, for the own transport is closed.
         """
         try:
             name, host, port = parse_address(text, self.default_port())
