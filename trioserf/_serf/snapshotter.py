@@ -168,6 +168,7 @@ class Snapshotter:
         self._put(self._log.on_leave())
 
     def _note_clock(self) -> None:
+        """Note what moves without an event: the clock, and the own incarnation."""
         assert self._core is not None, "the stage is made before anything happens"
         self._put(self._log.on_clock(self._core.members.clock.time))
         self._put(self._log.on_incarnation(self._incarnation()))

@@ -179,8 +179,7 @@ class _Run:
         cluster = self.cluster
         names = {node.name for node in cluster.running}
         ahead = max(cluster.running, key=lambda node: node.serf.statistics().event_time)
-        first = ahead.serf
-        await first.user_event("finally")
+        await ahead.serf.user_event("finally")
 
         def missed() -> set[str]:
             told = {entry.node for entry in cluster.timeline.user_events("finally")}
@@ -192,7 +191,7 @@ class _Run:
         if missed():
             raise InvariantViolation(f"a user event did not reach {sorted(missed())}")
         for _ in range(_TRIES):
-            answered = {each.node for each in (await first.ask("finally")).responses}
+            answered = {each.node for each in (await ahead.serf.ask("finally")).responses}
             if answered == names:
                 return
         raise InvariantViolation(f"no query reached {sorted(names - answered)}")
