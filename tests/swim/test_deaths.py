@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from trioserf._swim.effects import (
+    EARLY,
+    WITH_THE_TICK,
+    Answer,
     Applied,
     Broadcast,
     NodeLeft,
@@ -141,13 +144,36 @@ def test_a_suspect_that_does_not_answer_is_declared_dead_by_us() -> None:
     table.on_suspect(suspect(incarnation=6), 1.0)
     assert [] == table.expired(4.9)
     effects = table.expired(5.0)
-    assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
-    assert [dead(incarnation=6, by="a")] == said(effects)
+    assert ["Broadcast", "Applied", "NodeLeft", "Answer"] == kinds(effects)
+    assert [dead(incarnation=6, by="a")] * 2 == said(effects)
     assert the(Broadcast, effects).own
     assert ("dead", 6) == state(table)
     assert 5.0 == table.nodes["b"].changed_at
     assert math.inf == table.next_deadline()
     assert [] == table.expired(1e9)
+
+
+def test_whom_we_declare_dead_is_told_before_the_others() -> None:
+    table = table_with("b", "c")
+    table.on_suspect(suspect(), 1.0)
+    effects = table.expired(5.0)
+    assert WITH_THE_TICK == the(Broadcast, effects).patience
+    told = the(Answer, effects)
+    assert (table.nodes["b"].address, "b") == (told.address, told.name)
+    assert the(Broadcast, effects).message == told.message
+
+
+def test_a_death_that_others_declared_is_passed_on_with_the_tick() -> None:
+    table = table_with("b", "c")
+    effects = table.on_dead(dead(by="c"), 1.0)
+    assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
+    assert WITH_THE_TICK == the(Broadcast, effects).patience
+
+
+def test_a_leave_goes_early() -> None:
+    table = table_with("b", "c")
+    assert EARLY == the(Broadcast, table.on_dead(dead(by="b"), 1.0)).patience
+    assert EARLY == the(Broadcast, table.leave(2.0)).patience
 
 
 def test_a_death_without_the_hoped_for_confirmations_is_counted() -> None:
@@ -163,7 +189,8 @@ def test_a_confirmed_death_is_not_degraded() -> None:
     table.on_suspect(suspect(by="c"), 0.0)
     table.on_suspect(suspect(by="d"), 0.0)
     table.on_suspect(suspect(by="e"), 0.0)
-    assert ["Broadcast", "Applied", "NodeLeft"] == kinds(table.expired(4.0))
+    assert TimeoutDegraded("b") not in table.expired(4.0)
+    assert ("dead", 5) == state(table)
 
 
 def test_several_suspicions_end_in_order() -> None:

@@ -7,13 +7,17 @@ applied.  ``_memberlist`` applies them: queue, handlers, log, counters, sockets.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias, final
 
 import attrs
 
 from .._wire.messages import Alive
 from ..abc import Address
 from .nodes import Incarnation, Node
+
+EARLY: Final = 0.1
+WITH_THE_TICK: Final = 1.0
+"""Patience of a broadcast."""
 
 
 @final
@@ -35,7 +39,7 @@ class Broadcast:
     key: str
     message: bytes = attrs.field(repr=lambda message: f"<{len(message)} bytes>")
     own: bool = attrs.field(default=False, kw_only=True)
-    patience: float = attrs.field(default=0.1, kw_only=True)
+    patience: float = attrs.field(default=EARLY, kw_only=True)
     on_finished: Callable[[], object] | None = attrs.field(default=None, kw_only=True)
 
 
@@ -113,7 +117,7 @@ class Refuted:
 @final
 @attrs.frozen
 class Answer:
-    """Send ``message`` to one node at once: it does not know how it is accused.
+    """Send ``message`` to one node at once: it may not know how it is accused.
 
     Args:
       address: where the node claims to be.
