@@ -4,10 +4,8 @@ Run ``python -m benchmarks.against_go`` from a checkout (``--quick``: less than 
 root on a Linux with network namespaces gets the whole table; elsewhere everybody is on loopback,
 where neither loss can be made nor packets be counted.
 
-The three clusters run at the same time, so that each has the same share of the machine.
-
-Source: issue "Membership, complete": no later detection, no more false verdicts, no more packets
-than Go with the same settings.
+The three clusters run at the same time, so that each has the same share of the machine.  What is
+wanted: with the same settings no later detection than Go, no more false verdicts, no more packets.
 """
 
 from __future__ import annotations
