@@ -108,6 +108,17 @@ def test_what_was_undone_within_one_period_is_no_news() -> None:
     assert [] == coalescer.flush(), "it was up, and is up"
 
 
+def test_an_intent_to_leave_that_came_to_nothing_is_no_news() -> None:
+    coalescer = members_coalescer()
+    joined = event(JOIN, "foo")
+    leaving = attrs.evolve(joined.members[0], status=MemberStatus.LEAVING)
+    coalescer.add(attrs.evolve(joined, members=(leaving,)), 0.0)
+    coalescer.flush()
+    coalescer.add(event(FAILED, "foo"), 10.0)
+    coalescer.add(joined, 10.0)
+    assert [] == coalescer.flush()
+
+
 def test_who_came_and_was_forgotten_within_one_period_is_no_news() -> None:
     coalescer = members_coalescer()
     for kind in (JOIN, FAILED, REAP):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import attrs
+
 from .._events import Event, EventType, Member, MemberEvent, UserEvent
 
 _UP: Final = {EventType.MEMBER_JOIN, EventType.MEMBER_UPDATE}
@@ -111,12 +113,20 @@ class MemberCoalescer:
         if kind is EventType.MEMBER_REAP:
             return name in self._newcomers
         before = self._given.get(name)
-        if before is None or before[1] != member:
+        if before is None or not _look_alike(before[1], member):
             return False
         if kind is EventType.MEMBER_UPDATE:
             # As in Go, a single update is always told.
             return name in self._changed_twice
         return kind is before[0] or {kind, before[0]} == _UP
+
+
+def _look_alike(before: Member, after: Member) -> bool:
+    """Whether they differ in nothing but the status, of which the kind of an event tells.
+
+    An intent to leave changes the status, and is no event.
+    """
+    return attrs.evolve(before, status=after.status) == after
 
 
 class UserCoalescer:
