@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar, final
+from typing import Any, Final, Protocol, TypeVar, final
 
 import attrs
 
@@ -157,9 +157,8 @@ def shown_as_table(cls: C) -> C:
     def html_text(self: HasTable) -> str:
         return self._table()._repr_html_()
 
-    def bundle(self: HasTable, include: object = None, exclude: object = None) -> dict[str, str]:
-        table = self._table()
-        return {"text/plain": str(self), "text/html": table._repr_html_()}
+    def bundle(self: Any, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def rich(self: HasTable) -> object:
         return self._table().__rich__()

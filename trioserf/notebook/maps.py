@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from .._tables import ROWS_SHOWN, Table, columns
+from .._tables import ROWS_SHOWN, Table, columns, shown_as_table
 from .._vivaldi.coordinate import Coordinate
 from .svg import BLUE, COLUMN_PIXELS, Axes, Chart, label, letters, mark, picture, seconds
 
@@ -139,6 +139,7 @@ def _dot(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
+@shown_as_table
 @attrs.frozen(repr=False)
 class RTTMatrix:
     """Round-trip times between all pairs, shaded by length; see `rtt_matrix`.
@@ -154,9 +155,6 @@ class RTTMatrix:
     def __repr__(self) -> str:
         return f"<RTTMatrix: {len(self.names)} nodes>"
 
-    def __str__(self) -> str:
-        return str(self._table())
-
     def _table(self) -> Table:
         names = self.names[:PAIRS_SHOWN]
         rows = [
@@ -168,12 +166,6 @@ class RTTMatrix:
     def _caption(self) -> str:
         rest = len(self.names) - PAIRS_SHOWN
         return "round-trip time, milliseconds" + (f" (… and {rest} more)" if rest > 0 else "")
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": self._repr_html_()}
-
-    def __rich__(self) -> object:
-        return self._table().__rich__()
 
     def _repr_html_(self) -> str:
         known = [value for row in self.times for value in row if value is not None]
