@@ -5,22 +5,87 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+import trio
 
+import trioserf
+from tests.notebook.kernels import kernel
 from tests.source_tree import ROOT
 
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "tests" / "README.md"])
+SEED = '"10.0.0.5"'
+"""The address that the pages join; the tests put one of loopback there, and change nothing else."""
 
-def program(page: str) -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
-    assert blocks, page
-    return str(blocks[0])
+
+def blocks(page: str) -> list[str]:
+    return re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE
+    )
+
+
+def test_every_program_of_the_pages_is_run_by_some_test() -> None:
+    found = {str(page.relative_to(ROOT)): page.read_text().count("```python") for page in PAGES}
+    assert {
+        "README.md": 2,  # the first here, the second by tests/notebook/test_kernels.py
+        "docs/asyncio.md": 1,  # here
+        "docs/notebook.md": 1,  # here
+        "docs/testing.md": len(blocks("docs/testing.md")),  # tests/testing/test_recipes.py
+    } == {page: count for page, count in found.items() if count}
+
+
+@pytest.mark.slow
+async def test_the_program_of_the_readme_joins_and_tells_what_happens() -> None:
+    program = blocks("README.md")[0]
+    config = trioserf.Config.lan(node_name="seed", bind="127.0.0.1:0")
+    with trio.fail_after(30):
+        async with trioserf.open(config) as seed, trio.open_nursery() as nursery:
+            for old, new in (
+                ('"0.0.0.0:7946"', '"127.0.0.1:0"'),
+                (SEED, f'"{seed.memberlist.advertise_address}"'),
+            ):
+                assert 1 == program.count(old)
+                program = program.replace(old, new)
+            async with seed.subscribe(trioserf.UserEvent) as events:
+                command = [sys.executable, "-u", "-W", "error", "-c", program]
+                process = await nursery.start(
+                    partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
+                )
+                event = await anext(aiter(events))
+            assert ("deploy", b"v42") == (event.name, event.payload)
+            assert {"role": "web"} == seed.members().get("web-1").tags
+            lines = b""
+            while lines.count(b"\n") < 3:
+                lines += await process.stdout.receive_some()
+            told = lines.decode().splitlines()
+            assert ["member-join", "member-join", "user-event: deploy"] == sorted(told)
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+def test_the_cell_of_the_notebook_page_runs_as_it_stands() -> None:
+    (cell,) = blocks("docs/notebook.md")
+    assert 1 == cell.count(SEED)
+    with kernel() as running:
+        found = running.run(
+            "%load_ext trioserf.notebook\nimport trioserf\n"
+            'config = trioserf.Config.lan(node_name="seed", bind="127.0.0.1:0")\n'
+            "seed = await keep(trioserf.open(config))\n"
+            "print('AT', seed.memberlist.advertise_address)"
+        )
+        at = re.search(r"AT (\S+)", found.text)
+        assert at is not None, found.errors
+        found = running.run(cell.replace(SEED, f'"{at.group(1)}"'))
+        assert "ok" == found.status, found.errors
+        assert "2 in all: 2 alive" in found.html
 
 
 @pytest.mark.slow
 def test_an_asyncio_program_has_a_node_as_described() -> None:
+    (program,) = blocks("docs/asyncio.md")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program("asyncio.md")],
+        [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
         timeout=60,
