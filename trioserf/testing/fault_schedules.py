@@ -66,6 +66,8 @@ _WEIGHTS: Final = {
 }
 _PER_MINUTE: Final = 6
 _SHORTEST, _LONGEST = 0.3, 90.0
+_TO_THE_END: Final = 0.25
+"""Share of faults that last as long as the schedule: what they did is not yet mended there."""
 _FOR_GOOD: Final = 0.2
 """Share of crashes and leaves without a return."""
 OF_LINKS: Final = frozenset(
@@ -244,6 +246,8 @@ def _draw_fault(
     may_go: set[int],
 ) -> Fault:
     lasts = math.exp(rng.uniform(math.log(_SHORTEST), math.log(_LONGEST)))
+    if rng.random() < _TO_THE_END:
+        lasts = left
     order = rng.sample(range(n), n)
     nodes: tuple[int, ...] = (order[0],)
     changes = LinkChanges()
