@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="show what a cluster does",
-        description="Five nodes on loopback join, talk, fail and come back, in about fifteen "
+        description="Five nodes on loopback join, talk, fail and come back, in about ten "
         "seconds; the exit status is 0 if every step was observed.  With -join: be a member "
         "of a cluster that is there already, and print what happens until Ctrl-C.",
     )
