@@ -6,7 +6,7 @@ While there is nothing to send the task sleeps.  News wakes it, in one of two wa
   nodes each time;
 * the *eager round*: soon after news was queued, to up to twice as many nodes.  News that
   arrives together travels together: a user message waits for about a millisecond, a claim
-  about a node as long as its `Broadcast.patience`, a suspicion always for the tick.
+  about a node as long as its `Broadcast.patience`, a suspicion or a death for the tick.
 
 An eager round spends transmissions from the same budget of each message, the retransmit
 limit, and leaves one for a later tick where it can: the cluster carries as many copies as
