@@ -9,10 +9,11 @@ import attrs
 import pytest
 
 from trioserf._cluster.clock import LamportClock
-from trioserf._cluster.effects import Effect, Queue
+from trioserf._cluster.effects import Effect, Queue, Reply
 from trioserf._cluster.members import MemberRegistry
 from trioserf._cluster.push_pull import local_state, merge_remote_state
 from trioserf._cluster.queries import QueryLog
+from trioserf._cluster.records import member_address
 from trioserf._cluster.user_events import UserEventLog
 from trioserf._config import Config
 from trioserf._events import EventType, MemberStatus, SerfState, UserEvent
@@ -145,13 +146,35 @@ def test_a_member_that_left_elsewhere_is_leaving_here() -> None:
     here = part()
     here.members.on_node_join(node("foo"), 0.0)
     here.members.on_join_intent(JoinIntent(15, "foo"), 0.0)
-    here.merge(PushPull(status_ltimes={"foo": 15}, left_members=("foo",)))
+    here.merge(PushPull(status_ltimes={"foo": 16}, left_members=("foo",)))
     found = here.members.get("foo")
     assert found is not None
     assert found.status is MemberStatus.LEAVING
     assert [(EventType.MEMBER_LEAVE, "foo")] == happenings(
         here.members.on_node_leave(node("foo"), 1.0)
     )
+
+
+def test_a_list_that_knows_nothing_newer_is_not_believed() -> None:
+    told = PushPull(status_ltimes={"foo": 15}, left_members=("foo",))
+    for faithful, status in [(True, MemberStatus.LEAVING), (False, MemberStatus.ALIVE)]:
+        here = part(faithful=faithful)
+        here.members.on_node_join(node("foo"), 0.0)
+        here.members.on_join_intent(JoinIntent(15, "foo"), 0.0)
+        assert [] == here.merge(told)
+        found = here.members.get("foo")
+        assert found is not None
+        assert status is found.status
+
+
+def test_who_becomes_leaving_by_a_list_is_told() -> None:
+    here = part()
+    here.members.on_node_join(node("foo"), 0.0)
+    effects = here.merge(PushPull(status_ltimes={"foo": 16}, left_members=("foo",)))
+    found = here.members.get("foo")
+    assert found is not None
+    leave = encode_serf(LeaveIntent(17, "foo", False))
+    assert [Reply(member_address(found), "foo", leave)] == effects
 
 
 def test_a_failed_member_that_left_elsewhere_left() -> None:

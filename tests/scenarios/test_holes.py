@@ -12,8 +12,9 @@ from trio.testing import MockClock
 
 from trioserf import MemberStatus
 from trioserf._swim.incarnations import MAX_INCARNATION
-from trioserf._wire.messages import Alive, Dead
-from trioserf.testing import SimCluster
+from trioserf._wire.messages import Alive, Dead, UserMessage
+from trioserf._wire.serf_messages import JoinIntent, decode_push_pull, encode_serf
+from trioserf.testing import SimCluster, SimNode
 from trioserf.testing.invariants import membership_invariants
 
 from .kit import cluster_of, incarnation, member, say, stays_for, views
@@ -205,3 +206,35 @@ async def test_a_name_whose_old_address_answers_stays_there(autojump_clock: Mock
             assert {before} == addresses
             assert {ALIVE} == views(cluster, "node-3")
         assert cluster[0].serf.memberlist.statistics().conflicts > 0
+
+
+# --- a return that is taken for a leave ---------------------------------------------------
+
+
+def newest_intent(node: SimNode, about: str) -> int:
+    """The Lamport time that a node tells of another in its state exchanges."""
+    state = node.serf._parts.delegate.local_state(join=False)
+    return decode_push_pull(state).status_ltimes[about]
+
+
+@pytest.mark.slow
+@both
+async def test_a_member_that_returns_is_not_leaving_for_ever(
+    faithful_go: bool, autojump_clock: MockClock
+) -> None:
+    """It left, and returns while one node is cut off, which hears of its intent before its life."""
+    async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
+        await cluster.leave("node-4")
+        await trio.sleep(30)
+        cluster.partition(["node-3"])
+        await cluster.restart("node-4", join=False)
+        await cluster["node-4"].serf.join([cluster["node-1"].address])
+        await trio.sleep(1)
+        cluster.heal()
+        joined = JoinIntent(newest_intent(cluster["node-1"], "node-4"), "node-4")
+        say(cluster, UserMessage(encode_serf(joined)), "node-3")
+        await trio.sleep(0.01)
+        await cluster["node-3"].serf.join([cluster["node-1"].address])
+        await trio.sleep(60)
+        held = cluster["node-1"].view()["node-4"]
+        assert (MemberStatus.LEAVING if faithful_go else ALIVE) == held

@@ -55,6 +55,7 @@ class MemberRegistry:
 
     Attributes:
       clock: the member clock.
+      faithful: whether to do as Go does where it has a hole.
       intents: intents about names that are not members yet.
     """
 
@@ -63,7 +64,7 @@ class MemberRegistry:
         self.intents: RecentIntents = RecentIntents()
         self._own_name = own_name
         self._config = config
-        self._faithful = config.memberlist.faithful_go
+        self.faithful: bool = config.memberlist.faithful_go
         self._records: dict[str, Record] = {}
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
@@ -198,7 +199,7 @@ class MemberRegistry:
         member, broken = member_of(node, record.member.status)
         if broken:
             effects.append(_broken_tags(node.name))
-        if member != record.member or self._faithful:
+        if member != record.member or self.faithful:
             self._show(record, member)
             effects += (Count("serf.member.update"), _event(EventType.MEMBER_UPDATE, member))
         return effects
@@ -216,7 +217,7 @@ class MemberRegistry:
             if ltime is None:
                 return MemberStatus.ALIVE, 0
             status = MemberStatus.LEAVING
-        if not self._faithful:
+        if not self.faithful:
             self.intents.drop(name)
         return status, ltime
 

@@ -9,19 +9,17 @@ from .._events import SerfState
 from .._wire.codec import pack_value
 from .._wire.serf_messages import (
     JoinIntent,
-    LeaveIntent,
     SerfMessageType,
     UserEventMessage,
     UserEventSlot,
     decode_push_pull,
 )
 from .clock import LamportClock
+from .departed import on_told_as_left
 from .effects import Effect
 from .members import MemberRegistry
 from .queries import QueryLog
 from .user_events import UserEventLog
-
-_MASK = (1 << 64) - 1
 
 # The keys of Go's messagePushPull in the order of their bytes, behind the header of a map of
 # six.  Assembled by hand because the largest part, the ring of events, is kept encoded.
@@ -103,10 +101,8 @@ def _merge_members(
 ) -> list[Effect]:
     effects: list[Effect] = []
     for name in left_members:
-        # When it left is not told.  One above the last intent passes as newer.
-        ltime = (status_ltimes.get(name, 0) + 1) & _MASK
-        leave = LeaveIntent(ltime, name, False)
-        effects += members.on_leave_intent(leave, now, own_state=own_state)[1]
+        ltime = status_ltimes.get(name, 0)
+        effects += on_told_as_left(name, ltime, now, own_state=own_state, members=members)
     left = frozenset(left_members)
     for name, ltime in members.newer(status_ltimes):
         if name not in left:
