@@ -4,7 +4,7 @@ The time to agreement is bounded by `trioserf.testing.bounds`, from the moment o
 fault; loss goes on all the while.
 
 Three nodes go through every fault at every loss.  Of 30 and 200 nodes some of the grid runs by
-itself, with each loss in it; ``TRIOSERF_WHOLE_GRID=1`` runs all of it, which takes more than an hour.
+itself, with each loss in it; ``TRIOSERF_WHOLE_GRID=1`` runs all of it, in more than an hour.
 """
 
 from __future__ import annotations
