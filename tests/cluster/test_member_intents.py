@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from trioserf._cluster.effects import Reply
 from trioserf._cluster.members import MemberRegistry
 from trioserf._events import MemberEvent, MemberStatus
-from trioserf._wire.serf_messages import JoinIntent, LeaveIntent
+from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 
 from .samples import OWN, config, node, published
 from .test_members import ALIVE, registry_with
@@ -34,6 +35,27 @@ def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
     assert event.members[0].status is MemberStatus.LEAVING
     assert 6 == registry.status_ltime("foo")
     assert not registry.others_alive()
+
+
+def test_who_joins_as_leaving_is_told() -> None:
+    for faithful in (False, True):
+        registry = MemberRegistry(OWN, config(faithful=faithful))
+        registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, own_state=ALIVE)
+        effects = registry.on_node_join(node("foo"), 1.0)
+        told = [effect.message for effect in effects if isinstance(effect, Reply)]
+        assert ([] if faithful else [encode_serf(LeaveIntent(6, "foo", False))]) == told
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_a_leave_as_new_as_the_own_join_is_refuted(faithful: bool) -> None:
+    registry = MemberRegistry(OWN, config(faithful=faithful))
+    registry.on_node_join(node(OWN), 0.0)
+    registry.on_join_intent(JoinIntent(5, OWN), 0.0)
+    _, effects = registry.on_leave_intent(LeaveIntent(5, OWN, False), 1.0, own_state=ALIVE)
+    assert (0 if faithful else 1) == len(effects)
+    assert (5 if faithful else 6) == registry.status_ltime(OWN)
+    _, effects = registry.on_leave_intent(LeaveIntent(5, OWN, False), 2.0, own_state=ALIVE)
+    assert [] == effects
 
 
 @pytest.mark.parametrize("kind", ["join", "leave"])

@@ -9,21 +9,27 @@ leaving, by an intent newer than any it ever sent; nobody tells the member, and 
 
 So of a member that is alive here a peer that knows no newer intent is not believed: the claim
 of life came after it.  Where a peer is believed it may still be wrong, so the member itself is
-told: if it lives, it refutes with a join intent, as it does when somebody removes it.
+told: if it lives, it refutes with a join intent, as it does when somebody removes it.  So it is
+when a member turns up here of which such a list, or a late intent, said before that it leaves.
 
 DIFFERS: Go does neither.  Tests: test_a_list_that_knows_nothing_newer_is_not_believed,
-test_who_becomes_leaving_by_a_list_is_told, test_a_member_that_returns_is_not_leaving_for_ever.
+test_who_becomes_leaving_by_a_list_is_told, test_who_joins_as_leaving_is_told,
+test_a_member_that_returns_is_not_leaving_for_ever.
 
 Source: hashicorp/serf v0.9.4, serf/delegate.go, MergeRemoteState.
 """
 
 from __future__ import annotations
 
-from .._events import MemberStatus, SerfState
+from typing import TYPE_CHECKING
+
+from .._events import Member, MemberStatus, SerfState
 from .._wire.serf_messages import LeaveIntent, encode_serf
 from .effects import Effect, Reply
-from .members import MemberRegistry
 from .records import member_address
+
+if TYPE_CHECKING:
+    from .members import MemberRegistry
 
 _MASK = (1 << 64) - 1
 
@@ -53,8 +59,14 @@ def on_told_as_left(
     _, effects = members.on_leave_intent(leave, now, own_state=own_state)
     member = members.get(name)
     if doubted and member is not None and member.status is MemberStatus.LEAVING:
-        effects.append(Reply(member_address(member), name, encode_serf(leave)))
+        effects.append(tell_that_it_leaves(member, leave.ltime))
     return effects
+
+
+def tell_that_it_leaves(member: Member, ltime: int) -> Reply:
+    """Tell a member for what it is taken: one that lives refutes."""
+    leave = LeaveIntent(ltime, member.name, False)
+    return Reply(member_address(member), member.name, encode_serf(leave))
 
 
 def _status(members: MemberRegistry, name: str) -> MemberStatus | None:

@@ -34,6 +34,7 @@ from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .clock import LamportClock
+from .departed import tell_that_it_leaves
 from .effects import Count, Effect, Forget, Prune, Publish, Queue, Warn
 from .intents import RecentIntents
 from .reaping import overdue
@@ -168,6 +169,8 @@ class MemberRegistry:
             self._left.pop(node.name, None)
         self._show(record, member)
         effects += (Count("serf.member.join"), _event(EventType.MEMBER_JOIN, member))
+        if status is MemberStatus.LEAVING and not self.faithful:
+            effects.append(tell_that_it_leaves(member, ltime))
         return effects
 
     def on_node_leave(self, node: NodeView, now: float) -> list[Effect]:
@@ -242,14 +245,19 @@ class MemberRegistry:
         """A leave intent arrived.  Returns whether to pass it on, and the effects.
 
         One about this node while it is alive is refuted: the effects hold the join intent.
+
+        DIFFERS: so is one as new as the own join, whose time a peer made up
+        (test_a_leave_as_new_as_the_own_join_is_refuted).
         """
         self.clock.witness(msg.ltime)
         record = self._records.get(msg.node)
         if record is None:
             return self.intents.upsert(msg.node, "leave", msg.ltime, now), []
-        if msg.ltime <= record.status_ltime:
+        refutable = msg.node == self._own_name and own_state is SerfState.ALIVE
+        a_tie_counts = refutable and not self.faithful
+        if msg.ltime < record.status_ltime + (not a_tie_counts):
             return False, []
-        if msg.node == self._own_name and own_state is SerfState.ALIVE:
+        if refutable:
             return False, self.join_intent(now)
         # Also when the status stays as it is: otherwise two leaves about one member would
         # each be news after the other, and be passed on for ever.
