@@ -109,9 +109,11 @@ async def test_a_raised_limit_lets_events_through_that_fill_a_packet(
 async def test_whether_an_event_may_be_coalesced_crosses_the_wire(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
+    # An event that a state exchange brings before the gossip does is never one to coalesce.
+    gossip_alone = trioserf.MemberlistConfig.lan(push_pull_interval=0)
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        our_node(nursery, name="py-1", memberlist=gossip_alone) as node,
     ):
         await node.serf.join([agent.address])
         for number in (b"1", b"2", b"3"):
