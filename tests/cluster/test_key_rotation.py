@@ -130,6 +130,8 @@ def test_a_member_that_failed_is_not_waited_for() -> None:
         answers = nodes.ask(rotation.step)
         del answers["c"]
         rotation.on_report(answers, {"a", "b"})
+        assert () == rotation.waiting_for
+    assert Keyring([NEW]) == nodes.rings["a"] == nodes.rings["b"]
 
 
 def test_a_member_that_refuses_is_asked_again() -> None:

@@ -113,7 +113,10 @@ def test_what_is_over_our_own_limits_is_refused(expression: str, reason: str) ->
 
 
 def test_the_deepest_expression_is_read() -> None:
-    parse("(" * MAX_DEPTH + "a" + ")*" * MAX_DEPTH)
+    _, size = parse("(" * MAX_DEPTH + "a" + ")*" * MAX_DEPTH)
+    assert MAX_DEPTH < size <= MAX_PROGRAM
+    with pytest.raises(RemoteProtocolError):
+        parse("(" * (MAX_DEPTH + 1) + "a" + ")*" * (MAX_DEPTH + 1))
 
 
 SNIPPETS = st.sampled_from(

@@ -121,6 +121,7 @@ async def test_a_flood_ends(autojump_clock: MockClock) -> None:
     watch = invariants_with_phantoms()
     async with cluster_of(3, invariants=watch, step=1.0) as (cluster, _):
         flood(cluster)
+        await cluster.until(lambda: _queued(cluster[0]) > len(PHANTOMS) // 2, within=5)
         await cluster.until(lambda: not any(_queued(node) for node in cluster), within=120)
 
 

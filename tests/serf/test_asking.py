@@ -134,8 +134,13 @@ async def test_an_answer_that_comes_twice_counts_once(autojump_clock: MockClock)
 async def test_an_answer_to_nothing_is_dropped(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
+        before = drain(a)
         raw = encode_serf(QueryResponseMessage(77, 1, "x", 0, b""))
         a._parts.delegate.notify_message(raw)
+        assert ["a"] == [member.name for event in before for member in event.members]
+        assert [] == drain(a)
+        assert {} == a.statistics().bad_input, "it may be late, which is no fault of its sender"
+        assert 0 == a.statistics().open_queries
 
 
 async def test_leaving_the_block_closes_the_query(autojump_clock: MockClock) -> None:

@@ -207,9 +207,12 @@ async def test_an_alive_node_that_is_removed_by_its_only_peer_is_told(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:
-        a, _b = await net.joined("a", "b")
+        a, b = await net.joined("a", "b")
+        joined = b._core.members.status_ltime("b")
         await a.remove_failed_node("b")
+        await until(lambda: b._core.members.status_ltime("b") > joined)
         await until(lambda: status(a, "b") is MemberStatus.ALIVE)
+        assert a._core.members.status_ltime("b") > joined + 1, "a leave, and the refutation"
 
 
 async def test_all_chance_comes_from_the_given_source(autojump_clock: MockClock) -> None:

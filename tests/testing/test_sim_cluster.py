@@ -128,6 +128,9 @@ async def test_a_stopped_node_can_be_crashed_and_does_not_hold_up_the_end(
         cluster.stop(1, 2)
         await cluster.crash(1)
         await trio.sleep(1)
+        assert ["node-1", "node-3"] == [node.name for node in cluster.running]
+        before = trio.current_time()
+    assert trio.current_time() - before < 30
 
 
 async def test_both_sides_of_a_partition_agree_among_themselves_and_then_again(
