@@ -253,12 +253,12 @@ class MemberRegistry:
         record = self._records.get(msg.node)
         if record is None:
             return self.intents.upsert(msg.node, "leave", msg.ltime, now), []
-        refutable = msg.node == self._own_name and own_state is SerfState.ALIVE
-        a_tie_counts = refutable and not self.faithful
-        if msg.ltime < record.status_ltime + (not a_tie_counts):
+        is_newer = msg.ltime > record.status_ltime
+        if msg.node == self._own_name and own_state is SerfState.ALIVE:
+            is_tie = msg.ltime == record.status_ltime and not self.faithful
+            return False, self.join_intent(now) if is_newer or is_tie else []
+        if not is_newer:
             return False, []
-        if refutable:
-            return False, self.join_intent(now)
         # Also when the status stays as it is: otherwise two leaves about one member would
         # each be news after the other, and be passed on for ever.
         record.status_ltime = msg.ltime
