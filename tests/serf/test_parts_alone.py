@@ -130,8 +130,8 @@ async def test_an_answer_whose_relays_fail_was_sent_all_the_same(
             async for event in b.events:
                 if isinstance(event, Query):
                     break
-            responding = b._parts.internal.responding
-            send = responding.send
+            answers = b._parts.internal.answers
+            send = answers.send
             sent: list[Address] = []
 
             def only_direct(reply: Reply) -> None:
@@ -140,7 +140,7 @@ async def test_an_answer_whose_relays_fail_was_sent_all_the_same(
                 sent.append(reply.address)
                 send(reply)
 
-            responding.send = only_direct
+            answers.send = only_direct
             with pytest.raises(RelayError, match="no route"):
                 await event.respond(b"1")  # type: ignore[union-attr]
             assert b"1" == (await anext(aiter(response))).payload
@@ -155,16 +155,16 @@ async def test_an_answer_that_could_not_be_sent_may_be_sent_again(
             async for event in b.events:
                 if isinstance(event, Query):
                     break
-            responding = b._parts.internal.responding
-            send = responding.send
+            answers = b._parts.internal.answers
+            send = answers.send
 
             def fail(reply: Reply) -> None:
                 raise trio.BrokenResourceError("no route")
 
-            responding.send = fail
+            answers.send = fail
             with pytest.raises(trio.BrokenResourceError):
                 await event.respond(b"1")  # type: ignore[union-attr]
-            responding.send = send
+            answers.send = send
             await event.respond(b"2")  # type: ignore[union-attr]
             assert b"2" == (await anext(aiter(response))).payload
 

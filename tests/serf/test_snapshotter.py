@@ -27,10 +27,10 @@ from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._exceptions import SnapshotError
 from trioserf._serf.core import Core
+from trioserf._serf.pipeline import Occurrence
 from trioserf._serf.serf import Serf
 from trioserf._serf.snapshot_file import SnapshotFile
 from trioserf._serf.snapshotter import FLUSH_INTERVAL, Snapshotter
-from trioserf._serf.stage import Occurrence
 from trioserf._wire.serf_messages import QueryMessage
 
 

@@ -6,13 +6,13 @@ change of state and its event happen without another task in between, so events 
 order of the changes.
 
 Source: hashicorp/serf v0.9.4, serf/delegate.go, serf/event_delegate.go,
-serf/conflict_delegate.go.
+serf/conflict_delegate.go, serf/merge_delegate.go; main, validateMemberInfo.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, assert_never
 
@@ -34,9 +34,10 @@ from .._cluster.effects import (
     Warn,
 )
 from .._cluster.push_pull import local_state, merge_remote_state
+from .._cluster.records import check_peer
 from .._cluster.relays import forward
-from .._events import EventType, MemberEvent
-from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .._events import EventType, Member, MemberEvent
+from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
 from .._memberlist.bad_input import BadInput
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log, Metrics
@@ -55,8 +56,8 @@ from ..abc import NodeView
 from .coordinates import Coordinates
 from .core import Core
 from .deadlines import Deadlines
+from .pipeline import Head
 from .query_tracker import QueryTracker
-from .stage import Head
 from .user_events import UserEventSender
 
 _LEVELS: Final = {
@@ -121,7 +122,7 @@ class SerfDelegate:
 
     # --- effects
 
-    def apply(self, effects: Iterable[Effect]) -> None:
+    def apply_effects(self, effects: Iterable[Effect]) -> None:
         """Apply what a rule has just returned, in order."""
         for effect in effects:
             self._apply(effect)
@@ -181,7 +182,7 @@ class SerfDelegate:
         self.deadlines.call_at(due, partial(self._finish_prune, prune))
 
     def _finish_prune(self, prune: Prune) -> None:
-        self.apply(self.core.members.finish_prune(prune))
+        self.apply_effects(self.core.members.finish_prune(prune))
 
     # --- abc.Delegate
 
@@ -229,7 +230,7 @@ class SerfDelegate:
                 return
             case _:
                 assert_never(msg)
-        self.apply(effects)
+        self.apply_effects(effects)
         if again:
             self._apply(queue)
 
@@ -266,7 +267,7 @@ class SerfDelegate:
         except RemoteProtocolError as error:
             self.bad_input("push/pull", "a peer", error)
             return
-        self.apply(effects)
+        self.apply_effects(effects)
 
     # --- abc.EventHandler
 
@@ -274,15 +275,15 @@ class SerfDelegate:
         """A node is alive."""
         if self.drop_type is not None and self.drop_type(SerfMessageType.JOIN):
             return
-        self.apply(self.core.members.on_node_join(node, trio.current_time()))
+        self.apply_effects(self.core.members.on_node_join(node, trio.current_time()))
 
     def notify_leave(self, node: NodeView) -> None:
         """A node is dead or has left."""
-        self.apply(self.core.members.on_node_leave(node, trio.current_time()))
+        self.apply_effects(self.core.members.on_node_leave(node, trio.current_time()))
 
     def notify_update(self, node: NodeView) -> None:
         """A node changed its metadata."""
-        self.apply(self.core.members.on_node_update(node, trio.current_time()))
+        self.apply_effects(self.core.members.on_node_update(node, trio.current_time()))
 
     # --- abc.ConflictHandler
 
@@ -290,4 +291,36 @@ class SerfDelegate:
         """A second address claims a known name."""
         config = self.core.config
         resolve = config.enable_name_conflict_resolution
-        self.apply(on_conflict(existing, other, own_name=self.core.name, resolve=resolve))
+        self.apply_effects(on_conflict(existing, other, own_name=self.core.name, resolve=resolve))
+
+
+@attrs.define(eq=False, kw_only=True)
+class MergeCheck:
+    """Asks the user's callback; `abc.MergeHandler` and `abc.AliveHandler`.
+
+    Args:
+      merge: the callback.
+      validate_names: whether names must pass `check_node_name`.
+      log: told of a callback that crashes; that refuses, too.
+    """
+
+    merge: Callable[[Sequence[Member]], object]
+    validate_names: bool
+    log: Log
+
+    def notify_merge(self, nodes: Sequence[NodeView]) -> None:
+        """A peer joins and brings these nodes.  Raises `MergeRefused` to refuse all."""
+        self._ask(tuple(check_peer(node, validate_name=self.validate_names) for node in nodes))
+
+    def notify_alive(self, node: NodeView) -> None:
+        """A node says that it is alive.  Raises `MergeRefused` to ignore that."""
+        self._ask((check_peer(node, validate_name=self.validate_names),))
+
+    def _ask(self, members: tuple[Member, ...]) -> None:
+        try:
+            self.merge(members)
+        except MergeRefused:
+            raise
+        except Exception as error:
+            self.log.exception("the merge callback crashed, which refuses the merge")
+            raise MergeRefused(f"merge callback crashed: {error!r}") from error

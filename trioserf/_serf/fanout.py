@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
-from .stage import NodeEvent
+from .pipeline import NodeEvent
 
 Log = logging.LoggerAdapter[logging.Logger]
 

@@ -31,17 +31,14 @@ from .conflict_resolver import ConflictResolver
 from .coordinates import Coordinates
 from .core import Core
 from .deadlines import Deadlines
-from .delegate import Partners, SerfDelegate
+from .delegate import MergeCheck, Partners, SerfDelegate
 from .fanout import Fanout, Log, Subscription
-from .internal import InternalStage
+from .internal_queries import InternalQueryStage, QueryAnswers
 from .key_manager import KeyManager
 from .membership import Membership
-from .merge_check import MergeCheck
-from .pipeline import coalescing_stages
+from .pipeline import Head, Task, coalescing_stages
 from .query_tracker import QueryTracker
-from .responding import Responding
 from .snapshotter import Snapshotter
-from .stage import Head, Task
 from .user_events import UserEventSender
 
 
@@ -118,7 +115,7 @@ class Parts:
 
     def _make_doors(self) -> None:
         """The parts behind the methods of `Serf`."""
-        apply = self.delegate.apply
+        apply = self.delegate.apply_effects
         self.tracker: QueryTracker = QueryTracker(
             core=self.core,
             memberlist=self.memberlist,
@@ -146,11 +143,11 @@ class Parts:
     def _make_pipeline(self) -> Head:
         readers, coalescers = coalescing_stages(self.core.config, self.fanout)
         self.coalescers: dict[str, Task] = coalescers
-        self.internal: InternalStage = InternalStage(
+        self.internal: InternalQueryStage = InternalQueryStage(
             core=self.core,
             memberlist=self.memberlist,
-            responding=Responding(core=self.core, send=self.delegate.send, log=self.log),
-            apply=self.delegate.apply,
+            answers=QueryAnswers(core=self.core, send=self.delegate.send, log=self.log),
+            apply=self.delegate.apply_effects,
             log=self.log,
             then=readers,
         )

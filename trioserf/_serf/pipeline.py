@@ -1,4 +1,4 @@
-"""The event pipeline: which stages there are between the rules and the readers.
+"""The event pipeline: what a stage is, and the stages that merge events.
 
 ::
 
@@ -7,25 +7,124 @@
 
     (*) only if configured
 
-Source: hashicorp/serf v0.9.4, serf/serf.go, Create.
+The stages are plain objects linked by calls: ``put`` hands an event to the next stage at
+once or keeps it, and never waits.  So an event published by a rule is in every reader's
+buffer before the rule's caller goes on, and costs no task switch on its way.
+
+A coalescing stage holds events for a while, to merge them.  There are two of them: for member
+events and for user events.  What a stage does not handle passes at once, and so may overtake
+what it holds, as in Go.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go, Create; serf/coalesce.go.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import attrs
+import trio
+
 from .._cluster.coalescing import MemberCoalescer, UserCoalescer
+from .._cluster.effects import Deliver
 from .._config import Config
-from .coalescer import CoalescingStage
-from .fanout import Fanout
-from .stage import Sink, Task
+from .._events import MemberEvent, Query, UserEvent
+from .deadlines import Deadlines, Timer
+
+NodeEvent: TypeAlias = MemberEvent | UserEvent | Query
+"""What readers get, marks of gaps apart."""
+
+Occurrence: TypeAlias = MemberEvent | UserEvent | Deliver
+"""What the rules publish; a query is not yet in its public form."""
 
 
-def coalescing_stages(config: Config, fanout: Fanout) -> tuple[Sink, dict[str, Task]]:
-    """The stages that merge events, as configured, in front of ``fanout``.
+Task: TypeAlias = Callable[..., Awaitable[None]]
+"""A long-lived task; `trioserf._serf.tree` starts it."""
+
+
+class Sink(Protocol):
+    """A stage that takes public events."""
+
+    def put(self, event: NodeEvent) -> None: ...
+
+    def close(self) -> None:
+        """Pass on what is held, then close the next stage."""
+
+
+class Head(Protocol):
+    """A stage that takes what the rules publish."""
+
+    def put(self, item: Occurrence) -> None: ...
+
+    def close(self) -> None:
+        """Pass on what is held, then close the next stage."""
+
+
+E_co = TypeVar("E_co", MemberEvent, UserEvent, covariant=True)
+
+
+class Coalescer(Protocol[E_co]):
+    """The rules: ``MemberCoalescer`` and ``UserCoalescer`` of ``trioserf._cluster``."""
+
+    def handles(self, event: NodeEvent) -> bool: ...
+
+    def add(self, event: NodeEvent, now: float) -> None: ...
+
+    def next_deadline(self) -> float: ...
+
+    def expired(self, now: float) -> Sequence[E_co]: ...
+
+    def flush(self) -> Sequence[E_co]: ...
+
+
+@attrs.define(eq=False)
+class CoalescingStage(Generic[E_co]):
+    """Holds what ``coalescer`` handles until it says so.
+
+    Args:
+      coalescer: what to hold, and for how long.
+      then: the next stage.
+    """
+
+    coalescer: Coalescer[E_co]
+    then: Sink
+    _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
+    _timer: Timer = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._timer = self._deadlines.timer(self._on_deadline)
+
+    async def run(self) -> None:
+        """Task: passes on what is held, when its time has come, until cancelled."""
+        await self._deadlines.run()
+
+    def put(self, event: NodeEvent) -> None:
+        """Hold the event, or pass it on."""
+        if not self.coalescer.handles(event):
+            self.then.put(event)
+            return
+        self.coalescer.add(event, trio.current_time())
+        self._timer.set(self.coalescer.next_deadline())
+
+    def _on_deadline(self) -> None:
+        for event in self.coalescer.expired(trio.current_time()):
+            self.then.put(event)
+        self._timer.set(self.coalescer.next_deadline())
+
+    def close(self) -> None:
+        """Pass on what is held, then close the next stage."""
+        for event in self.coalescer.flush():
+            self.then.put(event)
+        self.then.close()
+
+
+def coalescing_stages(config: Config, sink: Sink) -> tuple[Sink, dict[str, Task]]:
+    """The stages that merge events, as configured, in front of ``sink``.
 
     Returns:
       The first stage, and the task of each one by its name.
     """
-    sink: Sink = fanout
     tasks: dict[str, Task] = {}
     if config.coalesce_period > 0 and config.quiescent_period > 0:
         members = MemberCoalescer(period=config.coalesce_period, quiescent=config.quiescent_period)

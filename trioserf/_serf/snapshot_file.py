@@ -16,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from .files import replace_now
+from .atomic_files import replace_now
 
 _MODE: Final = 0o644
 

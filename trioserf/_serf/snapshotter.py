@@ -29,8 +29,8 @@ from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
 from .._memberlist.metrics import Log, node_log
 from .core import Core
+from .pipeline import Head, Occurrence
 from .snapshot_file import SnapshotFile
-from .stage import Head, Occurrence
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@
          ├─ keyring_writer     only with a keyring file; writes in a thread
          └─ rejoiner           once, if the snapshot knew peers
 
-Events pass from stage to stage by plain calls (`trioserf._serf.stage`); a stage has a task only
+Events pass from stage to stage by plain calls (`trioserf._serf.pipeline`); a stage has a task only
 for what it must wait for.  The
 snapshot is replayed, and the sockets are bound, before the tree starts.
 
@@ -38,12 +38,10 @@ import trio
 
 from .._events import SerfState
 from .._memberlist.memberlist import READY_FIRST
+from .background import check_queues, reap, reconnect, rejoin
 from .parts import Parts
-from .queue_checker import check_queues
-from .reaper import reap
-from .reconnector import reconnect, rejoin
+from .pipeline import Task
 from .snapshotter import CLOSE_LIMIT
-from .stage import Task
 
 
 class Tree:
@@ -108,7 +106,7 @@ class Tree:
         core, memberlist, apply, log = (
             parts.core,
             parts.memberlist,
-            parts.delegate.apply,
+            parts.delegate.apply_effects,
             parts.log,
         )
         yield "query_tracker", parts.tracker.run

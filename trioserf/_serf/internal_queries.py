@@ -1,11 +1,12 @@
-"""The stage of the event pipeline that queries pass: internal ones end here.
+"""The stage of the event pipeline that queries pass, and the answers of this node to them.
 
 Queries named ``_serf_...`` are answered by the node itself and never reach the application;
 the others become public `Query` objects.  Everything but the keyring file is done at once,
 between the packet and the next event; writing that file is the work of a task, and the
 answer to the key query goes out when it is done.
 
-Source: hashicorp/serf v0.9.4, serf/internal_query.go.
+Source: hashicorp/serf v0.9.4, serf/internal_query.go; serf/event.go,
+Query.respondWithMessageAndResponse.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from typing import Final
 import attrs
 import trio
 
-from .._cluster.effects import Deliver, Effect
+from .._cluster.effects import Deliver, Effect, Reply
 from .._cluster.internal_queries import answer_internal, file_not_written, is_internal
+from .._cluster.queries import QueryResponder
+from .._events import Query
+from .._exceptions import LocalProtocolError, QueryError, RelayError
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log
 from .._wire.keyring import Keyring, keyring_file_text
+from .atomic_files import replace_file
 from .core import Core
-from .files import replace_file
-from .responding import Responding
-from .stage import Occurrence, Sink
+from .pipeline import Occurrence, Sink
 
 _MAX_WAITING: Final = 64
 """Key changes that may wait for the file; more are answered as failures."""
@@ -41,13 +44,78 @@ class _KeyChange:
 
 
 @attrs.define(eq=False, kw_only=True)
-class InternalStage:
+class QueryAnswers:
+    """Gives delivered queries their public form, and sends the answers.
+
+    Args:
+      core: the rules.
+      send: sends one packet; raises as ``Memberlist.send_to_address``.
+      log: told of answers of our own that could not be sent.
+    """
+
+    core: Core
+    send: Callable[[Reply], object]
+    log: Log
+
+    def public_query(self, delivery: Deliver) -> Query:
+        """The query as the application gets it."""
+        responder = self._responder(delivery)
+
+        async def respond(payload: bytes) -> None:
+            await trio.lowlevel.checkpoint()
+            self.core.require_open()
+            self._respond(responder, bytes(payload))
+
+        message = delivery.query
+        return Query(
+            message.ltime,
+            message.name,
+            message.payload or b"",
+            message.source_node,
+            delivery.deadline,
+            respond,
+        )
+
+    def answer(self, delivery: Deliver, payload: bytes) -> None:
+        """Answer an internal query; what goes wrong is only logged."""
+        try:
+            self._respond(self._responder(delivery), payload)
+        except (QueryError, LocalProtocolError, trio.BrokenResourceError) as error:
+            self.log.error("failed to answer %r: %s", delivery.query.name, error)
+        except trio.ClosedResourceError:
+            self.log.debug("closed before %r was answered", delivery.query.name)
+
+    def _responder(self, delivery: Deliver) -> QueryResponder:
+        return QueryResponder(
+            delivery.query,
+            deadline=delivery.deadline,
+            own_name=self.core.name,
+            limit=self.core.config.query_response_size_limit,
+        )
+
+    def _respond(self, responder: QueryResponder, payload: bytes) -> None:
+        reply = responder.answer(payload, trio.current_time())
+        try:
+            self.send(reply)
+        except (LocalProtocolError, trio.BrokenResourceError):
+            responder.answered = False  # nothing went out, so it may be tried again
+            raise
+        try:
+            members = self.core.members.members()
+            for copy in responder.relays(rng=self.core.rng, members=members):
+                self.send(copy)
+        except trio.BrokenResourceError as error:
+            raise RelayError(f"failed to send relay response: {error}") from error
+
+
+@attrs.define(eq=False, kw_only=True)
+class InternalQueryStage:
     """Answers internal queries, makes the others public, passes everything else on.
 
     Args:
       core: the rules.
       memberlist: holds the key ring in force.
-      responding: sends the answers.
+      answers: sends the answers.
       apply: applies effects.
       log: told of files that cannot be written.
       then: the next stage.
@@ -55,7 +123,7 @@ class InternalStage:
 
     core: Core
     memberlist: Memberlist
-    responding: Responding
+    answers: QueryAnswers
     apply: Callable[[Iterable[Effect]], object]
     log: Log
     then: Sink
@@ -72,7 +140,7 @@ class InternalStage:
         elif is_internal(item.query.name):
             self._answer(item)
         else:
-            self.then.put(self.responding.public_query(item))
+            self.then.put(self.answers.public_query(item))
 
     def close(self) -> None:
         """Close the next stage."""
@@ -92,13 +160,13 @@ class InternalStage:
         if answer.payload is None:
             return
         if answer.keyring is None or self.core.config.keyring_file is None:
-            self.responding.answer(delivery, answer.payload)
+            self.answers.answer(delivery, answer.payload)
             return
         try:
             self._send.send_nowait(_KeyChange(answer.keyring, delivery, answer.payload))
         except trio.WouldBlock:
             reason = f"{_MAX_WAITING} changes wait already"
-            self.responding.answer(delivery, file_not_written(reason))
+            self.answers.answer(delivery, file_not_written(reason))
 
     async def write_keyring_file(self) -> None:
         """Task: write the file after each change, then answer, until cancelled."""
@@ -111,4 +179,4 @@ class InternalStage:
             except OSError as error:
                 self.log.error("failed to write keyring file %s: %s", path, error)
                 payload = file_not_written(error)
-            self.responding.answer(change.delivery, payload)
+            self.answers.answer(change.delivery, payload)

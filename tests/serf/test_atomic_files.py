@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trioserf._serf.files import replace_file
+from trioserf._serf.atomic_files import replace_file
 
 
 async def test_a_new_file_takes_the_place_of_the_old(tmp_path: Path) -> None:

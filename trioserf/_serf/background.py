@@ -1,16 +1,19 @@
-"""Tasks: try to reach failed members again, and the peers that a snapshot remembers.
+"""Background tasks: reap members, check the queues, reconnect to failed members, and rejoin.
 
-Both exchange state only; no join intent is sent, because this node has not newly joined.
+`reconnect` and `rejoin` exchange state only; no join intent is sent, because this node has not
+newly joined.
 
-Source: hashicorp/serf v0.9.4, serf/serf.go, reconnect, handleRejoin.
+Source: hashicorp/serf v0.9.4, serf/serf.go, handleReap, checkQueueDepth, reconnect,
+handleRejoin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import trio
 
+from .._cluster.effects import Effect
 from .._cluster.reaping import choose_reconnect
 from .._cluster.records import member_address
 from .._cluster.snapshot_log import PreviousNode
@@ -18,6 +21,20 @@ from .._exceptions import JoinError
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Log
 from .core import Core
+
+
+async def reap(core: Core, apply: Callable[[Iterable[Effect]], object]) -> None:
+    """Forget members that have been gone for too long, and old intents; until cancelled."""
+    while True:
+        await trio.sleep(core.config.reap_interval)
+        apply(core.members.reap(trio.current_time()))
+
+
+async def check_queues(core: Core, apply: Callable[[Iterable[Effect]], object]) -> None:
+    """Prune broadcast queues that are too long, and report their depth; until cancelled."""
+    while True:
+        await trio.sleep(core.config.queue_check_interval)
+        apply(core.outbox.check())
 
 
 async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:

@@ -12,10 +12,8 @@ from trioserf._cluster.coalescing import MemberCoalescer, UserCoalescer
 from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, UserEvent
 from trioserf._memberlist.metrics import node_log
-from trioserf._serf.coalescer import CoalescingStage
 from trioserf._serf.fanout import Fanout
-from trioserf._serf.pipeline import coalescing_stages
-from trioserf._serf.stage import NodeEvent
+from trioserf._serf.pipeline import CoalescingStage, NodeEvent, coalescing_stages
 
 
 @attrs.define
