@@ -21,7 +21,7 @@ from trioserf._wire.compression import compress_message
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.lzw import compress, decompress
 from trioserf._wire.messages import Alive, NodeRecord, Ping, encode_message
-from trioserf._wire.packets import PacketCodec, open_packet, seal_packet
+from trioserf._wire.packets import PacketCodec, decode_packet, encode_packet
 from trioserf._wire.streams import StreamCodec, StreamParser, Work, frame, push_pull_bytes
 
 ROUND = 0.004
@@ -30,7 +30,7 @@ ROUNDS = 60
 VERSIONS = bytes((1, 5, 2, 2, 5, 4))
 NONCE = bytes(12)
 PLAIN = PacketCodec(compress=False)
-SEALED = PacketCodec(compress=False, keyring=Keyring((bytes(16),)))
+ENCRYPTED = PacketCodec(compress=False, keyring=Keyring((bytes(16),)))
 ADDRESS = b"\x7f\0\0\1"
 PING = encode_message(Ping(42, "node-b", ADDRESS, 7946, "node-a"))
 
@@ -85,7 +85,7 @@ def gossip() -> bytes:
     return make_compound(parts)
 
 
-def opened(data: bytes, codec: StreamCodec) -> object:
+def decoded(data: bytes, codec: StreamCodec) -> object:
     """What is in a frame."""
     result = StreamParser(codec, accept_side=True).receive(data)
     return result.run() if isinstance(result, Work) else result
@@ -97,21 +97,25 @@ def opened(data: bytes, codec: StreamCodec) -> object:
 def packets() -> tuple[dict[str, float], float]:
     """Seconds per packet, and the share of bare msgpack in a compressed gossip packet."""
     message = gossip()
-    compressed = seal_packet(message, PacketCodec(), crc=True)
+    compressed = encode_packet(message, PacketCodec(), crc=True)
     bodies = [part[1:] for part in split_compound(message[1:])[0]]
-    sealed_ping = seal_packet(PING, SEALED, crc=False, nonce=NONCE)
+    encrypted_ping = encode_packet(PING, ENCRYPTED, crc=False, nonce=NONCE)
     figures = measure(
         {
-            "open ping": lambda: open_packet(PING, PLAIN),
-            "seal ping": lambda: seal_packet(PING, PLAIN, crc=False),
-            "seal ping, trying to compress": lambda: seal_packet(PING, PacketCodec(), crc=False),
-            "open ping, encrypted": lambda: open_packet(sealed_ping, SEALED),
-            "seal ping, encrypted": lambda: seal_packet(PING, SEALED, crc=False, nonce=NONCE),
-            f"open gossip, {len(message)} bytes": lambda: open_packet(message, PLAIN),
-            f"open gossip, compressed to {len(compressed)}, CRC": lambda: open_packet(
+            "decode ping": lambda: decode_packet(PING, PLAIN),
+            "encode ping": lambda: encode_packet(PING, PLAIN, crc=False),
+            "encode ping, trying to compress": lambda: encode_packet(
+                PING, PacketCodec(), crc=False
+            ),
+            "decode ping, encrypted": lambda: decode_packet(encrypted_ping, ENCRYPTED),
+            "encode ping, encrypted": lambda: encode_packet(
+                PING, ENCRYPTED, crc=False, nonce=NONCE
+            ),
+            f"decode gossip, {len(message)} bytes": lambda: decode_packet(message, PLAIN),
+            f"decode gossip, compressed to {len(compressed)}, CRC": lambda: decode_packet(
                 compressed, PLAIN
             ),
-            "seal gossip, compressed": lambda: seal_packet(message, PacketCodec(), crc=True),
+            "encode gossip, compressed": lambda: encode_packet(message, PacketCodec(), crc=True),
             "bare msgpack of that gossip": lambda: [
                 msgpack.unpackb(body, raw=True) for body in bodies
             ],
@@ -152,8 +156,8 @@ def streams() -> dict[str, float]:
         {
             "build push/pull": lambda: push_pull_bytes(True, records, b"state"),
             "compress it": lambda: compress_message(plain),
-            "read it, plain": lambda: opened(plain, StreamCodec()),
-            "read it, encrypted and compressed": lambda: opened(data, codec),
+            "read it, plain": lambda: decoded(plain, StreamCodec()),
+            "read it, encrypted and compressed": lambda: decoded(data, codec),
         }
     )
 
@@ -178,7 +182,7 @@ def check(
 ) -> None:
     """Fail where something has become several times slower than it was."""
     bare = times["bare msgpack of that gossip"]
-    assert times["open ping"] < 0.5 * bare, "opening a ping takes as long as 16 bare messages"
+    assert times["decode ping"] < 0.5 * bare, "decoding a ping takes as long as 16 bare messages"
     assert ratio < 60, "opening gossip is far from the cost of its msgpack"
     encoding, decoding = rates["text-like"]
     assert encoding > 2.5, "LZW is written half as fast as it should be"

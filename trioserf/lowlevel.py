@@ -35,10 +35,10 @@ from ._vivaldi.coordinate import Coordinate as Coordinate
 from ._wire.keyring import Keyring as Keyring
 from ._wire.messages import decode_message as decode_message
 from ._wire.messages import encode_message as encode_message
-from ._wire.packets import OpenedPacket as OpenedPacket
+from ._wire.packets import DecodedPacket as DecodedPacket
 from ._wire.packets import PacketCodec as PacketCodec
-from ._wire.packets import open_packet as open_packet
-from ._wire.packets import seal_packet as seal_packet
+from ._wire.packets import decode_packet as decode_packet
+from ._wire.packets import encode_packet as encode_packet
 from ._wire.serf_messages import PING_VERSION as PING_VERSION
 from ._wire.serf_messages import decode_serf as decode_serf
 from ._wire.serf_messages import encode_serf as encode_serf

@@ -54,7 +54,7 @@ class Cluster:
                 primary_key=texts[0],
             )
         assert step.key is not None
-        change = {INSTALL: ring.add, USE: ring.use, REMOVE: ring.remove}[step.action]
+        change = {INSTALL: ring.add, USE: ring.with_primary, REMOVE: ring.remove}[step.action]
         try:
             self.rings[name] = change(step.key)
         except KeyringError as error:

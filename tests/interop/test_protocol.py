@@ -19,7 +19,7 @@ from tests.interop.waiting import becomes, found, limit, stays
 from trioserf._net.udp_tcp import NetTransport
 from trioserf._wire.compound import MAX_PARTS, make_compound
 from trioserf._wire.messages import Ack, IndirectPing, Nack, Ping, encode_message
-from trioserf._wire.packets import PacketCodec, open_packet
+from trioserf._wire.packets import PacketCodec, decode_packet
 from trioserf.abc import Address, Packet, Transport
 
 
@@ -189,7 +189,7 @@ async def ask(agent: GoAgent, *packets: bytes, answers: int) -> list[Any]:
             await udp.sendto(packet, (host, int(port)))
         with trio.move_on_after(5):
             while len(got) < answers:
-                messages = open_packet(await udp.recv(65507), PacketCodec()).messages
+                messages = decode_packet(await udp.recv(65507), PacketCodec()).messages
                 got += [message for message in messages if isinstance(message, Ack | Nack)]
     return got
 

@@ -11,7 +11,7 @@ import trio
 from trioserf._config import MemberlistConfig
 from trioserf._memberlist.open import open_memberlist
 from trioserf._wire.messages import Alive
-from trioserf._wire.packets import PacketCodec, open_packet
+from trioserf._wire.packets import PacketCodec, decode_packet
 from trioserf.abc import Address, Packet, Transport
 from trioserf.testing.sim_network import SimNetwork
 
@@ -171,7 +171,9 @@ class Wire(Transport):
 def opened(packets, codec=None):
     """The messages in packets that a `Wire` has sent: ``[(message, to)]``."""
     codec = codec or PacketCodec()
-    return [(message, to) for data, to in packets for message in open_packet(data, codec).messages]
+    return [
+        (message, to) for data, to in packets for message in decode_packet(data, codec).messages
+    ]
 
 
 def alive_of(name, addr=b"\x0a\x00\x00\x02", incarnation=1, meta=b"", versions=VERSIONS):

@@ -143,7 +143,7 @@ async def test_a_closed_node_says_so(autojump_clock):
 async def test_keys_are_rotated_while_the_cluster_runs(autojump_clock):
     async with cluster() as c:
         nodes = await c.start_many(3, secret_key=KEY)
-        steps = [lambda ring: ring.add(OTHER), lambda ring: ring.use(OTHER)]
+        steps = [lambda ring: ring.add(OTHER), lambda ring: ring.with_primary(OTHER)]
         steps.append(lambda ring: ring.remove(KEY))
         for step in steps:
             for node in nodes:

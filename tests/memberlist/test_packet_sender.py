@@ -13,7 +13,7 @@ from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._swim.broadcasts import TransmitLimitedQueue
 from trioserf._swim.nodes import Node
 from trioserf._wire.messages import Ack, Dead, Suspect, UserMessage, encode_message
-from trioserf._wire.packets import open_packet
+from trioserf._wire.packets import decode_packet
 
 from .kit import AWAY, Delegate, Wire, config, opened
 
@@ -90,7 +90,7 @@ def test_a_full_packet_stays_within_the_buffer_size(key, label):
     assert 2 == len(sizes)
     assert max(sizes) <= 1400
     for data, _ in sender.transport.sent:
-        assert () == open_packet(data, sender.wire.packet).problems
+        assert () == decode_packet(data, sender.wire.packet).problems
 
 
 def test_the_room_is_used_up():

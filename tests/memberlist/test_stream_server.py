@@ -12,7 +12,7 @@ from trioserf._memberlist.stream_server import MAX_PUSH_PULLS
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping
 from trioserf._wire.streams import (
-    PushPullRequest,
+    PushPullState,
     StreamCodec,
     ack_bytes,
     dial_prefix,
@@ -93,7 +93,7 @@ async def test_a_push_pull_tells_our_state_first_and_is_merged_then(autojump_clo
         delegate = Delegate(state=b"ours")
         node, peer = await with_peer(c, delegate=delegate)
         reply = await peer.ask(push_pull_bytes(True, [record()], b"theirs"))
-        assert isinstance(reply, PushPullRequest)
+        assert isinstance(reply, PushPullState)
         assert (True, b"ours") == (reply.join, reply.user_state)
         assert ["n1"] == [told.name for told in reply.records]
         await trio.sleep(0.1)
@@ -109,7 +109,7 @@ async def test_a_refused_merge_still_gets_our_state(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c, merge=Refuse())
         reply = await peer.ask(push_pull_bytes(True, [record()], b""))
-        assert isinstance(reply, PushPullRequest)
+        assert isinstance(reply, PushPullState)
         await trio.sleep(0.1)
         assert 1 == node.num_nodes
         assert 1 == node.statistics().bad_input["merge"]
@@ -182,7 +182,7 @@ async def test_a_fast_request_byte_by_byte_is_served(autojump_clock):
         stream = await peer.dial()
         await trickle(stream, push_pull_bytes(True, [record()], b"x" * 100), 0.001)
         reply = await read_message(stream, PLAIN, accept_side=False, metrics=METRICS)
-        assert isinstance(reply, PushPullRequest)
+        assert isinstance(reply, PushPullState)
         await trio.sleep(0.1)
         assert 2 == node.num_nodes
 

@@ -2,7 +2,7 @@
 
 from trioserf._memberlist.traffic import Traffic
 from trioserf._wire.messages import Ack, Nack, Ping, UserMessage
-from trioserf._wire.streams import PushPullRequest
+from trioserf._wire.streams import PushPullState
 
 
 def test_a_packet_counts_under_its_leading_message():
@@ -20,7 +20,7 @@ def test_both_directions_have_the_same_names():
     traffic.received([Ping(1), Nack(2), UserMessage(b"x")], 40)
     traffic.received([Ack(1, None)], 10)
     traffic.received([], 5)
-    traffic.frame(PushPullRequest, 100)
+    traffic.frame(PushPullState, 100)
     told = traffic.statistics()
     assert {"ping": 1, "ack": 1} == told.packets
     assert 50 == sum(told.packet_bytes.values())

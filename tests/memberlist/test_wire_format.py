@@ -8,7 +8,7 @@ from trioserf._config import MemberlistConfig
 from trioserf._exceptions import ConfigError
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._wire.keyring import Keyring
-from trioserf._wire.packets import open_packet, seal_packet
+from trioserf._wire.packets import decode_packet, encode_packet
 
 KEY, OTHER = bytes(16), bytes(range(32))
 ACK = bytes.fromhex("0282a75061796c6f6164c0a55365714e6f2a")
@@ -48,11 +48,11 @@ def test_encryption_starts_and_stops_at_run_time():
     here = wire(keyring=())
     assert here.packet_nonce() is None
     assert 5 == here.packet_overhead
-    here.use(Keyring((KEY,)))
+    here.set_keyring(Keyring((KEY,)))
     assert 12 == len(here.packet_nonce())
     assert 12 == len(here.stream_nonce())
     assert 5 + 29 == here.packet_overhead
-    here.use(None)
+    here.set_keyring(None)
     assert here.packet_nonce() is None
     assert here.stream_nonce() is None
 
@@ -65,13 +65,13 @@ def test_the_overhead_counts_label_and_encryption():
 
 def test_version_0_of_encryption_is_accepted_by_those_who_speak_it():
     old = wire(secret_key=KEY, protocol_version=1, accept_v0=False)
-    sealed = seal_packet(ACK, old.packet, crc=False, nonce=old.packet_nonce())
-    assert 0 == sealed[0]
-    assert 1 == len(open_packet(sealed, old.packet).messages)
+    encrypted = encode_packet(ACK, old.packet, crc=False, nonce=old.packet_nonce())
+    assert 0 == encrypted[0]
+    assert 1 == len(decode_packet(encrypted, old.packet).messages)
 
 
 def test_a_peer_with_the_same_settings_understands():
     here = wire(secret_key=KEY, label="blue")
-    sealed = seal_packet(ACK, here.packet, crc=True, nonce=here.packet_nonce())
+    encrypted = encode_packet(ACK, here.packet, crc=True, nonce=here.packet_nonce())
     there = wire(keyring=(OTHER, KEY), label="blue")
-    assert 1 == len(open_packet(sealed, there.packet).messages)
+    assert 1 == len(decode_packet(encrypted, there.packet).messages)

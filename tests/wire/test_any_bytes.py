@@ -24,11 +24,11 @@ from trioserf._wire import messages
 from trioserf._wire.codec import decode, decode_prefix
 from trioserf._wire.compound import split_compound
 from trioserf._wire.compression import decompress_message
+from trioserf._wire.encryption import decrypt
 from trioserf._wire.keyring import parse_keyring_file
 from trioserf._wire.labels import take_label
 from trioserf._wire.lzw import decompress
-from trioserf._wire.packets import PacketCodec, open_packet
-from trioserf._wire.sealing import unseal
+from trioserf._wire.packets import PacketCodec, decode_packet
 from trioserf._wire.streams import StreamCodec, StreamParser, Work
 from trioserf._wire.values import unpack_prefix, unpack_value
 
@@ -76,12 +76,12 @@ PARSERS: dict[str, Callable[[bytes], Any]] = {
     "lzw": partial(decompress, max_output=_LIMIT),
     "compress": partial(decompress_message, max_output=_LIMIT),
     "label": take_label,
-    "unseal": partial(unseal, keyring=KEYS),
+    "decrypt": partial(decrypt, keyring=KEYS),
     "keyring": _keyring_file,
-    "packet": partial(open_packet, codec=PacketCodec(max_output=_LIMIT)),
-    "sealed packet": partial(open_packet, codec=PacketCodec(keyring=KEYS)),
-    "lenient packet": partial(open_packet, codec=PacketCodec(keyring=KEYS, **_lenient)),
-    "labelled packet": partial(open_packet, codec=PacketCodec(label=b"prod", keyring=KEYS)),
+    "packet": partial(decode_packet, codec=PacketCodec(max_output=_LIMIT)),
+    "encrypted packet": partial(decode_packet, codec=PacketCodec(keyring=KEYS)),
+    "lenient packet": partial(decode_packet, codec=PacketCodec(keyring=KEYS, **_lenient)),
+    "labelled packet": partial(decode_packet, codec=PacketCodec(label=b"prod", keyring=KEYS)),
     "request": partial(_stream, codec=StreamCodec(max_output=_LIMIT), accept=True, step=50),
     "reply": partial(
         _stream, codec=StreamCodec(keyring=KEYS, **_lenient), accept=False, step=1 << 20
@@ -184,7 +184,9 @@ def test_damaged_vectors_are_read_or_refused(layer: str) -> None:
 
 @pytest.mark.parametrize("layer", ["memberlist-message", "compound", "label", "crc", "encrypt"])
 def test_vectors_cut_at_every_length_are_read_or_refused(layer: str) -> None:
-    parsers = [PARSERS[name] for name in ("message", "packet", "sealed packet", "request", "label")]
+    parsers = [
+        PARSERS[name] for name in ("message", "packet", "encrypted packet", "request", "label")
+    ]
     for sample in _samples(layer):
         step = 1 + len(sample) // 100
         for length in range(0, len(sample), step):

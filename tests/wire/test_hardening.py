@@ -23,6 +23,7 @@ from trioserf._exceptions import KeyringError, LocalProtocolError, RemoteProtoco
 from trioserf._wire.codec import encode
 from trioserf._wire.compound import make_compound
 from trioserf._wire.compression import compress_message
+from trioserf._wire.encryption import encrypt
 from trioserf._wire.limits import MAX_NODES, MAX_USER_MESSAGE, MAX_USER_STATE
 from trioserf._wire.messages import (
     Alive,
@@ -35,9 +36,14 @@ from trioserf._wire.messages import (
     decode_message,
     encode_message,
 )
-from trioserf._wire.packets import OpenedPacket, PacketCodec, PacketError, open_packet, seal_packet
+from trioserf._wire.packets import (
+    DecodedPacket,
+    PacketCodec,
+    PacketError,
+    decode_packet,
+    encode_packet,
+)
 from trioserf._wire.query_filters import NodeFilter, decode_filter, encode_filter
-from trioserf._wire.sealing import seal
 from trioserf._wire.serf_messages import (
     PushPull,
     QueryResponseMessage,
@@ -87,19 +93,19 @@ def _stream_error(data: bytes, codec: StreamCodec = STREAM) -> StreamError:
 @pytest.mark.parametrize("data", [b"", b"\x07\x01\x00\x00", compress_message(b"")])
 def test_an_empty_message_is_dropped(data: bytes) -> None:  # fixed in v0.2.4
     try:
-        assert OpenedPacket((), ("message",)) == open_packet(data, PLAIN)
+        assert DecodedPacket((), ("message",)) == decode_packet(data, PLAIN)
     except PacketError as error:
         assert "empty message" in str(error)  # noqa: PT017
 
 
 def test_an_empty_part_does_not_hide_its_neighbours() -> None:  # fixed in v0.2.4
-    opened = open_packet(bytes.fromhex("07 03 0002 0000 0002 0861 0862"), PLAIN)
-    assert OpenedPacket((UserMessage(b"a"), UserMessage(b"b")), ("message",)) == opened
+    decoded = decode_packet(bytes.fromhex("07 03 0002 0000 0002 0861 0862"), PLAIN)
+    assert DecodedPacket((UserMessage(b"a"), UserMessage(b"b")), ("message",)) == decoded
 
 
 def test_nothing_empty_is_sent() -> None:
     for make in (
-        lambda: seal_packet(b"", PLAIN, crc=False),
+        lambda: encode_packet(b"", PLAIN, crc=False),
         lambda: make_compound([b"a", b""]),
         lambda: make_compound([]),
         lambda: frame(b"", STREAM, None),
@@ -109,17 +115,17 @@ def test_nothing_empty_is_sent() -> None:
 
 
 def test_an_encrypted_packet_of_nothing_is_dropped() -> None:
-    sealed = seal(b"", key=KEY, nonce=NONCE, version=1)
+    encrypted = encrypt(b"", key=KEY, nonce=NONCE, version=1)
     with pytest.raises(PacketError, match="empty message"):
-        open_packet(sealed, KEYED)
+        decode_packet(encrypted, KEYED)
 
 
 def test_an_encrypted_stream_of_nothing_is_refused() -> None:  # crashes memberlist main
     for version in (0, 1):
         length = 29 if version else 45
         header = b"\x0a" + length.to_bytes(4, "big")
-        sealed = seal(b"", key=KEY, nonce=NONCE, version=version, aad=header)
-        error = _stream_error(header + sealed, KEYED_STREAM)
+        encrypted = encrypt(b"", key=KEY, nonce=NONCE, version=version, aad=header)
+        error = _stream_error(header + encrypted, KEYED_STREAM)
         assert "nothing" in str(error)
         assert error.reply
 
@@ -138,7 +144,7 @@ def test_compounds_of_128_parts_and_more_are_split_right(count: int) -> None:  #
     parts = [b"\x08" + index.to_bytes(2, "big") for index in range(count)]
     lengths = b"".join(len(part).to_bytes(2, "big") for part in parts)
     data = b"".join((b"\x07", bytes((count,)), lengths, *parts))
-    assert [part[1:] for part in parts] == [m.body for m in open_packet(data, PLAIN).messages]
+    assert [part[1:] for part in parts] == [m.body for m in decode_packet(data, PLAIN).messages]
 
 
 def test_compounds_of_128_parts_and_more_are_not_sent() -> None:
@@ -225,7 +231,7 @@ def test_depth_of_msgpack_is_bounded() -> None:
 def test_a_packet_bomb_is_bounded() -> None:  # fixed on main, at 40 MiB
     bomb = compress_message(b"\x08" + bytes(4_000_000))
     with bounded(3.0, 12_000_000), pytest.raises(PacketError, match="longer than"):
-        open_packet(bomb, PLAIN)
+        decode_packet(bomb, PLAIN)
 
 
 def test_a_stream_bomb_is_bounded() -> None:  # fixed on main
@@ -250,7 +256,7 @@ def test_compression_inside_compression_is_bounded() -> None:
     for _ in range(9):
         data = compress_message(data)
     with bounded(2.0, 4_000_000), pytest.raises(PacketError, match="nested deeper"):
-        open_packet(data, PLAIN)
+        decode_packet(data, PLAIN)
     assert "type 9" in str(_stream_error(compress_message(compress_message(b"\x08"))))
 
 
@@ -261,14 +267,14 @@ def test_compounds_inside_compounds_are_bounded() -> None:
         if len(data) > 60_000:
             break
     with bounded(2.0, 4_000_000):
-        assert OpenedPacket((), ("compound",)) == open_packet(data, PLAIN)
+        assert DecodedPacket((), ("compound",)) == decode_packet(data, PLAIN)
 
 
 def test_a_packet_of_very_many_messages_does_not_stall() -> None:
     inner = make_compound([b"\x00\x80"] * 127)
     bomb = compress_message(make_compound([make_compound([inner] * 127)] * 10))
     with bounded(3.0, 8_000_000):  # 30 ms where memory is not traced
-        open_packet(bomb, PLAIN)
+        decode_packet(bomb, PLAIN)
 
 
 _UNKNOWN_FIELD = b"\x81\xa4Junk"
@@ -283,16 +289,16 @@ ODD_MESSAGES = {
 @pytest.mark.parametrize("odd", ODD_MESSAGES.values(), ids=ODD_MESSAGES)
 def test_odd_parts_of_a_compound_are_read_up_to_a_bound(odd: bytes) -> None:
     good = encode_message(Suspect(3, "node-b", "node-a"))
-    first = open_packet(make_compound([odd, good]), PLAIN)
+    first = decode_packet(make_compound([odd, good]), PLAIN)
     assert (2, ()) == (len(first.messages), first.problems)
     many = make_compound([make_compound([odd] * 63)] * 15 + [good])
     bomb = compress_message(many)
     assert len(bomb) < 6000
     started = time.process_time()
-    opened = open_packet(bomb, PLAIN)
+    decoded = decode_packet(bomb, PLAIN)
     assert time.process_time() - started < 0.15  # 12 ms; 250 ms without the bound
-    assert len(opened.messages) < 20
-    assert {"message"} == set(opened.problems)
+    assert len(decoded.messages) < 20
+    assert {"message"} == set(decoded.problems)
 
 
 def test_flat_parts_are_read_as_long_as_a_sender_can_pack_them() -> None:
@@ -301,10 +307,10 @@ def test_flat_parts_are_read_as_long_as_a_sender_can_pack_them() -> None:
         for n in range(170)
     ]
     compounds = [make_compound(claims[:100]), make_compound(claims[100:])]
-    opened = open_packet(compress_message(make_compound(compounds)), PLAIN)
-    assert (170, ()) == (len(opened.messages), opened.problems)
+    decoded = decode_packet(compress_message(make_compound(compounds)), PLAIN)
+    assert (170, ()) == (len(decoded.messages), decoded.problems)
     too_many = make_compound([make_compound(claims[:100])] * 3)
-    assert 0 < len(open_packet(compress_message(too_many), PLAIN).messages) < 200
+    assert 0 < len(decode_packet(compress_message(too_many), PLAIN).messages) < 200
 
 
 @pytest.mark.parametrize("size", [60_000, 1_000_000])
@@ -359,16 +365,16 @@ def test_version_vectors_of_any_length_are_read_as_they_are(versions: bytes | No
 @pytest.mark.parametrize("last", [0, 17, 33, 200, 255])
 def test_padding_larger_than_the_text_is_refused(last: int) -> None:  # crashes memberlist main
     plain = bytes(31) + bytes((last,))
-    captured = seal(plain, key=KEY, nonce=NONCE, version=1)
+    captured = encrypt(plain, key=KEY, nonce=NONCE, version=1)
     with pytest.raises(PacketError, match="padding"):
-        open_packet(b"\0" + captured[1:], KEYED)
+        decode_packet(b"\0" + captured[1:], KEYED)
 
 
 def test_a_packet_of_version_1_cannot_pass_for_version_0_where_that_is_refused() -> None:
-    captured = seal(bytes(31) + b"\1", key=KEY, nonce=NONCE, version=1)
+    captured = encrypt(bytes(31) + b"\1", key=KEY, nonce=NONCE, version=1)
     strict = PacketCodec(keyring=ring(KEY), accept_v0=False)
     with pytest.raises(PacketError, match="version 0 is refused"):
-        open_packet(b"\0" + captured[1:], strict)
+        decode_packet(b"\0" + captured[1:], strict)
 
 
 # --- keys ---------------------------------------------------------------------------------
@@ -377,7 +383,7 @@ def test_a_packet_of_version_1_cannot_pass_for_version_0_where_that_is_refused()
 def test_a_ring_in_use_does_not_change() -> None:  # raced up to v0.5.4
     old = ring(KEY)
     codec = PacketCodec(keyring=old)
-    new = old.add(b"n" * 16).use(b"n" * 16).remove(KEY)
+    new = old.add(b"n" * 16).with_primary(b"n" * 16).remove(KEY)
     assert (b"n" * 16,) == new.keys
     assert (KEY, KEY) == (codec.key, old.primary)
 
@@ -385,4 +391,4 @@ def test_a_ring_in_use_does_not_change() -> None:  # raced up to v0.5.4
 def test_removing_from_an_empty_ring_does_not_crash() -> None:  # crashes memberlist main
     assert 0 == len(ring().remove(KEY))
     with pytest.raises(KeyringError):
-        ring().use(KEY)
+        ring().with_primary(KEY)

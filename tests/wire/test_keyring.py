@@ -53,9 +53,9 @@ def test_added_keys_go_to_the_end_and_the_first_is_primary() -> None:
 
 
 def test_a_used_key_goes_to_the_front_and_the_others_keep_their_order() -> None:
-    assert (C, A, B) == Keyring((A, B, C)).use(C).keys
+    assert (C, A, B) == Keyring((A, B, C)).with_primary(C).keys
     with pytest.raises(KeyringError, match="not in the keyring"):
-        Keyring((A, B)).use(C)
+        Keyring((A, B)).with_primary(C)
 
 
 def test_all_but_the_primary_key_can_be_removed() -> None:
@@ -73,7 +73,7 @@ def test_nothing_can_be_removed_from_an_empty_ring_and_nothing_crashes() -> None
 
 def test_a_ring_never_changes() -> None:
     ring = Keyring((A, B))
-    ring.use(B)
+    ring.with_primary(B)
     ring.remove(B)
     ring.add(C)
     assert (A, B) == ring.keys

@@ -16,11 +16,11 @@ from trioserf._wire.labels import add_label
 from trioserf._wire.limits import MAX_DEPTH, MAX_PIECES
 from trioserf._wire.messages import Ack, Ping, UserMessage, encode_message
 from trioserf._wire.packets import (
-    OpenedPacket,
+    DecodedPacket,
     PacketCodec,
     PacketError,
-    open_packet,
-    seal_packet,
+    decode_packet,
+    encode_packet,
 )
 
 KEY, OTHER = b"k" * 16, b"o" * 32
@@ -53,29 +53,29 @@ def test_a_packet_of_any_layers_comes_back(
         compress=compress,
     )
     message = PING_BYTES if parts == 1 else make_compound([PING_BYTES] * parts)
-    data = seal_packet(message, codec, crc=crc, nonce=NONCE if codec.encrypts else None)
-    assert OpenedPacket((PING,) * parts) == open_packet(data, codec)
+    data = encode_packet(message, codec, crc=crc, nonce=NONCE if codec.encrypts else None)
+    assert DecodedPacket((PING,) * parts) == decode_packet(data, codec)
     expected_start = b"\xf4" if label else {0: b"\0", 1: b"\1", None: data[:1]}[version]
     assert expected_start == data[:1]
 
 
 def test_only_what_gets_shorter_is_compressed() -> None:
     codec = PacketCodec()
-    assert PING_BYTES == seal_packet(PING_BYTES, codec, crc=False)
-    assert 9 == seal_packet(_user(b"a" * 50), codec, crc=False)[0]
-    assert 8 == seal_packet(_user(b"a" * 50), PLAIN, crc=False)[0]
+    assert PING_BYTES == encode_packet(PING_BYTES, codec, crc=False)
+    assert 9 == encode_packet(_user(b"a" * 50), codec, crc=False)[0]
+    assert 8 == encode_packet(_user(b"a" * 50), PLAIN, crc=False)[0]
 
 
 def test_an_empty_message_is_never_sent() -> None:
     with pytest.raises(LocalProtocolError, match="empty"):
-        seal_packet(b"", PLAIN, crc=False)
+        encode_packet(b"", PLAIN, crc=False)
 
 
 def test_an_encrypted_packet_needs_a_nonce() -> None:
     codec = PacketCodec(keyring=ring(KEY))
     assert codec.encrypts
     with pytest.raises(LocalProtocolError, match="nonce"):
-        seal_packet(PING_BYTES, codec, crc=False)
+        encode_packet(PING_BYTES, codec, crc=False)
 
 
 def test_keys_do_not_show_in_the_repr() -> None:
@@ -87,7 +87,7 @@ def test_keys_do_not_show_in_the_repr() -> None:
 
 def _layer(data: bytes, codec: PacketCodec) -> str:
     with pytest.raises(PacketError) as caught:
-        open_packet(data, codec)
+        decode_packet(data, codec)
     return caught.value.layer
 
 
@@ -97,15 +97,15 @@ def _layer(data: bytes, codec: PacketCodec) -> str:
     ids=["wrong", "missing", "unexpected"],
 )
 def test_a_packet_with_another_label_is_refused(theirs: bytes, ours: bytes) -> None:
-    data = seal_packet(PING_BYTES, PacketCodec(label=theirs), crc=False)
+    data = encode_packet(PING_BYTES, PacketCodec(label=theirs), crc=False)
     assert "label" == _layer(data, PacketCodec(label=ours))
 
 
 def test_where_labels_are_checked_elsewhere_ours_still_authenticates() -> None:
     codec = PacketCodec(label=b"blue", keyring=ring(KEY))
-    data = seal_packet(PING_BYTES, codec, crc=False, nonce=NONCE)
+    data = encode_packet(PING_BYTES, codec, crc=False, nonce=NONCE)
     behind = PacketCodec(label=b"blue", keyring=ring(KEY), skip_inbound_label_check=True)
-    assert (PING,) == open_packet(data[6:], behind).messages
+    assert (PING,) == decode_packet(data[6:], behind).messages
     assert "label" == _layer(data, behind)
     other = PacketCodec(label=b"red", keyring=ring(KEY), skip_inbound_label_check=True)
     assert "decrypt" == _layer(data[6:], other)
@@ -114,27 +114,27 @@ def test_where_labels_are_checked_elsewhere_ours_still_authenticates() -> None:
 def test_with_keys_plain_packets_are_refused_unless_told_otherwise() -> None:
     assert "decrypt" == _layer(PING_BYTES, PacketCodec(keyring=ring(KEY)))
     lenient = PacketCodec(keyring=ring(KEY), verify_incoming=False)
-    assert (PING,) == open_packet(PING_BYTES, lenient).messages
-    sealed = seal_packet(PING_BYTES, lenient, crc=False, nonce=NONCE)
-    assert (PING,) == open_packet(sealed, lenient).messages
+    assert (PING,) == decode_packet(PING_BYTES, lenient).messages
+    encrypted = encode_packet(PING_BYTES, lenient, crc=False, nonce=NONCE)
+    assert (PING,) == decode_packet(encrypted, lenient).messages
 
 
 def test_sending_in_clear_despite_keys_can_be_chosen() -> None:
     codec = PacketCodec(keyring=ring(KEY), verify_outgoing=False)
     assert not codec.encrypts
-    assert PING_BYTES == seal_packet(PING_BYTES, codec, crc=False)
+    assert PING_BYTES == encode_packet(PING_BYTES, codec, crc=False)
 
 
 def test_an_empty_ring_is_no_encryption() -> None:
     codec = PacketCodec(keyring=ring())
     assert not codec.encrypts
-    assert (PING,) == open_packet(PING_BYTES, codec).messages
+    assert (PING,) == decode_packet(PING_BYTES, codec).messages
 
 
 def test_version_0_may_be_refused() -> None:
     old = PacketCodec(keyring=ring(KEY), encryption_version=0)
-    data = seal_packet(PING_BYTES, old, crc=False, nonce=NONCE)
-    assert (PING,) == open_packet(data, PacketCodec(keyring=ring(KEY))).messages
+    data = encode_packet(PING_BYTES, old, crc=False, nonce=NONCE)
+    assert (PING,) == decode_packet(data, PacketCodec(keyring=ring(KEY))).messages
     assert "decrypt" == _layer(data, PacketCodec(keyring=ring(KEY), accept_v0=False))
 
 
@@ -170,35 +170,35 @@ def test_a_useless_packet_is_refused_with_its_layer(data: bytes, layer: str) -> 
 
 def test_the_error_is_one_of_ours() -> None:
     with pytest.raises(RemoteProtocolError, match="message type 6 in a packet"):
-        open_packet(b"\x06", PLAIN)
+        decode_packet(b"\x06", PLAIN)
 
 
 def test_good_parts_are_used_and_bad_ones_are_told() -> None:
     parts = [PING_BYTES, b"\x00\x81", _user(b"u"), b"\x09\x80", b"\x63", PING_BYTES]
-    opened = open_packet(make_compound(parts), PLAIN)
-    assert (PING, UserMessage(b"u"), PING) == opened.messages
-    assert ("message", "compress", "message") == opened.problems
+    decoded = decode_packet(make_compound(parts), PLAIN)
+    assert (PING, UserMessage(b"u"), PING) == decoded.messages
+    assert ("message", "compress", "message") == decoded.problems
 
 
 def test_a_cut_compound_yields_the_parts_before_the_cut() -> None:
     data = make_compound([_user(b"1"), _user(b"2"), _user(b"3")])[:-1]
-    expected = OpenedPacket((UserMessage(b"1"), UserMessage(b"2")), ("compound",))
-    assert expected == open_packet(data, PLAIN)
+    expected = DecodedPacket((UserMessage(b"1"), UserMessage(b"2")), ("compound",))
+    assert expected == decode_packet(data, PLAIN)
 
 
 def test_a_compound_of_nothing_is_no_problem() -> None:
-    assert OpenedPacket(()) == open_packet(b"\x07\x00", PLAIN)
+    assert DecodedPacket(()) == decode_packet(b"\x07\x00", PLAIN)
 
 
 def test_nested_parts_keep_their_order() -> None:
     inner = make_compound([_user(b"2"), compress_message(_user(b"3"))])
     data = compress_message(make_compound([_user(b"1"), inner, _user(b"4")]))
     expected = tuple(UserMessage(bytes((c,))) for c in b"1234")
-    assert expected == open_packet(data, PLAIN).messages
+    assert expected == decode_packet(data, PLAIN).messages
 
 
 def test_bytes_after_a_message_are_ignored() -> None:
-    assert (PING,) == open_packet(PING_BYTES + b"more", PLAIN).messages
+    assert (PING,) == decode_packet(PING_BYTES + b"more", PLAIN).messages
 
 
 # --- bounds -------------------------------------------------------------------------------
@@ -213,61 +213,61 @@ def _nested(depth: int, wrap: Any) -> bytes:
 
 @pytest.mark.parametrize("wrap", [compress_message, lambda data: make_compound([data])])
 def test_nesting_up_to_a_bound_is_read(wrap: Any) -> None:
-    assert (PING,) == open_packet(_nested(MAX_DEPTH, wrap), PLAIN).messages
+    assert (PING,) == decode_packet(_nested(MAX_DEPTH, wrap), PLAIN).messages
 
 
 def test_nesting_is_bounded() -> None:
     assert "compress" == _layer(_nested(MAX_DEPTH + 1, compress_message), PLAIN)
     deep = _nested(MAX_DEPTH + 1, lambda data: make_compound([data]))
-    assert OpenedPacket((), ("compound",)) == open_packet(deep, PLAIN)
+    assert DecodedPacket((), ("compound",)) == decode_packet(deep, PLAIN)
 
 
 def test_the_output_of_one_packet_is_bounded() -> None:
     codec = PacketCodec(max_output=1000)
     fits, bomb = compress_message(_user(bytes(999))), compress_message(_user(bytes(1000)))
-    assert 1 == len(open_packet(fits, codec).messages)
+    assert 1 == len(decode_packet(fits, codec).messages)
     assert "compress" == _layer(bomb, codec)
     two = make_compound([compress_message(_user(bytes(499)))] * 2)
-    assert 2 == len(open_packet(two, codec).messages)
+    assert 2 == len(decode_packet(two, codec).messages)
     three = make_compound([compress_message(_user(bytes(499)))] * 3)
-    assert ("compress",) == open_packet(three, codec).problems
+    assert ("compress",) == decode_packet(three, codec).problems
 
 
 def test_a_packet_of_many_bombs_is_bounded() -> None:
     bomb = compress_message(_user(bytes(5000)))
     data = make_compound([*[bomb] * 100, PING_BYTES])
-    opened = open_packet(data, PacketCodec(max_output=4000))
-    assert OpenedPacket((PING,), ("compress",) * 100) == opened
+    decoded = decode_packet(data, PacketCodec(max_output=4000))
+    assert DecodedPacket((PING,), ("compress",) * 100) == decoded
 
 
 def test_after_a_bomb_nothing_more_of_the_packet_is_decompressed() -> None:
     bomb, good = compress_message(_user(bytes(5000))), compress_message(_user(b"good"))
     codec = PacketCodec(max_output=4000)
-    assert () == open_packet(make_compound([good, PING_BYTES]), codec).problems
-    opened = open_packet(make_compound([bomb, good, PING_BYTES]), codec)
-    assert OpenedPacket((PING,), ("compress", "compress")) == opened
+    assert () == decode_packet(make_compound([good, PING_BYTES]), codec).problems
+    decoded = decode_packet(make_compound([bomb, good, PING_BYTES]), codec)
+    assert DecodedPacket((PING,), ("compress", "compress")) == decoded
 
 
 def test_the_number_of_messages_in_a_packet_is_bounded() -> None:
     many = make_compound([_user(b"")] * 127)
-    opened = open_packet(compress_message(make_compound([many] * 127)), PLAIN)
-    assert 0 < len(opened.messages) <= MAX_PIECES
-    assert {"compound"} == set(opened.problems)
+    decoded = decode_packet(compress_message(make_compound([many] * 127)), PLAIN)
+    assert 0 < len(decoded.messages) <= MAX_PIECES
+    assert {"compound"} == set(decoded.problems)
 
 
 @pytest.mark.parametrize("codec", [PLAIN, PacketCodec(label=b"blue", keyring=ring(KEY))])
 def test_a_damaged_packet_never_crashes(codec: PacketCodec) -> None:
     rng = random.Random(1)
     message = compress_message(make_compound([PING_BYTES, encode_message(Ack(7, b"x" * 30))] * 5))
-    data = seal_packet(message, codec, crc=True, nonce=NONCE if codec.encrypts else None)
+    data = encode_packet(message, codec, crc=True, nonce=NONCE if codec.encrypts else None)
     for length in range(len(data)):
         with pytest.raises(RemoteProtocolError):
-            open_packet(data[:length], codec)
+            decode_packet(data[:length], codec)
     for _ in range(500):
         broken = bytearray(data)
         broken[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         with pytest.raises(RemoteProtocolError):
-            open_packet(bytes(broken), codec)
+            decode_packet(bytes(broken), codec)
 
 
 def test_a_double_label_is_refused() -> None:

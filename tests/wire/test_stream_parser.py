@@ -9,11 +9,11 @@ import pytest
 from tests.wire.wire_objects import ring
 from trioserf._wire.codec import encode
 from trioserf._wire.compression import compress_message
+from trioserf._wire.encryption import encrypt
 from trioserf._wire.limits import MAX_FRAME, THREAD_THRESHOLD
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, PushPullHeader
-from trioserf._wire.sealing import seal
 from trioserf._wire.streams import (
-    PushPullRequest,
+    PushPullState,
     StreamCodec,
     StreamError,
     StreamParser,
@@ -63,8 +63,8 @@ def _refusal(data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True) ->
 # --- whole, bit by bit, with more behind --------------------------------------------------
 
 _SAID: list[tuple[bytes, StreamRequest]] = [
-    (push_pull_bytes(True, [RECORD] * 3, b"hello"), PushPullRequest(True, (RECORD,) * 3, b"hello")),
-    (push_pull_bytes(False, [], b""), PushPullRequest(False, (), b"")),
+    (push_pull_bytes(True, [RECORD] * 3, b"hello"), PushPullState(True, (RECORD,) * 3, b"hello")),
+    (push_pull_bytes(False, [], b""), PushPullState(False, (), b"")),
     (USER, UserMessageStream(b"hi")),
     (user_message_bytes(b""), UserMessageStream(b"")),
     (ping_bytes(Ping(1, "b")), Ping(1, "b")),
@@ -116,8 +116,8 @@ def test_a_long_user_message_arrives_over_many_slices() -> None:
 
 
 def test_reprs_are_short() -> None:
-    assert "PushPullRequest(join=True, records=<1>, user_state=<5 bytes>)" == repr(
-        PushPullRequest(True, (RECORD,), b"hello")
+    assert "PushPullState(join=True, records=<1>, user_state=<5 bytes>)" == repr(
+        PushPullState(True, (RECORD,), b"hello")
     )
     assert "UserMessageStream(body=<5 bytes>)" == repr(UserMessageStream(b"hello"))
 
@@ -231,7 +231,7 @@ def test_version_0_may_be_refused() -> None:
 
 def test_an_encrypted_frame_ends_where_it_says() -> None:
     aad = b"\x0a" + (29 + len(USER) - 1).to_bytes(4, "big")
-    cut = aad + seal(USER[:-1], key=KEY, nonce=NONCE, version=1, aad=aad)
+    cut = aad + encrypt(USER[:-1], key=KEY, nonce=NONCE, version=1, aad=aad)
     assert "cut short" in str(_refusal(cut, KEYED))
 
 
@@ -260,7 +260,7 @@ def test_heavy_work_is_handed_back_for_a_thread(codec: StreamCodec) -> None:
     assert isinstance(work, Work)
     assert THREAD_THRESHOLD < work.size
     request = work.run()
-    assert isinstance(request, PushPullRequest)
+    assert isinstance(request, PushPullState)
     assert (THREAD_THRESHOLD // 60, b"state") == (len(request.records), request.user_state)
 
 
@@ -287,4 +287,4 @@ def test_work_raises_as_the_parser_does() -> None:
 
 def test_plain_streams_are_parsed_as_they_come() -> None:
     request = _read(_MANY, step=65536)
-    assert isinstance(request, PushPullRequest)
+    assert isinstance(request, PushPullState)

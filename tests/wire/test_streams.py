@@ -6,9 +6,9 @@ import pytest
 
 from tests.wire.wire_objects import ring
 from trioserf._exceptions import LocalProtocolError
+from trioserf._wire.encryption import overhead
 from trioserf._wire.limits import MAX_FRAME, MAX_NODES, MAX_USER_STATE
 from trioserf._wire.messages import Ack, NodeRecord, Ping
-from trioserf._wire.sealing import overhead
 from trioserf._wire.streams import (
     MAX_USER_MESSAGE,
     StreamCodec,

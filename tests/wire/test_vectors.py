@@ -17,6 +17,7 @@ from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
 from trioserf._wire.codec import decode, encode, raw_text
 from trioserf._wire.compound import MAX_PARTS, make_compound, split_compound
 from trioserf._wire.compression import compress_message, decompress_message
+from trioserf._wire.encryption import decrypt, encrypt
 from trioserf._wire.keyring import Keyring, keyring_file_text, parse_keyring_file
 from trioserf._wire.labels import add_label, take_label
 from trioserf._wire.messages import (
@@ -38,7 +39,6 @@ from trioserf._wire.messages import (
     decode_message,
     encode_message,
 )
-from trioserf._wire.sealing import seal, unseal
 
 _ROOMY = 1 << 26
 
@@ -166,7 +166,7 @@ def test_encryption(vector: Vector) -> None:
     fields = vector.input
     aad = fields["aad"] or b""
     if vector.encodes:
-        made = seal(
+        made = encrypt(
             fields["plaintext"] or b"",
             key=fields["key"],
             nonce=fields["nonce"],
@@ -177,9 +177,9 @@ def test_encryption(vector: Vector) -> None:
     keys = ring(*fields.get("keys", ())) if "keys" in fields else ring(fields["key"])
     if vector.error:
         with pytest.raises(RemoteProtocolError):
-            unseal(vector.data, keyring=keys, aad=aad)
+            decrypt(vector.data, keyring=keys, aad=aad)
     else:
-        assert (fields["plaintext"] or b"") == unseal(vector.data, keyring=keys, aad=aad)
+        assert (fields["plaintext"] or b"") == decrypt(vector.data, keyring=keys, aad=aad)
 
 
 @pytest.mark.parametrize("vector", vector_files.params("label"))
@@ -222,7 +222,7 @@ def _operate(operations: list[dict[str, Any]]) -> Keyring:
             case {"add": key}:
                 keyring = keyring.add(key)
             case {"use": key}:
-                keyring = keyring.use(key)
+                keyring = keyring.with_primary(key)
             case {"remove": key}:
                 keyring = keyring.remove(key)
             case _:

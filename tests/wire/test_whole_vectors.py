@@ -13,6 +13,7 @@ from tests.wire.wire_objects import from_fields, ring
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
 from trioserf._wire.codec import raw_text
 from trioserf._wire.compression import decompress_message
+from trioserf._wire.encryption import decrypt
 from trioserf._wire.labels import take_label
 from trioserf._wire.messages import (
     BODY_TYPES,
@@ -23,10 +24,9 @@ from trioserf._wire.messages import (
     Ping,
     UserMessage,
 )
-from trioserf._wire.packets import PacketCodec, open_packet, seal_packet
-from trioserf._wire.sealing import unseal
+from trioserf._wire.packets import PacketCodec, decode_packet, encode_packet
 from trioserf._wire.streams import (
-    PushPullRequest,
+    PushPullState,
     StreamCodec,
     StreamParser,
     StreamRequest,
@@ -72,24 +72,24 @@ def test_datagrams(vector: Vector) -> None:
     assert vector.data is not None
     message, crc = fields["message"], fields["crc"]
     if vector.encodes:
-        assert vector.data == seal_packet(message, codec, crc=crc, nonce=_nonce(fields))
+        assert vector.data == encode_packet(message, codec, crc=crc, nonce=_nonce(fields))
     assert message == _unwrapped(vector.data, codec, [])
     bare = PacketCodec()
     try:
-        expected = open_packet(message, bare)
+        expected = decode_packet(message, bare)
     except RemoteProtocolError:  # a message of random bytes
         with pytest.raises(RemoteProtocolError):
-            open_packet(vector.data, codec)
+            decode_packet(vector.data, codec)
     else:
-        assert expected == open_packet(vector.data, codec)
+        assert expected == decode_packet(vector.data, codec)
 
 
 def _write_and_read(vector: Vector, codec: PacketCodec) -> None:
     if vector.encodes:
         fields = vector.input
-        seal_packet(fields["message"], codec, crc=fields["crc"], nonce=_nonce(fields))
+        encode_packet(fields["message"], codec, crc=fields["crc"], nonce=_nonce(fields))
     else:
-        open_packet(vector.data or b"", codec)
+        decode_packet(vector.data or b"", codec)
 
 
 def _unwrapped(data: bytes, codec: PacketCodec, steps: list[str]) -> bytes:
@@ -98,7 +98,7 @@ def _unwrapped(data: bytes, codec: PacketCodec, steps: list[str]) -> bytes:
     assert codec.label == label
     if codec.keyring:
         steps.append(f"encrypt v{data[0]}")
-        data = unseal(data, keyring=codec.keyring, aad=label)
+        data = decrypt(data, keyring=codec.keyring, aad=label)
     if data[0] == MessageType.HAS_CRC:
         steps.append("crc")
         assert data[1:5] == zlib.crc32(data[5:]).to_bytes(4, "big")
@@ -118,7 +118,7 @@ def _said(fields: dict[str, Any]) -> StreamRequest:
     """What the vector's side of the stream says."""
     if "nodes" in fields:
         records = tuple(from_fields(NodeRecord, node) for node in fields["nodes"])
-        return PushPullRequest(fields["join"], records, fields["user_state"] or b"")
+        return PushPullState(fields["join"], records, fields["user_state"] or b"")
     if "ping" in fields:
         return from_fields(Ping, fields["ping"])
     if "ack" in fields:
@@ -130,7 +130,7 @@ def _said(fields: dict[str, Any]) -> StreamRequest:
 
 def _plain(said: StreamRequest) -> bytes:
     match said:
-        case PushPullRequest():
+        case PushPullState():
             return push_pull_bytes(said.join, said.records, said.user_state)
         case UserMessageStream():
             return user_message_bytes(said.body)
@@ -196,12 +196,12 @@ def test_captured_datagrams(vector: Vector) -> None:
     steps: list[str] = []
     _unwrapped(vector.data, codec, steps)
     assert [step for step in vector.input["steps"] if "label" not in step] == steps
-    opened = open_packet(vector.data, codec)
-    assert () == opened.problems
+    decoded = decode_packet(vector.data, codec)
+    assert () == decoded.problems
     message = vector.input["message"]
     expected = message.get("parts") or [message]
-    assert len(expected) == len(opened.messages)
-    for one, other in zip(expected, opened.messages, strict=True):
+    assert len(expected) == len(decoded.messages)
+    for one, other in zip(expected, decoded.messages, strict=True):
         _check_message(one, other)
 
 
@@ -218,7 +218,7 @@ def test_captured_streams(vector: Vector) -> None:
     assert said == _parse(vector.data, codec, True, len(vector.data))
     message = vector.input["message"]
     match said:
-        case PushPullRequest():
+        case PushPullState():
             header = message["header"]
             assert header["Join"] == said.join
             assert header["UserStateLen"] == len(said.user_state)

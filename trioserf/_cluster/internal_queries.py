@@ -140,7 +140,7 @@ def _change_keys(action: KeyAction, query: QueryMessage, keyring: Keyring | None
         return _refused(_EMPTY_RING, _EMPTY_RING)
     change = {
         KeyAction.INSTALL: keyring.add,
-        KeyAction.USE: keyring.use,
+        KeyAction.USE: keyring.with_primary,
         KeyAction.REMOVE: keyring.remove,
     }
     try:

@@ -244,7 +244,7 @@ class Memberlist:
 
     @keyring.setter
     def keyring(self, ring: Keyring | None) -> None:
-        self._parts.wire.use(ring)
+        self._parts.wire.set_keyring(ring)
 
     def statistics(self) -> MemberlistStatistics:
         """Counters and sizes of this moment."""

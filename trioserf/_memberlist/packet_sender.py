@@ -1,4 +1,4 @@
-"""Datagrams out: piggy-backing, compounds, sealing.  Never waits.
+"""Datagrams out: piggy-backing, compounds, encrypting.  Never waits.
 
 A ping, an ack, a nack or an indirect ping takes along what the queues hold, as far as it
 fits into ``udp_buffer_size``; a gossip packet is nothing but that.  First come the messages
@@ -33,7 +33,7 @@ from .._exceptions import LocalProtocolError
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node
 from .._wire.compound import MAX_PARTS, make_compound
-from .._wire.packets import seal_packet
+from .._wire.packets import encode_packet
 from ..abc import Address, Delegate, NodeView, Transport
 from .bad_input import BadInput
 from .metrics import Metrics
@@ -54,7 +54,7 @@ class PacketSender:
     Args:
       config: sizes and shares.
       transport: where they go out.
-      wire: how they are sealed.
+      wire: how they are encoded.
       queue: messages about nodes.
       delegate: gives user messages; None for none.
       find_node: the record of a name, to learn what a receiver understands.
@@ -103,9 +103,9 @@ class PacketSender:
         """Inside the block: a function that sends news to a node, False if there is none.
 
         Each node gets its own draw from the queues.  When the draws are alike, as they
-        mostly are, the packet is sealed once.
+        mostly are, the packet is encoded once.
         """
-        sealed: dict[tuple[tuple[bytes, ...], bool], bytes] = {}
+        encoded: dict[tuple[tuple[bytes, ...], bool], bytes] = {}
 
         def send_news(node: Node) -> bool:
             news = self._news(self._room())
@@ -115,9 +115,9 @@ class PacketSender:
             for start in range(0, len(news), MAX_PARTS):
                 key = (tuple(news[start : start + MAX_PARTS]), crc)
                 try:
-                    data = sealed.get(key)
+                    data = encoded.get(key)
                     if data is None:
-                        data = sealed[key] = self._seal(key[0], crc)
+                        data = encoded[key] = self._encode(key[0], crc)
                     self._send_raw(data, key[0], node.address)
                 except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                     self.metrics.count("trioserf.gossip.unsent")
@@ -161,14 +161,14 @@ class PacketSender:
         if self.config.require_node_names and not name:
             raise LocalProtocolError(f"node names are required, and {to} came without one")
 
-    def _seal(self, parts: Sequence[bytes], crc: bool) -> bytes:
+    def _encode(self, parts: Sequence[bytes], crc: bool) -> bytes:
         message = parts[0] if len(parts) == 1 else make_compound(parts)
-        return seal_packet(message, self.wire.packet, crc=crc, nonce=self.wire.packet_nonce())
+        return encode_packet(message, self.wire.packet, crc=crc, nonce=self.wire.packet_nonce())
 
     def _send_parts(self, parts: Sequence[bytes], to: Address, crc: bool) -> None:
         for start in range(0, len(parts), MAX_PARTS):
             some = parts[start : start + MAX_PARTS]
-            self._send_raw(self._seal(some, crc), some, to)
+            self._send_raw(self._encode(some, crc), some, to)
 
     def _send_raw(self, data: bytes, parts: Sequence[bytes], to: Address) -> None:
         self.transport.send_packet(data, to)

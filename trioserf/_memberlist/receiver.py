@@ -30,7 +30,7 @@ from .._wire.messages import (
     UserMessage,
     encode_message,
 )
-from .._wire.packets import open_packet
+from .._wire.packets import decode_packet
 from ..abc import Address, Packet, PingHandler, Transport
 from .bad_input import BadInput
 from .handoff import Claim, Handoff
@@ -108,15 +108,15 @@ class Receiver:
         self.bytes_received += size
         self.metrics.count("memberlist.udp.received", size)
         try:
-            opened = open_packet(packet.data, self.wire.packet)
+            decoded = decode_packet(packet.data, self.wire.packet)
         except RemoteProtocolError as error:
             self.bad_input(getattr(error, "layer", "message"), packet.source, error)
             return
-        self.metrics.received.received(opened.messages, size)
-        for layer in opened.problems:
+        self.metrics.received.received(decoded.messages, size)
+        for layer in decoded.problems:
             self.bad_input(layer, packet.source, "part of a packet")
         self._requests = 0
-        for message in opened.messages:
+        for message in decoded.messages:
             try:
                 self._routes[type(message)](message, packet)
             except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as e:

@@ -22,7 +22,7 @@ from .._swim.table import NodeTable
 from .._wire.messages import Ack, ErrorReply, MessageType, Ping
 from .._wire.streams import (
     MAX_USER_MESSAGE,
-    PushPullRequest,
+    PushPullState,
     StreamRequest,
     dial_prefix,
     frame,
@@ -94,14 +94,14 @@ class StreamClient:
             duration = (trio.current_time() - started) * 1000
             self.metrics.sample("memberlist.pushPullNode", duration)
 
-    async def _exchange(self, to: Address, name: str, join: bool) -> PushPullRequest:
+    async def _exchange(self, to: Address, name: str, join: bool) -> PushPullState:
         self.metrics.count("memberlist.tcp.connect")
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
             state = await self.exchange.local_frame(join=join)
             await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
             reply = await self._read_reply(stream)
         match reply:
-            case PushPullRequest():
+            case PushPullState():
                 return reply
             case None:
                 raise RemoteProtocolError(f"{to} closed the stream without a reply")

@@ -22,7 +22,7 @@ from .._config import MemberlistConfig
 from .._exceptions import MergeRefused, RemoteProtocolError
 from .._wire.messages import Ack, MessageType, Ping
 from .._wire.streams import (
-    PushPullRequest,
+    PushPullState,
     StreamRequest,
     UserMessageStream,
     ack_bytes,
@@ -168,13 +168,13 @@ class StreamServer:
                     await self._reply(stream, ack_bytes(ack), child)
             case UserMessageStream(body=body):
                 self.claims.user_message(body)
-            case PushPullRequest():
+            case PushPullState():
                 await self._push_pull(stream, source, request, child)
             case _:
                 self.bad_input("stream", source, f"{type(request).__name__} is no request")
 
     async def _push_pull(
-        self, stream: trio.abc.Stream, source: Address, request: PushPullRequest, child: _Child
+        self, stream: trio.abc.Stream, source: Address, request: PushPullState, child: _Child
     ) -> None:
         if self._push_pulls >= MAX_PUSH_PULLS:
             self.bad_input("streams", source, f"{MAX_PUSH_PULLS} push/pulls already")

@@ -28,7 +28,7 @@ from .._wire.messages import (
     Suspect,
     UserMessage,
 )
-from .._wire.streams import PushPullRequest, UserMessageStream
+from .._wire.streams import PushPullState, UserMessageStream
 
 Key: TypeAlias = "int | type[object]"
 
@@ -39,7 +39,7 @@ _CLASSES: Final[Mapping[type[object], MessageType]] = {
     Suspect: MessageType.SUSPECT,
     Alive: MessageType.ALIVE,
     Dead: MessageType.DEAD,
-    PushPullRequest: MessageType.PUSH_PULL,
+    PushPullState: MessageType.PUSH_PULL,
     UserMessage: MessageType.USER,
     UserMessageStream: MessageType.USER,
     Nack: MessageType.NACK,

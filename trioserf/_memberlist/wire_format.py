@@ -17,9 +17,9 @@ import attrs
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, KeyringError
 from .._wire.codec import raw_text
+from .._wire.encryption import NONCE_SIZE, overhead
 from .._wire.keyring import Keyring
 from .._wire.packets import PacketCodec
-from .._wire.sealing import NONCE_SIZE, overhead
 from .._wire.streams import StreamCodec
 
 _CRC_HEADER: Final = 5
@@ -61,9 +61,9 @@ class WireFormat:
     """Most bytes that label, encryption and CRC add to a packet."""
 
     def __attrs_post_init__(self) -> None:
-        self.use(self.keyring)
+        self.set_keyring(self.keyring)
 
-    def use(self, keyring: Keyring | None) -> None:
+    def set_keyring(self, keyring: Keyring | None) -> None:
         """Write and read with these keys from now on."""
         config = self.config
         label = raw_text(config.label)

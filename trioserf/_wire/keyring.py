@@ -81,7 +81,7 @@ class Keyring:
         _check_key(key)
         return self if key in self.keys else Keyring((*self.keys, key))
 
-    def use(self, key: bytes) -> Keyring:
+    def with_primary(self, key: bytes) -> Keyring:
         """A ring with ``key`` as the primary one; the others keep their order.
 
         Raises:

@@ -20,9 +20,10 @@ from typing import Final, NamedTuple, final
 import attrs
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .codec_settings import CodecSettings
 from .compound import split_compound
 from .compression import compress_if_shorter, decompress_message
-from .envelope import Envelope
+from .encryption import decrypt, encrypt
 from .keyring import Keyring
 from .labels import add_label, check_label, take_label
 from .limits import (
@@ -34,7 +35,6 @@ from .limits import (
     MAX_PIECES,
 )
 from .messages import PacketMessage, decode_message
-from .sealing import seal, unseal
 from .values import count_containers
 
 _COMPOUND: Final = 7
@@ -57,7 +57,7 @@ class PacketError(RemoteProtocolError):
 
 @final
 @attrs.frozen(kw_only=True)
-class PacketCodec(Envelope):
+class PacketCodec(CodecSettings):
     """How packets are written and read.
 
     Args:
@@ -67,7 +67,7 @@ class PacketCodec(Envelope):
     max_output: int = MAX_PACKET_OUTPUT
 
 
-class OpenedPacket(NamedTuple):
+class DecodedPacket(NamedTuple):
     """What was in a datagram.
 
     Args:
@@ -82,7 +82,7 @@ class OpenedPacket(NamedTuple):
 # --- writing ------------------------------------------------------------------------------
 
 
-def seal_packet(
+def encode_packet(
     message: bytes, codec: PacketCodec, *, crc: bool, nonce: bytes | None = None
 ) -> bytes:
     """A datagram around one message, which may be a compound.
@@ -106,14 +106,14 @@ def seal_packet(
         if nonce is None:
             raise LocalProtocolError("an encrypted packet needs a nonce")
         version = codec.encryption_version
-        message = seal(message, key=codec.key, nonce=nonce, version=version, aad=codec.label)
+        message = encrypt(message, key=codec.key, nonce=nonce, version=version, aad=codec.label)
     return add_label(message, codec.label) if codec.label else message
 
 
 # --- reading ------------------------------------------------------------------------------
 
 
-def open_packet(data: bytes, codec: PacketCodec) -> OpenedPacket:
+def decode_packet(data: bytes, codec: PacketCodec) -> DecodedPacket:
     """The messages in a datagram.
 
     Raises:
@@ -130,7 +130,7 @@ def open_packet(data: bytes, codec: PacketCodec) -> OpenedPacket:
     if kind in (_COMPOUND, _COMPRESS):
         return _unpack(data, codec.max_output)
     try:
-        return OpenedPacket((decode_message(data),))
+        return DecodedPacket((decode_message(data),))
     except RemoteProtocolError as error:
         raise PacketError("message", str(error)) from error
 
@@ -146,7 +146,7 @@ def _without_label(data: bytes, codec: PacketCodec) -> bytes:
 
 def _decrypted(data: bytes, keyring: Keyring, codec: PacketCodec) -> bytes:
     try:
-        return unseal(data, keyring=keyring, aad=codec.label, accept_v0=codec.accept_v0)
+        return decrypt(data, keyring=keyring, aad=codec.label, accept_v0=codec.accept_v0)
     except RemoteProtocolError as error:
         if codec.verify_incoming:
             raise PacketError("decrypt", str(error)) from error
@@ -162,7 +162,7 @@ def _checked(data: bytes) -> bytes:
     return message
 
 
-def _unpack(data: bytes, max_output: int) -> OpenedPacket:
+def _unpack(data: bytes, max_output: int) -> DecodedPacket:
     """The messages inside nested compounds and compressed messages.
 
     DIFFERS: Go recurses as deep as the packet asks for, decompresses without a bound, and
@@ -209,7 +209,7 @@ def _unpack(data: bytes, max_output: int) -> OpenedPacket:
             problems.append((layer, str(error)))
     if whole and problems:
         raise PacketError(*problems[0])
-    return OpenedPacket(tuple(messages), tuple(layer for layer, _ in problems))
+    return DecodedPacket(tuple(messages), tuple(layer for layer, _ in problems))
 
 
 def _check_part(piece: bytes, size: int) -> None:

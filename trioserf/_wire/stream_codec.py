@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, final
 import attrs
 
 from .._exceptions import RemoteProtocolError
-from .envelope import Envelope
+from .codec_settings import CodecSettings
 from .limits import MAX_STREAM_OUTPUT
 from .messages import Ack, ErrorReply, NodeRecord, Ping
 
@@ -32,7 +32,7 @@ class StreamError(RemoteProtocolError):
 
 @final
 @attrs.frozen(kw_only=True)
-class StreamCodec(Envelope):
+class StreamCodec(CodecSettings):
     """How streams are written and read.
 
     Args:
@@ -44,7 +44,7 @@ class StreamCodec(Envelope):
 
 @final
 @attrs.frozen
-class PushPullRequest:
+class PushPullState:
     """A full state exchange, asked for or answered."""
 
     join: bool
@@ -60,7 +60,7 @@ class UserMessageStream:
     body: bytes = attrs.field(repr=lambda body: f"<{len(body)} bytes>")
 
 
-StreamRequest: TypeAlias = PushPullRequest | Ping | Ack | UserMessageStream | ErrorReply
+StreamRequest: TypeAlias = PushPullState | Ping | Ack | UserMessageStream | ErrorReply
 """What one side of a stream may say."""
 
 

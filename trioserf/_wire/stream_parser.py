@@ -20,6 +20,7 @@ from typing import Concatenate, ParamSpec, TypeVar, final
 from .._exceptions import RemoteProtocolError
 from .codec import decode, from_value
 from .compression import open_envelope
+from .encryption import decrypt
 from .labels import LABEL_BYTE, check_label, take_label
 from .limits import (
     COMPRESSED_WEIGHT,
@@ -45,10 +46,9 @@ from .messages import (
     PushPullHeader,
     UserMessageHeader,
 )
-from .sealing import unseal
 from .stream_codec import (
     FRAME_HEADER,
-    PushPullRequest,
+    PushPullState,
     StreamCodec,
     StreamError,
     StreamRequest,
@@ -158,10 +158,10 @@ class StreamParser:
         while len(buffer) < FRAME_HEADER + length:
             yield
         header = bytes(buffer[:FRAME_HEADER])
-        sealed = bytes(buffer[FRAME_HEADER : FRAME_HEADER + length])
+        encrypted = bytes(buffer[FRAME_HEADER : FRAME_HEADER + length])
         buffer.clear()
         # Decrypting is twenty times as fast as parsing.
-        return _now_or_later(length // 20, True, _open_frame, header, sealed, codec)
+        return _now_or_later(length // 20, True, _open_frame, header, encrypted, codec)
 
     def _compressed(self) -> Generator[None, None, StreamRequest | Work]:
         buffer = self._buffer
@@ -210,12 +210,12 @@ def _now_or_later(
 
 
 def _open_frame(
-    inline: bool, header: bytes, sealed: bytes, codec: StreamCodec
+    inline: bool, header: bytes, encrypted: bytes, codec: StreamCodec
 ) -> StreamRequest | Work:
     assert codec.keyring is not None, "checked before the frame was read"
     aad = header + codec.label
     try:
-        plain = unseal(sealed, keyring=codec.keyring, aad=aad, accept_v0=codec.accept_v0)
+        plain = decrypt(encrypted, keyring=codec.keyring, aad=aad, accept_v0=codec.accept_v0)
         if not plain:
             raise RemoteProtocolError("an encrypted frame of nothing")
         if plain[0] != MessageType.COMPRESS:
@@ -308,7 +308,7 @@ class _Body:
                 return (yield from self._push_pull())
         raise RemoteProtocolError(f"message type {kind} on a stream")
 
-    def _push_pull(self) -> Generator[None, None, PushPullRequest]:
+    def _push_pull(self) -> Generator[None, None, PushPullState]:
         header = yield from self._struct(PushPullHeader)
         if not 0 <= header.nodes <= MAX_NODES:
             raise RemoteProtocolError(f"a push/pull of {header.nodes} nodes")
@@ -326,7 +326,7 @@ class _Body:
             if count > FREE_RECORDS and size < LEAST_RECORD * count:
                 raise RemoteProtocolError(f"{count} node records in only {size} bytes")
         state = yield from self._bytes(header.user_state_len)
-        return PushPullRequest(header.join, tuple(records), state)
+        return PushPullState(header.join, tuple(records), state)
 
     def _struct(self, cls: type[T]) -> Generator[None, None, T]:
         while (value := self._reader.take_value()) is None:

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from .._exceptions import LocalProtocolError
 from .codec import encode
 from .compression import compress_message
+from .encryption import encrypt, encrypted_size
 from .labels import label_header
 from .limits import MAX_FRAME, MAX_NODES
 from .limits import MAX_USER_MESSAGE as MAX_USER_MESSAGE
@@ -36,8 +37,7 @@ from .messages import (
     UserMessageHeader,
     encode_message,
 )
-from .sealing import seal, sealed_size
-from .stream_codec import PushPullRequest as PushPullRequest
+from .stream_codec import PushPullState as PushPullState
 from .stream_codec import StreamCodec as StreamCodec
 from .stream_codec import StreamError as StreamError
 from .stream_codec import StreamRequest as StreamRequest
@@ -68,12 +68,12 @@ def frame(plain: bytes, codec: StreamCodec, nonce: bytes | None) -> bytes:
     if nonce is None:
         raise LocalProtocolError("an encrypted frame needs a nonce")
     version = codec.encryption_version
-    length = sealed_size(len(inner), version)
+    length = encrypted_size(len(inner), version)
     if length > MAX_FRAME:
         raise LocalProtocolError(f"a frame of {length} bytes: expected at most {MAX_FRAME}")
     header = b"\x0a" + length.to_bytes(4, "big")
     aad = header + codec.label
-    return header + seal(inner, key=codec.key, nonce=nonce, version=version, aad=aad)
+    return header + encrypt(inner, key=codec.key, nonce=nonce, version=version, aad=aad)
 
 
 def push_pull_bytes(join: bool, records: Sequence[NodeRecord], user_state: bytes) -> bytes:

@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 import trio
 
 from .._memberlist.parts import Parts
-from .._wire.streams import PushPullRequest, StreamCodec, StreamParser, Work
+from .._wire.streams import PushPullState, StreamCodec, StreamParser, Work
 from .sim_node import SimNode
 
 JoinVia: TypeAlias = Literal["first", "previous", "random", "everybody"] | None
@@ -90,7 +90,7 @@ async def _acquaint(nodes: Sequence[SimNode]) -> None:
     for other in others:
         await _tell(first, await other.exchange.local_frame(join=False), {})
     everything = await first.exchange.local_frame(join=False)
-    read: dict[StreamCodec, PushPullRequest] = {}
+    read: dict[StreamCodec, PushPullState] = {}
     for other in others:
         await _tell(other, everything, read)
     for part in parts:
@@ -99,7 +99,7 @@ async def _acquaint(nodes: Sequence[SimNode]) -> None:
             queue.clear()
 
 
-async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullRequest]) -> None:
+async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullState]) -> None:
     """What becomes of the reply to a push/pull that ``node`` asked for.
 
     Args:
@@ -116,6 +116,6 @@ async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullReque
         result = StreamParser(codec, accept_side=False).receive(frame)
         if isinstance(result, Work):
             result = result.run()
-        assert isinstance(result, PushPullRequest), "one frame of full state, as a whole"
+        assert isinstance(result, PushPullState), "one frame of full state, as a whole"
         request = read[codec] = result
     await node.exchange.merge(request.records, request.user_state, join=False, source=None)

@@ -29,12 +29,12 @@ _HEADER: Final = 1 + NONCE_SIZE
 
 
 def overhead(version: int) -> int:
-    """Most bytes that sealing adds; also the length of a sealed nothing."""
+    """Most bytes that encrypting adds; also the length of nothing, encrypted."""
     return _HEADER + TAG_SIZE + (BLOCK_SIZE if version == 0 else 0)
 
 
-def sealed_size(size: int, version: int) -> int:
-    """Length of a plaintext of ``size`` bytes once it is sealed."""
+def encrypted_size(size: int, version: int) -> int:
+    """Length of a plaintext of ``size`` bytes once it is encrypted."""
     padding = BLOCK_SIZE - size % BLOCK_SIZE if version == 0 else 0
     return _HEADER + size + padding + TAG_SIZE
 
@@ -47,7 +47,7 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
-def seal(plaintext: bytes, *, key: bytes, nonce: bytes, version: int, aad: bytes = b"") -> bytes:
+def encrypt(plaintext: bytes, *, key: bytes, nonce: bytes, version: int, aad: bytes = b"") -> bytes:
     """Encrypt.
 
     Args:
@@ -70,7 +70,7 @@ def seal(plaintext: bytes, *, key: bytes, nonce: bytes, version: int, aad: bytes
     return bytes((version,)) + nonce + _cipher(key).encrypt(nonce, plaintext, aad)
 
 
-def unseal(data: bytes, *, keyring: Keyring, aad: bytes = b"", accept_v0: bool = True) -> bytes:
+def decrypt(data: bytes, *, keyring: Keyring, aad: bytes = b"", accept_v0: bool = True) -> bytes:
     """Decrypt with whichever key fits, the primary one first.
 
     Raises:
@@ -95,11 +95,11 @@ def _wrong_key() -> type[Exception]:
     return InvalidTag
 
 
-def _open(nonce: bytes, sealed: bytes, keyring: Keyring, aad: bytes) -> bytes:
+def _open(nonce: bytes, encrypted: bytes, keyring: Keyring, aad: bytes) -> bytes:
     wrong_key = _wrong_key()
     for key in keyring.keys:
         try:
-            return _cipher(key).decrypt(nonce, sealed, aad)
+            return _cipher(key).decrypt(nonce, encrypted, aad)
         except wrong_key:
             continue
     raise RemoteProtocolError("no installed keys could decrypt the message")

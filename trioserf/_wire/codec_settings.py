@@ -12,7 +12,7 @@ from .keyring import Keyring
 
 
 @attrs.frozen(kw_only=True)
-class Envelope:
+class CodecSettings:
     """How packets, or streams, are written and read.
 
     A base class, where this house prefers parts: a codec is nothing but these settings and a
