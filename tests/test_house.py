@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import trioserf
 from tests.source_tree import ROOT, Module, modules
 
-LONGEST_FILE = 400
+LONGEST_FILE = 600
+"""Lines.  150 to 400 are usual, but one idea in 600 lines is easier to follow than the same idea
+cut into two files, each of which is read with the other one open beside it."""
 LONGEST_FUNCTION = 80
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
@@ -23,6 +25,31 @@ PUBLIC_NAMES = """
 """
 """What the user types; each is an attribute of ``trioserf``."""
 
+PRIVATE_WORDS = {
+    r"claims? of life": "alive message",
+    r"accusations?|accuse[sd]?|accuser": "suspect or dead message; who suspects",
+    r"verdicts?": "what it is: declared dead, the status, the result",
+    r"held (alive|dead|failed|suspect|left)": "listed as ..., considered ...",
+    r"(old |own )?news": "broadcast, update; stale",
+    r"patience": "`max_delay`",
+    r"believe[sd]?|buri(ed|es)|bury|outbids?|outbidden": "apply_alive, declare_dead, refute",
+    r"dismiss(es|ed)?|vouch(es|ed)?|undone": "drop, confirm, trust, reverted",
+    r"tellers?": "peer, sender",
+    r"hear(s|d)? (of|from|about)|told": "receive, be sent, be notified",
+    r"in earnest": "in production, really",
+    r"of ours|whoever": "this node's, local; the peer",
+    r"walls|knock(s|ed)?|suffer(s|ed)?|dice": "partition, try, plain words",
+    r"the own \w+": "the local ..., this node's ...",
+}
+"""Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""
+WORDS_LEFT = {
+    *("__init__", "_agent", "_cluster", "_config", "_events", "_exceptions", "_memberlist"),
+    *("_memberlist_config", "_net", "_serf", "_settings", "_sleepers", "_swim", "_tables"),
+    *("_vivaldi", "_wire", "abc", "lowlevel", "notebook", "prometheus", "testing"),
+    *("testing_plugin",),
+}
+"""Rooms that still have such words."""
+
 TASK_STARTERS = {
     # What lives as long as a node:
     "_serf/tree.py": "the tree: every task of a node",
@@ -30,6 +57,7 @@ TASK_STARTERS = {
     "_memberlist/open.py": "the same tasks for a membership half without Serf",
     # Short children, in a nursery given to them or their own:
     "_memberlist/challenger.py": "one probe of an address that is said to be taken over",
+    "_memberlist/address_prober.py": "one probe of an address that is said to be taken over",
     "_memberlist/joiner.py": "one try for each address of a join",
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",
@@ -42,14 +70,18 @@ TASK_STARTERS = {
     "testing/invariants.py": "the look at the invariants, again and again",
     "testing/schedule_runs.py": "the faults of a schedule, each in its own time",
     "testing/sim_network.py": "the deliveries of a simulated network",
+    "testing/campaign/": "the faults of a schedule, and the look at the invariants meanwhile",
+    "testing/bootstrap.py": "the joins of the simulated nodes",
     "testing/joins.py": "the joins of the simulated nodes",
     "testing/sim_cluster.py": "the processes of the simulated nodes",
     "testing/sim_node.py": "what runs inside the process of a simulated node",
     "testing/check_transport.py": "both ends of a law",
     "testing/law_ground.py": "both ends of a law",
+    "testing/transport_laws.py": "both ends of a law",
+    "testing/packet_laws.py": "both ends of a law",
     "testing/stream_laws.py": "both ends of a law",
 }
-"""Files that may call ``start_soon`` or ``start``, and what they start."""
+"""Files (or folders) that may call ``start_soon`` or ``start``, and what they start."""
 
 
 def functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -107,6 +139,25 @@ def test_nothing_is_left_for_later() -> None:
         for module in modules()
         for number, line in enumerate(module.text.splitlines(), 1)
         if later.search(line)
+    ]
+
+
+# --- words --------------------------------------------------------------------------------
+
+
+def words_of(text: str) -> str:
+    """The text, with the words of names apart: ``verdictOf`` and ``_old_news`` as in a sentence."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", text).lower()
+
+
+def test_names_and_comments_use_the_words_of_the_field() -> None:
+    private = re.compile(rf"\b({'|'.join(PRIVATE_WORDS)})\b")
+    assert [] == [
+        f"{module.path}:{number}: {match[0]}: {line.strip()}"
+        for module in modules()
+        if module.room not in WORDS_LEFT
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if (match := private.search(words_of(line)))
     ]
 
 
@@ -178,7 +229,8 @@ def test_doors_export_under_the_name_they_import() -> None:
     """``from ._x import Y as Y`` is how type checkers are told that ``Y`` is public."""
     wrong = []
     for module in public_doors():
-        for node in module.tree.body:
+        public = [node for node in module.tree.body if not isinstance(node, ast.FunctionDef)]
+        for node in (inner for outer in public for inner in ast.walk(outer)):
             if isinstance(node, ast.ImportFrom) and node.level:
                 wrong += [
                     f"{module.path}:{node.lineno} {alias.name}"
@@ -208,7 +260,8 @@ def test_tasks_are_started_only_where_the_tree_says() -> None:
                 )
             ):
                 found.setdefault(module.path, []).append(node.lineno)
-    assert {} == {path: lines for path, lines in found.items() if path not in TASK_STARTERS}
+    known = tuple(TASK_STARTERS)
+    assert {} == {path: lines for path, lines in found.items() if not path.startswith(known)}
 
 
 # --- the frame ----------------------------------------------------------------------------

@@ -5,14 +5,14 @@
 # never wait, and return values or small frozen effects.  Waiting (sockets, intervals, files)
 # is done by tasks, each in a small file, all of them in one nursery.
 #
-# layer 7   __init__        this door: what a user types
-#           __main__        the program: python -m trioserf, and the command trioserf
+# layer 8   __main__        the program: python -m trioserf, and the command trioserf
+#           _agent/         command line, and the demo
+#       7   __init__        this door: what a user types
 #           lowlevel        the parts, for those who build on them
 #           prometheus      metrics of nodes for Prometheus
 #           notebook/       a node that lives across cells; tables and plots
 #           testing/        simulated network and cluster, laws for transports
 #           testing_plugin  the same as fixtures of pytest
-#       6   _agent/         command line, and the demo
 #       5   _serf/          tasks of Serf: tree.py has the picture of all tasks of a node,
 #                           open.py the rules of opening and closing, serf.py the facade,
 #                           delegate.py the place where rules meet the rest

@@ -15,7 +15,7 @@ def key_from_text(text: str) -> bytes:
     """The raw key.
 
     Raises:
-      ValueError: not standard base64.  Whoever reports that must not show the text.
+      ValueError: not standard base64.  A caller that reports it must not show the text.
     """
     raw = base64.b64decode(text, validate=True)
     if len(key_to_text(raw)) != len(text):
