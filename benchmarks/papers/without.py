@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from trioserf._swim import deaths
+from trioserf._swim import suspect_rules
 from trioserf._swim.probing import ProbeRound
 
 
@@ -30,7 +30,7 @@ def _replaced(place: Any, name: str, new: Any) -> Iterator[None]:
 @contextmanager
 def no_suspicion() -> Iterator[None]:
     """Whoever is suspected is declared dead at once."""
-    with _replaced(deaths, "suspicion_timeout", lambda mult, n, interval: 0.0):
+    with _replaced(suspect_rules, "suspicion_timeout", lambda mult, n, interval: 0.0):
         yield
 
 

@@ -3,13 +3,13 @@
 import trio
 
 from trioserf._swim.effects import (
-    Answer,
     Applied,
     Broadcast,
-    Forgotten,
-    Lost,
+    NodeDropped,
+    NodeForgotten,
     Refused,
     Refuted,
+    SendTo,
     TimeoutDegraded,
 )
 from trioserf._swim.nodes import Node, NodeStatus
@@ -29,7 +29,7 @@ async def test_broadcasts_are_queued_under_their_name_and_forgotten_with_it(auto
         apply([Broadcast("n2", DEAD)])
         assert before + 1 == len(queue)
         assert [1] == finished
-        apply([Forgotten("n2")])
+        apply([NodeForgotten("n2")])
         assert before == len(queue)
 
 
@@ -55,10 +55,10 @@ async def test_the_score_is_a_gauge_when_it_changes(autojump_clock):
 
 async def test_an_answer_goes_out_at_once(autojump_clock):
     async with one_node(probe_interval=0, gossip_interval=0) as (node, wire):
-        node._parts.apply([Answer(AWAY, "n2", DEAD)])
+        node._parts.apply([SendTo(AWAY, "n2", DEAD)])
         assert (Dead(3, "n2", "n1"), AWAY) == opened(wire.sent)[0]
         wire.error = trio.BrokenResourceError("unreachable")
-        node._parts.apply([Answer(AWAY, "n2", DEAD)])
+        node._parts.apply([SendTo(AWAY, "n2", DEAD)])
 
 
 async def test_refusals_are_counted_and_some_are_quiet(autojump_clock, caplog):
@@ -72,7 +72,7 @@ async def test_refusals_are_counted_and_some_are_quiet(autojump_clock, caplog):
 async def test_lost_nodes_are_remembered(autojump_clock):
     async with one_node() as (node, _):
         lost = Node(name="n2", addr=b"\x0a\x00\x00\x02", port=1, status=NodeStatus.DEAD)
-        node._parts.apply([Lost(lost)])
+        node._parts.apply([NodeDropped(lost)])
         assert 1 == node.statistics().lost
 
 

@@ -11,7 +11,7 @@ import random
 from typing import Any
 
 from trioserf._memberlist_config import MemberlistConfig
-from trioserf._swim.effects import Answer, Broadcast, Challenge, Effect
+from trioserf._swim.effects import Broadcast, Effect, ProbeAddress, SendTo
 from trioserf._swim.table import NodeTable
 from trioserf._wire.messages import Alive, Dead, PacketMessage, Suspect, decode_message
 from trioserf.abc import Address
@@ -59,7 +59,7 @@ class SmallCluster:
     # --- talking --------------------------------------------------------------------------
 
     def apply(self, name: str, effects: list[Effect]) -> None:
-        source = self.tables[name].own.address
+        source = self.tables[name].local_node.address
         for effect in effects:
             match effect:
                 case Broadcast():
@@ -67,18 +67,18 @@ class SmallCluster:
                     for other in self.up - {name}:
                         if other in self.tables[name].nodes:
                             self._wires.append((other, message, source))
-                case Answer():
+                case SendTo():
                     for other in self.up:
-                        if self.tables[other].own.address == effect.address:
+                        if self.tables[other].local_node.address == effect.address:
                             self._wires.append((other, decode_message(effect.message), source))
-                case Challenge():
+                case ProbeAddress():
                     answered = any(
-                        self.tables[other].own.address == effect.address
+                        self.tables[other].local_node.address == effect.address
                         and other == effect.existing.name
                         for other in self.up
                     )
                     table = self.tables[name]
-                    self.apply(name, table.challenge_result(effect.claim, answered, self.now))
+                    self.apply(name, table.address_probed(effect.alive, answered, self.now))
                 case _:
                     pass
 
@@ -119,7 +119,7 @@ class SmallCluster:
         first, second = self.tables[one], self.tables[two]
         asked, answered = first.records(), second.records()
         self.apply(two, second.merge(asked, self.now))
-        self.apply(one, first.merge(answered, self.now, source=second.own.address))
+        self.apply(one, first.merge(answered, self.now, source=second.local_node.address))
 
     def exchange_all(self) -> None:
         """Every node exchanges with every other that it holds alive and can reach."""
@@ -134,7 +134,7 @@ class SmallCluster:
         for name in sorted(self.up):
             for node in list(self.tables[name].sequence):
                 there = node.name in self.up and (
-                    self.tables[node.name].own.address == node.address
+                    self.tables[node.name].local_node.address == node.address
                 )
                 if not there and not node.is_gone:
                     self.apply(

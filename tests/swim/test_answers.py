@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 from trioserf._swim.answers import ANSWERERS, StaleAnswers
-from trioserf._swim.effects import Answer
+from trioserf._swim.effects import SendTo
 from trioserf._swim.nodes import Node, NodeStatus
 
 from .builders import dead, left, node, place, said
@@ -15,11 +15,11 @@ def ask(
     now: float = 0.0,
     *,
     reached: int = 5,
-    first_hand: bool = True,
+    from_the_node: bool = True,
     num_nodes: int = 1000,
-) -> Answer | None:
+) -> SendTo | None:
     return answers.answer(
-        held, place("b"), reached, now, first_hand=first_hand, num_nodes=num_nodes
+        held, place("b"), reached, now, from_the_node=from_the_node, num_nodes=num_nodes
     )
 
 
@@ -59,7 +59,7 @@ def test_a_node_is_answered_once_in_an_interval() -> None:
 def test_of_those_who_heard_it_at_second_hand_a_few_answer() -> None:
     held = node("b", status=NodeStatus.DEAD)
     given = sum(
-        ask(new_answers(seed), held, first_hand=False, num_nodes=1000) is not None
+        ask(new_answers(seed), held, from_the_node=False, num_nodes=1000) is not None
         for seed in range(1000)
     )
     assert 0 < given < 3 * ANSWERERS
@@ -68,6 +68,6 @@ def test_of_those_who_heard_it_at_second_hand_a_few_answer() -> None:
 def test_in_a_small_cluster_all_answer() -> None:
     held = node("b", status=NodeStatus.DEAD)
     assert all(
-        ask(new_answers(seed), held, first_hand=False, num_nodes=ANSWERERS) is not None
+        ask(new_answers(seed), held, from_the_node=False, num_nodes=ANSWERERS) is not None
         for seed in range(50)
     )

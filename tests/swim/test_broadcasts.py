@@ -85,7 +85,7 @@ def test_each_message_is_sent_its_number_of_times_and_then_finished(n: int, time
 def test_one_packet_carries_a_message_once() -> None:
     queue = queue_for()
     queue.queue(b"x")
-    assert [b"x"] == queue.take(0, 10_000, own_share=0.5)
+    assert [b"x"] == queue.take(0, 10_000, local_share=0.5)
 
 
 def test_a_newer_message_of_the_same_name_replaces_the_older_one() -> None:
@@ -110,13 +110,13 @@ def test_pruning_drops_what_was_sent_most_then_the_shortest_then_the_oldest() ->
     queue = queue_for()
     dropped: list[bytes] = []
 
-    def add(message: bytes, own: bool = False) -> None:
-        queue.queue(message, own=own, on_finished=lambda: dropped.append(message))
+    def add(message: bytes, local: bool = False) -> None:
+        queue.queue(message, local=local, on_finished=lambda: dropped.append(message))
 
     add(b"sent-once")
     one(queue)
     for message in [b"short-old", b"short-new", b"a-longer-one"]:
-        add(message, own=message == b"short-new")
+        add(message, local=message == b"short-new")
     assert 0 == queue.prune(4)
     assert 1 == queue.prune(3)
     assert [b"sent-once"] == dropped
@@ -140,8 +140,8 @@ def test_discarding_drops_a_message_by_name_and_finishes_it() -> None:
 def test_clearing_finishes_everything() -> None:
     finished = []
     queue = queue_for()
-    for own in (False, True):
-        queue.queue(b"x", name=str(own), own=own, on_finished=lambda: finished.append(1))
+    for local in (False, True):
+        queue.queue(b"x", name=str(local), local=local, on_finished=lambda: finished.append(1))
     queue.clear()
     assert [1, 1] == finished
     assert 0 == len(queue)
@@ -169,7 +169,7 @@ def test_an_empty_message_is_a_bug() -> None:
 
 def test_without_a_share_messages_that_began_here_wait_as_any_other() -> None:
     queue = queue_for()
-    queue.queue(b"own", own=True)
+    queue.queue(b"own", local=True)
     queue.queue(b"relayed, longer")
     assert [b"relayed, longer"] == queue.take(0, 16)
 
@@ -179,9 +179,9 @@ def test_messages_that_began_here_keep_their_share_of_a_packet() -> None:
     for _ in range(100):
         queue.queue(b"r" * 50)
     for _ in range(10):
-        queue.queue(b"o" * 20, own=True)
+        queue.queue(b"o" * 20, local=True)
     for _ in range(16):
-        taken = queue.take(2, 400, own_share=0.25)
+        taken = queue.take(2, 400, local_share=0.25)
         assert 4 <= taken.count(b"o" * 20)
         assert 5 <= taken.count(b"r" * 50)
 
@@ -190,23 +190,23 @@ def test_the_share_goes_to_others_when_nothing_began_here() -> None:
     queue = queue_for()
     for _ in range(10):
         queue.queue(b"r" * 50)
-    assert 7 == len(queue.take(2, 400, own_share=0.5))
+    assert 7 == len(queue.take(2, 400, local_share=0.5))
 
 
 def test_one_message_that_began_here_may_exceed_the_share() -> None:
     queue = queue_for()
     queue.queue(b"r" * 390)
-    queue.queue(b"o" * 300, own=True)
-    queue.queue(b"p" * 300, own=True)
-    assert [b"p" * 300] == queue.take(0, 400, own_share=0.1)
-    assert [b"o" * 300] == queue.take(0, 400, own_share=0.1)
+    queue.queue(b"o" * 300, local=True)
+    queue.queue(b"p" * 300, local=True)
+    assert [b"p" * 300] == queue.take(0, 400, local_share=0.1)
+    assert [b"o" * 300] == queue.take(0, 400, local_share=0.1)
 
 
 def test_a_message_that_began_here_may_use_more_than_the_share_if_there_is_room() -> None:
     queue = queue_for()
     for _ in range(4):
-        queue.queue(b"o" * 100, own=True)
-    assert 4 == len(queue.take(0, 400, own_share=0.1))
+        queue.queue(b"o" * 100, local=True)
+    assert 4 == len(queue.take(0, 400, local_share=0.1))
 
 
 # --- statistics ---------------------------------------------------------------------------
@@ -215,14 +215,14 @@ def test_a_message_that_began_here_may_use_more_than_the_share_if_there_is_room(
 def test_statistics_show_the_moment_and_the_past() -> None:
     queue = queue_for(1, mult=2)
     queue.queue(b"12345", name="b")
-    queue.queue(b"123", name="b", own=True)
+    queue.queue(b"123", name="b", local=True)
     queue.queue(b"12", name="c")
     one(queue)
     queue.queue(b"1")
     assert (
         QueueStatistics(
             depth=3,
-            own=1,
+            local=1,
             size=6,
             by_transmits=(1, 2),
             queued=4,
@@ -242,7 +242,7 @@ def test_statistics_show_the_moment_and_the_past() -> None:
     assert (
         QueueStatistics(
             depth=0,
-            own=0,
+            local=0,
             size=0,
             by_transmits=(),
             queued=6,
@@ -322,10 +322,10 @@ class QueueMachine(RuleBasedStateMachine):
     def _count(self) -> None:
         self.finished += 1
 
-    @rule(message=MESSAGES, name=NAMES, own=st.booleans())
-    def add(self, message: bytes, name: str | None, own: bool) -> None:
+    @rule(message=MESSAGES, name=NAMES, local=st.booleans())
+    def add(self, message: bytes, name: str | None, local: bool) -> None:
         self.added += 1
-        self.real.queue(message, name=name, own=own, on_finished=self._count)
+        self.real.queue(message, name=name, local=local, on_finished=self._count)
         self.model.queue(message, name)
 
     @rule(overhead=st.integers(0, 3), limit=st.integers(0, 120))
@@ -370,10 +370,10 @@ def test_a_packet_is_never_overfilled_nor_left_empty_without_need(
     messages: list[tuple[bytes, bool]], overhead: int, limit: int, share: float
 ) -> None:
     queue = queue_for(1000)
-    for message, own in messages:
-        queue.queue(message, own=own)
+    for message, local in messages:
+        queue.queue(message, local=local)
     waiting = len(queue)
-    taken = queue.take(overhead, limit, own_share=share)
+    taken = queue.take(overhead, limit, local_share=share)
     room = limit - sum(len(message) + overhead for message in taken)
     assert room >= 0
     left_over = [m for m, _ in messages]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioserf._swim.incarnations import ACCUSATION_BAND, ALIVE_BAND, MAX_INCARNATION
+from trioserf._swim.incarnations import ALIVE_BAND, MAX_INCARNATION, SUSPECT_BAND
 from trioserf._wire.messages import Alive, Dead, Suspect
 
 from .builders import alive, dead, left, suspect
@@ -26,7 +26,7 @@ def raise_incarnations(cluster: SmallCluster, times: int = 4) -> None:
     for _ in range(times):
         for name in sorted(cluster.up):
             table = cluster.tables[name]
-            cluster.apply(name, table.update_own(cluster.now, b""))
+            cluster.apply(name, table.update_local(cluster.now, b""))
     cluster.settle()
 
 
@@ -34,7 +34,7 @@ def mass_restart(go: str) -> SmallCluster:
     """All but "a" die at once, are declared dead, and come back with nothing in memory.
 
     Only "b" joins through "a", which holds them dead; the others join through "b", which
-    restarted itself and knows of no deaths.
+    restarted itself and knows of no suspect_rules.
     """
     cluster = joined(NAMES, go=go)
     raise_incarnations(cluster)
@@ -75,7 +75,7 @@ def test_in_go_the_restarted_stay_dead_for_those_who_held_them_dead() -> None:
         dead("b", MAX_INCARNATION),
         left("b", MAX_INCARNATION),
         suspect("b", MAX_INCARNATION),
-        dead("b", ACCUSATION_BAND),
+        dead("b", SUSPECT_BAND),
         alive("b", MAX_INCARNATION, meta=b"forged"),
     ],
 )
@@ -86,7 +86,7 @@ def test_the_last_incarnation_harms_nobody_in_our_cluster(message: Any) -> None:
     cluster.wait(60.0)
     assert cluster.everybody_agrees()
 
-    cluster.forge(NAMES, suspect("b", cluster.tables["b"].own.incarnation))
+    cluster.forge(NAMES, suspect("b", cluster.tables["b"].local_node.incarnation))
     cluster.settle()
     cluster.wait(60.0)
     assert cluster.everybody_agrees(), "it can still refute"
@@ -97,7 +97,7 @@ def test_the_last_incarnation_harms_nobody_in_our_cluster(message: Any) -> None:
     assert {"dead"} == set(cluster.view("b").values()), "and is still watched"
 
 
-@pytest.mark.parametrize("incarnation", [ACCUSATION_BAND - 1, 2**31, 1_700_000_000])
+@pytest.mark.parametrize("incarnation", [SUSPECT_BAND - 1, 2**31, 1_700_000_000])
 def test_large_incarnations_below_the_band_work_as_in_go(incarnation: int) -> None:
     for go in ("", NAMES, "ace"):
         cluster = joined(NAMES, go=go)
@@ -105,7 +105,7 @@ def test_large_incarnations_below_the_band_work_as_in_go(incarnation: int) -> No
         cluster.settle()
         cluster.exchange_all()
         assert cluster.everybody_agrees()
-        assert incarnation + 1 == cluster.tables["b"].own.incarnation
+        assert incarnation + 1 == cluster.tables["b"].local_node.incarnation
 
 
 def test_in_go_the_last_incarnation_evicts_a_node() -> None:
@@ -117,7 +117,7 @@ def test_in_go_the_last_incarnation_evicts_a_node() -> None:
 
 
 def test_our_node_among_go_nodes_comes_back_as_soon_as_they_forget() -> None:
-    """They believe the forgery; our number stayed small, so what they relearn can be outbid."""
+    """They apply_alive the forgery; our number stayed small, so what they relearn can be outbid."""
     cluster = joined(NAMES, go="acdef")
     cluster.forge(NAMES, dead("b", MAX_INCARNATION))
     cluster.settle()
@@ -126,7 +126,7 @@ def test_our_node_among_go_nodes_comes_back_as_soon_as_they_forget() -> None:
     assert "dead" not in cluster.view("b").values()
     cluster.exchange_all()
     assert all_alive(cluster, "b")
-    cluster.forge(NAMES, dead("b", cluster.tables["b"].own.incarnation))
+    cluster.forge(NAMES, dead("b", cluster.tables["b"].local_node.incarnation))
     cluster.settle()
     assert all_alive(cluster, "b")
 
@@ -135,7 +135,7 @@ def test_a_go_node_that_counts_on_in_the_band_is_believed_from_itself() -> None:
     cluster = joined(NAMES, go="b")
     cluster.forge("b", dead("b", ALIVE_BAND + 5))
     cluster.settle()
-    assert ALIVE_BAND + 6 == cluster.tables["b"].own.incarnation
+    assert ALIVE_BAND + 6 == cluster.tables["b"].local_node.incarnation
     assert cluster.everybody_agrees()
     cluster.forge(NAMES, suspect("b", ALIVE_BAND + 6))
     cluster.settle()
@@ -151,7 +151,7 @@ def test_a_forged_life_before_a_node_joins_is_corrected_by_it() -> None:
     cluster.settle()
     cluster.exchange_all()
     assert cluster.everybody_agrees()
-    assert cluster.tables["b"].own.incarnation < 100
+    assert cluster.tables["b"].local_node.incarnation < 100
 
 
 # --- moving -------------------------------------------------------------------------------
@@ -190,16 +190,16 @@ def test_two_nodes_of_one_name_do_not_take_it_from_each_other() -> None:
 
 def random_trouble(cluster: SmallCluster, rng: random.Random) -> None:
     name = rng.choice(NAMES)
-    own = cluster.tables[name].own
+    local = cluster.tables[name].local_node
     action = rng.randrange(7)
     if action == 0:
         cluster.stop(name)
     elif action == 1 and name not in cluster.up:
         cluster.start(name, at=rng.choice([name, "x", "y"]) if name == "b" else name)
     elif action == 2:
-        cluster.forge("".join(cluster.up), Suspect(own.incarnation, name, rng.choice(NAMES)))
+        cluster.forge("".join(cluster.up), Suspect(local.incarnation, name, rng.choice(NAMES)))
     elif action == 3:
-        cluster.forge("".join(cluster.up), Dead(own.incarnation, name, rng.choice(NAMES)))
+        cluster.forge("".join(cluster.up), Dead(local.incarnation, name, rng.choice(NAMES)))
     elif action == 4:
         cluster.probe_all()
     elif action == 5:

@@ -4,7 +4,7 @@ import typing
 
 import attrs
 
-from trioserf._swim.effects import Answer, Broadcast, Effect, Refused
+from trioserf._swim.effects import Broadcast, Effect, Refused, SendTo
 from trioserf.abc import Address
 
 
@@ -16,10 +16,10 @@ def test_every_effect_is_frozen() -> None:
 
 def test_messages_are_shown_by_their_length() -> None:
     assert "<300 bytes>" in repr(Broadcast("b", bytes(300)))
-    assert "<300 bytes>" in repr(Answer(Address("10.0.0.1", 1), "b", bytes(300)))
+    assert "<300 bytes>" in repr(SendTo(Address("10.0.0.1", 1), "b", bytes(300)))
 
 
 def test_a_broadcast_is_passed_on_unless_it_says_otherwise() -> None:
     plain = Broadcast("b", b"x")
-    assert (False, None) == (plain.own, plain.on_finished)
+    assert (False, None) == (plain.local, plain.on_finished)
     assert not Refused("b", "why").quiet

@@ -3,24 +3,24 @@ from __future__ import annotations
 import pytest
 
 from trioserf._swim.incarnations import (
-    ACCUSATION_BAND,
     ALIVE_BAND,
     MAX_INCARNATION,
     STEP,
-    plausible_accusation,
-    plausible_life,
+    SUSPECT_BAND,
+    plausible_alive,
+    plausible_suspect,
     successor,
     wrapped_successor,
 )
 
 
 @pytest.mark.parametrize(
-    ("own", "accused", "following"), [(1, 0, 2), (1, 1, 2), (1, 7, 8), (9, 7, 10)]
+    ("local", "accused", "following"), [(1, 0, 2), (1, 1, 2), (1, 7, 8), (9, 7, 10)]
 )
 def test_the_next_incarnation_is_above_the_own_and_the_accused_one(
-    own: int, accused: int, following: int
+    local: int, accused: int, following: int
 ) -> None:
-    assert following == successor(own, accused) == wrapped_successor(own, accused)
+    assert following == successor(local, accused) == wrapped_successor(local, accused)
 
 
 def test_the_last_incarnation_does_not_wrap() -> None:
@@ -36,29 +36,29 @@ def test_the_last_incarnation_wraps_in_go() -> None:
 
 @pytest.mark.parametrize("held", [0, 1, 1000])
 def test_below_the_band_every_jump_is_plausible(held: int) -> None:
-    assert plausible_accusation(ACCUSATION_BAND - 1, held)
-    assert plausible_life(ALIVE_BAND - 1, held)
+    assert plausible_suspect(SUSPECT_BAND - 1, held)
+    assert plausible_alive(ALIVE_BAND - 1, held)
 
 
 def test_in_the_band_only_short_steps_are_plausible() -> None:
-    assert not plausible_accusation(ACCUSATION_BAND, 1)
-    assert not plausible_life(ALIVE_BAND, 1)
-    for held in (ACCUSATION_BAND, ALIVE_BAND, MAX_INCARNATION - 2 * STEP):
-        assert plausible_accusation(held + STEP, held)
-        assert not plausible_accusation(held + STEP + 1, held)
-    assert plausible_life(ALIVE_BAND + STEP, ALIVE_BAND)
-    assert not plausible_life(ALIVE_BAND + STEP + 1, ALIVE_BAND)
+    assert not plausible_suspect(SUSPECT_BAND, 1)
+    assert not plausible_alive(ALIVE_BAND, 1)
+    for held in (SUSPECT_BAND, ALIVE_BAND, MAX_INCARNATION - 2 * STEP):
+        assert plausible_suspect(held + STEP, held)
+        assert not plausible_suspect(held + STEP + 1, held)
+    assert plausible_alive(ALIVE_BAND + STEP, ALIVE_BAND)
+    assert not plausible_alive(ALIVE_BAND + STEP + 1, ALIVE_BAND)
 
 
 def test_the_answer_to_the_highest_plausible_accusation_is_plausible_to_everybody() -> None:
-    answer = successor(1, ACCUSATION_BAND - 1)
-    assert plausible_life(answer, 1)
+    answer = successor(1, SUSPECT_BAND - 1)
+    assert plausible_alive(answer, 1)
 
 
 def test_a_single_forged_message_cannot_bring_a_node_near_the_end() -> None:
-    own = 1
+    local = 1
     forged = 0
-    while own < MAX_INCARNATION:
-        own = successor(own, min(max(ACCUSATION_BAND - 1, own + STEP), MAX_INCARNATION))
+    while local < MAX_INCARNATION:
+        local = successor(local, min(max(SUSPECT_BAND - 1, local + STEP), MAX_INCARNATION))
         forged += 1
     assert forged > 10_000

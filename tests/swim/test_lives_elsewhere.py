@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from trioserf._swim.effects import (
-    Answer,
     Broadcast,
-    Challenge,
     Conflict,
+    ProbeAddress,
     Refuted,
+    SendTo,
 )
 from trioserf._swim.table import NodeTable
 
@@ -66,11 +66,11 @@ def test_a_live_name_is_challenged_before_it_moves(suspected: bool) -> None:
     b = table.nodes["b"]
     claim = alive(incarnation=1, addr=ip("x"), meta=b"m")
     before = table.records()
-    assert [Challenge(b, place("b"), claim)] == table.on_alive(claim, 1.0)
+    assert [ProbeAddress(b, place("b"), claim)] == table.on_alive(claim, 1.0)
     assert [] == table.on_alive(alive(incarnation=9, addr=ip("y")), 1.1)
     assert before == table.records()
 
-    effects = table.challenge_result(claim, False, 1.5)
+    effects = table.address_probed(claim, False, 1.5)
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
     assert [claim] == said(effects)
     assert ("alive", 1) == state(table)
@@ -81,7 +81,7 @@ def test_a_live_name_is_challenged_before_it_moves(suspected: bool) -> None:
 def test_moving_alone_is_an_update() -> None:
     table = table_with("b")
     table.on_alive(alive(incarnation=1, addr=ip("x")), 1.0)
-    effects = table.challenge_result(alive(incarnation=1, addr=ip("x")), False, 1.5)
+    effects = table.address_probed(alive(incarnation=1, addr=ip("x")), False, 1.5)
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
 
 
@@ -90,7 +90,7 @@ def test_a_name_whose_old_address_answers_does_not_move() -> None:
     b = table.nodes["b"]
     claim = alive(incarnation=9, addr=ip("x"), meta=b"m")
     table.on_alive(claim, 1.0)
-    conflict = the(Conflict, table.challenge_result(claim, True, 1.2))
+    conflict = the(Conflict, table.address_probed(claim, True, 1.2))
     assert b is conflict.existing
     assert ("b", ip("x"), b"m", VERSIONS, 9) == (
         conflict.other.name,
@@ -102,7 +102,7 @@ def test_a_name_whose_old_address_answers_does_not_move() -> None:
     assert ("alive", 5) == state(table)
     assert place("b") == b.address
     assert ["Conflict"] == kinds(table.on_alive(claim, 2.0)), "not asked again so soon"
-    assert ["Challenge"] == kinds(table.on_alive(claim, 10.0))
+    assert ["ProbeAddress"] == kinds(table.on_alive(claim, 10.0))
 
 
 def test_a_challenge_that_was_overtaken_is_judged_by_what_is_held_now() -> None:
@@ -110,17 +110,17 @@ def test_a_challenge_that_was_overtaken_is_judged_by_what_is_held_now() -> None:
     table = table_with("b")
     table.on_alive(claim, 1.0)
     table.on_alive(alive(incarnation=6), 1.2)
-    assert [] == table.challenge_result(claim, False, 1.5), "it refuted meanwhile"
-    assert ["Conflict"] == kinds(table.challenge_result(claim, True, 1.5))
+    assert [] == table.address_probed(claim, False, 1.5), "it refuted meanwhile"
+    assert ["Conflict"] == kinds(table.address_probed(claim, True, 1.5))
 
     table.on_dead(dead(incarnation=6), 2.0)
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(
-        table.challenge_result(claim, True, 2.0)
+        table.address_probed(claim, True, 2.0)
     ), "dead meanwhile"
 
     table = new_table()
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(
-        table.challenge_result(claim, False, 2.0)
+        table.address_probed(claim, False, 2.0)
     ), "forgotten meanwhile"
 
 
@@ -131,9 +131,9 @@ def test_a_stale_claim_from_a_former_address_does_not_resurrect() -> None:
     assert [] == table.on_alive(alive(incarnation=4), 2.5), "no challenge while alive"
     table.on_dead(dead(incarnation=1), 3.0)
     effects = table.on_alive(alive(incarnation=5), 4.0)
-    assert ["Answer"] == kinds(effects)
+    assert ["SendTo"] == kinds(effects)
     assert [dead(incarnation=5, by="a")] == said(effects)
-    assert place("b") == the(Answer, effects).address
+    assert place("b") == the(SendTo, effects).address
     assert ("dead", 1) == state(table)
     assert "NodeJoined" in kinds(table.on_alive(alive(incarnation=6), 5.0))
     assert ("alive", 6) == state(table)
@@ -184,8 +184,8 @@ def test_as_in_go_a_reclaim_time_frees_the_name_of_the_dead() -> None:
 
 def test_our_own_news_come_back_as_old_news() -> None:
     table = new_table()
-    table.update_own(0.0, b"m")
-    table.update_own(0.0, b"n")
+    table.update_local(0.0, b"m")
+    table.update_local(0.0, b"n")
     assert [] == table.on_alive(alive("a", 2, meta=b"m"), 1.0)
     assert [] == table.on_alive(alive("a", 3, meta=b"n"), 1.0)
 
@@ -205,9 +205,9 @@ def test_another_life_under_our_name_is_outbid(fields: dict[str, Any]) -> None:
     following = fields["incarnation"] + 1
     assert Refuted(following) == the(Refuted, effects)
     assert [alive("a", following)] == said(effects)
-    assert the(Broadcast, effects).own
+    assert the(Broadcast, effects).local
     assert ("alive", following) == state(table, "a")
-    assert b"" == table.own.meta
+    assert b"" == table.local_node.meta
 
 
 def test_a_refutation_replaces_what_is_queued_about_us() -> None:
@@ -215,7 +215,7 @@ def test_a_refutation_replaces_what_is_queued_about_us() -> None:
     keys = {
         the(Broadcast, effects).key
         for effects in (
-            table.update_own(0.0, b"m"),
+            table.update_local(0.0, b"m"),
             table.on_alive(alive("a", 9), 0.0),
             table.on_suspect(suspect("a", 12), 0.0),
             table.leave(0.0),
@@ -230,7 +230,7 @@ def test_once_we_leave_claims_about_us_are_ignored() -> None:
     table.leave(0.0)
     for claim in (alive("a", 9), alive("a", 9, addr=ip("x")), alive("a", 0)):
         assert [] == table.on_alive(claim, 1.0)
-    assert [] == table.challenge_result(alive("a", 5, addr=ip("x")), True, 1.0)
+    assert [] == table.address_probed(alive("a", 5, addr=ip("x")), True, 1.0)
     assert ("left", 1) == state(table, "a")
 
 
@@ -242,29 +242,29 @@ def test_our_own_former_address_is_no_conflict() -> None:
     """We restarted elsewhere, and a peer still holds where we were."""
     table = new_table()
     claim = alive("a", 7, addr=ip("x"))
-    assert [Challenge(table.own, place("x"), claim)] == table.on_alive(claim, 1.0)
+    assert [ProbeAddress(table.local_node, place("x"), claim)] == table.on_alive(claim, 1.0)
     assert [] == table.on_alive(claim, 1.1)
-    effects = table.challenge_result(claim, False, 1.5)
+    effects = table.address_probed(claim, False, 1.5)
     assert [alive("a", 8)] == said(effects)
     assert Refuted(8) == effects[0]
-    assert place("a") == table.own.address
+    assert place("a") == table.local_node.address
 
     table.on_alive(alive("a", 8, addr=ip("x")), 5.0)
-    effects = table.challenge_result(alive("a", 8, addr=ip("x")), False, 5.5)
+    effects = table.address_probed(alive("a", 8, addr=ip("x")), False, 5.5)
     assert [alive("a", 9)] == said(effects)
 
     table.on_alive(alive("a", 3, addr=ip("x")), 9.0)
-    assert [] == table.challenge_result(alive("a", 3, addr=ip("x")), False, 9.5)
+    assert [] == table.address_probed(alive("a", 3, addr=ip("x")), False, 9.5)
 
 
 def test_somebody_else_with_our_name_is_a_conflict_once_they_answer() -> None:
     table = new_table()
     claim = alive("a", 7, addr=ip("x"))
     table.on_alive(claim, 1.0)
-    conflict = the(Conflict, table.challenge_result(claim, True, 1.5))
-    assert (table.own, ip("x")) == (conflict.existing, conflict.other.addr)
+    conflict = the(Conflict, table.address_probed(claim, True, 1.5))
+    assert (table.local_node, ip("x")) == (conflict.existing, conflict.other.addr)
     assert ["Conflict"] == kinds(table.on_alive(claim, 1.6))
-    assert [] == table.challenge_result(claim, False, 1.7), "a result nobody waits for"
+    assert [] == table.address_probed(claim, False, 1.7), "a result nobody waits for"
     assert ("alive", 1) == state(table, "a")
 
 

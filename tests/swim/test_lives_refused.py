@@ -13,7 +13,7 @@ from trioserf._swim.effects import (
     NodeUpdated,
     Refused,
 )
-from trioserf._swim.incarnations import ACCUSATION_BAND, ALIVE_BAND, MAX_INCARNATION, STEP
+from trioserf._swim.incarnations import ALIVE_BAND, MAX_INCARNATION, STEP, SUSPECT_BAND
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.table import NodeTable
 
@@ -96,8 +96,8 @@ def test_the_last_incarnation_claimed_for_us_does_not_make_us_follow() -> None:
     effects = table.on_alive(alive("a", MAX_INCARNATION), 1.0)
     assert ["Refused", "Broadcast"] == kinds(effects)
     assert [alive("a", 2)] == said(effects)
-    effects = table.on_alive(alive("a", ACCUSATION_BAND), 1.0)
-    assert [alive("a", ACCUSATION_BAND + 1)] == said(effects)
+    effects = table.on_alive(alive("a", SUSPECT_BAND), 1.0)
+    assert [alive("a", SUSPECT_BAND + 1)] == said(effects)
 
 
 def test_go_believes_every_incarnation() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from trioserf._memberlist_config import MemberlistConfig
-from trioserf._swim.effects import Forgotten, Lost
+from trioserf._swim.effects import NodeDropped, NodeForgotten
 from trioserf._swim.nodes import Node, NodeStatus
-from trioserf._swim.probing import ProbeRound, ProbeSchedule, ProbeVerdict
+from trioserf._swim.probing import ProbeResult, ProbeRound, ProbeSchedule
 from trioserf._wire.messages import IndirectPing, Ping, decode_message
 
 from .builders import VERSIONS, dead, ip, left, node, suspect, table_with
@@ -88,8 +88,10 @@ def test_at_the_end_of_a_round_those_gone_for_long_are_dropped() -> None:
     assert 4 == table.num_nodes
     effects = [effect for _ in range(4) for effect in schedule.next_node(30.1)[1]]
     assert 2 == table.num_nodes
-    assert {Forgotten("b"), Forgotten("c")} == {e for e in effects if isinstance(e, Forgotten)}
-    assert [b] == [effect.node for effect in effects if isinstance(effect, Lost)]
+    assert {NodeForgotten("b"), NodeForgotten("c")} == {
+        e for e in effects if isinstance(e, NodeForgotten)
+    }
+    assert [b] == [effect.node for effect in effects if isinstance(effect, NodeDropped)]
 
 
 def test_a_shrunken_table_does_not_disturb_the_schedule() -> None:
@@ -111,7 +113,7 @@ def probe(
     settings = MemberlistConfig(name="a", **config)
     return ProbeRound(
         target or node("b", incarnation=5),
-        own=node("a", incarnation=1),
+        local=node("a", incarnation=1),
         seq_no=17,
         now=now,
         config=settings,
@@ -166,18 +168,18 @@ def test_a_direct_ack_is_a_success_and_measures_the_round_trip() -> None:
     assert (True, 0.25) == (round_.acked, round_.rtt)
     assert not round_.on_ack(100.3)
     assert 0.25 == round_.rtt
-    assert ProbeVerdict(failed=False, delta=-1) == round_.verdict()
+    assert ProbeResult(failed=False, delta=-1) == round_.result()
 
 
 def test_a_late_ack_is_a_success_that_measures_nothing() -> None:
     round_ = probe()
     round_.on_ack(100.6)
     assert round_.rtt is None
-    assert ProbeVerdict(failed=False, delta=-1) == round_.verdict()
+    assert ProbeResult(failed=False, delta=-1) == round_.result()
 
 
 def test_a_stream_that_answers_is_a_success() -> None:
-    assert ProbeVerdict(failed=False, delta=-1) == probe().verdict(stream_answered=True)
+    assert ProbeResult(failed=False, delta=-1) == probe().result(stream_answered=True)
 
 
 @pytest.mark.parametrize("stream_answered", [False, True])
@@ -188,13 +190,13 @@ def test_success_in_spite_of_a_refused_packet_says_nothing_about_our_health(
     round_.send_failed()
     if not stream_answered:
         round_.on_ack(100.7)
-    assert ProbeVerdict(failed=False, delta=0) == round_.verdict(stream_answered)
+    assert ProbeResult(failed=False, delta=0) == round_.result(stream_answered)
 
 
 def test_without_helpers_a_failure_costs_one_point() -> None:
     round_ = probe()
     assert [] == round_.choose_helpers([node("a"), node("b")], random.Random(1))
-    assert ProbeVerdict(failed=True, delta=1) == round_.verdict()
+    assert ProbeResult(failed=True, delta=1) == round_.result()
 
 
 @pytest.mark.parametrize(("nacks", "delta"), [(0, 3), (1, 2), (3, 0), (5, 0)])
@@ -203,7 +205,7 @@ def test_each_missing_nack_costs_a_point(nacks: int, delta: int) -> None:
     assert 3 == len(round_.choose_helpers([node(name) for name in "abcde"], random.Random(1)))
     for _ in range(nacks):
         round_.on_nack()
-    assert ProbeVerdict(failed=True, delta=delta) == round_.verdict()
+    assert ProbeResult(failed=True, delta=delta) == round_.result()
 
 
 def test_helpers_that_know_no_nacks_are_not_missed() -> None:
@@ -213,7 +215,7 @@ def test_helpers_that_know_no_nacks_are_not_missed() -> None:
     message = decode_message(helpers[0][1])
     assert isinstance(message, IndirectPing)
     assert not message.nack
-    assert ProbeVerdict(failed=True, delta=1) == round_.verdict()
+    assert ProbeResult(failed=True, delta=1) == round_.result()
 
 
 def test_helpers_are_alive_and_neither_we_nor_the_target() -> None:

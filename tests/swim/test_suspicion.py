@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._swim.suspicion import Suspicion, SuspicionBook
+from trioserf._swim.suspicion import Suspicion, Suspicions
 
 
 def suspicion(
     wanted: int = 2, shortest: float = 4.0, longest: float = 24.0, started: float = 0.0
 ) -> Suspicion:
     return Suspicion(
-        accuser="first", started=started, wanted=wanted, shortest=shortest, longest=longest
+        from_node="first", started=started, wanted=wanted, shortest=shortest, longest=longest
     )
 
 
@@ -56,7 +56,7 @@ def test_each_accuser_counts_once_and_the_first_never_confirms() -> None:
     assert running.confirm("x")
     assert not running.confirm("x")
     assert 1 == running.confirmations
-    assert ("first", "x") == running.accusers
+    assert ("first", "x") == running.from_nodes
 
 
 def test_confirmations_beyond_the_wanted_ones_are_no_news() -> None:
@@ -65,7 +65,7 @@ def test_confirmations_beyond_the_wanted_ones_are_no_news() -> None:
     assert running.confirm("x")
     assert not running.degraded
     assert not running.confirm("y")
-    assert ("first", "x") == running.accusers
+    assert ("first", "x") == running.from_nodes
 
 
 @given(
@@ -87,7 +87,7 @@ def test_the_deadline_only_comes_nearer_and_never_below_the_shortest_wait(
 
 
 def test_an_empty_book_has_no_deadline() -> None:
-    book = SuspicionBook()
+    book = Suspicions()
     assert math.inf == book.next_deadline()
     assert book.pop_due(math.inf) is None
     assert book.get("b") is None
@@ -96,7 +96,7 @@ def test_an_empty_book_has_no_deadline() -> None:
 
 
 def test_the_book_gives_suspicions_in_the_order_of_their_deadlines() -> None:
-    book = SuspicionBook()
+    book = Suspicions()
     late, early = suspicion(started=10.0), suspicion(started=5.0)
     book.add("late", late)
     book.add("early", early)
@@ -109,7 +109,7 @@ def test_the_book_gives_suspicions_in_the_order_of_their_deadlines() -> None:
 
 
 def test_a_dropped_suspicion_never_fires() -> None:
-    book = SuspicionBook()
+    book = Suspicions()
     book.add("b", suspicion())
     book.drop("b")
     assert math.inf == book.next_deadline()
@@ -117,7 +117,7 @@ def test_a_dropped_suspicion_never_fires() -> None:
 
 
 def test_a_confirmed_suspicion_fires_once_and_earlier() -> None:
-    book = SuspicionBook()
+    book = Suspicions()
     running = suspicion()
     book.add("b", running)
     running.confirm("x")
@@ -128,7 +128,7 @@ def test_a_confirmed_suspicion_fires_once_and_earlier() -> None:
 
 
 def test_a_new_suspicion_about_the_same_node_is_not_hastened_by_the_old_one() -> None:
-    book = SuspicionBook()
+    book = Suspicions()
     book.add("b", suspicion(started=0.0))
     book.drop("b")
     second = suspicion(started=10.0)
@@ -139,9 +139,9 @@ def test_a_new_suspicion_about_the_same_node_is_not_hastened_by_the_old_one() ->
 
 
 def test_suspicions_are_counted_and_those_that_their_nodes_ended() -> None:
-    book = SuspicionBook()
+    book = Suspicions()
     for name in "abc":
-        book.add(name, Suspicion(accuser="x", started=0.0, wanted=0, shortest=1.0, longest=1.0))
+        book.add(name, Suspicion(from_node="x", started=0.0, wanted=0, shortest=1.0, longest=1.0))
     book.refute("a")
     book.refute("a")
     book.drop("b")

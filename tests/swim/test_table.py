@@ -12,8 +12,8 @@ from trioserf._memberlist_config import MemberlistConfig
 from trioserf._swim.effects import (
     Applied,
     Broadcast,
-    Forgotten,
-    Lost,
+    NodeDropped,
+    NodeForgotten,
     NodeJoined,
     NodeLeft,
     NodeUpdated,
@@ -53,20 +53,20 @@ def unstarted(**fields: Any) -> NodeTable:
 def test_a_node_enters_itself_first() -> None:
     table = unstarted()
     effects = table.start(3.0, addr=ip("a"), port=PORT, meta=b"m", versions=VERSIONS)
-    own = table.own
+    local = table.local_node
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(effects)
     assert [alive("a", 1, meta=b"m")] == said(effects)
-    assert the(Broadcast, effects).own
-    assert NodeJoined(own) == effects[-1]
+    assert the(Broadcast, effects).local
+    assert NodeJoined(local) == effects[-1]
     assert ("alive", 1) == state(table, "a")
-    assert 3.0 == own.changed_at
+    assert 3.0 == local.changed_at
     assert ("a", False, 1, 1) == (
         table.name,
         table.leaving,
         table.num_nodes,
         table.live_count(),
     )
-    assert own is table.nodes["a"]
+    assert local is table.nodes["a"]
 
 
 def test_a_later_life_may_start_higher() -> None:
@@ -97,8 +97,8 @@ def test_a_node_that_peers_would_refuse_does_not_start(fields: dict[str, Any], r
 def test_before_the_start_there_is_no_own_node() -> None:
     table = unstarted()
     for call in (
-        lambda: table.own,
-        lambda: table.update_own(0.0, b""),
+        lambda: table.local_node,
+        lambda: table.update_local(0.0, b""),
         lambda: table.leave(0.0),
     ):
         with pytest.raises(InvalidState, match="has not been started"):
@@ -123,26 +123,26 @@ def test_new_metadata_is_announced_in_a_new_incarnation() -> None:
 
     def finished() -> None: ...
 
-    effects = table.update_own(1.0, b"m", finished)
+    effects = table.update_local(1.0, b"m", finished)
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
     assert [alive("a", 2, meta=b"m")] == said(effects)
     broadcast = the(Broadcast, effects)
-    assert (True, finished) == (broadcast.own, broadcast.on_finished)
-    assert NodeUpdated(table.own) == effects[-1]
-    assert b"m" == table.own.meta
+    assert (True, finished) == (broadcast.local, broadcast.on_finished)
+    assert NodeUpdated(table.local_node) == effects[-1]
+    assert b"m" == table.local_node.meta
 
 
 def test_the_same_metadata_is_announced_again_without_an_update() -> None:
     table = new_table()
-    assert ["Broadcast", "Applied"] == kinds(table.update_own(1.0, b""))
+    assert ["Broadcast", "Applied"] == kinds(table.update_local(1.0, b""))
     assert ("alive", 2) == state(table, "a")
 
 
 def test_metadata_has_a_limit() -> None:
     table = new_table()
-    table.update_own(1.0, bytes(512))
+    table.update_local(1.0, bytes(512))
     with pytest.raises(LocalProtocolError, match="metadata of 513 bytes: expected at most 512"):
-        table.update_own(1.0, bytes(513))
+        table.update_local(1.0, bytes(513))
     assert ("alive", 2) == state(table, "a")
 
 
@@ -150,16 +150,16 @@ def test_an_update_after_leaving_fails_at_once() -> None:
     table = new_table()
     table.leave(1.0)
     with pytest.raises(InvalidState, match="has left"):
-        table.update_own(2.0, b"m")
+        table.update_local(2.0, b"m")
     assert ("left", 1) == state(table, "a")
 
 
 def test_the_last_update_stays_at_the_end_of_the_range_and_wraps_in_go() -> None:
     for faithful, expected in ((False, MAX_INCARNATION), (True, 0)):
         table = new_table(faithful_go=faithful)
-        table.own.update(incarnation=MAX_INCARNATION)
-        table.update_own(1.0, b"m")
-        assert expected == table.own.incarnation
+        table.local_node.update(incarnation=MAX_INCARNATION)
+        table.update_local(1.0, b"m")
+        assert expected == table.local_node.incarnation
 
 
 def test_leaving_is_a_death_that_we_declare_ourselves() -> None:
@@ -171,9 +171,9 @@ def test_leaving_is_a_death_that_we_declare_ourselves() -> None:
     assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
     assert [left("a", 1)] == said(effects)
     assert Applied("dead") == effects[1]
-    assert NodeLeft(table.own) == effects[-1]
+    assert NodeLeft(table.local_node) == effects[-1]
     broadcast = the(Broadcast, effects)
-    assert ("a", True, finished) == (broadcast.key, broadcast.own, broadcast.on_finished)
+    assert ("a", True, finished) == (broadcast.key, broadcast.local, broadcast.on_finished)
     assert ("left", 1) == state(table, "a")
     assert table.leaving
     assert 1 == table.live_count()
@@ -203,8 +203,10 @@ def test_who_is_gone_for_long_is_forgotten() -> None:
     table.on_dead(left("c"), 1.0)
     assert [] == table.purge(31.0)
     effects = table.purge(31.1)
-    assert {Forgotten("b"), Forgotten("c")} == {e for e in effects if isinstance(e, Forgotten)}
-    assert Lost(b) == the(Lost, effects)
+    assert {NodeForgotten("b"), NodeForgotten("c")} == {
+        e for e in effects if isinstance(e, NodeForgotten)
+    }
+    assert NodeDropped(b) == the(NodeDropped, effects)
     assert c.status is NodeStatus.LEFT
     assert {"a", "d"} == set(table.nodes) == {node.name for node in table.sequence}
     assert [] == table.on_dead(dead("b", 9), 32.0)
@@ -215,7 +217,7 @@ def test_we_do_not_forget_ourselves() -> None:
     table = new_table()
     table.leave(0.0)
     assert [] == table.purge(1e9)
-    assert table.own is table.nodes["a"]
+    assert table.local_node is table.nodes["a"]
 
 
 # --- reads --------------------------------------------------------------------------------
@@ -249,4 +251,4 @@ def test_suspicions_can_be_looked_at() -> None:
     table.on_suspect(suspect(by="c"), 7.0)
     running = table.suspicion("b")
     assert running is not None
-    assert (("c",), 7.0) == (running.accusers, running.started)
+    assert (("c",), 7.0) == (running.from_nodes, running.started)

@@ -115,13 +115,13 @@ def test_a_record_of_another_life_of_ours_is_outbid() -> None:
 @pytest.mark.parametrize("fields", [{"addr": ip("x")}, {"port": 80}])
 def test_an_old_record_from_another_address_is_a_challenge(fields: dict[str, Any]) -> None:
     table = table_with("b")
-    assert ["Challenge"] == kinds(table.merge([record("b", 1, **fields)], 1.0))
+    assert ["ProbeAddress"] == kinds(table.merge([record("b", 1, **fields)], 1.0))
 
 
 def test_a_stale_record_of_a_dead_node_is_answered_too() -> None:
     table = table_with("b")
     table.on_dead(dead(), 0.0)
-    assert ["Answer"] == kinds(table.merge([record("b", 1)], 1.0))
+    assert ["SendTo"] == kinds(table.merge([record("b", 1)], 1.0))
 
 
 def test_records_with_the_last_incarnation_are_judged_as_messages_are() -> None:

@@ -19,21 +19,21 @@ from hypothesis.stateful import (
 from trioserf._exceptions import RemoteProtocolError
 from trioserf._swim.broadcasts import TransmitLimitedQueue
 from trioserf._swim.effects import (
-    Answer,
     Broadcast,
-    Challenge,
     Effect,
-    Forgotten,
+    NodeForgotten,
     NodeJoined,
     NodeLeft,
     NodeUpdated,
+    ProbeAddress,
+    SendTo,
 )
 from trioserf._swim.incarnations import (
-    ACCUSATION_BAND,
     ALIVE_BAND,
     MAX_INCARNATION,
     STEP,
-    plausible_life,
+    SUSPECT_BAND,
+    plausible_alive,
 )
 from trioserf._swim.nodes import NodeStatus
 from trioserf._swim.probing import ProbeSchedule
@@ -48,9 +48,9 @@ PORTS = st.sampled_from([7946, 7946, 80, 0])
 SMALL = st.integers(0, 12)
 EDGES = st.sampled_from(
     [
-        ACCUSATION_BAND - 1,
-        ACCUSATION_BAND,
-        ACCUSATION_BAND + STEP,
+        SUSPECT_BAND - 1,
+        SUSPECT_BAND,
+        SUSPECT_BAND + STEP,
         ALIVE_BAND - 1,
         ALIVE_BAND,
         ALIVE_BAND + 1,
@@ -104,7 +104,7 @@ class TableMachine(RuleBasedStateMachine):
             match effect:
                 case Broadcast():
                     self._check_broadcast(effect)
-                    self.queue.queue(effect.message, name=effect.key, own=effect.own)
+                    self.queue.queue(effect.message, name=effect.key, local=effect.local)
                 case NodeJoined(node):
                     assert node.name not in self.live
                     self.live.add(node.name)
@@ -112,14 +112,14 @@ class TableMachine(RuleBasedStateMachine):
                     assert node.name in self.live
                 case NodeLeft(node):
                     self.live.remove(node.name)
-                case Forgotten(name):
+                case NodeForgotten(name):
                     assert name not in self.live
                     self.queue.discard(name)
                     for key in [key for key in self.reached if key[0] == name]:
                         del self.reached[key]
-                case Challenge():
-                    self.challenges.append(effect.claim)
-                case Answer():
+                case ProbeAddress():
+                    self.challenges.append(effect.alive)
+                case SendTo():
                     message = decode_message(effect.message)
                     assert isinstance(message, Dead)
                     assert self.table.nodes[message.node].is_gone
@@ -139,13 +139,13 @@ class TableMachine(RuleBasedStateMachine):
 
     # --- messages -------------------------------------------------------------------------
 
-    @rule(claim=ALIVE, first_hand=st.booleans())
-    def hear_alive(self, claim: Alive, first_hand: bool) -> None:
+    @rule(claim=ALIVE, from_the_node=st.booleans())
+    def hear_alive(self, claim: Alive, from_the_node: bool) -> None:
         source = None
-        if first_hand and claim.addr and claim.port:
+        if from_the_node and claim.addr and claim.port:
             source = Address.from_bytes(claim.addr, claim.port)
             known = self.reached.get((claim.node, claim.addr, claim.port), 0)
-            self.correcting = not plausible_life(known, claim.incarnation)
+            self.correcting = not plausible_alive(known, claim.incarnation)
         self.apply(self.table.on_alive(claim, self.now, source=source))
 
     @rule(claim=SUSPECT)
@@ -177,14 +177,14 @@ class TableMachine(RuleBasedStateMachine):
     def end_challenge(self, answered: bool, data: Any) -> None:
         claim = data.draw(st.sampled_from(self.challenges))
         self.challenges.remove(claim)
-        self.apply(self.table.challenge_result(claim, answered, self.now))
+        self.apply(self.table.address_probed(claim, answered, self.now))
 
     # --- ourselves and time ---------------------------------------------------------------
 
     @rule(meta=st.sampled_from([b"", b"m"]))
     def update(self, meta: bytes) -> None:
         if not self.table.leaving:
-            self.apply(self.table.update_own(self.now, meta))
+            self.apply(self.table.update_local(self.now, meta))
 
     @rule(really=st.integers(0, 9))
     def leave(self, really: int) -> None:
@@ -194,7 +194,7 @@ class TableMachine(RuleBasedStateMachine):
     @rule(name=NAMES)
     def fail_a_probe(self, name: str) -> None:
         node = self.table.nodes.get(name)
-        if node is not None and node is not self.table.own:
+        if node is not None and node is not self.table.local_node:
             self.apply(self.table.suspect_failed(name, node.incarnation, self.now))
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 25.0, 40.0]))
@@ -207,13 +207,13 @@ class TableMachine(RuleBasedStateMachine):
     def probe(self) -> None:
         node, effects = self.schedule.next_node(self.now)
         self.apply(effects)
-        assert node is None or (node is not self.table.own and not node.is_gone)
+        assert node is None or (node is not self.table.local_node and not node.is_gone)
         others = self.live - {"a"}
         assert (node is None) == (not others)
 
     @rule(limit=st.integers(0, 300))
     def gossip(self, limit: int) -> None:
-        self.queue.take(2, limit, own_share=0.25)
+        self.queue.take(2, limit, local_share=0.25)
 
     # --- promises -------------------------------------------------------------------------
 
@@ -246,10 +246,10 @@ class TableMachine(RuleBasedStateMachine):
                 assert incarnation > old[2], "resurrected by old news"
 
     def nobody_speaks_for_us(self) -> None:
-        own = self.table.own
+        local = self.table.local_node
         expected = NodeStatus.LEFT if self.table.leaving else NodeStatus.ALIVE
-        assert expected is own.status
-        assert (bytes((10, 0, 0, 97)), 7946) == (own.addr, own.port)
+        assert expected is local.status
+        assert (bytes((10, 0, 0, 97)), 7946) == (local.addr, local.port)
 
     def events_tell_who_is_live(self) -> None:
         assert self.live == {node.name for node in self.table.sequence if not node.is_gone}

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.papers import convergence, swim
 from benchmarks.papers.without import no_buddies, no_suspicion
-from trioserf._swim import deaths
+from trioserf._swim import suspect_rules
 from trioserf._swim.probing import ProbeRound
 from trioserf.testing.schedule import run
 
@@ -27,8 +27,8 @@ def test_a_member_sends_two_packets_in_a_period() -> None:
 
 
 def test_what_a_run_takes_out_is_put_back() -> None:
-    before = deaths.suspicion_timeout, ProbeRound.first_messages
+    before = suspect_rules.suspicion_timeout, ProbeRound.first_messages
     with no_suspicion(), no_buddies():
-        assert before != (deaths.suspicion_timeout, ProbeRound.first_messages)
-        assert 0.0 == deaths.suspicion_timeout(4, 100, 1.0)
-    assert before == (deaths.suspicion_timeout, ProbeRound.first_messages)
+        assert before != (suspect_rules.suspicion_timeout, ProbeRound.first_messages)
+        assert 0.0 == suspect_rules.suspicion_timeout(4, 100, 1.0)
+    assert before == (suspect_rules.suspicion_timeout, ProbeRound.first_messages)

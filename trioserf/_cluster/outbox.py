@@ -55,7 +55,7 @@ class Outbox:
         """Queue a message; an intent replaces an older one about the same node."""
         queue = self.queues[item.queue]
         if item.name is None or self._faithful:
-            queue.queue(item.message, on_finished=item.on_finished, own=item.own)
+            queue.queue(item.message, on_finished=item.on_finished, local=item.own)
             return
         newest = self._newest.get(item.name)
         if newest is not None and item.ltime < newest.ltime:
@@ -64,7 +64,7 @@ class Outbox:
             return
         self._newest[item.name] = item
         done = partial(self._finished, item.name, item)
-        queue.queue(item.message, name=item.name, on_finished=done, own=item.own)
+        queue.queue(item.message, name=item.name, on_finished=done, local=item.own)
 
     def _finished(self, name: str, item: Queue) -> None:
         if self._newest.get(name) is item:
@@ -81,9 +81,9 @@ class Outbox:
             if not len(queue):
                 continue
             kept = int(free * self._share) if any(map(len, queues[index + 1 :])) else 0
-            taken = queue.take(overhead, free - kept, own_share=self._share)
+            taken = queue.take(overhead, free - kept, local_share=self._share)
             if not taken and not messages:  # all of them are long: do not hold them up for ever
-                taken = queue.take(overhead, free, own_share=self._share)
+                taken = queue.take(overhead, free, local_share=self._share)
             free -= sum(map(len, taken)) + overhead * len(taken)
             messages += taken
         return messages

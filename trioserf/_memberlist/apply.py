@@ -20,19 +20,19 @@ import trio
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.effects import (
-    Answer,
     Applied,
     Broadcast,
-    Challenge,
     Conflict,
     Effect,
-    Forgotten,
-    Lost,
+    NodeDropped,
+    NodeForgotten,
     NodeJoined,
     NodeLeft,
     NodeUpdated,
+    ProbeAddress,
     Refused,
     Refuted,
+    SendTo,
     TimeoutDegraded,
 )
 from .._swim.nodes import Node
@@ -55,7 +55,7 @@ class Applier:
       sender: takes direct answers.
       awareness: hears of refutations.
       suspicion_alarm: re-armed whenever suspicions may have moved.
-      wake_gossip: called when the queue has news, with the patience of that.
+      wake_gossip: called when the queue has news, with the max_delay of that.
       challenge: takes conflicts that want a probe of the old address.
       seeds: remembers nodes that were dropped while dead.
       events, conflict: the user's handlers.
@@ -68,7 +68,7 @@ class Applier:
     awareness: Awareness
     suspicion_alarm: Alarm
     wake_gossip: Callable[[float], object]
-    challenge: Callable[[Challenge], object]
+    challenge: Callable[[ProbeAddress], object]
     seeds: Seeds
     events: EventHandler | None
     conflict: ConflictHandler | None
@@ -97,8 +97,10 @@ class Applier:
     def _apply(self, effect: Effect) -> None:
         match effect:
             case Broadcast(key=key, message=message):
-                self.queue.queue(message, name=key, on_finished=effect.on_finished, own=effect.own)
-                self.wake_gossip(effect.patience)
+                self.queue.queue(
+                    message, name=key, on_finished=effect.on_finished, local=effect.local
+                )
+                self.wake_gossip(effect.max_delay)
             case Applied(kind=kind):
                 self.metrics.count("memberlist.msg." + kind)
             case NodeJoined(node=node):
@@ -114,13 +116,13 @@ class Applier:
                     self._notify(self.events.notify_leave, node)
             case Conflict(existing=existing, other=other):
                 self._report_conflict(existing, other)
-            case Challenge():
+            case ProbeAddress():
                 self.challenge(effect)
             case Refuted(incarnation=incarnation):
                 self.refuted += 1
                 self.health(1)
                 self.log.warning("refuted an accusation, with incarnation %d", incarnation)
-            case Answer():
+            case SendTo():
                 self._answer(effect)
             case Refused(name=name, reason=reason, quiet=quiet):
                 self.metrics.count("trioserf.memberlist.refused")
@@ -130,9 +132,9 @@ class Applier:
                     self.bad_input("claim", name, reason)
             case TimeoutDegraded():
                 self.metrics.count("memberlist.degraded.timeout")
-            case Lost(node=node):
+            case NodeDropped(node=node):
                 self.seeds.lose(node, trio.current_time())
-            case Forgotten(name=name):
+            case NodeForgotten(name=name):
                 self.queue.discard(name)
             case _:
                 assert_never(effect)
@@ -151,7 +153,7 @@ class Applier:
         if self.conflict is not None:
             self._notify(self.conflict.notify_conflict, existing, other)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: SendTo) -> None:
         try:
             self.sender.send(answer.message, answer.address, answer.name)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:

@@ -17,7 +17,7 @@ import trio
 
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, NoAckError
-from .._swim.effects import Challenge
+from .._swim.effects import ProbeAddress
 from .._swim.table import NodeTable
 from .apply import Applier
 from .own_pings import Pinger
@@ -46,7 +46,7 @@ class Challenger:
     _active: int = attrs.field(default=0, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
 
-    def put(self, challenge: Challenge) -> None:
+    def put(self, challenge: ProbeAddress) -> None:
         """Begin a challenge; refuse its claim at once if there are too many."""
         if self._nursery is None or self._active >= MAX_CHALLENGES:
             self._decide(challenge, answered=True)
@@ -62,19 +62,19 @@ class Challenger:
             finally:
                 self._nursery = None
 
-    async def _challenge(self, challenge: Challenge) -> None:
+    async def _challenge(self, challenge: ProbeAddress) -> None:
         try:
             self._decide(challenge, answered=await self._answers(challenge))
         finally:
             self._active -= 1
 
-    async def _answers(self, challenge: Challenge) -> bool:
+    async def _answers(self, challenge: ProbeAddress) -> bool:
         timeout = self.config.probe_timeout / ATTEMPTS
         for _ in range(ATTEMPTS):
             deadline = trio.current_time() + timeout
             try:
                 await self.pinger.ping(
-                    self.table.own, challenge.existing.name, challenge.address, timeout
+                    self.table.local_node, challenge.existing.name, challenge.address, timeout
                 )
             except NoAckError:
                 continue
@@ -84,6 +84,6 @@ class Challenger:
                 return True
         return False
 
-    def _decide(self, challenge: Challenge, *, answered: bool) -> None:
+    def _decide(self, challenge: ProbeAddress, *, answered: bool) -> None:
         now = trio.current_time()
-        self.apply(self.table.challenge_result(challenge.claim, answered, now))
+        self.apply(self.table.address_probed(challenge.alive, answered, now))

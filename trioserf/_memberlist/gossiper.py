@@ -6,7 +6,7 @@ While there is nothing to send the task sleeps.  News wakes it, in one of two wa
   nodes each time;
 * the *eager round*: soon after news was queued, to up to twice as many nodes.  News that
   arrives together travels together: a user message waits for about a millisecond, a claim
-  about a node as long as its `Broadcast.patience`, a suspicion or a death for the tick.
+  about a node as long as its `Broadcast.max_delay`, a suspicion or a death for the tick.
 
 An eager round spends transmissions from the same budget of each message, the retransmit
 limit, and leaves one for a later tick where it can: the cluster carries as many copies as
@@ -91,11 +91,11 @@ class Gossiper:
         self._phase = self.rng.random() * config.gossip_interval
         self._bucket = TokenBucket(EAGER_BURST, EAGER_REFILL * config.gossip_interval)
 
-    def wake(self, patience: float = 0.0) -> None:
+    def wake(self, max_delay: float = 0.0) -> None:
         """There is news in a queue.  Cheap when the task knows already.
 
         Args:
-          patience: how long this news may wait for company, as a share of the gossip
+          max_delay: how long this news may wait for company, as a share of the gossip
             interval; from 1 on it waits for the tick.
         """
         if not self._on:
@@ -103,8 +103,8 @@ class Gossiper:
         now = trio.current_time()
         if self._tick_at == math.inf:
             self._tick_at = self._tick_after(now)
-        if self._eager and patience < 1:
-            wanted = now + max(EAGER_BATCH, patience * self.config.gossip_interval)
+        if self._eager and max_delay < 1:
+            wanted = now + max(EAGER_BATCH, max_delay * self.config.gossip_interval)
             if wanted < self._eager_at:
                 self._eager_at = min(self._eager_at, self._bucket.ready_at(wanted))
         self._alarm.advance(min(self._tick_at, self._eager_at))

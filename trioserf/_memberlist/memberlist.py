@@ -192,7 +192,7 @@ class Memberlist:
     @property
     def local_node(self) -> Node:
         """The own record.  Raises `InvalidState` before `announce`."""
-        return self._parts.table.own
+        return self._parts.table.local_node
 
     @property
     def advertise_address(self) -> Address:
@@ -300,7 +300,7 @@ class Memberlist:
         self._check_open()
         parts = self._parts
         timeout = self._config.probe_timeout
-        return await parts.pinger.ping(parts.table.own, name, address, timeout)
+        return await parts.pinger.ping(parts.table.local_node, name, address, timeout)
 
     # --- membership ---------------------------------------------------------------------
 

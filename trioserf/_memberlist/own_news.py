@@ -58,7 +58,7 @@ class OwnNews:
             raise InvalidState("the node has left: its metadata is no longer announced")
         meta = self.meta()
         await self._announce(
-            lambda on_sent: self.table.update_own(trio.current_time(), meta, on_sent),
+            lambda on_sent: self.table.update_local(trio.current_time(), meta, on_sent),
             "update",
             timeout,
         )
@@ -77,5 +77,5 @@ class OwnNews:
         raise BroadcastTimeout(f"the {what} was not sent out within {timeout} s")
 
     def _has_company(self) -> bool:
-        own = self.table.own
+        own = self.table.local_node
         return any(node is not own and not node.is_gone for node in self.table.sequence)

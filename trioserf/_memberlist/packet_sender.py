@@ -132,11 +132,11 @@ class PacketSender:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
         queue, share = self.queue, self._share
         if self.delegate is None:
-            return queue.take(_PART_OVERHEAD, room, own_share=share) if len(queue) else []
+            return queue.take(_PART_OVERHEAD, room, local_share=share) if len(queue) else []
         kept = int(room * share)
         parts: list[bytes] = []
         if len(queue):
-            parts = queue.take(_PART_OVERHEAD, room - kept, own_share=share)
+            parts = queue.take(_PART_OVERHEAD, room - kept, local_share=share)
         rest = room - sum(map(len, parts)) - _PART_OVERHEAD * len(parts)
         if rest <= _USER_OVERHEAD:
             return parts

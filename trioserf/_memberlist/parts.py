@@ -18,7 +18,7 @@ from .._exceptions import MergeRefused
 from .._net.addresses import resolve
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
-from .._swim.effects import Challenge
+from .._swim.effects import ProbeAddress
 from .._swim.probing import ProbeSchedule
 from .._swim.table import NodeTable
 from ..abc import (
@@ -173,7 +173,7 @@ class Parts:
         self.handoff = Handoff(config.handoff_queue_depth, self.claims.handle)
         self.news = OwnNews(self.table, self.apply, handlers.delegate)
 
-    def _challenge(self, challenge: Challenge) -> None:
+    def _challenge(self, challenge: ProbeAddress) -> None:
         self.challenger.put(challenge)
 
     def _make_stream_parts(self) -> None:

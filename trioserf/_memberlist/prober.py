@@ -44,7 +44,7 @@ class Prober:
       pending: knows who waits for acks.
       numbers: issues sequence numbers.
       awareness: the health score.
-      apply: applies verdicts.
+      apply: applies results.
       ping: learns round-trip times.
       rng: chooses helpers and the phase of the ticks.
       metrics, log: where it is noted.
@@ -100,7 +100,7 @@ class Prober:
     async def _probe(self, node: Node, now: float) -> None:
         probe = ProbeRound(
             node,
-            own=self.table.own,
+            local=self.table.local_node,
             seq_no=self.numbers.next(),
             now=now,
             config=self.config,
@@ -172,7 +172,7 @@ class Prober:
 
     def _on_success(self, probe: ProbeRound, ack: Ack, started: float) -> None:
         """The first ack: called in the receive path."""
-        self.apply.health(probe.verdict().delta)
+        self.apply.health(probe.result().delta)
         now = trio.current_time()
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         # Nothing is left to do until then, for whomever the task was waiting.
@@ -184,10 +184,10 @@ class Prober:
     def _on_silence(self, probe: ProbeRound, stream_answered: bool, started: float) -> None:
         now = trio.current_time()
         node = probe.node
-        verdict = probe.verdict(stream_answered)
-        self.apply.health(verdict.delta)
+        result = probe.result(stream_answered)
+        self.apply.health(result.delta)
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
-        if verdict.failed:
+        if result.failed:
             self.failed += 1
             self._without_packets.discard(node.name)
             self.log.info("suspecting %s: no acks received", node.name)

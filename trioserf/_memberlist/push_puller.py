@@ -79,7 +79,7 @@ class PushPuller:
         self._alarm.advance(trio.current_time() + extra + period)
 
     def _is_no_partner(self, node: Node) -> bool:
-        return node is self.table.own or node.status is not NodeStatus.ALIVE
+        return node is self.table.local_node or node.status is not NodeStatus.ALIVE
 
     async def _exchange(self, node: Node) -> None:
         try:

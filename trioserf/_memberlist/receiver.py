@@ -152,7 +152,9 @@ class Receiver:
         if not self.relays.add(number, relay, trio.current_time()):
             self.bad_input("relay", packet.source, f"more than {self.relays.limit} relays")
             return
-        self.sender.send(ping_message(number, request.node, self.table.own), target, request.node)
+        self.sender.send(
+            ping_message(number, request.node, self.table.local_node), target, request.node
+        )
 
     def _on_ack(self, ack: Ack, packet: Packet) -> None:
         if self.pending.ack(ack, packet.received_at):

@@ -115,7 +115,7 @@ class StateExchange:
         *,
         join: bool,
         source: Address | None,
-        teller: str = "",
+        peer: str = "",
     ) -> None:
         """Believe what a peer told, as far as the rules allow.
 
@@ -128,7 +128,7 @@ class StateExchange:
           user_state: for the delegate.
           join: the flag of the exchange.
           source: the address that we dialled; None if the peer dialled us.
-          teller: the host of the peer, whoever dialled; "" for unknown.
+          peer: the host of the peer, whoever dialled; "" for unknown.
 
         Raises:
           RemoteProtocolError: versions that cannot live together; nothing was merged.
@@ -140,7 +140,7 @@ class StateExchange:
             if start:
                 await trio.lowlevel.checkpoint()
             some, now = records[start : start + MERGE_SLICE], trio.current_time()
-            self.apply(self.table.merge_checked(some, now, source=source, teller=teller))
+            self.apply(self.table.merge_checked(some, now, source=source, peer=peer))
         if user_state and self.delegate is not None:
             try:
                 self.delegate.merge_remote_state(user_state, join)

@@ -83,7 +83,7 @@ class StreamClient:
             reply = await self._exchange(to, name, join)
             known = self.table.num_nodes
             await self.exchange.merge(
-                reply.records, reply.user_state, join=join, source=to, teller=to.host
+                reply.records, reply.user_state, join=join, source=to, peer=to.host
             )
             if self.table.num_nodes > known and self.on_learned is not None:
                 self.on_learned()
@@ -128,7 +128,7 @@ class StreamClient:
 
         Every failure is a no.  *Checkpoint*: always.
         """
-        own = self.table.own
+        own = self.table.local_node
         ping = Ping(
             seq_no=seq_no,
             node=node.name,

@@ -193,7 +193,7 @@ class StreamServer:
             request.user_state,
             join=request.join,
             source=None,
-            teller=source.host,
+            peer=source.host,
         )
 
     async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:

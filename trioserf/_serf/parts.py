@@ -24,7 +24,7 @@ from .._memberlist.bad_input import BadInput
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics, node_log
 from .._net.udp_tcp import NetTransport
-from .._swim.incarnations import ACCUSATION_BAND
+from .._swim.incarnations import SUSPECT_BAND
 from .._wire.tags import encode_tags
 from ..abc import Transport
 from .conflict_resolver import ConflictResolver
@@ -166,7 +166,7 @@ class Parts:
             return 1
         reached = self.snapshotter.state.incarnation
         # No node counts that far: the file is damaged.
-        return reached + 1 if reached < ACCUSATION_BAND else 1
+        return reached + 1 if reached < SUSPECT_BAND else 1
 
     def _incarnation(self) -> int:
         return self.memberlist.local_node.incarnation if self.memberlist.announced else 0

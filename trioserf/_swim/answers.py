@@ -21,7 +21,7 @@ from typing import Final, final
 
 from .._wire.messages import Dead, encode_message
 from ..abc import Address
-from .effects import Answer
+from .effects import SendTo
 from .nodes import Incarnation, Node, NodeStatus
 
 ANSWERERS: Final = 8
@@ -51,25 +51,27 @@ class StaleAnswers:
         reached: Incarnation,
         now: float,
         *,
-        first_hand: bool,
+        from_the_node: bool,
         num_nodes: int,
-    ) -> Answer | None:
+    ) -> SendTo | None:
         """The answer to a stale claim about a dead or left node, or None.
 
         Args:
           place: where the node claims to be.
           reached: the highest incarnation known of it there.
-          first_hand: whether the claim came from there.
+          from_the_node: whether the claim came from there.
         """
         last = self._answered_at.get(node.name)
         if last is not None and now - last < self._interval:
             return None
-        if not first_hand and self._rng.random() * num_nodes >= ANSWERERS:
+        if not from_the_node and self._rng.random() * num_nodes >= ANSWERERS:
             return None
         self._answered_at[node.name] = now
-        accuser = node.name if node.status is NodeStatus.LEFT else self._name
-        claim = Dead(incarnation=max(reached, node.incarnation), node=node.name, from_node=accuser)
-        return Answer(place, node.name, encode_message(claim))
+        from_node = node.name if node.status is NodeStatus.LEFT else self._name
+        claim = Dead(
+            incarnation=max(reached, node.incarnation), node=node.name, from_node=from_node
+        )
+        return SendTo(place, node.name, encode_message(claim))
 
     def forget(self, name: str) -> None:
         """The record is dropped, or the node lives."""

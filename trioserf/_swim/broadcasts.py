@@ -34,7 +34,7 @@ class QueueStatistics:
 
     Args:
       depth: messages waiting.
-      own: those of them that began here.
+      local: those of them that began here.
       size: bytes waiting.
       oldest: how long the oldest of them has waited (seconds); 0 if there is none.
       by_transmits: messages waiting that were sent 0, 1, 2 … times.
@@ -44,7 +44,7 @@ class QueueStatistics:
     """
 
     depth: int
-    own: int
+    local: int
     size: int
     oldest: float = 0.0
     by_transmits: tuple[int, ...]
@@ -124,7 +124,7 @@ class TransmitLimitedQueue:
         self._clock = clock or _no_time
         self._entries: dict[int, _Entry] = {}
         self._named: dict[str, _Entry] = {}
-        self._own = _Levels()
+        self._local = _Levels()
         self._relayed = _Levels()
         self._number = 0
         self._size = 0
@@ -136,7 +136,7 @@ class TransmitLimitedQueue:
         *,
         name: str | None = None,
         on_finished: Callable[[], object] | None = None,
-        own: bool = False,
+        local: bool = False,
     ) -> None:
         """Add a message.
 
@@ -144,7 +144,7 @@ class TransmitLimitedQueue:
           message: not empty.
           name: an older message under this name is dropped (it counts as finished).
           on_finished: called once, when the message leaves the queue in whatever way.
-          own: whether it began here; see `take`.
+          local: whether it began here; see `take`.
         """
         assert message, "an empty message kills old peers"
         older = self._named.get(name) if name is not None else None
@@ -153,7 +153,7 @@ class TransmitLimitedQueue:
             self._remove(older)
         self._number = self._number + 1 if self._entries else 1
         key = len(message) << _NUMBER_BITS | self._number
-        levels = self._own if own else self._relayed
+        levels = self._local if local else self._relayed
         entry = _Entry(key, message, name, on_finished, levels, self._clock())
         self._queued += 1
         self._entries[key] = entry
@@ -163,22 +163,22 @@ class TransmitLimitedQueue:
         levels.add(entry)
         _finish(older)
 
-    def take(self, overhead: int, limit: int, *, own_share: float = 0.0) -> list[bytes]:
+    def take(self, overhead: int, limit: int, *, local_share: float = 0.0) -> list[bytes]:
         """Messages for one packet; each counts as sent once.
 
         Args:
           overhead: bytes that each message costs besides its own.
           limit: the sum of ``len(message) + overhead`` stays within this.
-          own_share: share of ``limit`` that messages which began here get first; one of
+          local_share: share of ``limit`` that messages which began here get first; one of
             them may exceed it.  0 keeps Go's order.
         """
         if not self._entries:
             return []
         taken: list[_Entry] = []
         used = 0
-        if own_share > 0:
-            used = self._fill(taken, 0, overhead, limit, (self._own,), int(limit * own_share))
-        self._fill(taken, used, overhead, limit, (self._own, self._relayed), limit)
+        if local_share > 0:
+            used = self._fill(taken, 0, overhead, limit, (self._local,), int(limit * local_share))
+        self._fill(taken, used, overhead, limit, (self._local, self._relayed), limit)
         self._settle(taken)
         return [entry.message for entry in taken]
 
@@ -246,7 +246,7 @@ class TransmitLimitedQueue:
     def _last(self) -> _Entry:
         filled = [
             (transmits, -row[0])
-            for levels in (self._own, self._relayed)
+            for levels in (self._local, self._relayed)
             for transmits, row in enumerate(levels.rows)
             if row
         ]
@@ -270,7 +270,7 @@ class TransmitLimitedQueue:
         self._entries.clear()
         self._size = 0
         self._named.clear()
-        self._own.rows.clear()
+        self._local.rows.clear()
         self._relayed.rows.clear()
         for entry in dropped:
             _finish(entry)
@@ -297,7 +297,7 @@ class TransmitLimitedQueue:
         """The queue at this moment."""
         # Another thread may ask: what is counted is copied before.
         entries = list(self._entries.values())  # in the order in which they were queued
-        both = [list(levels.rows) for levels in (self._own, self._relayed)]
+        both = [list(levels.rows) for levels in (self._local, self._relayed)]
         by_transmits = [0] * max(map(len, both))
         for rows in both:
             for transmits, row in enumerate(rows):
@@ -306,7 +306,7 @@ class TransmitLimitedQueue:
             by_transmits.pop()
         return QueueStatistics(
             depth=len(self._entries),
-            own=sum(map(len, self._own.rows)),
+            local=sum(map(len, self._local.rows)),
             size=self._size,
             oldest=max(0.0, self._clock() - entries[0].queued_at) if entries else 0.0,
             by_transmits=tuple(by_transmits),

@@ -15,8 +15,8 @@ from .._wire.messages import Alive
 from ..abc import Address
 from .nodes import Incarnation, Node
 
-EARLY: Final = 0.1
-WITH_THE_TICK: Final = 1.0
+SHORT_DELAY: Final = 0.1
+NEXT_INTERVAL: Final = 1.0
 """Patience of a broadcast."""
 
 
@@ -28,8 +28,8 @@ class Broadcast:
     Args:
       key: that name; an older message under it is replaced.
       message: type byte and body.
-      own: whether it began here, rather than being passed on.
-      patience: how long it may wait to travel with other news, as a share of the gossip
+      local: whether it began here, rather than being passed on.
+      max_delay: how long it may wait to travel with other news, as a share of the gossip
         interval; from 1 on it waits for the tick.  Who joins is told of by a claim, which
         begins at one node, and by an intent of Serf, which begins at another one some
         milliseconds later: sent apart, they cost more packets than Go's, where all wait.
@@ -38,8 +38,8 @@ class Broadcast:
 
     key: str
     message: bytes = attrs.field(repr=lambda message: f"<{len(message)} bytes>")
-    own: bool = attrs.field(default=False, kw_only=True)
-    patience: float = attrs.field(default=EARLY, kw_only=True)
+    local: bool = attrs.field(default=False, kw_only=True)
+    max_delay: float = attrs.field(default=SHORT_DELAY, kw_only=True)
     on_finished: Callable[[], object] | None = attrs.field(default=None, kw_only=True)
 
 
@@ -83,23 +83,23 @@ class Conflict:
 
 @final
 @attrs.frozen
-class Challenge:
+class ProbeAddress:
     """A second address claims a name: probe before deciding.
 
     Ping ``existing.name`` at ``address`` (with the usual ``probe_timeout``) and call
-    ``NodeTable.challenge_result(claim, answered, now)``.  Until then further claims of other
+    ``NodeTable.address_probed(alive, answered, now)``.  Until then further claims of other
     addresses to this name are ignored.
 
     Args:
       existing: the record in the table; may have changed when the answer is there.
-      address: whom to ask: where the record was when the claim came; but for a claim to our
-        own name, the address claimed.
-      claim: the claim.
+      address: whom to ask: where the record was when the message came; for a message with the
+        name of the local node, the address in it.
+      alive: the message.
     """
 
     existing: Node
     address: Address
-    claim: Alive
+    alive: Alive
 
 
 @final
@@ -116,7 +116,7 @@ class Refuted:
 
 @final
 @attrs.frozen
-class Answer:
+class SendTo:
     """Send ``message`` to one node at once: it may not know how it is accused.
 
     Args:
@@ -167,7 +167,7 @@ class TimeoutDegraded:
 
 @final
 @attrs.frozen
-class Lost:
+class NodeDropped:
     """A dead node that nobody removed was dropped from the table: a healer may look for it."""
 
     node: Node
@@ -175,7 +175,7 @@ class Lost:
 
 @final
 @attrs.frozen
-class Forgotten:
+class NodeForgotten:
     """A dead or left node was dropped from the table: so may be what is queued about it."""
 
     name: str
@@ -187,12 +187,12 @@ Effect: TypeAlias = (
     | NodeUpdated
     | NodeLeft
     | Conflict
-    | Challenge
+    | ProbeAddress
     | Refuted
-    | Answer
+    | SendTo
     | Refused
     | Applied
     | TimeoutDegraded
-    | Lost
-    | Forgotten
+    | NodeDropped
+    | NodeForgotten
 )

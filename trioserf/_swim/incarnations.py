@@ -41,9 +41,9 @@ from .nodes import Incarnation
 
 MAX_INCARNATION: Final = 2**32 - 1
 """The end of the range."""
-ACCUSATION_BAND: Final = 2**32 - 2**24
+SUSPECT_BAND: Final = 2**32 - 2**24
 """From here on an accusation must be a short step."""
-ALIVE_BAND: Final = ACCUSATION_BAND + 2**23
+ALIVE_BAND: Final = SUSPECT_BAND + 2**23
 """From here on a claim of life must be a short step."""
 STEP: Final = 1024
 """How far a claim in the band may be above what is held: news that were missed."""
@@ -52,16 +52,16 @@ NOBODY: Final = -1
 """Stands for the accused incarnation where nobody accused."""
 
 
-def plausible_accusation(incarnation: Incarnation, held: Incarnation) -> bool:
+def plausible_suspect(incarnation: Incarnation, held: Incarnation) -> bool:
     """Whether a suspect or dead claim may be honest, given what is held of the node.
 
     DIFFERS: Go believes every number.
     Test: test_an_implausible_accusation_of_another_node_is_dropped.
     """
-    return incarnation < ACCUSATION_BAND or incarnation <= held + STEP
+    return incarnation < SUSPECT_BAND or incarnation <= held + STEP
 
 
-def plausible_life(incarnation: Incarnation, held: Incarnation) -> bool:
+def plausible_alive(incarnation: Incarnation, held: Incarnation) -> bool:
     """Whether a relayed alive claim may be honest, given what is held of the node.
 
     DIFFERS: Go believes every number.
@@ -70,16 +70,16 @@ def plausible_life(incarnation: Incarnation, held: Incarnation) -> bool:
     return incarnation < ALIVE_BAND or incarnation <= held + STEP
 
 
-def successor(own: Incarnation, accused: Incarnation = NOBODY) -> Incarnation:
+def successor(local: Incarnation, accused: Incarnation = NOBODY) -> Incarnation:
     """The next own incarnation: above the own and the accused one, as long as there is room.
 
     DIFFERS: Go wraps to 0, which peers never accept.
     Test: test_the_last_incarnation_does_not_wrap.
     """
-    return min(max(own, accused) + 1, MAX_INCARNATION)
+    return min(max(local, accused) + 1, MAX_INCARNATION)
 
 
-def wrapped_successor(own: Incarnation, accused: Incarnation = NOBODY) -> Incarnation:
+def wrapped_successor(local: Incarnation, accused: Incarnation = NOBODY) -> Incarnation:
     """`successor` as Go computes it."""
-    following = (own + 1) & MAX_INCARNATION
+    following = (local + 1) & MAX_INCARNATION
     return following if accused < following else (accused + 1) & MAX_INCARNATION

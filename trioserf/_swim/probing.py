@@ -56,7 +56,7 @@ class ProbeSchedule:
         """
         effects: list[Effect] = []
         sequence = self._table.sequence
-        own = self._table.own
+        local = self._table.local_node
         wrapped = False
         while True:
             if self._index >= len(sequence):
@@ -68,13 +68,13 @@ class ProbeSchedule:
                 self._index = 0
             node = sequence[self._index]
             self._index += 1
-            if node is not own and not node.is_gone:
+            if node is not local and not node.is_gone:
                 return node, effects
 
 
 @final
 @attrs.frozen
-class ProbeVerdict:
+class ProbeResult:
     """How a probe ended.
 
     Args:
@@ -92,7 +92,7 @@ class ProbeRound:
 
     Args:
       node: the node as it is now; a copy is taken.
-      own: the own node, which names itself in the messages.
+      local: the own node, which names itself in the messages.
       seq_no: number of the ping, of the indirect pings, and of the acks and nacks to them.
       now: when the ping is sent (seconds, trio clock).
       config: settings.
@@ -108,9 +108,9 @@ class ProbeRound:
     __slots__ = (
         "_acked_at",
         "_config",
+        "_local",
         "_nacks",
         "_nacks_expected",
-        "_own",
         "_send_failed",
         "_started",
         "deadline",
@@ -125,7 +125,7 @@ class ProbeRound:
         self,
         node: Node,
         *,
-        own: Node,
+        local: Node,
         seq_no: int,
         now: float,
         config: MemberlistConfig,
@@ -138,7 +138,7 @@ class ProbeRound:
         self.direct_deadline = min(now + config.probe_timeout, self.deadline)
         self.degraded = score > 0
         """Whether the interval is stretched (Go's counter ``memberlist.degraded.probe``)."""
-        self._own = own
+        self._local = local
         self._config = config
         self._started = now
         self._acked_at: float | None = None
@@ -152,19 +152,19 @@ class ProbeRound:
         For a suspect two messages, ping and suspicion, as one compound without anything
         else, so that it can refute at once.
         """
-        node, own = self.node, self._own
+        node, local = self.node, self._local
         ping = encode_message(
             Ping(
                 seq_no=self.seq_no,
                 node=node.name,
-                source_addr=own.addr,
-                source_port=own.port,
-                source_node=own.name,
+                source_addr=local.addr,
+                source_port=local.port,
+                source_node=local.name,
             )
         )
         if node.status is NodeStatus.ALIVE:
             return (ping,)
-        return (ping, encode_message(Suspect(node.incarnation, node.name, own.name)))
+        return (ping, encode_message(Suspect(node.incarnation, node.name, local.name)))
 
     def send_failed(self) -> None:
         """The ping could not be sent (refused, unreachable): go on with the helpers now.
@@ -207,7 +207,7 @@ class ProbeRound:
             return (
                 node.status is not NodeStatus.ALIVE
                 or node.name == target
-                or node.name == self._own.name
+                or node.name == self._local.name
             )
 
         helpers = select(rng, nodes, self._config.indirect_checks, exclude)
@@ -215,7 +215,7 @@ class ProbeRound:
         return [(node, self._indirect_ping(node)) for node in helpers]
 
     def _indirect_ping(self, helper: Node) -> bytes:
-        node, own = self.node, self._own
+        node, local = self.node, self._local
         return encode_message(
             IndirectPing(
                 seq_no=self.seq_no,
@@ -223,9 +223,9 @@ class ProbeRound:
                 port=node.port,
                 node=node.name,
                 nack=helper.protocol_max >= NACK_PROTOCOL,
-                source_addr=own.addr,
-                source_port=own.port,
-                source_node=own.name,
+                source_addr=local.addr,
+                source_port=local.port,
+                source_node=local.name,
             )
         )
 
@@ -238,7 +238,7 @@ class ProbeRound:
         disabled = config.disable_tcp_pings_for_node
         return disabled is None or not disabled(self.node.name)
 
-    def verdict(self, stream_answered: bool = False) -> ProbeVerdict:
+    def result(self, stream_answered: bool = False) -> ProbeResult:
         """What the probe means, once it was acked, or at its deadline.
 
         Helpers that stay silent, not even sending a nack, are a sign that we are the ones
@@ -248,8 +248,8 @@ class ProbeRound:
           stream_answered: whether the ping over a stream succeeded.
         """
         if self.acked or stream_answered:
-            return ProbeVerdict(failed=False, delta=0 if self._send_failed else -1)
+            return ProbeResult(failed=False, delta=0 if self._send_failed else -1)
         if self._nacks_expected:
             missing = max(0, self._nacks_expected - self._nacks)
-            return ProbeVerdict(failed=True, delta=missing)
-        return ProbeVerdict(failed=True, delta=1)
+            return ProbeResult(failed=True, delta=missing)
+        return ProbeResult(failed=True, delta=1)

@@ -13,7 +13,7 @@ from .incarnations import successor, wrapped_successor
 from .nodes import Incarnation, Node
 
 
-def announce(own: Node, on_finished: Callable[[], object] | None = None) -> Broadcast:
+def announce(local: Node, on_finished: Callable[[], object] | None = None) -> Broadcast:
     """The own node as it is now, for everybody.
 
     DIFFERS: Go files a refutation under its IP address, so that an older announcement may
@@ -21,17 +21,17 @@ def announce(own: Node, on_finished: Callable[[], object] | None = None) -> Broa
     Test: test_a_refutation_replaces_what_is_queued_about_us.
     """
     claim = Alive(
-        incarnation=own.incarnation,
-        node=own.name,
-        addr=own.addr,
-        port=own.port,
-        meta=own.meta,
-        versions=own.versions,
+        incarnation=local.incarnation,
+        node=local.name,
+        addr=local.addr,
+        port=local.port,
+        meta=local.meta,
+        versions=local.versions,
     )
-    return Broadcast(own.name, encode_message(claim), own=True, on_finished=on_finished)
+    return Broadcast(local.name, encode_message(claim), local=True, on_finished=on_finished)
 
 
-def refute(own: Node, accused: Incarnation, *, faithful: bool) -> list[Effect]:
+def refute(local: Node, accused: Incarnation, *, faithful: bool) -> list[Effect]:
     """Outbid a claim about ourselves.
 
     Args:
@@ -39,14 +39,14 @@ def refute(own: Node, accused: Incarnation, *, faithful: bool) -> list[Effect]:
       faithful: wrap at the end of the range as Go does.
     """
     following = wrapped_successor if faithful else successor
-    own.update(incarnation=following(own.incarnation, accused))
-    return [Refuted(own.incarnation), announce(own)]
+    local.update(incarnation=following(local.incarnation, accused))
+    return [Refuted(local.incarnation), announce(local)]
 
 
-def dismiss(own: Node, accused: Incarnation) -> list[Effect]:
+def refute_implausible(local: Node, accused: Incarnation) -> list[Effect]:
     """Answer an implausible claim about ourselves without following its number.
 
     The health score stays: a forged number says nothing about our health.
     """
-    own.update(incarnation=successor(own.incarnation))
-    return [Refused(own.name, f"implausible incarnation {accused} of ourselves"), announce(own)]
+    local.update(incarnation=successor(local.incarnation))
+    return [Refused(local.name, f"implausible incarnation {accused} of ourselves"), announce(local)]

@@ -2,7 +2,7 @@
 
 A suspicion runs for its longest time unless other nodes confirm it; each confirmation takes
 away a part, on a logarithmic scale, until the shortest time is left.  A node that is itself
-cut off hears no confirmations, and so is slow to bury others.
+cut off hears no confirmations, and so is slow to declare others dead.
 
 Pure: no clock, no timer.  Deadlines are asked for.
 
@@ -21,7 +21,7 @@ class Suspicion:
     """One suspicion about one node, hastened by independent confirmations.
 
     Args:
-      accuser: name of the first node to suspect; never counted as confirming.
+      from_node: name of the first node to suspect; never counted as confirming.
       started: when the suspicion began (seconds, trio clock).
       wanted: confirmations that bring the wait down to ``shortest``.
       shortest, longest: bounds of the wait (seconds).
@@ -30,12 +30,12 @@ class Suspicion:
       deadline: when the suspect is declared dead (seconds, trio clock).
     """
 
-    __slots__ = ("_accusers", "_longest", "_shortest", "_started", "_wanted", "deadline")
+    __slots__ = ("_from_nodes", "_longest", "_shortest", "_started", "_wanted", "deadline")
 
     def __init__(
-        self, *, accuser: str, started: float, wanted: int, shortest: float, longest: float
+        self, *, from_node: str, started: float, wanted: int, shortest: float, longest: float
     ) -> None:
-        self._accusers = [accuser]
+        self._from_nodes = [from_node]
         self._started = started
         self._wanted = wanted
         self._shortest = shortest
@@ -44,9 +44,9 @@ class Suspicion:
 
     def confirm(self, name: str) -> bool:
         """Another node suspects as well; return whether that was news."""
-        if self.confirmations >= self._wanted or name in self._accusers:
+        if self.confirmations >= self._wanted or name in self._from_nodes:
             return False
-        self._accusers.append(name)
+        self._from_nodes.append(name)
         part = math.log(self.confirmations + 1) / math.log(self._wanted + 1)
         wait = self._longest - part * (self._longest - self._shortest)
         self.deadline = self._started + max(math.floor(wait * 1000) / 1000, self._shortest)
@@ -60,12 +60,12 @@ class Suspicion:
     @property
     def confirmations(self) -> int:
         """Nodes that suspect as well; not more than are wanted."""
-        return len(self._accusers) - 1
+        return len(self._from_nodes) - 1
 
     @property
-    def accusers(self) -> tuple[str, ...]:
+    def from_nodes(self) -> tuple[str, ...]:
         """Who suspects: the first, then those who confirmed, in order."""
-        return tuple(self._accusers)
+        return tuple(self._from_nodes)
 
     @property
     def degraded(self) -> bool:
@@ -74,7 +74,7 @@ class Suspicion:
 
 
 @final
-class SuspicionBook:
+class Suspicions:
     """Running suspicions by name, and which of them ends first.
 
     Deadlines only move forward in time by a new suspicion and backward by a confirmation.

@@ -1,14 +1,14 @@
 """The membership table: who is known, and what each claim about a node changes.
 
-`NodeTable` is the door to the rules of this package.  They share one `Roster`, and are cut by
+`NodeTable` is the door to the rules of this package.  They share one `NodeStore`, and are cut by
 the kind of claim::
 
-    NodeTable ─┬─ LifeRules ─┬─ Takeovers      may a name move to another address?
+    NodeTable ─┬─ AliveRules ─┬─ AddressChanges      may a name move to another address?
                │             ├─ StaleAnswers   who must be told that it is held dead?
-               │             ├─ Tombstones     who was removed, and may not be brought back?
+               │             ├─ DroppedNodes     who was removed, and may not be brought back?
                │             └─ AllowedNetworks
-               ├─ DeathRules ─── Suspicion     how long may it answer?
-               └─ Roster ─────── SuspicionBook
+               ├─ SuspectRules ─── Suspicion     how long may it answer?
+               └─ NodeStore ─────── Suspicions
 
 An accusation outweighs a claim of life of the same incarnation, and a higher incarnation
 outweighs everything: that is all of SWIM's precedence.
@@ -28,15 +28,15 @@ from .._exceptions import InvalidState, LocalProtocolError
 from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
 from .admission import defect
-from .deaths import DeathRules
-from .effects import Applied, Effect, Forgotten, Lost, NodeJoined, NodeUpdated
+from .alive_rules import AliveRules, node_from
+from .effects import Applied, Effect, NodeDropped, NodeForgotten, NodeJoined, NodeUpdated
 from .incarnations import ALIVE_BAND, successor, wrapped_successor
-from .lives import LifeRules, node_of
+from .node_store import NodeStore
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
 from .refutation import announce
-from .roster import Roster
 from .selection import gossip_target, select
-from .suspicion import Suspicion, SuspicionBook
+from .suspect_rules import SuspectRules
+from .suspicion import Suspicion, Suspicions
 from .versions import verify
 
 _SUSPECT = int(NodeStatus.SUSPECT)
@@ -71,32 +71,32 @@ class NodeTable:
         alive_check: Callable[[Node], object] | None = None,
         merge_check: Callable[[Sequence[Node]], object] | None = None,
     ) -> None:
-        self._roster = Roster(name, rng)
-        self._lives = LifeRules(self._roster, config, rng, alive_check)
-        self._deaths = DeathRules(self._roster, config)
+        self._store = NodeStore(name, rng)
+        self._alive = AliveRules(self._store, config, rng, alive_check)
+        self._suspect = SuspectRules(self._store, config)
         self._alive_check = alive_check
         self._merge_check = merge_check
         self._faithful = config.faithful_go
         self._window = config.gossip_to_the_dead_time
-        self.nodes: Mapping[str, Node] = self._roster.nodes
-        self.sequence: list[Node] = self._roster.sequence
+        self.nodes: Mapping[str, Node] = self._store.nodes
+        self.sequence: list[Node] = self._store.sequence
 
     # --- the own node -------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         """The own name."""
-        return self._roster.name
+        return self._store.name
 
     @property
-    def own(self) -> Node:
+    def local_node(self) -> Node:
         """The own record.  Raises `InvalidState` before `start`."""
-        return self._roster.own_node()
+        return self._store.require_local_node()
 
     @property
     def leaving(self) -> bool:
         """Whether `leave` was called."""
-        return self._roster.leaving
+        return self._store.leaving
 
     def start(
         self,
@@ -123,15 +123,15 @@ class NodeTable:
             reason = f"versions of {len(versions)} bytes"
         if reason is not None:
             raise LocalProtocolError(f"peers would refuse the own node: {reason}")
-        own = node_of(claim)
+        local = node_from(claim)
         if self._alive_check is not None:
-            self._alive_check(own)
-        own.changed_at = now
-        self._roster.own = own
-        self._roster.insert(own)
-        return [announce(own), Applied("alive"), NodeJoined(own)]
+            self._alive_check(local)
+        local.changed_at = now
+        self._store.local_node = local
+        self._store.insert(local)
+        return [announce(local), Applied("alive"), NodeJoined(local)]
 
-    def update_own(
+    def update_local(
         self, now: float, meta: bytes, on_finished: Callable[[], object] | None = None
     ) -> list[Effect]:
         """Announce metadata, changed or not.
@@ -143,7 +143,7 @@ class NodeTable:
           LocalProtocolError: more than 512 bytes; nothing changed.
           InvalidState: after `leave`; nothing changed.
         """
-        own = self.own
+        local = self.local_node
         if self.leaving:
             raise InvalidState("the node has left")
         if len(meta) > META_LIMIT:
@@ -151,11 +151,11 @@ class NodeTable:
                 f"metadata of {len(meta)} bytes: expected at most {META_LIMIT}"
             )
         following = wrapped_successor if self._faithful else successor
-        changed = meta != own.meta
-        own.update(incarnation=following(own.incarnation), meta=meta)
-        effects: list[Effect] = [announce(own, on_finished), Applied("alive")]
+        changed = meta != local.meta
+        local.update(incarnation=following(local.incarnation), meta=meta)
+        effects: list[Effect] = [announce(local, on_finished), Applied("alive")]
         if changed:
-            effects.append(NodeUpdated(own))
+            effects.append(NodeUpdated(local))
         return effects
 
     def leave(self, now: float, on_finished: Callable[[], object] | None = None) -> list[Effect]:
@@ -163,8 +163,8 @@ class NodeTable:
 
         From now on claims about ourselves are ignored, accusations too.
         """
-        own = self.own
-        return [] if self.leaving else self._deaths.leave(own, now, on_finished)
+        local = self.local_node
+        return [] if self.leaving else self._suspect.leave(local, now, on_finished)
 
     # --- claims -------------------------------------------------------------------------
 
@@ -176,24 +176,24 @@ class NodeTable:
         Args:
           source: who sent the packet; None if it came by stream.
         """
-        return self._lives.on_alive(claim, now, source)
+        return self._alive.on_alive(claim, now, source)
 
     def on_suspect(self, claim: Suspect, now: float) -> list[Effect]:
         """A claim that a node may be dead."""
-        return self._deaths.on_suspect(claim, now)
+        return self._suspect.on_suspect(claim, now)
 
     def on_dead(self, claim: Dead, now: float) -> list[Effect]:
         """A claim that a node is dead, or, made by itself, that it left."""
-        return self._deaths.on_dead(claim, now)
+        return self._suspect.on_dead(claim, now)
 
-    def challenge_result(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
-        """The old address was probed because of a `Challenge`.
+    def address_probed(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
+        """The old address was probed because of a `ProbeAddress`.
 
         Args:
           claim: that of the challenge.
           answered: whether the old address acked.
         """
-        return self._lives.challenge_result(claim, answered, now)
+        return self._alive.address_probed(claim, answered, now)
 
     def merge(
         self,
@@ -231,25 +231,25 @@ class NodeTable:
         now: float,
         *,
         source: Address | None = None,
-        teller: str = "",
+        peer: str = "",
     ) -> list[Effect]:
         """The second half: records that were checked, all at once or some after others.
 
         Args:
-          teller: the host at the other end of the stream, whoever dialled.  What it tells of
+          peer: the host at the other end of the stream, whoever dialled.  What it tells of
             itself is no old news: a node that was removed may return without packets.
         """
         effects: list[Effect] = []
-        if source is not None and not self._lives.may_vouch(source):
+        if source is not None and not self._alive.trusts(source):
             source = None
         for record in records:
-            if not self._is_old_news(record):
-                if teller and record.name not in self.nodes:
-                    self._lives.welcome(record, teller)
+            if not self._is_stale(record):
+                if peer and record.name not in self.nodes:
+                    self._alive.trust_peer(record, peer)
                 effects += self._merge_one(record, now, source)
         return effects
 
-    def _is_old_news(self, record: NodeRecord) -> bool:
+    def _is_stale(self, record: NodeRecord) -> bool:
         """Whether a record says what is held already: nearly all do, so ask cheaply."""
         node = self.nodes.get(record.name)
         if node is None or record.incarnation >= ALIVE_BAND or node.incarnation >= ALIVE_BAND:
@@ -258,7 +258,7 @@ class NodeTable:
             return (
                 record.incarnation <= node.incarnation
                 and node.status <= _SUSPECT
-                and node is not self._roster.own
+                and node is not self._store.local_node
                 and record.addr == node.addr
                 and record.port == node.port
             )
@@ -275,7 +275,7 @@ class NodeTable:
                     meta=record.meta,
                     versions=record.versions,
                 )
-                return self._lives.on_alive(claim, now, source)
+                return self._alive.on_alive(claim, now, source)
             case NodeStatus.LEFT:
                 return self.on_dead(Dead(record.incarnation, record.name, record.name), now)
             case NodeStatus.DEAD | NodeStatus.SUSPECT:
@@ -291,42 +291,42 @@ class NodeTable:
         Args:
           incarnation: of the node when the probe began: a newer life is not suspected.
         """
-        return self._deaths.on_suspect(Suspect(incarnation, name, self.name), now, own=True)
+        return self._suspect.on_suspect(Suspect(incarnation, name, self.name), now, local=True)
 
     def next_deadline(self) -> float:
         """When `expired` is due next (seconds, trio clock); infinity for never.
 
         May move in either direction with every call that returns effects.
         """
-        return self._roster.suspicions.next_deadline()
+        return self._store.suspicions.next_deadline()
 
     def expired(self, now: float) -> list[Effect]:
         """Declare dead whose suspicion is over."""
-        return self._deaths.expired(now)
+        return self._suspect.expired(now)
 
     @property
-    def suspicions(self) -> SuspicionBook:
+    def suspicions(self) -> Suspicions:
         """The running suspicions, and how many there were.  Read only."""
-        return self._roster.suspicions
+        return self._store.suspicions
 
     def suspicion(self, name: str) -> Suspicion | None:
         """The running suspicion about a node."""
-        return self._roster.suspicions.get(name)
+        return self._store.suspicions.get(name)
 
     def purge(self, now: float) -> list[Effect]:
         """Drop nodes that are dead or left for longer than ``gossip_to_the_dead_time``."""
         effects: list[Effect] = []
-        for node in self._roster.remove_gone(now - self._window):
-            removed = self._lives.bury(node, now)
-            effects.append(Forgotten(node.name))
+        for node in self._store.remove_gone(now - self._window):
+            removed = self._alive.drop(node, now)
+            effects.append(NodeForgotten(node.name))
             if not removed:
-                effects.append(Lost(node))
-        self._lives.expire(now)
+                effects.append(NodeDropped(node))
+        self._alive.expire(now)
         return effects
 
     def remove(self, name: str) -> None:
-        """Note that a node, dead or left, was removed on purpose: see `tombstones`."""
-        self._lives.remove(name)
+        """Note that a node, dead or left, was removed on purpose: see `dropped_nodes`."""
+        self._alive.remove(name)
 
     # --- reads --------------------------------------------------------------------------
 
@@ -341,22 +341,22 @@ class NodeTable:
 
     def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
         """Up to ``k`` random nodes to gossip to: never ourselves, never who left."""
-        own = self._roster.own
+        local = self._store.local_node
         window = self._window
         return select(
             rng,
             self.sequence,
             k,
-            lambda node: node is own or not gossip_target(node, now, window),
+            lambda node: node is local or not gossip_target(node, now, window),
         )
 
     def live_count(self) -> int:
         """Nodes alive or suspect, the own one included."""
-        return self._roster.live
+        return self._store.live
 
     def counts(self) -> Mapping[NodeStatus, int]:
         """Number of nodes in each status."""
-        return self._roster.counts
+        return self._store.counts
 
 
 def _node_of_record(record: NodeRecord) -> Node:

@@ -42,12 +42,12 @@ QUIET_INTERVALS: Final = 3
 Place: TypeAlias = tuple[bytes, int]
 
 
-class Move(enum.Enum):
+class AddressDecision(enum.Enum):
     """What to do about a claim from another address."""
 
     ACCEPT = "accept"
     REFUSE = "refuse"
-    CHALLENGE = "challenge"
+    PROBE = "probe"
     WAIT = "wait"
     """The old address is being asked."""
     STALE = "stale"
@@ -72,7 +72,7 @@ class _Inquiry:
 
 
 @final
-class Takeovers:
+class AddressChanges:
     """Former addresses of nodes, and inquiries about present ones.
 
     Args:
@@ -87,42 +87,44 @@ class Takeovers:
         self._former: dict[str, dict[Place, Incarnation]] = {}
         self._inquiries: dict[str, _Inquiry] = {}
 
-    def decide(self, node: Node, claim: Alive, now: float) -> Move:
+    def decide(self, node: Node, claim: Alive, now: float) -> AddressDecision:
         """Judge a claim about ``node`` from another address than the record's.
 
-        `Move.CHALLENGE` is given once; until its result or a time limit, `Move.WAIT`.
+        `PROBE` is returned once; until its result or a time limit, `WAIT`.
         """
         if self._faithful:
             return self._decide_as_go(node, now)
         if claim.incarnation <= self.reached(node, claim):
-            return Move.STALE
+            return AddressDecision.STALE
         if node.status is NodeStatus.LEFT or (
             node.status is NodeStatus.DEAD and now - node.changed_at >= self._reclaim_time
         ):
-            return Move.ACCEPT
+            return AddressDecision.ACCEPT
         return self._inquire(node.name, (node.addr, node.port), node.incarnation, now)
 
-    def decide_own(self, name: str, claim: Alive, now: float) -> Move:
+    def decide_local(self, name: str, claim: Alive, now: float) -> AddressDecision:
         """Judge a claim to our own name from another address.
 
         Here the other address is asked: after we moved, it is where we were.
         """
         if self._faithful:
-            return Move.REFUSE
+            return AddressDecision.REFUSE
         return self._inquire(name, _place(claim), 0, now)
 
-    def _inquire(self, name: str, place: Place, incarnation: Incarnation, now: float) -> Move:
+    def _inquire(
+        self, name: str, place: Place, incarnation: Incarnation, now: float
+    ) -> AddressDecision:
         inquiry = self._inquiries.get(name)
         if inquiry is not None and inquiry.place == place and now < inquiry.until:
-            return Move.REFUSE if inquiry.answered else Move.WAIT
+            return AddressDecision.REFUSE if inquiry.answered else AddressDecision.WAIT
         self._inquiries[name] = _Inquiry(place, incarnation, now + self._patience)
-        return Move.CHALLENGE
+        return AddressDecision.PROBE
 
-    def _decide_as_go(self, node: Node, now: float) -> Move:
+    def _decide_as_go(self, node: Node, now: float) -> AddressDecision:
         waited = now - node.changed_at > self._reclaim_time > 0
         if node.status is NodeStatus.LEFT or (node.status is NodeStatus.DEAD and waited):
-            return Move.ACCEPT
-        return Move.REFUSE
+            return AddressDecision.ACCEPT
+        return AddressDecision.REFUSE
 
     def conclude(self, node: Node, answered: bool, now: float) -> bool:
         """Note the result of a challenge; return whether the name may move.
@@ -132,7 +134,7 @@ class Takeovers:
         """
         return self._conclude(node.name, (node.addr, node.port), node.incarnation, answered, now)
 
-    def conclude_own(self, name: str, claim: Alive, answered: bool, now: float) -> bool:
+    def conclude_local(self, name: str, claim: Alive, answered: bool, now: float) -> bool:
         """Note the result of a challenge to our own name; return whether it is ours alone."""
         return self._conclude(name, _place(claim), 0, answered, now)
 

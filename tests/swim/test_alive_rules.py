@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from trioserf._swim.effects import (
-    Answer,
     Broadcast,
     NodeJoined,
     Refused,
+    SendTo,
 )
 from trioserf._swim.table import NodeTable
 
@@ -47,7 +47,7 @@ def test_an_unknown_node_joins_and_its_claim_is_passed_on() -> None:
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(effects)
     assert [alive(meta=b"m")] == said(effects)
     broadcast = the(Broadcast, effects)
-    assert ("b", False) == (broadcast.key, broadcast.own)
+    assert ("b", False) == (broadcast.key, broadcast.local)
     b = table.nodes["b"]
     assert NodeJoined(b) == effects[-1]
     assert ("alive", 5) == state(table)
@@ -192,11 +192,11 @@ def test_a_stale_claim_of_life_about_a_dead_node_is_answered_with_the_accusation
     table = table_with("b")
     table.on_dead(claim, 1.0)
     effects = table.on_alive(alive(incarnation=incarnation), 2.0, source=place("b"))
-    assert ["Answer"] == kinds(effects)
-    assert (place("b"), "b") == (the(Answer, effects).address, the(Answer, effects).name)
+    assert ["SendTo"] == kinds(effects)
+    assert (place("b"), "b") == (the(SendTo, effects).address, the(SendTo, effects).name)
     assert [answer] == said(effects)
     assert [] == table.on_alive(alive(incarnation=incarnation), 2.5, source=place("b"))
-    assert ["Answer"] == kinds(table.on_alive(alive(incarnation=1), 3.0, source=place("b")))
+    assert ["SendTo"] == kinds(table.on_alive(alive(incarnation=1), 3.0, source=place("b")))
 
 
 def test_the_answer_lets_a_restarted_node_come_back() -> None:
@@ -214,7 +214,7 @@ def test_an_answer_is_given_anew_after_the_node_lived_in_between() -> None:
     table.on_alive(alive(), 2.0)
     table.on_alive(alive(incarnation=6), 2.1)
     table.on_dead(dead(incarnation=6), 2.2)
-    assert ["Answer"] == kinds(table.on_alive(alive(incarnation=6), 2.3))
+    assert ["SendTo"] == kinds(table.on_alive(alive(incarnation=6), 2.3))
 
 
 def test_a_stale_claim_that_is_passed_on_is_answered_by_a_few_only() -> None:

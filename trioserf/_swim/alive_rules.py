@@ -19,34 +19,34 @@ from .._config import MemberlistConfig
 from .._exceptions import MergeRefused
 from .._wire.messages import Alive, NodeRecord, encode_message
 from ..abc import Address
+from .address_changes import AddressChanges, AddressDecision
 from .admission import AllowedNetworks, defect
 from .answers import StaleAnswers
+from .dropped_nodes import DroppedNodes
 from .effects import (
     Applied,
     Broadcast,
-    Challenge,
     Conflict,
     Effect,
     NodeJoined,
     NodeUpdated,
+    ProbeAddress,
     Refused,
 )
-from .incarnations import ALIVE_BAND, plausible_life
+from .incarnations import ALIVE_BAND, plausible_alive
+from .node_store import NodeStore
 from .nodes import VERSIONS_LENGTH, Node, NodeStatus
-from .refutation import dismiss, refute
-from .roster import Roster
-from .takeovers import Move, Takeovers
-from .tombstones import Tombstones
+from .refutation import refute, refute_implausible
 
 _DEAD = NodeStatus.DEAD
 
 
 @final
-class LifeRules:
+class AliveRules:
     """Judges claims of life.
 
     Args:
-      roster: what is held, and changed here.
+      store: what is held, and changed here.
       config: settings.
       rng: source of random choices.
       check: may refuse a claim by raising `MergeRefused`.
@@ -54,37 +54,37 @@ class LifeRules:
 
     def __init__(
         self,
-        roster: Roster,
+        store: NodeStore,
         config: MemberlistConfig,
         rng: random.Random,
         check: Callable[[Node], object] | None,
     ) -> None:
-        self._roster = roster
+        self._store = store
         self._check = check
         self._faithful = config.faithful_go
         self._networks = AllowedNetworks(config.cidrs_allowed)
         self._bind_port = config.bind_port
-        self._ports_are_ours = config.protocol_version == 1
-        self._takeovers = Takeovers(config)
-        self._tombstones = Tombstones(0.0 if config.faithful_go else config.seed_memory)
+        self._ports_are_shared = config.protocol_version == 1
+        self._address_changes = AddressChanges(config)
+        self._dropped = DroppedNodes(0.0 if config.faithful_go else config.seed_memory)
         self._answers = StaleAnswers(
-            roster.name, max(config.probe_interval, config.gossip_interval), rng
+            store.name, max(config.probe_interval, config.gossip_interval), rng
         )
 
     def on_alive(self, claim: Alive, now: float, source: Address | None) -> list[Effect]:
         """Judge a claim.  Most are old news, and leave here at once."""
-        roster = self._roster
-        node = roster.nodes.get(claim.node)
+        store = self._store
+        node = store.nodes.get(claim.node)
         if node is None:
             return self._about_unknown(claim, now, source)
-        if node is roster.own:
-            return self._about_self(node, claim, now, source)
+        if node is store.local_node:
+            return self._about_local(node, claim, now, source)
         if claim.addr == node.addr and claim.port == node.port:
             if claim.incarnation > node.incarnation:
                 return self._about_known(node, claim, now, source)
             if node.status < _DEAD and node.incarnation < ALIVE_BAND:
                 return []
-            return self._old_news(node, claim, now, source)
+            return self._stale(node, claim, now, source)
         return self._about_known(node, claim, now, source)
 
     def _about_unknown(self, claim: Alive, now: float, source: Address | None) -> list[Effect]:
@@ -92,16 +92,18 @@ class LifeRules:
         if isinstance(examined, Refused):
             return [examined]
         claim = examined
-        removed = self._tombstones.removed(claim.node)
-        if removed is not None and claim.incarnation <= self._takeovers.reached(removed, claim):
-            return self._old_news(removed, claim, now, source)
+        removed = self._dropped.removed(claim.node)
+        if removed is not None and claim.incarnation <= self._address_changes.reached(
+            removed, claim
+        ):
+            return self._stale(removed, claim, now, source)
         refused = self._ask(claim)
         if refused is not None:
             return [refused]
-        node = node_of(claim)
+        node = node_from(claim)
         node.update(incarnation=0, status=NodeStatus.DEAD)
-        self._roster.insert(node)
-        return self.believe(node, claim, now)
+        self._store.insert(node)
+        return self.apply_alive(node, claim, now)
 
     def _about_known(
         self, node: Node, claim: Alive, now: float, source: Address | None
@@ -110,49 +112,49 @@ class LifeRules:
         if isinstance(examined, Refused):
             return [examined]
         claim = examined
-        same_place = self._same_place(node, claim)
+        same_place = self._same_address(node, claim)
         if same_place and claim.incarnation <= node.incarnation:
-            return self._old_news(node, claim, now, source)
+            return self._stale(node, claim, now, source)
         if not (
             self._faithful
-            or plausible_life(claim.incarnation, node.incarnation)
-            or _first_hand(claim, source)
+            or plausible_alive(claim.incarnation, node.incarnation)
+            or _from_the_node(claim, source)
         ):
             return [Refused(node.name, f"implausible incarnation {claim.incarnation}")]
         refused = self._ask(claim)
         if refused is not None:
             return [refused]
         if same_place:
-            return self.believe(node, claim, now)
+            return self.apply_alive(node, claim, now)
         return self._move(node, claim, now, source)
 
     def _move(self, node: Node, claim: Alive, now: float, source: Address | None) -> list[Effect]:
-        match self._takeovers.decide(node, claim, now):
-            case Move.ACCEPT:
-                return self.believe(node, claim, now)
-            case Move.REFUSE:
-                return [Conflict(node, node_of(claim))]
-            case Move.CHALLENGE:
-                return [Challenge(node, node.address, claim)]
-            case Move.WAIT:
+        match self._address_changes.decide(node, claim, now):
+            case AddressDecision.ACCEPT:
+                return self.apply_alive(node, claim, now)
+            case AddressDecision.REFUSE:
+                return [Conflict(node, node_from(claim))]
+            case AddressDecision.PROBE:
+                return [ProbeAddress(node, node.address, claim)]
+            case AddressDecision.WAIT:
                 return []
-            case Move.STALE:
-                return self._old_news(node, claim, now, source)
+            case AddressDecision.STALE:
+                return self._stale(node, claim, now, source)
             case never:
                 assert_never(never)
 
-    def challenge_result(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
+    def address_probed(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
         """Decide after the old address was asked."""
-        node = self._roster.nodes.get(claim.node)
-        if node is not None and node is self._roster.own:
-            return self._own_challenge_result(node, claim, answered, now)
+        node = self._store.nodes.get(claim.node)
+        if node is not None and node is self._store.local_node:
+            return self._local_address_probed(node, claim, answered, now)
         if node is None or node.is_gone:
             return self.on_alive(claim, now, None)
-        if self._takeovers.conclude(node, answered, now):
-            return self.believe(node, claim, now)
-        return [Conflict(node, node_of(claim))] if answered else []
+        if self._address_changes.conclude(node, answered, now):
+            return self.apply_alive(node, claim, now)
+        return [Conflict(node, node_from(claim))] if answered else []
 
-    def may_vouch(self, place: Address) -> bool:
+    def trusts(self, place: Address) -> bool:
         """Whether a peer that we dialled there is heard first-hand.
 
         Only the senders of packets must be in ``cidrs_allowed``: an address that we chose may
@@ -162,59 +164,59 @@ class LifeRules:
 
     # --- about ourselves ----------------------------------------------------------------
 
-    def _about_self(
-        self, own: Node, claim: Alive, now: float, source: Address | None
+    def _about_local(
+        self, local: Node, claim: Alive, now: float, source: Address | None
     ) -> list[Effect]:
-        if self._roster.leaving:
+        if self._store.leaving:
             return []
         examined = self._examine(claim, source)
         if isinstance(examined, Refused):
             return [examined]
         claim = examined
-        if not self._same_place(own, claim):
-            return self._about_namesake(own, claim, now)
-        if claim.incarnation < own.incarnation or (
-            claim.incarnation == own.incarnation
-            and (claim.meta or b"") == own.meta
-            and claim.versions == own.versions
+        if not self._same_address(local, claim):
+            return self._about_local_name(local, claim, now)
+        if claim.incarnation < local.incarnation or (
+            claim.incarnation == local.incarnation
+            and (claim.meta or b"") == local.meta
+            and claim.versions == local.versions
         ):
             return []
         refused = self._ask(claim)
-        return [refused] if refused is not None else self._outbid(own, claim)
+        return [refused] if refused is not None else self._refute(local, claim)
 
-    def _about_namesake(self, own: Node, claim: Alive, now: float) -> list[Effect]:
+    def _about_local_name(self, local: Node, claim: Alive, now: float) -> list[Effect]:
         refused = self._ask(claim)
         if refused is not None:
             return [refused]
-        match self._takeovers.decide_own(own.name, claim, now):
-            case Move.CHALLENGE:
-                return [Challenge(own, node_of(claim).address, claim)]
-            case Move.WAIT:
+        match self._address_changes.decide_local(local.name, claim, now):
+            case AddressDecision.PROBE:
+                return [ProbeAddress(local, node_from(claim).address, claim)]
+            case AddressDecision.WAIT:
                 return []
             case _:
-                return [Conflict(own, node_of(claim))]
+                return [Conflict(local, node_from(claim))]
 
-    def _own_challenge_result(
-        self, own: Node, claim: Alive, answered: bool, now: float
+    def _local_address_probed(
+        self, local: Node, claim: Alive, answered: bool, now: float
     ) -> list[Effect]:
-        if self._roster.leaving:
+        if self._store.leaving:
             return []
-        if not self._takeovers.conclude_own(own.name, claim, answered, now):
-            return [Conflict(own, node_of(claim))] if answered else []
+        if not self._address_changes.conclude_local(local.name, claim, answered, now):
+            return [Conflict(local, node_from(claim))] if answered else []
         # Nobody is there: others hold a record of where we were, perhaps with a higher
         # incarnation than ours.
-        return self._outbid(own, claim) if claim.incarnation >= own.incarnation else []
+        return self._refute(local, claim) if claim.incarnation >= local.incarnation else []
 
-    def _outbid(self, own: Node, claim: Alive) -> list[Effect]:
-        if self._faithful or plausible_life(claim.incarnation, own.incarnation):
-            return refute(own, claim.incarnation, faithful=self._faithful)
-        return dismiss(own, claim.incarnation)
+    def _refute(self, local: Node, claim: Alive) -> list[Effect]:
+        if self._faithful or plausible_alive(claim.incarnation, local.incarnation):
+            return refute(local, claim.incarnation, faithful=self._faithful)
+        return refute_implausible(local, claim.incarnation)
 
     # --- steps --------------------------------------------------------------------------
 
     def _examine(self, claim: Alive, source: Address | None) -> Alive | Refused:
         """The claim in the form in which it is passed on, or why it is dropped."""
-        if self._ports_are_ours or claim.port == 0:
+        if self._ports_are_shared or claim.port == 0:
             claim = attrs.evolve(claim, port=self._default_port())
         reason = defect(claim)
         if reason is not None:
@@ -224,7 +226,7 @@ class LifeRules:
         if self._networks:
             if source is not None and not self._networks.allow(source.host):
                 return Refused(claim.node, f"packet from {source.host} not allowed", quiet=True)
-            node = self._roster.nodes.get(claim.node)
+            node = self._store.nodes.get(claim.node)
             moves = node is None or node.addr != claim.addr or node.port != claim.port
             if (moves or source is not None) and not self._networks.allow(claim.addr):
                 return Refused(claim.node, "address not allowed", quiet=source is not None)
@@ -232,7 +234,7 @@ class LifeRules:
             claim = attrs.evolve(claim, versions=claim.versions[:VERSIONS_LENGTH])
         return claim
 
-    def _same_place(self, node: Node, claim: Alive) -> bool:
+    def _same_address(self, node: Node, claim: Alive) -> bool:
         """Whether a well-formed claim names the address of the record.
 
         DIFFERS: to Go an IPv4 address in 4 bytes and in 16 are a conflict.  A node that is
@@ -241,32 +243,30 @@ class LifeRules:
         """
         if claim.addr == node.addr and claim.port == node.port:
             return True
-        return not self._faithful and node_of(claim).address == node.address
+        return not self._faithful and node_from(claim).address == node.address
 
     def _default_port(self) -> int:
         """What port 0 stands for: our own, because clusters share one by default."""
-        own = self._roster.own
-        return self._bind_port or (own.port if own is not None else 0)
+        local = self._store.local_node
+        return self._bind_port or (local.port if local is not None else 0)
 
     def _ask(self, claim: Alive) -> Refused | None:
         if self._check is None:
             return None
         try:
-            self._check(node_of(claim))
+            self._check(node_from(claim))
         except MergeRefused as refusal:
             return Refused(claim.node, str(refusal) or "refused by the alive hook")
         return None
 
-    def _old_news(
-        self, node: Node, claim: Alive, now: float, source: Address | None
-    ) -> list[Effect]:
+    def _stale(self, node: Node, claim: Alive, now: float, source: Address | None) -> list[Effect]:
         if self._faithful:
             return []
-        first_hand = _first_hand(claim, source)
-        reached = self._takeovers.reached(node, claim)
-        if not (node.is_gone or self._same_place(node, claim)):
+        from_the_node = _from_the_node(claim, source)
+        reached = self._address_changes.reached(node, claim)
+        if not (node.is_gone or self._same_address(node, claim)):
             return []
-        if first_hand and not plausible_life(reached, claim.incarnation):
+        if from_the_node and not plausible_alive(reached, claim.incarnation):
             return self._correct(node, claim, now, source)
         if not node.is_gone:
             return []
@@ -276,8 +276,8 @@ class LifeRules:
             Address.from_bytes(claim.addr, claim.port),
             reached,
             now,
-            first_hand=first_hand,
-            num_nodes=len(self._roster.sequence),
+            from_the_node=from_the_node,
+            num_nodes=len(self._store.sequence),
         )
         return [] if answer is None else [answer]
 
@@ -289,32 +289,32 @@ class LifeRules:
         if isinstance(examined, Refused):
             return [examined]
         refused = self._ask(examined)
-        return [refused] if refused is not None else self.believe(node, examined, now)
+        return [refused] if refused is not None else self.apply_alive(node, examined, now)
 
-    def believe(self, node: Node, claim: Alive, now: float) -> list[Effect]:
+    def apply_alive(self, node: Node, claim: Alive, now: float) -> list[Effect]:
         """Change the record to what the claim says, and pass the claim on."""
         assert claim.addr is not None, "a sound claim has an address"
-        roster = self._roster
+        store = self._store
         if node.status is NodeStatus.SUSPECT:
-            roster.suspicions.refute(node.name)
+            store.suspicions.refute(node.name)
         was_gone = node.is_gone
         meta = claim.meta or b""
         changed = meta != node.meta
         if claim.addr != node.addr or claim.port != node.port:
-            self._takeovers.remember(node)
+            self._address_changes.remember(node)
             before = node.address
             node.move(claim.addr, claim.port)
             changed = changed or node.address != before
         node.update(incarnation=claim.incarnation, meta=meta, versions=claim.versions)
         if node.status is not NodeStatus.ALIVE:
-            roster.set_status(node, NodeStatus.ALIVE, now)
+            store.set_status(node, NodeStatus.ALIVE, now)
         effects: list[Effect] = [
             Broadcast(node.name, encode_message(claim)),
             Applied("alive"),
         ]
         if was_gone:
             self._answers.forget(node.name)
-            self._tombstones.lift(node.name)
+            self._dropped.forget(node.name)
             effects.append(NodeJoined(node))
         elif changed:
             effects.append(NodeUpdated(node))
@@ -324,31 +324,31 @@ class LifeRules:
 
     def remove(self, name: str) -> None:
         """Somebody removed this node on purpose; nothing if it is not gone."""
-        node = self._roster.nodes.get(name)
-        if node is None or (node.is_gone and node is not self._roster.own):
-            self._tombstones.remove(name, held=node is not None)
+        node = self._store.nodes.get(name)
+        if node is None or (node.is_gone and node is not self._store.local_node):
+            self._dropped.remove(name, in_table=node is not None)
 
-    def welcome(self, record: NodeRecord, host: str) -> None:
+    def trust_peer(self, record: NodeRecord, host: str) -> None:
         """A host tells of unknown nodes: one that is there lives, whatever it counts."""
         if len(record.addr or b"") in (4, 16) and host == _place(record).host:
-            self._tombstones.lift(record.name)
+            self._dropped.forget(record.name)
 
-    def bury(self, node: Node, now: float) -> bool:
+    def drop(self, node: Node, now: float) -> bool:
         """The record of a node was dropped; whether the node was removed on purpose."""
-        removed = self._tombstones.bury(node, now)
+        removed = self._dropped.drop(node, now)
         if not removed:
-            self._takeovers.forget(node.name)
+            self._address_changes.forget(node.name)
         self._answers.forget(node.name)
         return removed
 
     def expire(self, now: float) -> None:
-        """Forget tombstones that are too old."""
-        for name in self._tombstones.expire(now):
-            self._takeovers.forget(name)
+        """Forget dropped nodes that are too old."""
+        for name in self._dropped.expire(now):
+            self._address_changes.forget(name)
             self._answers.forget(name)
 
 
-def node_of(claim: Alive) -> Node:
+def node_from(claim: Alive) -> Node:
     """The node that a well-formed claim speaks of, as if it were believed."""
     return Node(
         name=claim.node,
@@ -364,6 +364,6 @@ def _place(record: NodeRecord) -> Address:
     return Address.from_bytes(record.addr or b"", record.port)
 
 
-def _first_hand(claim: Alive, source: Address | None) -> bool:
+def _from_the_node(claim: Alive, source: Address | None) -> bool:
     """Whether the claim came from the address that it names."""
     return source is not None and source == Address.from_bytes(claim.addr or b"", claim.port)

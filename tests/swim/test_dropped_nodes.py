@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from trioserf._swim import tombstones
-from trioserf._swim.effects import Answer, Lost
-from trioserf._swim.incarnations import ACCUSATION_BAND
+from trioserf._swim import dropped_nodes
+from trioserf._swim.dropped_nodes import DroppedNodes
+from trioserf._swim.effects import NodeDropped, SendTo
+from trioserf._swim.incarnations import SUSPECT_BAND
 from trioserf._swim.nodes import NodeStatus
 from trioserf._swim.table import NodeTable
-from trioserf._swim.tombstones import Tombstones
 
 from .builders import alive, dead, ip, kinds, left, node, place, record, said, table_with, the
 
@@ -34,9 +34,9 @@ def test_a_removed_node_is_not_brought_back_by_an_old_claim(faithful_go: bool) -
     effects = table.on_alive(alive("b", 5), 40.0, source=place("b"))
     assert faithful_go is ("b" in table.nodes)
     if not faithful_go:
-        assert ["Answer"] == kinds(effects)
+        assert ["SendTo"] == kinds(effects)
         assert [dead("b", 5, by="a")] == said(effects)
-        assert place("b") == the(Answer, effects).address
+        assert place("b") == the(SendTo, effects).address
 
 
 def test_neither_by_the_state_of_a_peer() -> None:
@@ -46,15 +46,15 @@ def test_neither_by_the_state_of_a_peer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("teller", "addr", "believed"),
+    ("peer", "addr", "believed"),
     [("10.0.0.98", ip("b"), True), ("10.0.0.99", ip("b"), False), ("10.0.0.98", b"\x0a", False)],
     ids=["itself", "another", "malformed"],
 )
 def test_what_a_node_tells_of_itself_on_a_stream_is_believed(
-    teller: str, addr: bytes, believed: bool
+    peer: str, addr: bytes, believed: bool
 ) -> None:
     table = after_removal()
-    table.merge_checked([record("b", 1, addr=addr)], 40.0, teller=teller)
+    table.merge_checked([record("b", 1, addr=addr)], 40.0, peer=peer)
     assert believed is ("b" in table.nodes)
 
 
@@ -62,7 +62,7 @@ def test_a_newer_life_comes_back_and_is_one_like_any_other() -> None:
     table = after_removal()
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 6), 40.0))
     table.on_dead(dead("b", 6), 41.0)
-    assert "Lost" in kinds(table.purge(100.0))
+    assert "NodeDropped" in kinds(table.purge(100.0))
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 101.0))
 
 
@@ -95,14 +95,14 @@ def test_whoever_merely_failed_is_welcome_with_any_life() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     b = table.nodes["b"]
     table.on_dead(dead("b"), 1.0)
-    assert b is the(Lost, table.purge(40.0)).node
+    assert b is the(NodeDropped, table.purge(40.0)).node
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 41.0))
 
 
 def test_a_node_may_be_removed_after_its_record_was_dropped() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
-    assert "Lost" in kinds(table.purge(40.0))
+    assert "NodeDropped" in kinds(table.purge(40.0))
     table.remove("b")
     table.on_alive(alive("b", 5), 41.0)
     assert "b" not in table.nodes
@@ -112,7 +112,7 @@ def test_nobody_looks_for_a_removed_node() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
     table.remove("b")
-    assert ["Forgotten"] == kinds(table.purge(40.0))
+    assert ["NodeForgotten"] == kinds(table.purge(40.0))
 
 
 def test_who_lives_cannot_be_removed() -> None:
@@ -120,7 +120,7 @@ def test_who_lives_cannot_be_removed() -> None:
     for name in ("a", "b", "unknown"):
         table.remove(name)
     table.on_dead(dead("b"), 1.0)
-    assert "Lost" in kinds(table.purge(40.0))
+    assert "NodeDropped" in kinds(table.purge(40.0))
 
 
 def test_who_returned_is_not_removed_any_more() -> None:
@@ -129,30 +129,30 @@ def test_who_returned_is_not_removed_any_more() -> None:
     table.remove("b")
     table.on_alive(alive("b", 6), 2.0)
     table.on_dead(dead("b", 6), 3.0)
-    assert "Lost" in kinds(table.purge(40.0))
+    assert "NodeDropped" in kinds(table.purge(40.0))
 
 
 def test_after_a_time_it_is_forgotten() -> None:
     table = after_removal()
     table.purge(31.1 + MEMORY)
-    assert ["Answer"] == kinds(table.on_alive(alive("b", 5), 1031.1, source=place("b")))
+    assert ["SendTo"] == kinds(table.on_alive(alive("b", 5), 1031.1, source=place("b")))
     table.purge(31.2 + MEMORY)
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 5), 1031.3))
 
 
 def test_a_number_that_nobody_counts_to_is_not_held_against_a_node() -> None:
     table = table_with(gossip_to_the_dead_time=WINDOW)
-    table.on_alive(alive("b", ACCUSATION_BAND), 0.0, source=place("b"))
-    table.on_dead(left("b", ACCUSATION_BAND), 1.0)
+    table.on_alive(alive("b", SUSPECT_BAND), 0.0, source=place("b"))
+    table.on_dead(left("b", SUSPECT_BAND), 1.0)
     table.purge(40.0)
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 41.0))
 
 
 def test_the_number_of_tombstones_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tombstones, "MAX_TOMBSTONES", 3)
-    stones = Tombstones(MEMORY)
+    monkeypatch.setattr(dropped_nodes, "MAX_DROPPED", 3)
+    stones = DroppedNodes(MEMORY)
     for name in "bcdef":
-        stones.bury(node(name, status=NodeStatus.LEFT), 1.0)
+        stones.drop(node(name, status=NodeStatus.LEFT), 1.0)
     assert 3 == len(stones)
     assert [None, None] == [stones.removed(name) for name in "bc"]
     assert stones.removed("f") is not None

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from trioserf._swim.effects import (
-    EARLY,
-    WITH_THE_TICK,
-    Answer,
+    NEXT_INTERVAL,
+    SHORT_DELAY,
     Applied,
     Broadcast,
     NodeLeft,
     Refused,
     Refuted,
+    SendTo,
     TimeoutDegraded,
 )
-from trioserf._swim.incarnations import ACCUSATION_BAND, MAX_INCARNATION, STEP
+from trioserf._swim.incarnations import MAX_INCARNATION, STEP, SUSPECT_BAND
 from trioserf._swim.table import NodeTable
 
 from .builders import alive, dead, kinds, left, new_table, said, suspect, table_with, the
@@ -49,7 +49,7 @@ def test_a_suspicion_is_held_and_passed_on(incarnation: int) -> None:
     assert [suspect(incarnation=incarnation)] == said(effects)
     assert Applied("suspect") == effects[1]
     broadcast = the(Broadcast, effects)
-    assert ("b", False) == (broadcast.key, broadcast.own)
+    assert ("b", False) == (broadcast.key, broadcast.local)
     assert ("suspect", incarnation) == state(table)
     assert 1.0 == table.nodes["b"].changed_at
 
@@ -58,7 +58,7 @@ def test_a_failed_probe_is_a_suspicion_that_began_here() -> None:
     table = table_with("b")
     effects = table.suspect_failed("b", 5, 1.0)
     assert [suspect(by="a")] == said(effects)
-    assert the(Broadcast, effects).own
+    assert the(Broadcast, effects).local
 
 
 def test_a_failed_probe_of_an_older_life_is_ignored() -> None:
@@ -106,14 +106,14 @@ def test_the_accuser_confirms_nothing_and_nobody_confirms_twice() -> None:
     assert [] == table.on_suspect(suspect(by="d"), 1.0)
     running = table.suspicion("b")
     assert running is not None
-    assert ("c", "d") == running.accusers
+    assert ("c", "d") == running.from_nodes
 
 
 def test_a_confirmation_of_a_later_life_is_held_and_passed_on() -> None:
     table = table_with(*MANY)
     table.on_suspect(suspect(), 1.0)
     effects = table.on_suspect(suspect(incarnation=7), 2.0)
-    assert [suspect(incarnation=7)] == said(effects), "also of the same accuser"
+    assert [suspect(incarnation=7)] == said(effects), "also of the same from_node"
     assert ("suspect", 7) == state(table)
     assert [] == table.on_alive(alive(incarnation=6), 3.0)
     assert ("suspect", 7) == state(table)
@@ -144,9 +144,9 @@ def test_a_suspect_that_does_not_answer_is_declared_dead_by_us() -> None:
     table.on_suspect(suspect(incarnation=6), 1.0)
     assert [] == table.expired(4.9)
     effects = table.expired(5.0)
-    assert ["Broadcast", "Applied", "NodeLeft", "Answer"] == kinds(effects)
+    assert ["Broadcast", "Applied", "NodeLeft", "SendTo"] == kinds(effects)
     assert [dead(incarnation=6, by="a")] * 2 == said(effects)
-    assert the(Broadcast, effects).own
+    assert the(Broadcast, effects).local
     assert ("dead", 6) == state(table)
     assert 5.0 == table.nodes["b"].changed_at
     assert math.inf == table.next_deadline()
@@ -157,8 +157,8 @@ def test_whom_we_declare_dead_is_told_before_the_others() -> None:
     table = table_with("b", "c")
     table.on_suspect(suspect(), 1.0)
     effects = table.expired(5.0)
-    assert WITH_THE_TICK == the(Broadcast, effects).patience
-    told = the(Answer, effects)
+    assert NEXT_INTERVAL == the(Broadcast, effects).max_delay
+    told = the(SendTo, effects)
     assert (table.nodes["b"].address, "b") == (told.address, told.name)
     assert the(Broadcast, effects).message == told.message
 
@@ -167,13 +167,13 @@ def test_a_death_that_others_declared_is_passed_on_with_the_tick() -> None:
     table = table_with("b", "c")
     effects = table.on_dead(dead(by="c"), 1.0)
     assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
-    assert WITH_THE_TICK == the(Broadcast, effects).patience
+    assert NEXT_INTERVAL == the(Broadcast, effects).max_delay
 
 
 def test_a_leave_goes_early() -> None:
     table = table_with("b", "c")
-    assert EARLY == the(Broadcast, table.on_dead(dead(by="b"), 1.0)).patience
-    assert EARLY == the(Broadcast, table.leave(2.0)).patience
+    assert SHORT_DELAY == the(Broadcast, table.on_dead(dead(by="b"), 1.0)).max_delay
+    assert SHORT_DELAY == the(Broadcast, table.leave(2.0)).max_delay
 
 
 def test_a_death_without_the_hoped_for_confirmations_is_counted() -> None:
@@ -236,7 +236,7 @@ def test_a_dead_node_failed_unless_it_said_so_itself(
     assert [claim] == said(effects)
     assert Applied("dead") == effects[1]
     assert NodeLeft(table.nodes["b"]) == effects[2]
-    assert not the(Broadcast, effects).own
+    assert not the(Broadcast, effects).local
     assert (status, 6) == state(table)
     assert 2.0 == table.nodes["b"].changed_at
     assert table.suspicion("b") is None
@@ -297,14 +297,14 @@ def test_we_outbid_accusations_of_ourselves(claim: Any) -> None:
     following = claim.incarnation + 1
     assert Refuted(following) == the(Refuted, effects)
     assert [alive("a", following)] == said(effects)
-    assert the(Broadcast, effects).own
+    assert the(Broadcast, effects).local
     assert ("alive", following) == state(table, "a")
     assert [] == judge(claim, 1.0), "old news now"
 
 
 def test_the_refutation_tells_our_present_metadata() -> None:
     table = new_table()
-    table.update_own(0.0, b"m")
+    table.update_local(0.0, b"m")
     assert [alive("a", 3, meta=b"m")] == said(table.on_suspect(suspect("a", 2), 1.0))
 
 
@@ -321,7 +321,7 @@ def test_once_we_left_accusations_are_ignored(incarnation: int) -> None:
 # --- implausible incarnations -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("incarnation", [ACCUSATION_BAND, MAX_INCARNATION])
+@pytest.mark.parametrize("incarnation", [SUSPECT_BAND, MAX_INCARNATION])
 @pytest.mark.parametrize("kind", [suspect, dead])
 def test_an_implausible_accusation_of_another_node_is_dropped(kind: Any, incarnation: int) -> None:
     table = table_with("b")
@@ -344,28 +344,26 @@ def test_the_last_incarnation_neither_evicts_us_nor_stops_us(kind: Any) -> None:
 
 def test_the_highest_plausible_accusation_is_outbid_and_everybody_believes_the_answer() -> None:
     accused, witness, late = new_table("b"), table_with("b"), table_with("b")
-    claim = dead(incarnation=ACCUSATION_BAND - 1)
+    claim = dead(incarnation=SUSPECT_BAND - 1)
     [answer] = said(accused.on_dead(claim, 1.0))
     witness.on_dead(claim, 1.0)
     for table in (witness, late):
         table.on_alive(answer, 1.0)  # type: ignore[arg-type]
-        assert ("alive", ACCUSATION_BAND) == state(table)
-    accusation = suspect(incarnation=ACCUSATION_BAND)
+        assert ("alive", SUSPECT_BAND) == state(table)
+    accusation = suspect(incarnation=SUSPECT_BAND)
     witness.on_suspect(accusation, 2.0)
-    assert ("suspect", ACCUSATION_BAND) == state(witness)
+    assert ("suspect", SUSPECT_BAND) == state(witness)
     [answer] = said(accused.on_suspect(accusation, 2.0))
     witness.on_alive(answer, 2.0)  # type: ignore[arg-type]
-    assert ("alive", ACCUSATION_BAND + 1) == state(witness)
+    assert ("alive", SUSPECT_BAND + 1) == state(witness)
 
 
 def test_short_steps_are_plausible_also_in_the_band() -> None:
     table = table_with("b")
-    table.on_alive(alive(incarnation=ACCUSATION_BAND + 5), 0.0)
-    assert ["Refused"] == kinds(
-        table.on_suspect(suspect(incarnation=ACCUSATION_BAND + 6 + STEP), 1.0)
-    )
-    table.on_suspect(suspect(incarnation=ACCUSATION_BAND + 5 + STEP), 1.0)
-    assert ("suspect", ACCUSATION_BAND + 5 + STEP) == state(table)
+    table.on_alive(alive(incarnation=SUSPECT_BAND + 5), 0.0)
+    assert ["Refused"] == kinds(table.on_suspect(suspect(incarnation=SUSPECT_BAND + 6 + STEP), 1.0))
+    table.on_suspect(suspect(incarnation=SUSPECT_BAND + 5 + STEP), 1.0)
+    assert ("suspect", SUSPECT_BAND + 5 + STEP) == state(table)
 
 
 def test_in_go_the_last_incarnation_wraps_and_evicts() -> None:

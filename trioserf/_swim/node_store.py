@@ -12,11 +12,11 @@ from typing import final
 
 from .._exceptions import InvalidState
 from .nodes import Node, NodeStatus
-from .suspicion import SuspicionBook
+from .suspicion import Suspicions
 
 
 @final
-class Roster:
+class NodeStore:
     """All records, by name and in probing order, and the suspicions that run.
 
     A suspicion runs for exactly those nodes that are suspect; the rules keep it so.
@@ -30,18 +30,27 @@ class Roster:
       nodes: records by name.
       sequence: the same records in probing order.
       suspicions: by name.
-      own: the own record, once there is one.
+      local_node: the local record, once there is one.
       leaving: whether the own node declared itself left.
     """
 
-    __slots__ = ("_counts", "_rng", "leaving", "name", "nodes", "own", "sequence", "suspicions")
+    __slots__ = (
+        "_counts",
+        "_rng",
+        "leaving",
+        "local_node",
+        "name",
+        "nodes",
+        "sequence",
+        "suspicions",
+    )
 
     def __init__(self, name: str, rng: random.Random) -> None:
         self.name = name
         self.nodes: dict[str, Node] = {}
         self.sequence: list[Node] = []
-        self.suspicions = SuspicionBook()
-        self.own: Node | None = None
+        self.suspicions = Suspicions()
+        self.local_node: Node | None = None
         self.leaving = False
         self._rng = rng
         self._counts = [0, 0, 0, 0]
@@ -75,7 +84,7 @@ class Roster:
         dropped = [
             node
             for node in self.sequence
-            if node.is_gone and node.changed_at < before and node is not self.own
+            if node.is_gone and node.changed_at < before and node is not self.local_node
         ]
         if dropped:
             for node in dropped:
@@ -84,11 +93,11 @@ class Roster:
             self.sequence[:] = [node for node in self.sequence if node.name in self.nodes]
         return dropped
 
-    def own_node(self) -> Node:
+    def require_local_node(self) -> Node:
         """The own record.  Raises `InvalidState` when there is none yet."""
-        if self.own is None:
+        if self.local_node is None:
             raise InvalidState(f"node {self.name!r} has not been started")
-        return self.own
+        return self.local_node
 
     @property
     def counts(self) -> Mapping[NodeStatus, int]:

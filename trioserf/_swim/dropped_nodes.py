@@ -10,7 +10,7 @@ itself or by somebody on purpose, a claim that is not above it is old news, as i
 were still there: it is answered with the accusation (`StaleAnswers`), and a node that lives,
 though it counts from one again, outbids that and is in.  Where packets are blocked no answer
 would reach it; so what a host tells of itself on a stream is believed at once.  If the node
-merely failed, any claim is welcome, as in Go: that is how the halves of a partition find each
+merely failed, any claim is trusted, as in Go: that is how the halves of a partition find each
 other.
 
 DIFFERS: Go keeps nothing.
@@ -23,22 +23,22 @@ from typing import Final, final
 
 import attrs
 
-from .incarnations import ACCUSATION_BAND
+from .incarnations import SUSPECT_BAND
 from .nodes import Node, NodeStatus
 
-MAX_TOMBSTONES: Final = 1 << 16
+MAX_DROPPED: Final = 1 << 16
 """Names remembered; beyond it the one dropped first is forgotten."""
 
 
 @attrs.define(eq=False)
-class _Tombstone:
+class _DroppedNode:
     node: Node
     dropped_at: float
     removed: bool
 
 
 @final
-class Tombstones:
+class DroppedNodes:
     """Records that were dropped, by name.
 
     Args:
@@ -47,51 +47,51 @@ class Tombstones:
 
     def __init__(self, memory: float) -> None:
         self._memory = memory
-        self._stones: dict[str, _Tombstone] = {}
+        self._records: dict[str, _DroppedNode] = {}
         self._removed: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._stones)
+        return len(self._records)
 
-    def remove(self, name: str, *, held: bool) -> None:
+    def remove(self, name: str, *, in_table: bool) -> None:
         """A node that is gone was removed on purpose.
 
         Args:
           held: whether its record was not dropped yet.
         """
-        if held:
+        if in_table:
             self._removed.add(name)
-        elif name in self._stones:
-            self._stones[name].removed = True
+        elif name in self._records:
+            self._records[name].removed = True
 
-    def bury(self, node: Node, now: float) -> bool:
+    def drop(self, node: Node, now: float) -> bool:
         """The record of a node that is gone was dropped; whether the node was removed."""
         removed = node.status is NodeStatus.LEFT or node.name in self._removed
-        self.lift(node.name)
+        self.forget(node.name)
         # Who counted that far was forged; see `incarnations`.
-        if self._memory > 0 and node.incarnation < ACCUSATION_BAND:
-            self._stones[node.name] = _Tombstone(node.copy(), now, removed)
-            if len(self._stones) > MAX_TOMBSTONES:
-                del self._stones[next(iter(self._stones))]
+        if self._memory > 0 and node.incarnation < SUSPECT_BAND:
+            self._records[node.name] = _DroppedNode(node.copy(), now, removed)
+            if len(self._records) > MAX_DROPPED:
+                del self._records[next(iter(self._records))]
         return removed
 
     def removed(self, name: str) -> Node | None:
         """The last record of a node that was removed on purpose and dropped."""
-        stone = self._stones.get(name)
+        stone = self._records.get(name)
         return stone.node if stone is not None and stone.removed else None
 
-    def lift(self, name: str) -> None:
+    def forget(self, name: str) -> None:
         """The node lives."""
-        self._stones.pop(name, None)
+        self._records.pop(name, None)
         self._removed.discard(name)
 
     def expire(self, now: float) -> list[str]:
         """Forget what was dropped too long ago; the names."""
         expired = []
-        for name, stone in self._stones.items():
+        for name, stone in self._records.items():
             if now - stone.dropped_at <= self._memory:
                 break  # they are in the order of their burial
             expired.append(name)
         for name in expired:
-            del self._stones[name]
+            del self._records[name]
         return expired
