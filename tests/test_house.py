@@ -56,7 +56,6 @@ TASK_STARTERS = {
     "_serf/open.py": "the tree itself",
     "_memberlist/open.py": "the same tasks for a membership half without Serf",
     # Short children, in a nursery given to them or their own:
-    "_memberlist/challenger.py": "one probe of an address that is said to be taken over",
     "_memberlist/address_prober.py": "one probe of an address that is said to be taken over",
     "_memberlist/joiner.py": "one try for each address of a join",
     "_memberlist/prober.py": "the stream ping of one probe round",

@@ -19,9 +19,9 @@ from ._cluster.snapshot_log import SnapshotState as SnapshotState
 from ._cluster.snapshot_log import replay as replay
 from ._config import MAX_NODE_NAME_LENGTH as MAX_NODE_NAME_LENGTH
 from ._memberlist.memberlist import Memberlist as Memberlist
+from ._memberlist.metrics import TrafficStatistics as TrafficStatistics
 from ._memberlist.open import open_memberlist as open_memberlist
 from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
-from ._memberlist.traffic import TrafficStatistics as TrafficStatistics
 from ._net.udp_tcp import NetTransport as NetTransport
 from ._serf.snapshotter import Snapshotter as Snapshotter
 from ._swim.broadcasts import QueueStatistics as QueueStatistics

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from trioserf._memberlist.alarm import Alarm
+from trioserf._memberlist.alarm import Alarm, RunClock
 
 
 async def test_it_rings_at_its_deadline(autojump_clock):
@@ -82,3 +82,10 @@ async def test_a_cancelled_sleeper_leaves_the_alarm_usable(autojump_clock):
     assert 10.0 == alarm.deadline
     await alarm.wait()
     assert 10.0 == trio.current_time()
+
+
+async def test_the_clock_of_a_run_is_that_of_trio(autojump_clock):
+    clock = RunClock()
+    for _ in range(2):
+        assert trio.current_time() == clock()
+        await trio.sleep(1)

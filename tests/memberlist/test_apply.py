@@ -49,7 +49,7 @@ async def test_the_score_is_a_gauge_when_it_changes(autojump_clock):
     tap = Tap()
     async with one_node(tap=tap) as (node, _):
         for delta in (-1, 0, 2, 100, 1, -1):
-            node._parts.apply.health(delta)
+            node._parts.apply.change_health(delta)
         assert [2, 7, 6] == tap.values("memberlist.health.score")
 
 

@@ -4,16 +4,16 @@ import threading
 
 import trio
 
-from trioserf._memberlist.heavy import run_heavy
+from trioserf._memberlist.heavy import run_cpu_bound
 from trioserf._wire.limits import THREAD_THRESHOLD
 
 
 def test_heavy_work_goes_to_a_thread_and_light_work_does_not():
     async def main():
         here = threading.current_thread()
-        assert here is await run_heavy(threading.current_thread, THREAD_THRESHOLD - 1)
-        assert here is not await run_heavy(threading.current_thread, THREAD_THRESHOLD)
-        assert here is not await run_heavy(threading.current_thread, THREAD_THRESHOLD)
+        assert here is await run_cpu_bound(threading.current_thread, THREAD_THRESHOLD - 1)
+        assert here is not await run_cpu_bound(threading.current_thread, THREAD_THRESHOLD)
+        assert here is not await run_cpu_bound(threading.current_thread, THREAD_THRESHOLD)
 
     trio.run(main)
 
@@ -21,4 +21,4 @@ def test_heavy_work_goes_to_a_thread_and_light_work_does_not():
 async def test_under_a_mock_clock_no_thread_lets_time_run_away(autojump_clock):
     here = threading.current_thread()
     with trio.fail_after(1):
-        assert here is await run_heavy(threading.current_thread, THREAD_THRESHOLD)
+        assert here is await run_cpu_bound(threading.current_thread, THREAD_THRESHOLD)

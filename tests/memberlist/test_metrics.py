@@ -1,8 +1,11 @@
-"""Numbers for the tap."""
+"""Metrics, for the tap too, and traffic by kind."""
 
 import logging
 
-from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.metrics import Metrics, Traffic
+from trioserf._wire.messages import Ack, Nack, Ping, UserMessage
+from trioserf._wire.streams import PushPullState
 
 from .kit import Tap
 
@@ -35,3 +38,26 @@ def test_a_tap_that_raises_is_removed_and_logged(caplog):
     assert 1 == len(tap.seen)
     assert 2 == metrics.counts["x"]
     assert [logging.ERROR] == [record.levelno for record in caplog.records]
+
+
+def test_a_packet_counts_under_its_leading_message():
+    traffic = Traffic()
+    traffic.sent([b"\x00ping", b"\x08user", b"\x08user"], 30)
+    traffic.sent([b"\x08user"], 6)
+    statistics = traffic.statistics()
+    assert {"ping": 1, "user": 1} == statistics.packets
+    assert {"ping": 30, "user": 6} == statistics.packet_bytes
+    assert {"ping": 1, "user": 3} == statistics.messages
+
+
+def test_both_directions_have_the_same_names():
+    traffic = Traffic()
+    traffic.received([Ping(1), Nack(2), UserMessage(b"x")], 40)
+    traffic.received([Ack(1, None)], 10)
+    traffic.received([], 5)
+    traffic.frame(PushPullState, 100)
+    statistics = traffic.statistics()
+    assert {"ping": 1, "ack": 1} == statistics.packets
+    assert 50 == sum(statistics.packet_bytes.values())
+    assert {"ping": 1, "nack": 1, "user": 1, "ack": 1} == statistics.messages
+    assert ({"push_pull": 1}, {"push_pull": 100}) == (statistics.frames, statistics.frame_bytes)

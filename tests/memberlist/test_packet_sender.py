@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from trioserf._exceptions import LocalProtocolError
-from trioserf._memberlist.bad_input import BadInput
-from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.drop_log import DropLog, node_log
+from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.packet_sender import PacketSender, address_of
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._swim.broadcasts import TransmitLimitedQueue
@@ -33,7 +33,7 @@ def make(delegate=None, nodes=(MODERN, OLD), **fields):
         queue=TransmitLimitedQueue(4, lambda: 10),
         delegate=delegate,
         find_node=table.get,
-        bad_input=BadInput(node_log("memberlist", "n1")),
+        drop_log=DropLog(node_log("memberlist", "n1")),
         metrics=Metrics(None, {}, node_log("memberlist", "n1")),
     )
 
@@ -210,7 +210,7 @@ async def test_a_delegate_that_raises_keeps_nothing_else_back(autojump_clock):
     sender.queue.queue(NEWS)
     sender.send(ACK, AWAY)
     assert [Ack, Suspect] == [type(message) for message, _ in opened(sender.transport.sent)]
-    assert 1 == sender.bad_input.counts["handler"]
+    assert 1 == sender.drop_log.counts["handler"]
 
 
 def test_what_is_counted_is_what_travels():

@@ -159,7 +159,7 @@ async def test_a_refused_ping_that_helpers_saved_says_nothing_about_ourselves(au
     async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
         introduce(wire, "n2", "n3")
         await trio.sleep(0.01)
-        node._parts.apply.health(3)
+        node._parts.apply.change_health(3)
         wire.refuse = 1
         await wire.until_sent()
         request = opened(wire.sent)[0][0]

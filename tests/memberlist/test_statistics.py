@@ -4,7 +4,6 @@ import threading
 
 import trio
 
-from trioserf._memberlist.run_clock import RunClock
 from trioserf._wire.messages import Suspect, encode_message
 
 from .kit import alive_of, cluster, one_node
@@ -57,10 +56,3 @@ async def test_the_age_of_the_queue_is_told_to_any_thread(autojump_clock):
         thread.join()
         assert (2, 7.0) == (told[0].queue.depth, round(told[0].queue.oldest, 3))
         assert told[0].packets_lost is None
-
-
-async def test_the_clock_of_a_run_is_that_of_trio(autojump_clock):
-    clock = RunClock()
-    for _ in range(2):
-        assert trio.current_time() == clock()
-        await trio.sleep(1)

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from trioserf._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
-from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.stream_io import read_message
 from trioserf._swim.nodes import Node
 from trioserf._wire.messages import Ack, NodeRecord

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from trioserf._exceptions import MergeRefused
-from trioserf._memberlist.metrics import Metrics, node_log
+from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.stream_io import read_message
 from trioserf._memberlist.stream_server import MAX_PUSH_PULLS
 from trioserf._wire.keyring import Keyring

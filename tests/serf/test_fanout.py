@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from trioserf._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
-from trioserf._memberlist.metrics import node_log
+from trioserf._memberlist.drop_log import node_log
 from trioserf._serf.fanout import Fanout, event_kinds
 
 

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from trioserf._cluster.coalescing import MemberCoalescer, UserCoalescer
 from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, UserEvent
-from trioserf._memberlist.metrics import node_log
+from trioserf._memberlist.drop_log import node_log
 from trioserf._serf.fanout import Fanout
 from trioserf._serf.pipeline import CoalescingStage, NodeEvent, coalescing_stages
 

@@ -39,8 +39,8 @@ from .._swim.nodes import Node
 from .._swim.table import NodeTable
 from ..abc import ConflictHandler, EventHandler
 from .alarm import Alarm
-from .bad_input import BadInput
-from .metrics import Log, Metrics
+from .drop_log import DropLog, Log
+from .metrics import Metrics
 from .packet_sender import PacketSender
 from .seeds import Seeds
 
@@ -72,7 +72,7 @@ class Applier:
     seeds: Seeds
     events: EventHandler | None
     conflict: ConflictHandler | None
-    bad_input: BadInput
+    drop_log: DropLog
     metrics: Metrics
     log: Log
     changes: int = attrs.field(default=0, init=False)
@@ -89,9 +89,9 @@ class Applier:
                 self._apply(effect)
             self.suspicion_alarm.set(self.table.next_deadline())
 
-    def health(self, delta: int) -> None:
+    def change_health(self, delta: int) -> None:
         """Change the health score."""
-        if delta and self.awareness.apply(delta):
+        if delta and self.awareness.apply_delta(delta):
             self.metrics.gauge("memberlist.health.score", self.awareness.score)
 
     def _apply(self, effect: Effect) -> None:
@@ -120,7 +120,7 @@ class Applier:
                 self.challenge(effect)
             case Refuted(incarnation=incarnation):
                 self.refuted += 1
-                self.health(1)
+                self.change_health(1)
                 self.log.warning("refuted an accusation, with incarnation %d", incarnation)
             case SendTo():
                 self._answer(effect)
@@ -129,7 +129,7 @@ class Applier:
                 if quiet:
                     self.log.debug("refused a claim about %r: %s", name, reason)
                 else:
-                    self.bad_input("claim", name, reason)
+                    self.drop_log("claim", name, reason)
             case TimeoutDegraded():
                 self.metrics.count("memberlist.degraded.timeout")
             case NodeDropped(node=node):
@@ -143,13 +143,11 @@ class Applier:
         try:
             handler(*args)
         except Exception as error:
-            self.bad_input.crash("handler", handler, error)
+            self.drop_log.crash("handler", handler, error)
 
     def _report_conflict(self, existing: Node, other: Node) -> None:
         self.conflicts += 1
-        self.bad_input(
-            "conflict", other.address, f"{existing.name!r} is {existing.address} already"
-        )
+        self.drop_log("conflict", other.address, f"{existing.name!r} is {existing.address} already")
         if self.conflict is not None:
             self._notify(self.conflict.notify_conflict, existing, other)
 

@@ -14,8 +14,8 @@ from .._swim.table import NodeTable
 from .._wire.messages import Alive, Dead, Suspect, UserMessage
 from ..abc import Address, Delegate
 from .apply import Applier
-from .bad_input import BadInput
-from .handoff import Claim
+from .drop_log import DropLog
+from .handoff import Message
 
 
 @attrs.define(eq=False)
@@ -32,9 +32,9 @@ class Claims:
     table: NodeTable
     apply: Applier
     delegate: Delegate | None
-    bad_input: BadInput
+    drop_log: DropLog
 
-    def handle(self, claim: Claim, source: Address) -> None:
+    def handle(self, claim: Message, source: Address) -> None:
         """Handle one message.  Never raises."""
         try:
             if isinstance(claim, UserMessage):
@@ -42,7 +42,7 @@ class Claims:
             else:
                 self.apply(self._judge(claim, source))
         except Exception as error:
-            self.bad_input.crash("handler", claim, error)
+            self.drop_log.crash("handler", claim, error)
 
     def user_message(self, body: bytes) -> None:
         """Give a user message to the delegate, which may raise."""

@@ -23,7 +23,7 @@ import trio
 from .._wire.messages import Alive, Dead, Suspect, UserMessage
 from ..abc import Address
 
-Claim: TypeAlias = Alive | Suspect | Dead | UserMessage
+Message: TypeAlias = Alive | Suspect | Dead | UserMessage
 
 BATCH: Final = 64
 """Messages handled before other tasks get their turn."""
@@ -41,15 +41,15 @@ class Handoff:
     """
 
     depth: int
-    handle: Callable[[Claim, Address], object]
-    _high: deque[tuple[Claim, Address]] = attrs.field(factory=deque, init=False)
-    _low: deque[tuple[Claim, Address]] = attrs.field(factory=deque, init=False)
+    handle: Callable[[Message, Address], object]
+    _high: deque[tuple[Message, Address]] = attrs.field(factory=deque, init=False)
+    _low: deque[tuple[Message, Address]] = attrs.field(factory=deque, init=False)
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __len__(self) -> int:
         return len(self._high) + len(self._low)
 
-    def put(self, message: Claim, source: Address) -> bool:
+    def put(self, message: Message, source: Address) -> bool:
         """Queue a message.  False if there was no room and it is dropped."""
         queue = self._high if type(message) is Alive else self._low
         if len(queue) >= self.depth:

@@ -25,7 +25,7 @@ import trio
 from .._config import MemberlistConfig
 from .._swim.nodes import Node
 from .._swim.table import NodeTable
-from .metrics import Log
+from .drop_log import Log
 from .push_puller import EXCHANGE_ERRORS
 from .seeds import Seeds
 from .stream_client import StreamClient

@@ -23,7 +23,7 @@ _MAX_THREADS: Final = 2
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.heavy")
 
 
-async def run_heavy(work: Callable[[], T], size: int) -> T:
+async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
     """The result of ``work``, which takes as long as parsing ``size`` bytes.
 
     *Checkpoint*: always.  *Cancellation*: work that began in a thread is abandoned there.

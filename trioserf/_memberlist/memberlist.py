@@ -145,7 +145,7 @@ class Memberlist:
             trio.current_time(),
             addr=address.to_bytes(),
             port=address.port,
-            meta=parts.news.meta(),
+            meta=parts.announcer.meta(),
             versions=bytes(
                 (
                     PROTOCOL_MIN,
@@ -336,7 +336,7 @@ class Memberlist:
           BroadcastTimeout: the node has left, but perhaps not all others know.
         """
         self._check_open()
-        await self._parts.news.leave(timeout)
+        await self._parts.announcer.leave(timeout)
 
     def forget(self, name: str) -> None:
         """A node that is gone was removed on purpose: do not look for it any more.
@@ -359,7 +359,7 @@ class Memberlist:
           LocalProtocolError: metadata of more than 512 bytes; nothing changed.
         """
         self._check_open()
-        await self._parts.news.update(timeout)
+        await self._parts.announcer.update(timeout)
 
     def _check_open(self) -> None:
         if self._closed:

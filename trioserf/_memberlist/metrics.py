@@ -1,6 +1,11 @@
-"""Counting: every number goes into a table, and to the tap if there is one.
+"""Counting: Go's metrics, which the tap gets as well, and traffic by kind of message.
 
 Names are Go's.  A tap is the user's code: one that raises is removed and logged.
+
+A packet counts under its leading message: what is piggy-backed on a ping or an ack is seen
+among the messages.  A gossip packet leads with a message about a node or a user message.
+Every packet is counted, so the keys are what is at hand there: the type byte when writing,
+the class of the message when reading.  `Traffic.statistics` gives them names.
 
 Source: hashicorp/memberlist v0.2.2, the calls of go-metrics in net.go, state.go,
 awareness.go, suspicion.go.
@@ -8,27 +13,115 @@ awareness.go, suspicion.go.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias, final
 
 import attrs
 
+from .._wire.messages import (
+    Ack,
+    Alive,
+    Dead,
+    ErrorReply,
+    IndirectPing,
+    MessageType,
+    Nack,
+    Ping,
+    Suspect,
+    UserMessage,
+)
+from .._wire.streams import PushPullState, UserMessageStream
 from ..abc import Tap
-from .traffic import Traffic
+from .drop_log import Log
 
-Log = logging.LoggerAdapter[logging.Logger]
+Key: TypeAlias = "int | type[object]"
+
+_CLASSES: Final[Mapping[type[object], MessageType]] = {
+    Ping: MessageType.PING,
+    IndirectPing: MessageType.INDIRECT_PING,
+    Ack: MessageType.ACK,
+    Suspect: MessageType.SUSPECT,
+    Alive: MessageType.ALIVE,
+    Dead: MessageType.DEAD,
+    PushPullState: MessageType.PUSH_PULL,
+    UserMessage: MessageType.USER,
+    UserMessageStream: MessageType.USER,
+    Nack: MessageType.NACK,
+    ErrorReply: MessageType.ERROR,
+}
 
 
-class _NodeLog(logging.LoggerAdapter[logging.Logger]):
-    def process(self, msg: str, kwargs: Any) -> tuple[str, Any]:
-        return f"{(self.extra or {}).get('node', '')}: {msg}", kwargs
+@final
+@attrs.frozen(kw_only=True)
+class TrafficStatistics:
+    """What travelled in one direction so far; kinds are Go's names in lower case.
+
+    Args:
+      packets, packet_bytes: datagrams as they travelled, by the kind of the leading message;
+        what could not be read is not among them.
+      messages: messages in packets, by kind.
+      frames, frame_bytes: frames on streams as they travelled, by kind.
+    """
+
+    packets: Mapping[str, int]
+    packet_bytes: Mapping[str, int]
+    messages: Mapping[str, int]
+    frames: Mapping[str, int]
+    frame_bytes: Mapping[str, int]
 
 
-def node_log(part: str, node: str) -> Log:
-    """The logger ``trioserf.<part>``, with the node's name before each message."""
-    return _NodeLog(logging.getLogger(f"trioserf.{part}"), {"node": node})
+@attrs.define(eq=False)
+class Traffic:
+    """Counts one direction."""
+
+    packets: Counter[Key] = attrs.field(factory=Counter, init=False)
+    packet_bytes: Counter[Key] = attrs.field(factory=Counter, init=False)
+    messages: Counter[Key] = attrs.field(factory=Counter, init=False)
+    frames: Counter[Key] = attrs.field(factory=Counter, init=False)
+    frame_bytes: Counter[Key] = attrs.field(factory=Counter, init=False)
+
+    def sent(self, parts: Sequence[bytes], size: int) -> None:
+        """A packet of these messages, ``size`` bytes long, went out."""
+        kind = parts[0][0]
+        self.packets[kind] += 1
+        self.packet_bytes[kind] += size
+        messages = self.messages
+        for part in parts:
+            messages[part[0]] += 1
+
+    def received(self, messages: Sequence[object], size: int) -> None:
+        """A packet of these messages, ``size`` bytes long, came in."""
+        if messages:
+            kind = type(messages[0])
+            self.packets[kind] += 1
+            self.packet_bytes[kind] += size
+            self.messages.update(map(type, messages))
+
+    def frame(self, kind: Key, size: int) -> None:
+        """A frame of ``size`` bytes travelled on a stream."""
+        self.frames[kind] += 1
+        self.frame_bytes[kind] += size
+
+    def statistics(self) -> TrafficStatistics:
+        """The counts of this moment."""
+        return TrafficStatistics(
+            packets=_named(self.packets),
+            packet_bytes=_named(self.packet_bytes),
+            messages=_named(self.messages),
+            frames=_named(self.frames),
+            frame_bytes=_named(self.frame_bytes),
+        )
+
+
+def _named(counts: Counter[Key]) -> Mapping[str, int]:
+    # Another thread may ask: the counts are copied first.
+    return MappingProxyType({_name(key): count for key, count in dict(counts).items()})
+
+
+def _name(key: Key) -> str:
+    return (MessageType(key) if isinstance(key, int) else _CLASSES[key]).name.lower()
 
 
 @attrs.define(eq=False)

@@ -35,7 +35,7 @@ from .._swim.nodes import Node
 from .._wire.compound import MAX_PARTS, make_compound
 from .._wire.packets import encode_packet
 from ..abc import Address, Delegate, NodeView, Transport
-from .bad_input import BadInput
+from .drop_log import DropLog
 from .metrics import Metrics
 from .wire_format import WireFormat
 
@@ -68,7 +68,7 @@ class PacketSender:
     queue: TransmitLimitedQueue
     delegate: Delegate | None
     find_node: Callable[[str], Node | None]
-    bad_input: BadInput
+    drop_log: DropLog
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
     bytes_sent: int = attrs.field(default=0, init=False)
@@ -143,7 +143,7 @@ class PacketSender:
         try:
             user = self.delegate.get_broadcasts(_USER_OVERHEAD, rest)
         except Exception as error:
-            self.bad_input.crash("handler", self.delegate.get_broadcasts, error)
+            self.drop_log.crash("handler", self.delegate.get_broadcasts, error)
             return parts
         if user:
             return parts + [b"\x08" + message for message in user]

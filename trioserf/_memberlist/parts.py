@@ -30,26 +30,24 @@ from ..abc import (
     PingHandler,
     Transport,
 )
-from .alarm import Alarm
+from .address_prober import AddressProber
+from .alarm import Alarm, RunClock
+from .announce import Announcer
 from .apply import Applier
-from .bad_input import BadInput
-from .challenger import Challenger
 from .claims import Claims
+from .drop_log import DropLog, Log, node_log
 from .gossiper import Gossiper
 from .handoff import Handoff
 from .healer import Healer
+from .indirect_pings import IndirectPings
 from .joiner import Joiner
-from .metrics import Log, Metrics, node_log
-from .own_news import OwnNews
-from .own_pings import Pinger
+from .metrics import Metrics
 from .packet_sender import PacketSender
-from .pending import PendingAcks, SequenceNumbers
+from .pending_acks import PendingAcks, Pinger, SequenceNumbers
 from .prober import Prober
 from .push_puller import PushPuller
 from .queue_gauge import QueueGauge
 from .receiver import Receiver
-from .relays import Relays
-from .run_clock import RunClock
 from .seeds import Seeds
 from .state_exchange import StateExchange
 from .stream_client import StreamClient
@@ -90,7 +88,7 @@ class Parts:
         self.handlers = handlers
         self.log: Log = node_log("memberlist", config.name)
         self.metrics = Metrics(config.tap, config.metric_labels, self.log)
-        self.bad_input = BadInput(self.log)
+        self.drop_log = DropLog(self.log)
         self.wire = WireFormat(config, random_bytes, configured_keyring(config))
         self._make_rules()
         self._make_packet_parts()
@@ -124,7 +122,7 @@ class Parts:
             except MergeRefused:
                 raise
             except Exception as error:
-                self.bad_input.crash("handler", hook, error)
+                self.drop_log.crash("handler", hook, error)
                 raise MergeRefused(f"the handler raised {error!r}") from error
 
         return check
@@ -141,11 +139,11 @@ class Parts:
             queue=self.queue,
             delegate=handlers.delegate,
             find_node=self.table.nodes.get,
-            bad_input=self.bad_input,
+            drop_log=self.drop_log,
             metrics=self.metrics,
         )
         self.pinger = Pinger(sender=self.sender, pending=self.pending, numbers=self.numbers)
-        self.relays = Relays(config.max_relays, config.probe_timeout, self.sender)
+        self.indirect_pings = IndirectPings(config.max_relays, config.probe_timeout, self.sender)
         self.gossiper = Gossiper(
             config=config,
             table=self.table,
@@ -165,16 +163,16 @@ class Parts:
             seeds=self.seeds,
             events=handlers.events,
             conflict=handlers.conflict,
-            bad_input=self.bad_input,
+            drop_log=self.drop_log,
             metrics=self.metrics,
             log=self.log,
         )
-        self.claims = Claims(self.table, self.apply, handlers.delegate, self.bad_input)
+        self.claims = Claims(self.table, self.apply, handlers.delegate, self.drop_log)
         self.handoff = Handoff(config.handoff_queue_depth, self.claims.handle)
-        self.news = OwnNews(self.table, self.apply, handlers.delegate)
+        self.announcer = Announcer(self.table, self.apply, handlers.delegate)
 
     def _challenge(self, challenge: ProbeAddress) -> None:
-        self.challenger.put(challenge)
+        self.address_prober.put(challenge)
 
     def _make_stream_parts(self) -> None:
         config, handlers = self.config, self.handlers
@@ -183,7 +181,7 @@ class Parts:
             apply=self.apply,
             delegate=handlers.delegate,
             wire=self.wire,
-            bad_input=self.bad_input,
+            drop_log=self.drop_log,
             metrics=self.metrics,
         )
         self.client = StreamClient(
@@ -211,11 +209,11 @@ class Parts:
             sender=self.sender,
             handoff=self.handoff,
             pending=self.pending,
-            relays=self.relays,
+            indirect_pings=self.indirect_pings,
             numbers=self.numbers,
             ping=handlers.ping,
             default_port=self.default_port,
-            bad_input=self.bad_input,
+            drop_log=self.drop_log,
             metrics=self.metrics,
         )
         self.stream_server = StreamServer(
@@ -224,11 +222,11 @@ class Parts:
             wire=self.wire,
             exchange=self.exchange,
             claims=self.claims,
-            bad_input=self.bad_input,
+            drop_log=self.drop_log,
             metrics=self.metrics,
             log=self.log,
         )
-        self.challenger = Challenger(
+        self.address_prober = AddressProber(
             config=config, table=self.table, pinger=self.pinger, apply=self.apply
         )
         self.suspicion_timer = SuspicionTimer(self.table, self.suspicion_alarm, self.apply)
@@ -268,8 +266,8 @@ class Parts:
             ("receiver", self.receiver.run),
             ("stream_server", self.stream_server.run),
             ("handoff", self.handoff.run),
-            ("relays", self.relays.run),
-            ("challenger", self.challenger.run),
+            ("indirect_pings", self.indirect_pings.run),
+            ("address_prober", self.address_prober.run),
             ("suspicion_timer", self.suspicion_timer.run),
             ("prober", self.prober.run),
             ("gossiper", self.gossiper.run),

@@ -25,9 +25,10 @@ from .._wire.messages import Ack
 from ..abc import PingHandler
 from .alarm import Alarm
 from .apply import Applier
-from .metrics import Log, Metrics
+from .drop_log import Log
+from .metrics import Metrics
 from .packet_sender import PacketSender
-from .pending import PendingAcks, SequenceNumbers
+from .pending_acks import PendingAcks, SequenceNumbers
 from .stream_client import StreamClient
 
 
@@ -167,12 +168,12 @@ class Prober:
         try:
             return probe.wants_stream_ping
         except Exception as error:
-            self.apply.bad_input.crash("handler", self.config.disable_tcp_pings_for_node, error)
+            self.apply.drop_log.crash("handler", self.config.disable_tcp_pings_for_node, error)
             return True
 
     def _on_success(self, probe: ProbeRound, ack: Ack, started: float) -> None:
         """The first ack: called in the receive path."""
-        self.apply.health(probe.result().delta)
+        self.apply.change_health(probe.result().delta)
         now = trio.current_time()
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         # Nothing is left to do until then, for whomever the task was waiting.
@@ -185,7 +186,7 @@ class Prober:
         now = trio.current_time()
         node = probe.node
         result = probe.result(stream_answered)
-        self.apply.health(result.delta)
+        self.apply.change_health(result.delta)
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         if result.failed:
             self.failed += 1

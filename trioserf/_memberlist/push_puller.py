@@ -26,7 +26,7 @@ from .._swim.scaling import push_pull_scale
 from .._swim.selection import select
 from .._swim.table import NodeTable
 from .alarm import Alarm
-from .metrics import Log
+from .drop_log import Log
 from .stream_client import StreamClient
 
 SOON = (5.0, 10.0)

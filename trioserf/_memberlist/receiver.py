@@ -32,13 +32,12 @@ from .._wire.messages import (
 )
 from .._wire.packets import decode_packet
 from ..abc import Address, Packet, PingHandler, Transport
-from .bad_input import BadInput
-from .handoff import Claim, Handoff
+from .drop_log import DropLog
+from .handoff import Handoff, Message
+from .indirect_pings import IndirectPings, Requester
 from .metrics import Metrics
-from .own_pings import ping_message
 from .packet_sender import PacketSender
-from .pending import PendingAcks, SequenceNumbers
-from .relays import Relay, Relays
+from .pending_acks import PendingAcks, SequenceNumbers, ping_message
 from .wire_format import WireFormat
 
 MAX_REQUESTS: Final = 4
@@ -71,11 +70,11 @@ class Receiver:
     sender: PacketSender
     handoff: Handoff
     pending: PendingAcks
-    relays: Relays
+    indirect_pings: IndirectPings
     numbers: SequenceNumbers
     ping: PingHandler | None
     default_port: Callable[[], int]
-    bad_input: BadInput
+    drop_log: DropLog
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
     bytes_received: int = attrs.field(default=0, init=False)
@@ -110,23 +109,23 @@ class Receiver:
         try:
             decoded = decode_packet(packet.data, self.wire.packet)
         except RemoteProtocolError as error:
-            self.bad_input(getattr(error, "layer", "message"), packet.source, error)
+            self.drop_log(getattr(error, "layer", "message"), packet.source, error)
             return
         self.metrics.received.received(decoded.messages, size)
         for layer in decoded.problems:
-            self.bad_input(layer, packet.source, "part of a packet")
+            self.drop_log(layer, packet.source, "part of a packet")
         self._requests = 0
         for message in decoded.messages:
             try:
                 self._routes[type(message)](message, packet)
             except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as e:
-                self.bad_input("answer", packet.source, e)
+                self.drop_log("answer", packet.source, e)
             except Exception as error:
-                self.bad_input.crash("handler", self._routes[type(message)], error)
+                self.drop_log.crash("handler", self._routes[type(message)], error)
 
     def _on_ping(self, ping: Ping, packet: Packet) -> None:
         if ping.node and ping.node != self.config.name:
-            self.bad_input("name", packet.source, f"ping for {ping.node!r}")
+            self.drop_log("name", packet.source, f"ping for {ping.node!r}")
         elif self._may_answer(packet):
             payload = self.ping.ack_payload() if self.ping is not None else None
             ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
@@ -138,19 +137,19 @@ class Receiver:
         try:
             target = Address.from_bytes(request.target or b"", port or self.default_port())
         except ValueError:
-            self.bad_input("address", packet.source, "indirect ping of no address")
+            self.drop_log("address", packet.source, "indirect ping of no address")
             return
         if not self._may_answer(packet):
             return
         number = self.numbers.next()
-        relay = Relay(
+        relay = Requester(
             seq_no=request.seq_no,
             address=self._reply_address(request, packet),
             name=request.source_node,
             nack=request.nack,
         )
-        if not self.relays.add(number, relay, trio.current_time()):
-            self.bad_input("relay", packet.source, f"more than {self.relays.limit} relays")
+        if not self.indirect_pings.add(number, relay, trio.current_time()):
+            self.drop_log("relay", packet.source, f"more than {self.indirect_pings.limit} relays")
             return
         self.sender.send(
             ping_message(number, request.node, self.table.local_node), target, request.node
@@ -159,7 +158,7 @@ class Receiver:
     def _on_ack(self, ack: Ack, packet: Packet) -> None:
         if self.pending.ack(ack, packet.received_at):
             return
-        relay = self.relays.take(ack.seq_no)
+        relay = self.indirect_pings.take(ack.seq_no)
         if relay is not None:
             answer = encode_message(Ack(seq_no=relay.seq_no, payload=None))
             self.sender.send(answer, relay.address, relay.name)
@@ -167,14 +166,14 @@ class Receiver:
     def _on_nack(self, nack: Nack, _packet: Packet) -> None:
         self.pending.nack(nack.seq_no)
 
-    def _on_claim(self, claim: Claim, packet: Packet) -> None:
+    def _on_claim(self, claim: Message, packet: Packet) -> None:
         if not self.handoff.put(claim, packet.source):
-            self.bad_input("handoff", packet.source, f"{type(claim).__name__}, queue is full")
+            self.drop_log("handoff", packet.source, f"{type(claim).__name__}, queue is full")
 
     def _may_answer(self, packet: Packet) -> bool:
         self._requests += 1
         if self._requests > MAX_REQUESTS:
-            self.bad_input("requests", packet.source, f"more than {MAX_REQUESTS} pings at once")
+            self.drop_log("requests", packet.source, f"more than {MAX_REQUESTS} pings at once")
             return False
         return True
 
@@ -184,5 +183,5 @@ class Receiver:
             try:
                 return Address.from_bytes(request.source_addr, request.source_port)
             except ValueError:
-                self.bad_input("address", packet.source, "ping with a source that is no address")
+                self.drop_log("address", packet.source, "ping with a source that is no address")
         return packet.source

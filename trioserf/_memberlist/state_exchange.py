@@ -22,8 +22,8 @@ from .._wire.messages import NodeRecord
 from .._wire.streams import frame, push_pull_bytes
 from ..abc import Address, Delegate
 from .apply import Applier
-from .bad_input import BadInput
-from .heavy import run_heavy
+from .drop_log import DropLog
+from .heavy import run_cpu_bound
 from .metrics import Metrics
 from .wire_format import WireFormat
 
@@ -60,7 +60,7 @@ class StateExchange:
     apply: Applier
     delegate: Delegate | None
     wire: WireFormat
-    bad_input: BadInput
+    drop_log: DropLog
     metrics: Metrics
     _told: _Told | None = attrs.field(default=None, init=False)
 
@@ -83,7 +83,7 @@ class StateExchange:
             told = await self._tell(join, user_state, compressed)
         nonce = self.wire.stream_nonce()
         codec = attrs.evolve(self.wire.stream, compress=False)
-        return await run_heavy(lambda: frame(told.inner, codec, nonce), len(told.inner))
+        return await run_cpu_bound(lambda: frame(told.inner, codec, nonce), len(told.inner))
 
     def _user_state(self, join: bool) -> bytes:
         if self.delegate is None:
@@ -91,7 +91,7 @@ class StateExchange:
         try:
             return self.delegate.local_state(join)
         except Exception as error:
-            self.bad_input.crash("handler", self.delegate.local_state, error)
+            self.drop_log.crash("handler", self.delegate.local_state, error)
             return b""
 
     async def _tell(self, join: bool, user_state: bytes, compressed: bool) -> _Told:
@@ -103,7 +103,7 @@ class StateExchange:
             return compress_message(plain) if compressed else plain
 
         size = _RECORD_SIZE * len(records) + len(user_state)
-        inner = await run_heavy(build, size)
+        inner = await run_cpu_bound(build, size)
         self.metrics.gauge("memberlist.size.local", len(inner))
         self._told = _Told(changes, join, user_state, compressed, inner)
         return self._told
@@ -145,7 +145,7 @@ class StateExchange:
             try:
                 self.delegate.merge_remote_state(user_state, join)
             except Exception as error:
-                self.bad_input.crash("handler", self.delegate.merge_remote_state, error)
+                self.drop_log.crash("handler", self.delegate.merge_remote_state, error)
 
     def _count_nodes(self) -> None:
         if self.metrics.tap is not None:

@@ -10,7 +10,7 @@ import attrs
 
 from .._swim.broadcasts import QueueStatistics
 from .._swim.nodes import NodeStatus
-from .traffic import TrafficStatistics
+from .metrics import TrafficStatistics
 
 if TYPE_CHECKING:
     from .parts import Parts
@@ -100,7 +100,7 @@ def collect(parts: Parts) -> MemberlistStatistics:
         queued_broadcasts=len(parts.queue),
         queue=parts.queue.statistics(),
         pending_acks=len(parts.pending),
-        relays=len(parts.relays),
+        relays=len(parts.indirect_pings),
         handoff=len(parts.handoff),
         seeds=len(parts.seeds.joined),
         lost=len(parts.seeds.lost),
@@ -124,7 +124,7 @@ def collect(parts: Parts) -> MemberlistStatistics:
         push_pulls_failed=parts.client.push_pulls_failed,
         refuted=parts.apply.refuted,
         conflicts=parts.apply.conflicts,
-        bad_input=MappingProxyType(dict(parts.bad_input.counts)),
+        bad_input=MappingProxyType(dict(parts.drop_log.counts)),
         counts=MappingProxyType(dict(parts.metrics.counts)),
     )
 

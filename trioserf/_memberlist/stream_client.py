@@ -30,7 +30,7 @@ from .._wire.streams import (
     user_message_bytes,
 )
 from ..abc import Address, Transport
-from .heavy import run_heavy
+from .heavy import run_cpu_bound
 from .metrics import Metrics
 from .state_exchange import StateExchange
 from .stream_io import read_message, write_frame
@@ -117,7 +117,7 @@ class StreamClient:
                 f"a user message of {len(message)} bytes: expected at most {MAX_USER_MESSAGE}"
             )
         codec, nonce = self.wire.stream, self.wire.stream_nonce()
-        data = await run_heavy(
+        data = await run_cpu_bound(
             lambda: frame(user_message_bytes(message), codec, nonce), len(message)
         )
         async with self._dial(to, name, self.config.tcp_timeout) as stream:

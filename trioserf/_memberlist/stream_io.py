@@ -13,7 +13,7 @@ import trio
 from .._exceptions import RemoteProtocolError
 from .._wire.messages import MessageType
 from .._wire.streams import StreamCodec, StreamParser, StreamRequest, Work
-from .heavy import run_heavy
+from .heavy import run_cpu_bound
 from .metrics import Metrics
 
 CHUNK: Final = 64 * 1024
@@ -83,7 +83,7 @@ async def read_message(
                 break
         metrics.sample("memberlist.size.remote", size)
         if isinstance(result, Work):
-            result = await run_heavy(result.run, result.size)
+            result = await run_cpu_bound(result.run, result.size)
         metrics.received.frame(type(result), size)
         return result
     finally:

@@ -30,9 +30,9 @@ from .._wire.streams import (
     frame,
 )
 from ..abc import Address, Transport
-from .bad_input import BadInput
 from .claims import Claims
-from .metrics import Log, Metrics
+from .drop_log import DropLog, Log
+from .metrics import Metrics
 from .state_exchange import StateExchange
 from .stream_io import ByteBudget, read_message, write_frame
 from .wire_format import WireFormat
@@ -72,7 +72,7 @@ class StreamServer:
     wire: WireFormat
     exchange: StateExchange
     claims: Claims
-    bad_input: BadInput
+    drop_log: DropLog
     metrics: Metrics
     log: Log
     _children: dict[_Child, None] = attrs.field(factory=dict, init=False)
@@ -109,7 +109,7 @@ class StreamServer:
         """Whether there is a place for one more stream, if need be that of a slow one."""
         if len(self._children) < self.config.max_streams:
             return True
-        self.bad_input("streams", source, f"{self.config.max_streams} streams are open already")
+        self.drop_log("streams", source, f"{self.config.max_streams} streams are open already")
         limit = trio.current_time() - PATIENCE
         for child in self._children:
             if child.reading and child.since <= limit and not child.scope.cancel_called:
@@ -126,13 +126,13 @@ class StreamServer:
             with child.scope:
                 await self._converse(stream, source, child)
             if child.scope.cancelled_caught:
-                self.bad_input("stream", source, "too slow")
+                self.drop_log("stream", source, "too slow")
         except trio.BrokenResourceError as error:
             self.log.debug("stream from %s broke: %s", source, error)
         except (RemoteProtocolError, MergeRefused) as error:
-            self.bad_input("merge", source, error)
+            self.drop_log("merge", source, error)
         except Exception as error:
-            self.bad_input.crash("handler", self._serve, error)
+            self.drop_log.crash("handler", self._serve, error)
         finally:
             del self._children[child]
             await trio.aclose_forcefully(stream)
@@ -147,7 +147,7 @@ class StreamServer:
                 budget=self._budget,
             )
         except RemoteProtocolError as error:
-            self.bad_input("stream", source, error)
+            self.drop_log("stream", source, error)
             if getattr(error, "reply", False):
                 await self._reply(stream, error_bytes(str(error)), child)
             return
@@ -162,7 +162,7 @@ class StreamServer:
         match request:
             case Ping():
                 if request.node and request.node != self.config.name:
-                    self.bad_input("name", source, f"stream ping for {request.node!r}")
+                    self.drop_log("name", source, f"stream ping for {request.node!r}")
                 else:
                     ack = Ack(seq_no=request.seq_no, payload=None)
                     await self._reply(stream, ack_bytes(ack), child)
@@ -171,13 +171,13 @@ class StreamServer:
             case PushPullState():
                 await self._push_pull(stream, source, request, child)
             case _:
-                self.bad_input("stream", source, f"{type(request).__name__} is no request")
+                self.drop_log("stream", source, f"{type(request).__name__} is no request")
 
     async def _push_pull(
         self, stream: trio.abc.Stream, source: Address, request: PushPullState, child: _Child
     ) -> None:
         if self._push_pulls >= MAX_PUSH_PULLS:
-            self.bad_input("streams", source, f"{MAX_PUSH_PULLS} push/pulls already")
+            self.drop_log("streams", source, f"{MAX_PUSH_PULLS} push/pulls already")
             return
         self._push_pulls += 1
         try:

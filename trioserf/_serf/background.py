@@ -18,8 +18,8 @@ from .._cluster.reaping import choose_reconnect
 from .._cluster.records import member_address
 from .._cluster.snapshot_log import PreviousNode
 from .._exceptions import JoinError
+from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Log
 from .core import Core
 
 

@@ -17,8 +17,8 @@ from .._cluster.effects import Effect
 from .._cluster.internal_queries import CONFLICT
 from .._cluster.queries import QueryParams
 from .._exceptions import FeatureNotSupported, QueryError
+from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Log
 from .._wire.values import raw_text
 from .core import Core
 from .query_tracker import QueryTracker

@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from .._exceptions import CoordinateError, CoordinatesDisabled, RemoteProtocolError
-from .._memberlist.bad_input import BadInput
+from .._memberlist.drop_log import DropLog
 from .._memberlist.metrics import Metrics
 from .._vivaldi.client import VivaldiClient
 from .._vivaldi.config import CoordinateConfig
@@ -31,7 +31,7 @@ class Coordinates:
 
     core: Core
     metrics: Metrics
-    bad_input: BadInput
+    drop_log: DropLog
     _client: VivaldiClient | None = attrs.field(init=False)
     _cache: dict[str, Coordinate] = attrs.field(factory=dict, init=False)
     _payload: bytes | None = attrs.field(default=None, init=False)
@@ -97,7 +97,7 @@ class Coordinates:
         try:
             record = decode_ping_payload(payload)
         except RemoteProtocolError as error:
-            self.bad_input("coordinate", node.name, error)
+            self.drop_log("coordinate", node.name, error)
             return
         if record is None:
             return
@@ -109,7 +109,7 @@ class Coordinates:
             after = self._client.update(node.name, there, rtt)
         except CoordinateError as error:
             self.metrics.count("serf.coordinate.rejected")
-            self.bad_input("coordinate", node.name, error)
+            self.drop_log("coordinate", node.name, error)
             return
         if self.metrics.tap is not None:
             moved = before.distance_to(after)

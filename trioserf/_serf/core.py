@@ -20,7 +20,7 @@ from .._cluster.snapshot_log import SnapshotState
 from .._cluster.user_events import UserEventLog
 from .._config import Config
 from .._events import SerfState
-from .._memberlist.run_clock import RunClock
+from .._memberlist.alarm import RunClock
 
 
 @attrs.define(eq=False, kw_only=True)

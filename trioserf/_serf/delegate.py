@@ -38,9 +38,9 @@ from .._cluster.records import check_peer
 from .._cluster.relays import forward
 from .._events import EventType, Member, MemberEvent
 from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
-from .._memberlist.bad_input import BadInput
+from .._memberlist.drop_log import DropLog, Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Log, Metrics
+from .._memberlist.metrics import Metrics
 from .._wire.serf_messages import (
     JoinIntent,
     LeaveIntent,
@@ -106,7 +106,7 @@ class SerfDelegate:
     coordinates: Coordinates
     deadlines: Deadlines
     metrics: Metrics
-    bad_input: BadInput
+    drop_log: DropLog
     log: Log
     drop_type: Callable[[int], bool] | None = attrs.field(default=None, init=False)
     _partners: Partners | None = attrs.field(default=None, init=False)
@@ -205,7 +205,7 @@ class SerfDelegate:
             else:
                 self._on_message(decode_serf(message), message)
         except RemoteProtocolError as error:
-            self.bad_input("serf", "gossip", error)
+            self.drop_log("serf", "gossip", error)
 
     def _on_message(self, msg: SerfMessage, raw: bytes) -> None:
         """Process a message; what is news is passed on, byte for byte as it came."""
@@ -265,7 +265,7 @@ class SerfDelegate:
                 queries=core.queries,
             )
         except RemoteProtocolError as error:
-            self.bad_input("push/pull", "a peer", error)
+            self.drop_log("push/pull", "a peer", error)
             return
         self.apply_effects(effects)
 

@@ -22,8 +22,8 @@ from .._cluster.internal_queries import answer_internal, file_not_written, is_in
 from .._cluster.queries import QueryResponder
 from .._events import Query
 from .._exceptions import LocalProtocolError, QueryError, RelayError
+from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Log
 from .._wire.keyring import Keyring, keyring_file_text
 from .atomic_files import replace_file
 from .core import Core

@@ -16,8 +16,8 @@ from .._cluster.effects import Effect
 from .._cluster.sizes import check_tags
 from .._events import SerfState
 from .._exceptions import BroadcastTimeout, InvalidState
+from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Log
 from .._wire.tags import encode_tags
 from .core import Core
 

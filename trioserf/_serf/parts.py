@@ -20,9 +20,9 @@ from .._config import (
     Config,
     MemberlistConfig,
 )
-from .._memberlist.bad_input import BadInput
+from .._memberlist.drop_log import DropLog, node_log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Metrics, node_log
+from .._memberlist.metrics import Metrics
 from .._net.udp_tcp import NetTransport
 from .._swim.incarnations import SUSPECT_BAND
 from .._wire.tags import encode_tags
@@ -64,18 +64,18 @@ class Parts:
         self.snapshotter: Snapshotter | None = snapshotter
         self.log: Log = node_log("serf", config.node_name)
         self.metrics: Metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
-        self.bad_input: BadInput = BadInput(self.log)
+        self.drop_log: DropLog = DropLog(self.log)
         self.prunes: Deadlines = Deadlines()
         self.core: Core = Core.create(config, None if snapshotter is None else snapshotter.state)
         self.coordinates: Coordinates = Coordinates(
-            core=self.core, metrics=self.metrics, bad_input=self.bad_input
+            core=self.core, metrics=self.metrics, drop_log=self.drop_log
         )
         self.delegate: SerfDelegate = SerfDelegate(
             core=self.core,
             coordinates=self.coordinates,
             deadlines=self.prunes,
             metrics=self.metrics,
-            bad_input=self.bad_input,
+            drop_log=self.drop_log,
             log=self.log,
         )
         self.memberlist: Memberlist = self._make_memberlist(config, random_bytes)

@@ -28,8 +28,8 @@ import trio
 from .._cluster.effects import Effect, Reply
 from .._cluster.queries import QueryParams, default_timeout
 from .._cluster.responses import QueryCollector, eligible_members
+from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Log
 from .._wire.serf_messages import QueryResponseMessage, encode_serf
 from ..abc import Address
 from .core import Core

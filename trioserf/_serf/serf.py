@@ -127,7 +127,7 @@ class Serf:
             coordinates=parts.coordinates,
             snapshotter=parts.snapshotter,
             metrics=parts.metrics,
-            bad_input=parts.bad_input,
+            drop_log=parts.drop_log,
         )
 
     # --- coordinates --------------------------------------------------------------------

@@ -27,7 +27,7 @@ from .._cluster.snapshot_log import PreviousNode, SnapshotLog, SnapshotState, re
 from .._config import Config
 from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
-from .._memberlist.metrics import Log, node_log
+from .._memberlist.drop_log import Log, node_log
 from .core import Core
 from .pipeline import Head, Occurrence
 from .snapshot_file import SnapshotFile

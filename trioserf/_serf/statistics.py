@@ -13,11 +13,10 @@ import attrs
 
 from .._cluster.effects import QueueName
 from .._events import MemberStatus, SerfState
-from .._memberlist.bad_input import BadInput
+from .._memberlist.drop_log import DropLog
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Metrics
+from .._memberlist.metrics import Metrics, TrafficStatistics
 from .._memberlist.statistics import MemberlistStatistics
-from .._memberlist.traffic import TrafficStatistics
 from .._swim.broadcasts import QueueStatistics
 from .._tables import Table, shown_as_table
 from .coordinates import Coordinates
@@ -105,7 +104,7 @@ def collect(
     coordinates: Coordinates,
     snapshotter: Snapshotter | None,
     metrics: Metrics,
-    bad_input: BadInput,
+    drop_log: DropLog,
 ) -> SerfStatistics:
     """The statistics of this moment."""
     by_status = dict.fromkeys(MemberStatus, 0)
@@ -128,7 +127,7 @@ def collect(
         coordinate_resets=coordinates.resets,
         encrypted=memberlist.keyring is not None,
         snapshot=None if snapshotter is None else snapshotter.statistics(),
-        bad_input=MappingProxyType(dict(bad_input.counts)),
+        bad_input=MappingProxyType(dict(drop_log.counts)),
         counts=MappingProxyType(dict(metrics.counts)),
         memberlist=memberlist.statistics(),
     )

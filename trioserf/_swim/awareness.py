@@ -30,7 +30,7 @@ class Awareness:
         """0 to ``max_multiplier - 1``."""
         return self._score
 
-    def apply(self, delta: int) -> bool:
+    def apply_delta(self, delta: int) -> bool:
         """Add to the score, within its bounds; return whether it changed."""
         before = self._score
         self._score = min(max(before + delta, 0), self._max - 1)

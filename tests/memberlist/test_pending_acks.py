@@ -3,7 +3,7 @@
 import pytest
 
 from trioserf._exceptions import LocalProtocolError
-from trioserf._memberlist.pending import PendingAcks, SequenceNumbers
+from trioserf._memberlist.pending_acks import PendingAcks, SequenceNumbers
 from trioserf._wire.messages import Ack
 
 

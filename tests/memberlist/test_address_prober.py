@@ -2,7 +2,7 @@
 
 import trio
 
-from trioserf._memberlist.challenger import MAX_CHALLENGES
+from trioserf._memberlist.address_prober import MAX_CHALLENGES
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import Ack, Ping, encode_message
 from trioserf.abc import Address

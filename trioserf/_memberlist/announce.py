@@ -26,7 +26,7 @@ META_LIMIT: Final = 512
 
 
 @attrs.define(eq=False)
-class OwnNews:
+class Announcer:
     """Announces changes of the own node.
 
     Args:

@@ -26,7 +26,7 @@ from .packet_sender import PacketSender
 
 
 @attrs.frozen(kw_only=True)
-class Relay:
+class Requester:
     """One ping on behalf of a peer.
 
     Args:
@@ -42,7 +42,7 @@ class Relay:
 
 
 @attrs.define(eq=False)
-class Relays:
+class IndirectPings:
     """The relays under way, and the task that ends them.
 
     Args:
@@ -54,14 +54,14 @@ class Relays:
     limit: int
     timeout: float
     sender: PacketSender
-    _by_number: dict[int, Relay] = attrs.field(factory=dict, init=False)
+    _by_number: dict[int, Requester] = attrs.field(factory=dict, init=False)
     _deadlines: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def add(self, number: int, relay: Relay, now: float) -> bool:
+    def add(self, number: int, relay: Requester, now: float) -> bool:
         """Expect an ack for our ping ``number``.  False if there are too many relays."""
         if len(self._deadlines) >= self.limit:
             return False
@@ -71,7 +71,7 @@ class Relays:
             self._alarm.set(now + self.timeout)
         return True
 
-    def take(self, number: int) -> Relay | None:
+    def take(self, number: int) -> Requester | None:
         """The relay that an ack of ``number`` belongs to; it is over with that."""
         return self._by_number.pop(number, None)
 
@@ -87,7 +87,7 @@ class Relays:
             if self._deadlines:
                 self._alarm.set(self._deadlines[0][0])
 
-    def _send_nack(self, relay: Relay) -> None:
+    def _send_nack(self, relay: Requester) -> None:
         message = encode_message(Nack(seq_no=relay.seq_no))
         # A nack that cannot be sent is like one that was lost.
         with suppress(LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):

@@ -2,7 +2,7 @@
 
 import trio
 
-from trioserf._memberlist.relays import Relay, Relays
+from trioserf._memberlist.indirect_pings import IndirectPings, Requester
 from trioserf._wire.messages import Nack, encode_message
 
 from .kit import AWAY
@@ -20,12 +20,12 @@ class Sender:
 
 
 def relay(number, nack=True):
-    return Relay(seq_no=number, address=AWAY, name="n2", nack=nack)
+    return Requester(seq_no=number, address=AWAY, name="n2", nack=nack)
 
 
 async def test_relays_end_one_after_another(autojump_clock, nursery):
     sender = Sender()
-    relays = Relays(10, 0.5, sender)
+    relays = IndirectPings(10, 0.5, sender)
     nursery.start_soon(relays.run)
     relays.add(1, relay(11), trio.current_time())
     await trio.sleep(0.2)
@@ -43,7 +43,7 @@ async def test_relays_end_one_after_another(autojump_clock, nursery):
 
 
 async def test_an_answered_relay_keeps_its_place_until_its_time(autojump_clock, nursery):
-    relays = Relays(1, 0.5, Sender())
+    relays = IndirectPings(1, 0.5, Sender())
     nursery.start_soon(relays.run)
     assert relays.add(1, relay(11), trio.current_time())
     relays.take(1)
@@ -57,7 +57,7 @@ async def test_an_answered_relay_keeps_its_place_until_its_time(autojump_clock, 
 async def test_a_nack_that_cannot_be_sent_is_lost(autojump_clock, nursery):
     sender = Sender()
     sender.error = trio.BrokenResourceError("unreachable")
-    relays = Relays(10, 0.5, sender)
+    relays = IndirectPings(10, 0.5, sender)
     nursery.start_soon(relays.run)
     relays.add(1, relay(11), trio.current_time())
     await trio.sleep(1)

@@ -20,7 +20,7 @@ from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.effects import ProbeAddress
 from .._swim.table import NodeTable
 from .apply import Applier
-from .own_pings import Pinger
+from .pending_acks import Pinger
 
 MAX_CHALLENGES: Final = 16
 """Most challenges at once; a claim beyond that is refused."""
@@ -29,7 +29,7 @@ ATTEMPTS: Final = 2
 
 
 @attrs.define(eq=False, kw_only=True)
-class Challenger:
+class AddressProber:
     """Decides conflicts about live names.
 
     Args:

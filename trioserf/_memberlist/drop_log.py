@@ -1,26 +1,38 @@
-"""What went wrong because of a peer: always counted, logged once in a while.
+"""The log of one node, and what it says about input that was dropped.
 
-Whoever floods a node with garbage must not fill its log as well.  Each layer is logged at
-most once in `LOG_PERIOD`, with the number of cases since the last time.
+Dropped input is always counted and logged once in a while: a peer that floods a node with
+garbage must not fill its log as well.  Each layer is logged at most once in `LOG_PERIOD`,
+with the number of cases since the last time.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 import trio
 
-from .metrics import Log
+Log: TypeAlias = logging.LoggerAdapter[logging.Logger]
 
 LOG_PERIOD: Final = 10.0
 """Shortest time between two log lines about one layer (seconds)."""
 
 
+class _NodeLog(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: str, kwargs: Any) -> tuple[str, Any]:
+        return f"{(self.extra or {}).get('node', '')}: {msg}", kwargs
+
+
+def node_log(part: str, node: str) -> Log:
+    """The logger ``trioserf.<part>``, with the node's name before each message."""
+    return _NodeLog(logging.getLogger(f"trioserf.{part}"), {"node": node})
+
+
 @attrs.define(eq=False)
-class BadInput:
+class DropLog:
     """Counts dropped input by layer.
 
     Layers are those of the packet ladder (``label``, ``decrypt``, ``crc``, ``compound``,

@@ -2,12 +2,11 @@
 
 import trio
 
-from trioserf._memberlist.bad_input import LOG_PERIOD, BadInput
-from trioserf._memberlist.metrics import node_log
+from trioserf._memberlist.drop_log import LOG_PERIOD, DropLog, node_log
 
 
 async def test_a_flood_is_counted_in_full_and_logged_once_in_a_while(autojump_clock, caplog):
-    bad = BadInput(node_log("memberlist", "n1"))
+    bad = DropLog(node_log("memberlist", "n1"))
     for _ in range(1000):
         bad("crc", "10.0.0.9:1", "bad sum")
     assert 1000 == bad.counts["crc"]
@@ -19,14 +18,14 @@ async def test_a_flood_is_counted_in_full_and_logged_once_in_a_while(autojump_cl
 
 
 async def test_each_layer_is_logged_on_its_own(autojump_clock, caplog):
-    bad = BadInput(node_log("memberlist", "n1"))
+    bad = DropLog(node_log("memberlist", "n1"))
     bad("crc", "a", "x")
     bad("label", "a", "x")
     assert 2 == len(caplog.records)
 
 
 async def test_a_crash_of_a_handler_shows_its_traceback_once(autojump_clock, caplog):
-    bad = BadInput(node_log("memberlist", "n1"))
+    bad = DropLog(node_log("memberlist", "n1"))
     for _ in range(3):
         bad.crash("handler", "hook", ValueError("boom"))
     assert 3 == bad.counts["handler"]

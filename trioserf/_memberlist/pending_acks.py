@@ -1,10 +1,10 @@
-"""Acks that are waited for: sequence number to waiter.
+"""Pings that this node sends, and the acks that are awaited: sequence number to waiter.
 
 An entry lives inside a with-block, so none outlives its waiter.  Acks and nacks are matched
 by sequence number alone, as in Go; the first ack takes the entry out, nacks only count.
 
 Source: hashicorp/memberlist v0.2.2, state.go: setProbeChannels, setAckHandler,
-invokeAckHandler, invokeNackHandler.
+invokeAckHandler, invokeNackHandler; memberlist.go: Ping; net.go: sendMsg.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 import attrs
+import trio
 
-from .._exceptions import LocalProtocolError
-from .._wire.messages import Ack
+from .._exceptions import LocalProtocolError, NoAckError
+from .._swim.nodes import Node
+from .._wire.messages import Ack, Ping, encode_message
+from ..abc import Address
+from .packet_sender import PacketSender
 
 MAX_PENDING: Final = 4096
 """Most pings of our own under way; one prober and a few callers need a handful."""
@@ -99,3 +103,60 @@ class SequenceNumbers:
     def next(self) -> int:
         self._last = (self._last + 1) & 0xFFFFFFFF
         return self._last
+
+
+def ping_message(seq_no: int, node: str, own: Node) -> bytes:
+    """A ping, type byte and body, that names ``own`` as its source."""
+    ping = Ping(
+        seq_no=seq_no,
+        node=node,
+        source_addr=own.addr,
+        source_port=own.port,
+        source_node=own.name,
+    )
+    return encode_message(ping)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Pinger:
+    """Pings a node outside of the failure detector.
+
+    Args:
+      sender: sends the pings.
+      pending: knows who waits for acks.
+      numbers: issues sequence numbers.
+    """
+
+    sender: PacketSender
+    pending: PendingAcks
+    numbers: SequenceNumbers
+
+    async def ping(self, own: Node, name: str, to: Address, timeout: float) -> float:
+        """The round-trip time to a node (seconds).
+
+        Args:
+          own: the own record.
+          name: the node that must be there; "" for any.
+          to: its address.
+          timeout: longest wait (seconds).
+
+        Raises:
+          NoAckError: no answer in time.
+          trio.BrokenResourceError: the system refused the ping.
+        """
+        answered = trio.Event()
+        received_at = 0.0
+
+        def on_ack(_ack: Ack, at: float) -> None:
+            nonlocal received_at
+            received_at = at
+            answered.set()
+
+        seq_no = self.numbers.next()
+        with self.pending.expect(seq_no, on_ack):
+            self.sender.send(ping_message(seq_no, name, own), to, name)
+            sent_at = trio.current_time()
+            with trio.move_on_after(timeout):
+                await answered.wait()
+                return max(0.0, received_at - sent_at)
+        raise NoAckError(f"{name or 'the node'} at {to} did not answer within {timeout} s")
