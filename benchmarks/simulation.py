@@ -28,7 +28,7 @@ import time
 import trio
 
 from trioserf.testing import SimCluster
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 SIZES = (10, 100, 1000)
 SECONDS = {10: 300.0, 30: 60.0, 100: 120.0, 1000: 210.0, 5000: 2.0}

@@ -95,7 +95,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Seed the scheduler around the run of a test that uses the fixture."""
     if trio_fixture is None or not _uses_fixture(item):
         return (yield)
-    from .testing.schedule import seeded_scheduler
+    from .testing.determinism import seeded_scheduler
 
     try:
         with seeded_scheduler(_seed_of(item)):

@@ -20,7 +20,7 @@ import trio
 
 from trioserf import Config, MemberlistConfig
 from trioserf.testing import SimCluster
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 FANOUT, INTERVAL = 3, 0.2
 SHARES = (0.5, 0.99, 1.0)

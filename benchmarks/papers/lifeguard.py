@@ -24,7 +24,7 @@ import trio
 from benchmarks.papers.without import no_buddies
 from trioserf import Config, EventType, MemberlistConfig
 from trioserf.testing import Link, SimCluster
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 
 class Variant(NamedTuple):

@@ -16,7 +16,7 @@ import trio
 from benchmarks.papers.without import no_buddies, no_suspicion
 from trioserf import Config, MemberlistConfig, MemberStatus
 from trioserf.testing import SimCluster
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 PERIOD = 2.0
 """Protocol period (seconds), as in the paper."""

@@ -13,7 +13,7 @@ from collections.abc import Generator
 
 import pytest
 
-from trioserf.testing.schedule import seeded_scheduler
+from trioserf.testing.determinism import seeded_scheduler
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

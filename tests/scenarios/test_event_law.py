@@ -17,9 +17,9 @@ import pytest
 import trio
 
 from trioserf.testing import SimCluster
+from trioserf.testing.determinism import run
 from trioserf.testing.event_invariants import Deliveries, Foldable
 from trioserf.testing.invariants import watched
-from trioserf.testing.schedule import run
 
 from .event_law import Disks, Readers, views
 

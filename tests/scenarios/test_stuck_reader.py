@@ -8,7 +8,7 @@ import trio
 
 from trioserf import Event, EventsDropped
 from trioserf.testing import SimCluster
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 from trioserf.testing.timeline import TimelineEntry
 
 HOUR = 3600.0

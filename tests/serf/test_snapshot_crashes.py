@@ -30,7 +30,7 @@ from trioserf._events import UserEvent
 from trioserf._serf.core import Core
 from trioserf._serf.snapshot_file import SnapshotFile
 from trioserf._serf.snapshotter import FLUSH_INTERVAL, RETRY_INTERVAL, Snapshotter
-from trioserf.testing.schedule import threads_in_place
+from trioserf.testing.determinism import threads_in_place
 
 from .test_snapshotter import Recorder
 

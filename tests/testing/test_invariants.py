@@ -13,10 +13,10 @@ from trioserf import EventType, MemberEvent, UserEvent
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import Dead, encode_message
 from trioserf.testing import SimCluster
+from trioserf.testing.determinism import run
 from trioserf.testing.invariants import InvariantViolation, all_invariants, watched
 from trioserf.testing.membership_invariants import Sizes
 from trioserf.testing.memory_invariant import Memory
-from trioserf.testing.schedule import run
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 from trioserf._memberlist.alarm import Alarm
 from trioserf._sleepers import ScopeSleeper, sleepers
 from trioserf.testing import SimNetwork
+from trioserf.testing.determinism import run
 from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run
-from trioserf.testing.schedule import run
 
 
 async def rings(seed: int, kind: object) -> list[tuple[float, int]]:

@@ -8,7 +8,7 @@ from benchmarks.papers import convergence, swim
 from benchmarks.papers.without import no_buddies, no_suspicion
 from trioserf._swim import suspect_rules
 from trioserf._swim.probing import ProbeRound
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 
 @pytest.mark.parametrize(

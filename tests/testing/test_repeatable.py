@@ -11,7 +11,7 @@ import trio
 import trioserf
 from trioserf import Config, MemberlistConfig
 from trioserf.testing import SimCluster, SimNetwork, TraceDigest
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 KEY = bytes(range(16))
 

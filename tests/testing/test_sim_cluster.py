@@ -10,7 +10,7 @@ from trio.testing import MockClock
 import trioserf
 from trioserf import Config, EventType, MemberStatus, UserEvent
 from trioserf.testing import SimCluster, SimNetwork, SimNode
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 
 async def test_spawned_nodes_find_each_other(autojump_clock: MockClock) -> None:

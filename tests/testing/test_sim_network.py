@@ -403,7 +403,7 @@ async def test_a_cancelled_block_ends() -> None:
 async def test_a_network_runs_once_at_a_time() -> None:
     async with SimNetwork() as network:
         with pytest.raises(trio.BusyResourceError, match="already"):
-            await network._fabric.deliveries.run()
+            await network._state.deliveries.run()
 
 
 async def test_an_hour_of_silence_costs_nothing(autojump_clock: MockClock) -> None:

@@ -180,7 +180,7 @@ async def test_loss_makes_streams_late_but_loses_nothing(autojump_clock: MockClo
     async with two(SimNetwork(seed=2, latency=0.001, stream_window=1000)) as (a, b):
         near, far = await connect(a, b)
         network_start = trio.current_time()
-        a._fabric.topology.set_link(None, None, Link(latency=0.001, loss=0.3))
+        a._network.topology.set_link(None, None, Link(latency=0.001, loss=0.3))
         data = bytes(range(256)) * 100
 
         async def send() -> None:
@@ -246,9 +246,9 @@ async def test_a_broken_stream_keeps_nothing_under_way(autojump_clock: MockClock
         network.cut(A, B)
         await near.send_all(b"held back")
         await trio.sleep(1)
-        assert 1 == len(a._fabric.stalled)
+        assert 1 == len(a._network.stalled)
         network.reset_streams(A)
-        assert not a._fabric.stalled
+        assert not a._network.stalled
 
 
 async def test_a_process_that_closed_its_listener_resets_the_streams_it_never_took(
@@ -353,4 +353,4 @@ async def test_closed_streams_are_forgotten(autojump_clock: MockClock) -> None:
         await near.aclose()
         await far.aclose()
         assert (0, 0) == (len(a._host.streams), len(b._host.streams))
-        assert 1 == a._fabric.counts.streams
+        assert 1 == a._network.counts.streams

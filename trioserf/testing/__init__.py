@@ -17,19 +17,19 @@ must be an argument of the test itself.
 `agreement_bound` computes how long its healthy nodes may take to agree.
 
 `SimNetwork` is the network alone, for any user of `trioserf.abc.Transport`;
-`trioserf.testing.check_transport` has the laws of transports; `trioserf.testing.schedule` runs
+`trioserf.testing.check_transport` has the laws of transports; `trioserf.testing.determinism` runs
 a program twice in the same way.
 """
 
 from __future__ import annotations
 
+from .bootstrap import JoinVia as JoinVia
 from .bounds import AgreementBound as AgreementBound
 from .bounds import agreement_bound as agreement_bound
 from .invariants import Invariant as Invariant
 from .invariants import InvariantViolation as InvariantViolation
 from .invariants import Watch as Watch
 from .invariants import watched as watched
-from .joins import JoinVia as JoinVia
 from .links import Constant as Constant
 from .links import Latency as Latency
 from .links import LatencyLike as LatencyLike

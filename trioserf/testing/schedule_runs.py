@@ -19,11 +19,11 @@ import trio
 from .._events import Query
 from .._exceptions import SerfError
 from .bounds import AgreementBound, agreement_bound
+from .determinism import run
 from .fault_schedules import OF_LINKS, Fault, FaultKind, Schedule
 from .invariants import Invariant, InvariantViolation, campaign_invariants, watched
 from .link_faults import LinkFaults
 from .links import Link
-from .schedule import run
 from .sim_cluster import SimCluster
 from .sim_node import SimNode
 from .tracing import TraceDigest

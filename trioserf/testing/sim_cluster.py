@@ -31,10 +31,10 @@ import trio
 
 from .._config import Config
 from .agreement import Agreement
-from .joins import JoinVia, join_all
+from .bootstrap import JoinVia, join_all
+from .determinism import threads_in_place
 from .links import LatencyLike, LinkChanges
 from .node_settings import node_settings
-from .schedule import threads_in_place
 from .sim_network import SimNetwork
 from .sim_node import SimNode
 from .timeline import Timeline

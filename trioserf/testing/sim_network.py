@@ -10,7 +10,7 @@
 
 Time is trio's: with ``MockClock(autojump_threshold=0)`` an hour passes in a moment, with the
 real clock it passes as always.  All chance comes from one random source, so with a seeded
-scheduler (`trioserf.testing.schedule`) one seed gives one run.
+scheduler (`trioserf.testing.determinism`) one seed gives one run.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ import trio
 from .._sleepers import sleepers
 from ..abc import Address
 from .deliveries import Deliveries
-from .fabric import Distance, Fabric
 from .jump_sleeper import sleeper_for_this_run
 from .links import LatencyLike, Link, LinkChanges
+from .network_state import Distance, NetworkState
 from .network_statistics import NetworkStatistics
 from .packet_plane import PacketPlane
-from .processes import Processes, join_process
+from .pausing import Processes, join_process
 from .sim_transport import SimTransport
 from .topology import Hosts, Topology
 from .tracing import Trace
@@ -79,7 +79,7 @@ class SimNetwork:
         trace: Trace | None = None,
     ) -> None:
         default = Link(latency=latency, loss=loss) if link is None else link
-        self._fabric = Fabric(
+        self._state = NetworkState(
             rng=random.Random(seed) if rng is None else rng,
             topology=Topology(default),
             deliveries=Deliveries(grain),
@@ -90,7 +90,7 @@ class SimNetwork:
             count_links=count_links,
             trace=trace,
         )
-        self._plane = PacketPlane(self._fabric)
+        self._plane = PacketPlane(self._state)
         self._processes = Processes()
         self._last_host = 0
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
@@ -103,7 +103,7 @@ class SimNetwork:
         sleepers.set(sleeper_for_this_run)
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
-        await self._nursery.start(self._fabric.deliveries.run)
+        await self._nursery.start(self._state.deliveries.run)
         return self
 
     async def __aexit__(
@@ -115,7 +115,7 @@ class SimNetwork:
         """Let stopped hosts go on, close every transport, end the delivery task."""
         assert self._nursery is not None
         assert self._nursery_manager is not None
-        for host in tuple(self._fabric.hosts):
+        for host in tuple(self._state.hosts):
             self.resume(host)
         self.close()
         self._nursery.cancel_scope.cancel()
@@ -125,7 +125,7 @@ class SimNetwork:
 
     def close(self) -> None:
         """Close every transport.  Idempotent."""
-        for host in self._fabric.hosts.values():
+        for host in self._state.hosts.values():
             for socket in tuple(host.sockets.values()):
                 socket.close()
 
@@ -142,11 +142,11 @@ class SimNetwork:
           ValueError: not an IP address.
         """
         ip_address(host)
-        return SimTransport(self._fabric, self._plane, self._fabric.host(host), port)
+        return SimTransport(self._state, self._plane, self._state.host(host), port)
 
     def free_host(self) -> str:
         """An address of 10.0.0.0/8 that no host has yet, in rising order."""
-        hosts = self._fabric.hosts
+        hosts = self._state.hosts
         while True:
             self._last_host += 1
             host = str(_PRIVATE + self._last_host)
@@ -156,14 +156,14 @@ class SimNetwork:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The addresses of all hosts, oldest first."""
-        return tuple(self._fabric.hosts)
+        return tuple(self._state.hosts)
 
     def run_on(self, host: str) -> None:
         """Declare that the calling task, and all that it will start, is a process of a host.
 
         `pause` stops such tasks; others only find that nothing arrives.
         """
-        join_process(self._fabric.host(host))
+        join_process(self._state.host(host))
 
     def pause(self, host: str) -> None:
         """Stop the process of a host while time goes on.
@@ -171,13 +171,13 @@ class SimNetwork:
         Its tasks (see `run_on`) stand still, what arrives waits in its sockets as long as
         there is room, and its kernel still answers knocks on its ports.
         """
-        stopped = self._fabric.host(host)
+        stopped = self._state.host(host)
         stopped.paused = True
         self._processes.stop(stopped)
 
     def resume(self, host: str) -> None:
         """Let a stopped host go on: all that waited happens now."""
-        stopped = self._fabric.host(host)
+        stopped = self._state.host(host)
         if not stopped.paused:
             return
         stopped.paused = False
@@ -192,7 +192,7 @@ class SimNetwork:
 
     def is_paused(self, host: str) -> bool:
         """Whether the host is stopped."""
-        return self._fabric.host(host).paused
+        return self._state.host(host).paused
 
     def move(self, host: str, new_host: str) -> None:
         """Give a host another address, as DHCP may: its sockets stay, old streams hang.
@@ -203,10 +203,10 @@ class SimNetwork:
           ValueError: the new address is no IP address, or taken.
         """
         ip_address(new_host)
-        hosts = self._fabric.hosts
+        hosts = self._state.hosts
         if new_host in hosts:
             raise ValueError(f"{new_host} is taken")
-        moved = self._fabric.host(host)
+        moved = self._state.host(host)
         del hosts[host]
         hosts[new_host] = moved
         moved.address = new_host
@@ -216,7 +216,7 @@ class SimNetwork:
     def reset_streams(self, host: str, other: str | None = None) -> int:
         """Break every stream of a host, or those with one other host; how many there were."""
         count = 0
-        for stream in tuple(self._fabric.host(host).streams):
+        for stream in tuple(self._state.host(host).streams):
             if other is None or stream.peer.host == other:
                 stream.reset_both()
                 count += 1
@@ -226,7 +226,7 @@ class SimNetwork:
 
     def link(self, source: str, target: str) -> Link:
         """The link in force from one host to another."""
-        return self._fabric.link(source, target)
+        return self._state.link(source, target)
 
     def set_link(
         self, source: Hosts, target: Hosts, link: Link | None, *, both_ways: bool = False
@@ -240,10 +240,10 @@ class SimNetwork:
           link: None takes the replacement away again.
           both_ways: do the same for the way back.
         """
-        self._fabric.topology.set_link(source, target, link)
+        self._state.topology.set_link(source, target, link)
         if both_ways:
-            self._fabric.topology.set_link(target, source, link)
-        self._fabric.retry_streams()
+            self._state.topology.set_link(target, source, link)
+        self._state.retry_streams()
 
     def change_link(
         self,
@@ -254,23 +254,23 @@ class SimNetwork:
         **changes: Unpack[LinkChanges],
     ) -> None:
         """Change some fields of the link from ``source`` to ``target``; see `set_link`."""
-        self._fabric.topology.change_link(source, target, **changes)
+        self._state.topology.change_link(source, target, **changes)
         if both_ways:
-            self._fabric.topology.change_link(target, source, **changes)
-        self._fabric.retry_streams()
+            self._state.topology.change_link(target, source, **changes)
+        self._state.retry_streams()
 
     def cut(self, source: Hosts, target: Hosts = None, *, both_ways: bool = False) -> None:
         """Let nothing pass from ``source`` to ``target``, neither what is under way."""
-        self._fabric.topology.cut(source, target)
+        self._state.topology.cut(source, target)
         if both_ways:
-            self._fabric.topology.cut(target, source)
+            self._state.topology.cut(target, source)
 
     def mend(self, source: Hosts, target: Hosts = None, *, both_ways: bool = False) -> None:
         """Take back a `cut` made with the same arguments."""
-        self._fabric.topology.mend(source, target)
+        self._state.topology.mend(source, target)
         if both_ways:
-            self._fabric.topology.mend(target, source)
-        self._fabric.retry_streams()
+            self._state.topology.mend(target, source)
+        self._state.retry_streams()
 
     def isolate(self, *hosts: str) -> None:
         """Cut hosts off from all others and from each other."""
@@ -281,34 +281,34 @@ class SimNetwork:
 
         Replaces the partition in force; without groups there is none.
         """
-        self._fabric.topology.partition(group or () for group in groups)
-        self._fabric.retry_streams()
+        self._state.topology.partition(group or () for group in groups)
+        self._state.retry_streams()
 
     def heal(self) -> None:
         """Take away the partition and every cut.  Links stay as they are."""
-        self._fabric.topology.heal()
-        self._fabric.retry_streams()
+        self._state.topology.heal()
+        self._state.retry_streams()
 
     def reachable(self, source: str, target: str) -> bool:
         """Whether no wall stands from ``source`` to ``target``."""
-        return not self._fabric.topology.blocked(source, target)
+        return not self._state.topology.blocked(source, target)
 
     # --- watching -------------------------------------------------------------------------
 
     @property
     def trace(self) -> Trace | None:
         """The function that is told everything."""
-        return self._fabric.trace
+        return self._state.trace
 
     @trace.setter
     def trace(self, trace: Trace | None) -> None:
-        self._fabric.trace = trace
+        self._state.trace = trace
 
     def statistics(self) -> NetworkStatistics:
         """Packets, bytes and drops so far."""
-        deliveries = self._fabric.deliveries
-        return self._fabric.counts.snapshot(wake_ups=deliveries.wake_ups, under_way=len(deliveries))
+        deliveries = self._state.deliveries
+        return self._state.counts.snapshot(wake_ups=deliveries.wake_ups, under_way=len(deliveries))
 
     def inject(self, data: bytes, *, source: Address, to: Address) -> None:
         """Send a packet from any address, without a transport: forged, replayed, or garbage."""
-        self._plane.send(self._fabric.host(source.host), source, data, to)
+        self._plane.send(self._state.host(source.host), source, data, to)

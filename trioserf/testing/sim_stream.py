@@ -25,7 +25,7 @@ import attrs
 import trio
 
 from ..abc import Address
-from .fabric import Fabric, Host
+from .network_state import Host, NetworkState
 
 Kind: TypeAlias = Literal["open", "data", "eof", "reset"]
 
@@ -42,7 +42,7 @@ class Pipe:
       source, target: their addresses then; a host that moved is out of reach.
     """
 
-    fabric: Fabric
+    network: NetworkState
     start: Host
     end: Host
     source: Address
@@ -59,7 +59,7 @@ class Pipe:
     @property
     def room(self) -> int:
         """Bytes that may be sent before the window is full."""
-        return self.fabric.stream_window - self._under_way - len(self.unread)
+        return self.network.stream_window - self._under_way - len(self.unread)
 
     def send(self, kind: Kind, data: bytes = b"") -> None:
         """Put a segment under way, behind all before it."""
@@ -67,18 +67,18 @@ class Pipe:
         self._launch(kind, data)
 
     def _launch(self, kind: Kind, data: bytes) -> None:
-        fabric = self.fabric
-        delay = fabric.stream_delay(self.source.host, self.target.host, len(data))
+        network = self.network
+        delay = network.stream_delay(self.source.host, self.target.host, len(data))
         self._last_due = max(self._last_due, trio.current_time() + delay)
-        fabric.deliveries.push(self._last_due, self._arrive, kind, data)
+        network.deliveries.push(self._last_due, self._arrive, kind, data)
 
     def _passable(self) -> bool:
-        fabric, start, end = self.fabric, self.source.host, self.target.host
+        network, start, end = self.network, self.source.host, self.target.host
         return (
-            fabric.hosts.get(start) is self.start
-            and fabric.hosts.get(end) is self.end
-            and not fabric.topology.blocked(start, end)
-            and fabric.link(start, end).loss < 1
+            network.hosts.get(start) is self.start
+            and network.hosts.get(end) is self.end
+            and not network.topology.blocked(start, end)
+            and network.link(start, end).loss < 1
         )
 
     def _arrive(self, kind: Kind, data: bytes) -> None:
@@ -89,17 +89,17 @@ class Pipe:
             self._stall(kind, data)
             return
         self._under_way -= len(data)
-        if self.fabric.trace is not None:
-            self.fabric.note(f"stream {kind}", self.source, self.target, data)
-        self.fabric.counts.stream_bytes += len(data)
+        if self.network.trace is not None:
+            self.network.note(f"stream {kind}", self.source, self.target, data)
+        self.network.counts.stream_bytes += len(data)
         self.reader.segment_arrived(kind, data)
 
     def _stall(self, kind: Kind, data: bytes) -> None:
         self._waiting.append((kind, data))
-        self.fabric.stalled[self] = None
+        self.network.stalled[self] = None
         self._stalls += 1
-        due = trio.current_time() + self.fabric.give_up
-        self.fabric.deliveries.push(due, self._give_up, self._stalls)
+        due = trio.current_time() + self.network.give_up
+        self.network.deliveries.push(due, self._give_up, self._stalls)
 
     def _give_up(self, stall: int) -> None:
         if self._waiting and stall == self._stalls:
@@ -111,7 +111,7 @@ class Pipe:
         if self._passable():
             waiting = tuple(self._waiting)
             self._waiting.clear()
-            self.fabric.stalled.pop(self, None)
+            self.network.stalled.pop(self, None)
             self._stalls += 1
             for kind, data in waiting:
                 self._launch(kind, data)
@@ -119,7 +119,7 @@ class Pipe:
     def drop_waiting(self) -> None:
         """Forget what waits: the stream is at its end."""
         self._waiting.clear()
-        self.fabric.stalled.pop(self, None)
+        self.network.stalled.pop(self, None)
 
 
 @final
@@ -319,10 +319,10 @@ class SimStream(trio.abc.HalfCloseableStream):
 
 
 def connect_pair(
-    fabric: Fabric, near: Host, near_address: Address, far: Host, far_address: Address
+    network: NetworkState, near: Host, near_address: Address, far: Host, far_address: Address
 ) -> tuple[SimStream, SimStream]:
     """The two ends of a new stream: the near one, then the far one."""
-    there = Pipe(fabric, near, far, near_address, far_address)
-    back = Pipe(fabric, far, near, far_address, near_address)
-    fabric.counts.streams += 1
+    there = Pipe(network, near, far, near_address, far_address)
+    back = Pipe(network, far, near, far_address, near_address)
+    network.counts.streams += 1
     return SimStream(near, there, back), SimStream(far, back, there)

@@ -12,9 +12,9 @@ import outcome
 import trio
 
 from ..abc import Address, Packet, Transport
-from .fabric import Fabric, Host
+from .connecting import Dial, open_stream
+from .network_state import Host, NetworkState
 from .packet_plane import PacketPlane
-from .sim_dial import Dial, open_stream
 from .sim_stream import SimStream
 
 _PACKET_OVERHEAD = 256
@@ -31,8 +31,8 @@ class SimTransport(Transport):
     that receives.  If it raises, that task gets the exception.
     """
 
-    def __init__(self, fabric: Fabric, plane: PacketPlane, host: Host, port: int) -> None:
-        self._fabric = fabric
+    def __init__(self, network: NetworkState, plane: PacketPlane, host: Host, port: int) -> None:
+        self._network = network
         self._plane = plane
         self._host = host
         self._address = Address(host.address, port)
@@ -114,7 +114,7 @@ class SimTransport(Transport):
         self._context = self._receiver.context
         self._handler = handler
         if self._waiting:
-            self._fabric.deliveries.push(trio.current_time(), self.drain)
+            self._network.deliveries.push(trio.current_time(), self.drain)
         task_status.started()
 
         def abort(_raise_cancel: object) -> trio.lowlevel.Abort:
@@ -127,7 +127,7 @@ class SimTransport(Transport):
         """Whether a packet of so many bytes finds room."""
         if not self._waiting:
             return True
-        return self._waiting_bytes + size + _PACKET_OVERHEAD <= self._fabric.receive_buffer
+        return self._waiting_bytes + size + _PACKET_OVERHEAD <= self._network.receive_buffer
 
     def put_packet(self, data: bytes, source: Address) -> None:
         """A packet arrived: hand it over, or keep it for the receiver."""
@@ -150,7 +150,7 @@ class SimTransport(Transport):
         try:
             self._context.run(
                 self._handler,  # type: ignore[arg-type]  # not None: the callers looked
-                Packet(data, source, self._fabric.deliveries.now),
+                Packet(data, source, self._network.deliveries.now),
             )
         except Exception as error:
             # The receiver owns the handler: its bug belongs into its own task, not into
@@ -168,7 +168,7 @@ class SimTransport(Transport):
         """Open a stream; takes the time of a journey there and back."""
         self._check_open()
         near = Address(self._host.address, self._host.free_port())
-        dial = Dial(self._fabric, self._host, near, to)
+        dial = Dial(self._network, self._host, near, to)
         self._dials[dial] = None
         try:
             return await open_stream(dial)
@@ -213,5 +213,5 @@ class SimTransport(Transport):
 
     def go_on(self) -> None:
         """The host was stopped and goes on."""
-        self._fabric.deliveries.push(trio.current_time(), self.drain)
+        self._network.deliveries.push(trio.current_time(), self.drain)
         self.wake()

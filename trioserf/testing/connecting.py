@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from ..abc import Address
-from .fabric import Fabric, Host
+from .network_state import Host, NetworkState
 from .sim_stream import SimStream, connect_pair
 
 KNOCKS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -25,7 +25,7 @@ KNOCKS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 class Dial:
     """One attempt to open a stream."""
 
-    fabric: Fabric
+    network: NetworkState
     host: Host
     near: Address
     far: Address
@@ -36,18 +36,18 @@ class Dial:
 
     def knock(self) -> None:
         """Send the first packet of the handshake."""
-        self.fabric.post(self.near.host, self.far.host, self._knocked)
+        self.network.post(self.near.host, self.far.host, self._knocked)
 
     def _knocked(self) -> None:
-        host = self.fabric.hosts.get(self.far.host)
+        host = self.network.hosts.get(self.far.host)
         if host is None:
             return
         socket = host.sockets.get(self.far.port)
         if socket is None:
-            self.fabric.post(self.far.host, self.near.host, self._answer, "refused")
+            self.network.post(self.far.host, self.near.host, self._answer, "refused")
         elif socket.has_backlog_room():
             self._far_host = host
-            self.fabric.post(self.far.host, self.near.host, self._answer, "open")
+            self.network.post(self.far.host, self.near.host, self._answer, "open")
 
     def _answer(self, outcome: Literal["open", "refused"]) -> None:
         if self.outcome != "waiting":
@@ -56,7 +56,7 @@ class Dial:
         if outcome == "open":
             assert self._far_host is not None, "only a host that was found lets in"
             self.stream, _ = connect_pair(
-                self.fabric, self.host, self.near, self._far_host, self.far
+                self.network, self.host, self.near, self._far_host, self.far
             )
             self.stream.announce()
         self.answered.set()

@@ -59,7 +59,7 @@ class Host:
 
 
 @attrs.define(eq=False)
-class Fabric:
+class NetworkState:
     """The common ground of one network.
 
     Args:

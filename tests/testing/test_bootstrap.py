@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from trioserf import UserEvent
 from trioserf.testing import SimCluster, TraceDigest
-from trioserf.testing.schedule import run
+from trioserf.testing.determinism import run
 
 KEY = bytes(range(16))
 

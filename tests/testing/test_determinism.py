@@ -14,7 +14,7 @@ from trio._core import _run
 
 from trioserf.abc import Packet
 from trioserf.testing import SimNetwork, TraceDigest
-from trioserf.testing.schedule import run, seeded_scheduler, threads_in_place
+from trioserf.testing.determinism import run, seeded_scheduler, threads_in_place
 
 PEERS = 8
 
@@ -74,7 +74,9 @@ def test_the_order_of_ready_tasks_depends_on_the_seed_alone() -> None:
 
 @pytest.mark.slow
 def test_one_seed_gives_one_run_in_every_process() -> None:
-    code = "from tests.testing.test_schedule import gossip, run\nprint(run(1, gossip, 1), end='')"
+    code = (
+        "from tests.testing.test_determinism import gossip, run\nprint(run(1, gossip, 1), end='')"
+    )
     printed = {
         subprocess.run(
             [sys.executable, "-c", code],
