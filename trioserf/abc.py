@@ -12,12 +12,14 @@ conflict_delegate.go, merge_delegate.go, alive_delegate.go, ping_delegate.go.
 
 from __future__ import annotations
 
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, final
 
+import attrs
 import trio
 
 
@@ -69,6 +71,79 @@ class Packet(NamedTuple):
     data: bytes
     source: Address
     received_at: float
+
+
+@final
+@attrs.frozen(kw_only=True)
+class TransportStatistics:
+    """Counts since the transport was opened.
+
+    Args:
+      packets_sent, bytes_sent: handed to the system.
+      packets_lost: not sent because the system's buffer was full.
+      send_errors: refused by the system.
+      packets_received, bytes_received: handed to the receiver.
+      receive_errors: errors that reading raised.
+      wake_ups: waits for readability; packets_received / wake_ups tells how well
+        draining works.
+      streams_dialled, streams_accepted: streams that came to be.
+      dial_errors: streams that did not.
+      receive_buffer: bytes that the system keeps for datagrams.
+    """
+
+    packets_sent: int = 0
+    bytes_sent: int = 0
+    packets_lost: int = 0
+    send_errors: int = 0
+    packets_received: int = 0
+    bytes_received: int = 0
+    receive_errors: int = 0
+    wake_ups: int = 0
+    streams_dialled: int = 0
+    streams_accepted: int = 0
+    dial_errors: int = 0
+    receive_buffer: int = 0
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Every address of a host, in the system's order, each once.  *Checkpoint*: always.
+
+    DIFFERS: Go first asks the DNS server for all records of a dotted name over TCP, and
+    loses zones.  Servers refuse that kind of question by now (RFC 8482), and the system's
+    resolver turns to TCP by itself when an answer is long; a zone is kept, since without
+    it a link-local address leads nowhere (test_a_zone_is_kept).
+
+    Raises:
+      OSError: the host is unknown.
+
+    Source: hashicorp/memberlist v0.2.2, memberlist.go: resolveAddr.
+    """
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return await _look_up(host, port)
+    await trio.lowlevel.checkpoint()
+    return [_plain_address(ip, port)]
+
+
+def _plain_address(ip: IPv4Address | IPv6Address, port: int) -> Address:
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        return Address(str(ip.ipv4_mapped), port)
+    return Address(str(ip), port)
+
+
+async def _look_up(host: str, port: int) -> list[Address]:
+    if not host:
+        await trio.lowlevel.checkpoint()
+        raise socket.gaierror(socket.EAI_NONAME, "an empty host name has no address")
+    try:
+        answers = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise socket.gaierror(error.errno, f"{host!r}: {error.strerror}") from error
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
+    addresses = [_plain_address(ip_address(str(answer[4][0])), port) for answer in answers]
+    return list(dict.fromkeys(addresses))
 
 
 class Transport(ABC):
@@ -131,6 +206,20 @@ class Transport(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release every socket at once.  Idempotent, never waits."""
+
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """Every address that a name in a join stands for.  *Checkpoint*: always.
+
+        The default is `resolve`: an IP address as it is, or what the system knows of a name.
+
+        Raises:
+          OSError: the name is unknown.
+        """
+        return await resolve(host, port)
+
+    def statistics(self) -> TransportStatistics | None:
+        """What was sent, received and lost so far; None, the default, if nobody counts."""
+        return None
 
 
 class NodeView(Protocol):

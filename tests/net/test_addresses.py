@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from ipaddress import ip_address
 
 import pytest
-import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,10 +14,8 @@ from trioserf._net.addresses import (
     is_private,
     parse_address,
     pick_advertise,
-    resolve,
 )
 from trioserf._net.interfaces import InterfaceAddress, own_addresses
-from trioserf.abc import Address
 
 
 @pytest.mark.parametrize(
@@ -80,52 +76,6 @@ def test_any_string_is_taken_apart_or_refused(text: str) -> None:
     except ValueError:
         return
     assert 0 <= parsed.port <= 65535
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", "127.0.0.1"),
-        ("::1", "::1"),
-        ("0:0:0:0:0:0:0:1", "::1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-    ],
-)
-async def test_an_ip_address_resolves_to_its_shortest_form(host: str, expected: str) -> None:
-    with trio.testing.assert_checkpoints():
-        assert [Address(expected, 7946)] == await resolve(host, 7946)
-
-
-async def test_a_zone_is_kept() -> None:
-    assert [Address("fe80::1%eth0", 7946)] == await resolve("fe80::1%eth0", 7946)
-
-
-class Resolver(trio.abc.HostnameResolver):
-    """Knows one name with three addresses, one of them twice."""
-
-    async def getaddrinfo(  # type: ignore[override]
-        self, host: bytes | None, port: object, family: int, type: int, proto: int, flags: int
-    ) -> list[tuple[object, ...]]:
-        if host != b"cluster.example":
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        rows = [("10.0.0.1", port), ("fd00::1", port, 0, 0), ("10.0.0.1", port)]
-        return [(socket.AF_INET, type, 0, "", row) for row in rows]
-
-    async def getnameinfo(self, sockaddr: object, flags: int) -> tuple[str, str]:
-        raise OSError("not asked")
-
-
-async def test_a_name_resolves_to_all_its_addresses_each_once() -> None:
-    trio.socket.set_custom_hostname_resolver(Resolver())
-    expected = [Address("10.0.0.1", 9000), Address("fd00::1", 9000)]
-    assert expected == await resolve("cluster.example", 9000)
-
-
-@pytest.mark.parametrize("host", ["nowhere.example", "b/127.0.0.1", "", "a" * 70, "a..b", "\udcff"])
-async def test_an_unknown_name_is_an_os_error(host: str) -> None:
-    trio.socket.set_custom_hostname_resolver(Resolver())
-    with pytest.raises(OSError, match=r"Name or service not known|no host name|no address"):
-        await resolve(host, 7946)
 
 
 @pytest.mark.parametrize(

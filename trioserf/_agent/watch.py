@@ -16,10 +16,10 @@ import trio
 from .._config import DEFAULT_PORT, Config
 from .._events import Event, EventsDropped, MemberEvent, Query, UserEvent
 from .._exceptions import ConfigError, JoinError
-from .._net.addresses import parse_address, resolve
+from .._net.addresses import parse_address
 from .._serf.open import open_serf
 from .._serf.serf import Serf
-from ..abc import Address
+from ..abc import Address, resolve
 from .screen import Screen, payload_text
 
 

@@ -15,7 +15,6 @@ import attrs
 
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused
-from .._net.addresses import resolve
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.effects import ProbeAddress
@@ -194,7 +193,7 @@ class Parts:
         )
         self.joiner = Joiner(
             client=self.client,
-            resolve=getattr(self.transport, "resolve", resolve),
+            resolve=self.transport.resolve,
             seeds=self.seeds,
             default_port=self.default_port,
         )

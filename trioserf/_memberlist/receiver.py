@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .._exceptions import LocalProtocolError
 from .._swim.table import NodeTable
 from .._wire.messages import (
     Ack,
@@ -30,7 +30,7 @@ from .._wire.messages import (
     UserMessage,
     encode_message,
 )
-from .._wire.packets import decode_packet
+from .._wire.packets import PacketError, decode_packet
 from ..abc import Address, Packet, PingHandler, Transport
 from .drop_log import DropLog
 from .handoff import Handoff, Message
@@ -108,8 +108,8 @@ class Receiver:
         self.metrics.count("memberlist.udp.received", size)
         try:
             decoded = decode_packet(packet.data, self.wire.packet)
-        except RemoteProtocolError as error:
-            self.drop_log(getattr(error, "layer", "message"), packet.source, error)
+        except PacketError as error:
+            self.drop_log(error.layer, packet.source, error)
             return
         self.metrics.received.received(decoded.messages, size)
         for layer in decoded.problems:

@@ -35,7 +35,7 @@ class MemberlistStatistics:
       streams: inbound streams being served.
       packets_sent, packets_received, bytes_sent, bytes_received: datagrams.
       packets_lost: datagrams that the system's full buffer lost; None if the transport does
-        not tell.
+        not count.
       sent, received: packets, messages and frames by kind.
       probes, probes_indirect, probes_failed: probe rounds; those in which helpers were asked
         and a stream was tried; and those that ended in a suspicion.
@@ -90,6 +90,7 @@ def collect(parts: Parts) -> MemberlistStatistics:
     """The numbers of this moment."""
     status = parts.table.counts()
     own = parts.table.nodes.get(parts.config.name)
+    transport = parts.transport.statistics()
     return MemberlistStatistics(
         alive=status.get(NodeStatus.ALIVE, 0),
         suspect=status.get(NodeStatus.SUSPECT, 0),
@@ -110,7 +111,7 @@ def collect(parts: Parts) -> MemberlistStatistics:
         packets_received=parts.receiver.packets,
         bytes_sent=parts.sender.bytes_sent,
         bytes_received=parts.receiver.bytes_received,
-        packets_lost=_packets_lost(parts),
+        packets_lost=None if transport is None else transport.packets_lost,
         sent=parts.metrics.sent.statistics(),
         received=parts.metrics.received.statistics(),
         probes=parts.prober.probes,
@@ -127,11 +128,3 @@ def collect(parts: Parts) -> MemberlistStatistics:
         bad_input=MappingProxyType(dict(parts.drop_log.counts)),
         counts=MappingProxyType(dict(parts.metrics.counts)),
     )
-
-
-def _packets_lost(parts: Parts) -> int | None:
-    statistics = getattr(parts.transport, "statistics", None)
-    if statistics is None:
-        return None
-    lost: int | None = getattr(statistics(), "packets_lost", None)
-    return lost

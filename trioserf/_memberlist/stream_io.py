@@ -10,9 +10,8 @@ from typing import Final
 import attrs
 import trio
 
-from .._exceptions import RemoteProtocolError
 from .._wire.messages import MessageType
-from .._wire.streams import StreamCodec, StreamParser, StreamRequest, Work
+from .._wire.streams import StreamCodec, StreamError, StreamParser, StreamRequest, Work
 from .heavy import run_cpu_bound
 from .metrics import Metrics
 
@@ -31,10 +30,10 @@ class ByteBudget:
         """Hold so many bytes more.
 
         Raises:
-          RemoteProtocolError: that would be too much; nothing was taken.
+          StreamError: that would be too much; nothing was taken.
         """
         if self.used + size > self.limit:
-            raise RemoteProtocolError(f"more than {self.limit} bytes of requests are incomplete")
+            raise StreamError(f"more than {self.limit} bytes of requests are incomplete")
         self.used += size
 
     def give_back(self, size: int) -> None:
@@ -63,8 +62,7 @@ async def read_message(
       budget: charged for the bytes that are held meanwhile.
 
     Raises:
-      RemoteProtocolError: it breaks the protocol, or the budget is spent.  An attribute
-        ``reply`` says whether the peer is owed an error reply.
+      StreamError: it breaks the protocol, or the budget is spent.
       trio.BrokenResourceError: the stream broke.
     """
     parser = StreamParser(codec, accept_side=accept_side)

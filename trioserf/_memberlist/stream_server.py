@@ -23,6 +23,7 @@ from .._exceptions import MergeRefused, RemoteProtocolError
 from .._wire.messages import Ack, MessageType, Ping
 from .._wire.streams import (
     PushPullState,
+    StreamError,
     StreamRequest,
     UserMessageStream,
     ack_bytes,
@@ -146,9 +147,9 @@ class StreamServer:
                 metrics=self.metrics,
                 budget=self._budget,
             )
-        except RemoteProtocolError as error:
+        except StreamError as error:
             self.drop_log("stream", source, error)
-            if getattr(error, "reply", False):
+            if error.reply:
                 await self._reply(stream, error_bytes(str(error)), child)
             return
         if request is None:

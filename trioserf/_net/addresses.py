@@ -1,20 +1,16 @@
-"""Address strings of users, names of hosts, and the address that a node tells others.
+"""Address strings of users, and the address that a node advertises.
 
-Source: hashicorp/memberlist v0.2.2, memberlist.go: resolveAddr; util.go: hasPort;
+Source: hashicorp/memberlist v0.2.2, util.go: hasPort;
 net_transport.go: FinalAdvertiseAddr.  hashicorp/go-sockaddr v1.0.0, ifaddrs.go:
 GetPrivateInterfaces; rfc.go: KnownRFCs.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
-import trio
-
-from ..abc import Address
 from .interfaces import InterfaceAddress, IPAddress, own_addresses
 
 # --- strings ------------------------------------------------------------------------------
@@ -67,48 +63,6 @@ def _port(text: str, port: str) -> int:
     if not (port.isascii() and port.isdigit()) or len(port) > 20 or int(port) > 65535:
         raise ValueError(f"{text!r}: expected a port from 0 to 65535 after the ':'")
     return int(port)
-
-
-# --- names --------------------------------------------------------------------------------
-
-
-async def resolve(host: str, port: int) -> list[Address]:
-    """Every address of a host, in the system's order, each once.  *Checkpoint*: always.
-
-    DIFFERS: Go first asks the DNS server for all records of a dotted name over TCP, and
-    loses zones.  Servers refuse that kind of question by now (RFC 8482), and the system's
-    resolver turns to TCP by itself when an answer is long; a zone is kept, since without
-    it a link-local address leads nowhere (test_a_zone_is_kept).
-
-    Raises:
-      OSError: the host is unknown.
-    """
-    try:
-        ip = ip_address(host)
-    except ValueError:
-        return await _look_up(host, port)
-    await trio.lowlevel.checkpoint()
-    return [_address(ip, port)]
-
-
-def _address(ip: IPAddress, port: int) -> Address:
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        return Address(str(ip.ipv4_mapped), port)
-    return Address(str(ip), port)
-
-
-async def _look_up(host: str, port: int) -> list[Address]:
-    if not host:
-        await trio.lowlevel.checkpoint()
-        raise socket.gaierror(socket.EAI_NONAME, "an empty host name has no address")
-    try:
-        answers = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        raise socket.gaierror(error.errno, f"{host!r}: {error.strerror}") from error
-    except UnicodeError as error:
-        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
-    addresses = [_address(ip_address(str(answer[4][0])), port) for answer in answers]
-    return list(dict.fromkeys(addresses))
 
 
 # --- what to advertise --------------------------------------------------------------------

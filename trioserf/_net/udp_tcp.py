@@ -19,7 +19,7 @@ from typing import final
 import attrs
 import trio
 
-from ..abc import Address, Packet, Transport
+from ..abc import Address, Packet, Transport, TransportStatistics
 from .binding import BoundPair, bind_pair
 from .sockaddr import family_of, from_sockaddr, to_sockaddr
 
@@ -28,38 +28,6 @@ DRAIN = 64
 _LONGEST = 65536
 _ERROR_PAUSE = 0.05
 """Seconds of rest after the system refused to read: it may refuse for a while."""
-
-
-@final
-@attrs.frozen(kw_only=True)
-class TransportStatistics:
-    """Counts since the transport was opened.
-
-    Args:
-      packets_sent, bytes_sent: handed to the system.
-      packets_lost: not sent because the system's buffer was full.
-      send_errors: refused by the system.
-      packets_received, bytes_received: handed to the receiver.
-      receive_errors: errors that reading raised.
-      wake_ups: waits for readability; packets_received / wake_ups tells how well
-        draining works.
-      streams_dialled, streams_accepted: streams that came to be.
-      dial_errors: streams that did not.
-      receive_buffer: bytes that the system keeps for datagrams.
-    """
-
-    packets_sent: int
-    bytes_sent: int
-    packets_lost: int
-    send_errors: int
-    packets_received: int
-    bytes_received: int
-    receive_errors: int
-    wake_ups: int
-    streams_dialled: int
-    streams_accepted: int
-    dial_errors: int
-    receive_buffer: int
 
 
 @attrs.define(eq=False)
