@@ -53,9 +53,9 @@ from __future__ import annotations
 
 import logging as _logging
 
-from ._cluster.keys import KeyResponse as KeyResponse
+from ._cluster.key_responses import KeyResponse as KeyResponse
 from ._cluster.queries import QueryParams as QueryParams
-from ._cluster.responses import NodeResponse as NodeResponse
+from ._cluster.query_collector import NodeResponse as NodeResponse
 from ._config import PROTOCOL_VERSION_MAP as PROTOCOL_VERSION_MAP
 from ._config import PROTOCOL_VERSION_MAX as PROTOCOL_VERSION_MAX
 from ._config import PROTOCOL_VERSION_MIN as PROTOCOL_VERSION_MIN

@@ -9,14 +9,14 @@ Names here follow the code and may change with it; changes are in ``CHANGELOG.md
 
 from __future__ import annotations
 
-from ._cluster.clock import LamportClock as LamportClock
 from ._cluster.internal_queries import INTERNAL_PREFIX as INTERNAL_PREFIX
-from ._cluster.keys import KeyRotation as KeyRotation
+from ._cluster.key_rotation import KeyRotation as KeyRotation
+from ._cluster.lamport import LamportClock as LamportClock
 from ._cluster.queries import QueryParams as QueryParams
-from ._cluster.snapshot_log import PreviousNode as PreviousNode
 from ._cluster.snapshot_log import SnapshotLog as SnapshotLog
-from ._cluster.snapshot_log import SnapshotState as SnapshotState
-from ._cluster.snapshot_log import replay as replay
+from ._cluster.snapshot_replay import PreviousNode as PreviousNode
+from ._cluster.snapshot_replay import SnapshotState as SnapshotState
+from ._cluster.snapshot_replay import replay as replay
 from ._config import MAX_NODE_NAME_LENGTH as MAX_NODE_NAME_LENGTH
 from ._memberlist.memberlist import Memberlist as Memberlist
 from ._memberlist.metrics import TrafficStatistics as TrafficStatistics

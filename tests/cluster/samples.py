@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from trioserf._cluster.effects import Effect, Publish, Warn
+from trioserf._cluster.effects import Effect, Log, Publish
 from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._wire.tags import encode_tags
@@ -68,4 +68,4 @@ def happenings(effects: Iterable[Effect]) -> list[tuple[EventType, str]]:
 
 
 def warnings(effects: Iterable[Effect]) -> list[str]:
-    return [effect.text for effect in effects if isinstance(effect, Warn)]
+    return [effect.text for effect in effects if isinstance(effect, Log)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trioserf._cluster.conflicts import ConflictVotes, on_conflict
-from trioserf._cluster.effects import Resolve
+from trioserf._cluster.effects import ResolveConflict
 from trioserf._wire.serf_messages import MemberRecord, encode_conflict_response
 from trioserf.abc import Address
 
@@ -20,17 +20,17 @@ def vote(addr: bytes | None = bytes([10, 0, 0, 1]), port: int = 7946) -> bytes:
 
 
 def test_a_conflict_about_another_name_is_a_warning() -> None:
-    effects = on_conflict(node("foo"), node("foo", port=1), own_name=OWN, resolve=True)
+    effects = on_conflict(node("foo"), node("foo", port=1), local_name=OWN, resolve=True)
     assert ["Name conflict for 'foo' both 10.0.0.1:7946 and 10.0.0.1:1 claim it"] == warnings(
         effects
     )
-    assert Resolve() not in effects
+    assert ResolveConflict() not in effects
 
 
 @pytest.mark.parametrize("resolve", [True, False])
 def test_a_conflict_about_the_own_name_is_resolved_if_enabled(resolve: bool) -> None:
-    effects = on_conflict(node(OWN), node(OWN, port=1), own_name=OWN, resolve=resolve)
-    assert resolve == (Resolve() in effects)
+    effects = on_conflict(node(OWN), node(OWN, port=1), local_name=OWN, resolve=resolve)
+    assert resolve == (ResolveConflict() in effects)
     assert "10.0.0.1:1" in warnings(effects)[0]
 
 

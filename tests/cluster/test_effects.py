@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from trioserf._cluster.effects import Count, Queue, Reply
+from trioserf._cluster.effects import Broadcast, Count, SendTo
 from trioserf.abc import Address
 
 
@@ -16,5 +16,5 @@ def test_effects_are_values() -> None:
 
 
 def test_messages_are_shown_by_their_size() -> None:
-    assert "<300 bytes>" in repr(Queue(queue="event", message=bytes(300)))
-    assert "<300 bytes>" in repr(Reply(Address("127.0.0.1", 1), "n", bytes(300)))
+    assert "<300 bytes>" in repr(Broadcast(queue="event", message=bytes(300)))
+    assert "<300 bytes>" in repr(SendTo(Address("127.0.0.1", 1), "n", bytes(300)))

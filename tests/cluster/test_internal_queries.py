@@ -15,7 +15,7 @@ from trioserf._cluster.internal_queries import (
     fit_key_list,
     is_internal,
 )
-from trioserf._cluster.keys import key_payload
+from trioserf._cluster.key_responses import key_payload
 from trioserf._events import Member
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import (
@@ -43,12 +43,12 @@ def ask(
     *,
     keyring: Keyring | None = None,
     limit: int = 1024,
-    own_name: str = OWN,
+    local_name: str = OWN,
 ) -> InternalAnswer:
     members: dict[str, Member] = {"foo": member("foo", tags={"role": "web"})}
     return answer_internal(
         QueryMessage(1, 2**31 - 1, name=name, payload=payload, source_node="asker"),
-        own_name=own_name,
+        local_name=local_name,
         find_member=members.get,
         keyring=keyring,
         response_limit=limit,

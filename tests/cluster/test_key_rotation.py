@@ -8,7 +8,8 @@ import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.keys import KeyAction, KeyRotation, RotationStep
+from trioserf._cluster.key_responses import KeyAction
+from trioserf._cluster.key_rotation import KeyRotation, RotationStep
 from trioserf._exceptions import KeyringError
 from trioserf._key_text import key_to_text
 from trioserf._wire.keyring import Keyring

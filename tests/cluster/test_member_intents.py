@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trioserf._cluster.effects import Reply
+from trioserf._cluster.effects import SendTo
 from trioserf._cluster.members import MemberRegistry
 from trioserf._events import MemberEvent, MemberStatus
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
@@ -28,7 +28,7 @@ def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
     """Checklist 55."""
     registry = MemberRegistry(OWN, config())
     registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
-    registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, own_state=ALIVE)
+    registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, serf_state=ALIVE)
     effects = registry.on_node_join(node("foo"), 1.0)
     (event,) = published(effects)
     assert isinstance(event, MemberEvent)
@@ -40,9 +40,9 @@ def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
 def test_who_joins_as_leaving_is_told() -> None:
     for faithful in (False, True):
         registry = MemberRegistry(OWN, config(faithful=faithful))
-        registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, own_state=ALIVE)
+        registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, serf_state=ALIVE)
         effects = registry.on_node_join(node("foo"), 1.0)
-        told = [effect.message for effect in effects if isinstance(effect, Reply)]
+        told = [effect.message for effect in effects if isinstance(effect, SendTo)]
         assert ([] if faithful else [encode_serf(LeaveIntent(6, "foo", False))]) == told
 
 
@@ -51,10 +51,10 @@ def test_a_leave_as_new_as_the_own_join_is_refuted(faithful: bool) -> None:
     registry = MemberRegistry(OWN, config(faithful=faithful))
     registry.on_node_join(node(OWN), 0.0)
     registry.on_join_intent(JoinIntent(5, OWN), 0.0)
-    _, effects = registry.on_leave_intent(LeaveIntent(5, OWN, False), 1.0, own_state=ALIVE)
+    _, effects = registry.on_leave_intent(LeaveIntent(5, OWN, False), 1.0, serf_state=ALIVE)
     assert (0 if faithful else 1) == len(effects)
     assert (5 if faithful else 6) == registry.status_ltime(OWN)
-    _, effects = registry.on_leave_intent(LeaveIntent(5, OWN, False), 2.0, own_state=ALIVE)
+    _, effects = registry.on_leave_intent(LeaveIntent(5, OWN, False), 2.0, serf_state=ALIVE)
     assert [] == effects
 
 
@@ -64,7 +64,7 @@ def test_a_stored_intent_is_used_once(kind: str) -> None:
     if kind == "join":
         registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
     else:
-        registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, own_state=ALIVE)
+        registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, serf_state=ALIVE)
     registry.on_node_join(node("foo"), 1.0)
     registry.erase("foo")
     registry.on_node_join(node("foo"), 2.0)
@@ -76,7 +76,7 @@ def test_a_stored_intent_is_used_once(kind: str) -> None:
 
 def test_go_uses_a_stored_intent_as_often_as_the_node_appears() -> None:
     registry = MemberRegistry(OWN, config(faithful=True))
-    registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, own_state=ALIVE)
+    registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, serf_state=ALIVE)
     registry.on_node_join(node("foo"), 1.0)
     registry.erase("foo")
     registry.on_node_join(node("foo"), 2.0)
@@ -89,9 +89,9 @@ def test_a_leave_of_an_unknown_node_is_passed_on_once() -> None:
     """Checklist 56."""
     registry = MemberRegistry(OWN, config())
     leave = LeaveIntent(10, "foo", False)
-    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     assert 10 == registry.intents.lookup("foo", "leave")
-    assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert (False, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     assert 11 == registry.clock.time
 
 
@@ -108,7 +108,7 @@ def test_an_old_leave_changes_nothing() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     for ltime in (10, 12):
         leave = LeaveIntent(ltime, "foo", False)
-        assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+        assert (False, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     assert 0 == len(registry.intents)
     assert 12 == registry.status_ltime("foo")
 
@@ -117,7 +117,7 @@ def test_a_newer_leave_makes_an_alive_member_leaving() -> None:
     """Checklist 58, 42."""
     registry = registry_with("foo", MemberStatus.ALIVE)
     leave = LeaveIntent(14, "foo", False)
-    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     found = registry.get("foo")
     assert found is not None
     assert found.status is MemberStatus.LEAVING
@@ -157,4 +157,4 @@ def test_two_leaves_do_not_keep_each_other_alive() -> None:
     registry = registry_with("foo", MemberStatus.LEFT)
     for ltime, news in [(20, True), (20, False), (19, False), (21, True), (20, False)]:
         leave = LeaveIntent(ltime, "foo", False)
-        assert (news, []) == registry.on_leave_intent(leave, 0.0, own_state=ALIVE)
+        assert (news, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)

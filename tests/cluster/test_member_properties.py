@@ -54,9 +54,9 @@ class Model:
                 _, effects = registry.on_join_intent(JoinIntent(ltime, name), self.now)
             case "leave" | "prune":
                 leave = LeaveIntent(ltime, name, kind == "prune")
-                _, effects = registry.on_leave_intent(leave, self.now, own_state=SerfState.ALIVE)
+                _, effects = registry.on_leave_intent(leave, self.now, serf_state=SerfState.ALIVE)
             case "force":
-                _, effects = registry.leave_intent(name, self.now, own_state=SerfState.ALIVE)
+                _, effects = registry.leave_intent(name, self.now, serf_state=SerfState.ALIVE)
             case "announce":
                 effects = registry.join_intent(self.now)
             case "reap":
@@ -128,9 +128,9 @@ def test_intents_end_by_themselves(steps: list[tuple[str, str, int]]) -> None:
     for kind, name, ltime in steps:
         model.step(kind, name, ltime)
         if kind in ("join", "leave") and model.registry.get(name) is not None:
-            registry, own_state = model.registry, SerfState.ALIVE
+            registry, serf_state = model.registry, SerfState.ALIVE
             if name != OWN:
                 leave = LeaveIntent(ltime, name, False)
                 assert (False, []) == registry.on_join_intent(JoinIntent(ltime, name), 0.0)
-                assert (False, []) == registry.on_leave_intent(leave, 0.0, own_state=own_state)
+                assert (False, []) == registry.on_leave_intent(leave, 0.0, serf_state=serf_state)
         assert 0 <= model.registry.clock.time < 2**64

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trioserf._cluster.effects import Count, Forget, Queue
+from trioserf._cluster.effects import Broadcast, Count, NodeForgotten
 from trioserf._cluster.members import MemberRegistry
 from trioserf._events import EventType, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf
@@ -30,7 +30,7 @@ def registry_with(name: str, status: MemberStatus, **fields: Any) -> MemberRegis
     registry.on_node_join(node(name), 0.0)
     registry.on_join_intent(JoinIntent(12, name), 0.0)
     if status in (MemberStatus.LEAVING, MemberStatus.LEFT):
-        registry.on_leave_intent(LeaveIntent(13, name, False), 0.0, own_state=ALIVE)
+        registry.on_leave_intent(LeaveIntent(13, name, False), 0.0, serf_state=ALIVE)
     if status in (MemberStatus.LEFT, MemberStatus.FAILED):
         registry.on_node_leave(node(name), 0.0)
     found = registry.get(name)
@@ -85,7 +85,7 @@ def test_the_state_table(
             effects = registry.on_node_leave(node("foo"), 1.0)
         case "leave intent":
             again, effects = registry.on_leave_intent(
-                LeaveIntent(14, "foo", False), 1.0, own_state=ALIVE
+                LeaveIntent(14, "foo", False), 1.0, serf_state=ALIVE
             )
         case "join intent":
             again, effects = registry.on_join_intent(JoinIntent(14, "foo"), 1.0)
@@ -197,12 +197,12 @@ def test_go_tells_of_an_update_that_changes_nothing() -> None:
 def test_a_leave_of_this_node_is_refuted_while_it_is_alive() -> None:
     registry = MemberRegistry(OWN, config())
     registry.on_node_join(node(OWN), 0.0)
-    again, effects = registry.on_leave_intent(LeaveIntent(7, OWN, True), 0.0, own_state=ALIVE)
+    again, effects = registry.on_leave_intent(LeaveIntent(7, OWN, True), 0.0, serf_state=ALIVE)
     assert not again
     (queued,) = effects
-    assert isinstance(queued, Queue)
+    assert isinstance(queued, Broadcast)
     assert JoinIntent(8, OWN) == decode_serf(queued.message)
-    assert ("intent", True, OWN, 8) == (queued.queue, queued.own, queued.name, queued.ltime)
+    assert ("intent", True, OWN, 8) == (queued.queue, queued.local, queued.name, queued.ltime)
     assert own_status(registry) is MemberStatus.ALIVE
     assert 9 == registry.clock.time
 
@@ -211,7 +211,7 @@ def test_a_leave_of_this_node_is_taken_while_it_leaves() -> None:
     registry = MemberRegistry(OWN, config())
     registry.on_node_join(node(OWN), 0.0)
     leave = LeaveIntent(7, OWN, False)
-    assert (True, []) == registry.on_leave_intent(leave, 0.0, own_state=SerfState.LEAVING)
+    assert (True, []) == registry.on_leave_intent(leave, 0.0, serf_state=SerfState.LEAVING)
     assert own_status(registry) is MemberStatus.LEAVING
 
 
@@ -221,7 +221,7 @@ def test_announcing_this_node_uses_the_clock_and_moves_it() -> None:
     registry.clock.increment()
     registry.on_node_join(node(OWN), 0.0)
     (queued,) = registry.join_intent(0.0)
-    assert isinstance(queued, Queue)
+    assert isinstance(queued, Broadcast)
     assert JoinIntent(1, OWN) == decode_serf(queued.message)
     assert 1 == registry.status_ltime(OWN)
     assert 2 == registry.clock.time
@@ -231,7 +231,7 @@ def test_leaving_alone_tells_nobody() -> None:
     registry = MemberRegistry(OWN, config())
     registry.clock.increment()
     registry.on_node_join(node(OWN), 0.0)
-    queued, effects = registry.leave_intent(OWN, 0.0, own_state=SerfState.LEAVING)
+    queued, effects = registry.leave_intent(OWN, 0.0, serf_state=SerfState.LEAVING)
     assert not queued
     assert [] == effects
     assert own_status(registry) is MemberStatus.LEAVING
@@ -247,11 +247,11 @@ def test_leaving_tells_the_others_and_gives_notice() -> None:
     registry.on_node_join(node("foo"), 0.0)
     notices: list[bool] = []
     queued, effects = registry.leave_intent(
-        OWN, 0.0, own_state=SerfState.LEAVING, on_finished=lambda: notices.append(True)
+        OWN, 0.0, serf_state=SerfState.LEAVING, on_finished=lambda: notices.append(True)
     )
     assert queued
     (effect,) = effects
-    assert isinstance(effect, Queue)
+    assert isinstance(effect, Broadcast)
     assert LeaveIntent(1, OWN, False) == decode_serf(effect.message)
     assert effect.on_finished is not None
     effect.on_finished()
@@ -266,7 +266,7 @@ def test_the_own_record_outlives_its_reaping() -> None:
     assert own_status(registry) is MemberStatus.NONE
     registry.clock.increment()
     registry.on_node_join(node(OWN, {"role": "web"}), 0.0)
-    registry.leave_intent(OWN, 0.0, own_state=SerfState.LEAVING)
+    registry.leave_intent(OWN, 0.0, serf_state=SerfState.LEAVING)
     registry.on_node_leave(node(OWN), 0.0)
     assert [(REAP, OWN)] == happenings(registry.reap(1e6))
     assert 0 == registry.num_members
@@ -318,6 +318,6 @@ def test_newer_lists_unknown_names_and_higher_times() -> None:
 def test_forgetting_drops_what_is_cached() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     effects = registry.erase("foo")
-    assert Forget("foo") == effects[0]
+    assert NodeForgotten("foo") == effects[0]
     assert [(REAP, "foo")] == happenings(effects)
     assert [] == registry.erase("foo")

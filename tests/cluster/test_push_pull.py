@@ -8,12 +8,12 @@ from typing import Any
 import attrs
 import pytest
 
-from trioserf._cluster.clock import LamportClock
-from trioserf._cluster.effects import Effect, Queue, Reply
+from trioserf._cluster.effects import Broadcast, Effect, SendTo
+from trioserf._cluster.lamport import LamportClock
+from trioserf._cluster.member_record import member_address
 from trioserf._cluster.members import MemberRegistry
 from trioserf._cluster.push_pull import local_state, merge_remote_state
 from trioserf._cluster.queries import QueryLog
-from trioserf._cluster.records import member_address
 from trioserf._cluster.user_events import UserEventLog
 from trioserf._config import Config
 from trioserf._events import EventType, MemberStatus, SerfState, UserEvent
@@ -48,7 +48,7 @@ class Part:
         return merge_remote_state(
             remote if isinstance(remote, bytes) else encode_serf(remote),
             now=1.0,
-            own_state=SerfState.ALIVE,
+            serf_state=SerfState.ALIVE,
             ignore_old=ignore_old,
             members=self.members,
             events=self.events,
@@ -75,7 +75,7 @@ def test_the_state_has_its_type_the_clocks_and_the_members() -> None:
     here.events.clock.witness(49)
     here.queries.clock.witness(99)
     here.members.on_node_join(node("foo"), 0.0)
-    here.members.on_leave_intent(LeaveIntent(7, "foo", False), 0.0, own_state=SerfState.ALIVE)
+    here.members.on_leave_intent(LeaveIntent(7, "foo", False), 0.0, serf_state=SerfState.ALIVE)
     here.members.on_node_leave(node("foo"), 0.0)
     here.events.on_user_event(UserEventMessage(49, "a", b"b", False))
     raw = here.state()
@@ -174,7 +174,7 @@ def test_who_becomes_leaving_by_a_list_is_told() -> None:
     found = here.members.get("foo")
     assert found is not None
     leave = encode_serf(LeaveIntent(17, "foo", False))
-    assert [Reply(member_address(found), "foo", leave)] == effects
+    assert [SendTo(member_address(found), "foo", leave)] == effects
 
 
 def test_a_failed_member_that_left_elsewhere_left() -> None:
@@ -189,7 +189,7 @@ def test_a_failed_member_that_left_elsewhere_left() -> None:
 def test_a_newer_join_from_elsewhere_ends_leaving() -> None:
     here = part()
     here.members.on_node_join(node("foo"), 0.0)
-    here.members.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, own_state=SerfState.ALIVE)
+    here.members.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, serf_state=SerfState.ALIVE)
     here.merge(PushPull(status_ltimes={"foo": 6}))
     found = here.members.get("foo")
     assert found is not None
@@ -201,7 +201,7 @@ def test_a_newer_join_from_elsewhere_ends_leaving() -> None:
 def test_being_listed_as_left_is_refuted() -> None:
     here = part()
     effects = here.merge(PushPull(ltime=9, status_ltimes={OWN: 3}, left_members=(OWN,)))
-    assert [Queue] == [type(effect) for effect in effects]
+    assert [Broadcast] == [type(effect) for effect in effects]
     assert here.members.local_member.status is MemberStatus.ALIVE
 
 

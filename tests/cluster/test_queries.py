@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.clock import LamportClock
-from trioserf._cluster.effects import Count, Deliver, Effect, Queue, Reply
+from trioserf._cluster.effects import Broadcast, Count, Deliver, Effect, SendTo
+from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.queries import (
     OpenQuery,
     QueryLog,
@@ -88,8 +88,8 @@ def delivered(effects: list[Effect] | tuple[Effect, ...]) -> list[QueryMessage]:
     return [effect.query for effect in effects if isinstance(effect, Deliver)]
 
 
-def replies(effects: list[Effect] | tuple[Effect, ...]) -> list[Reply]:
-    return [effect for effect in effects if isinstance(effect, Reply)]
+def replies(effects: list[Effect] | tuple[Effect, ...]) -> list[SendTo]:
+    return [effect for effect in effects if isinstance(effect, SendTo)]
 
 
 # --- asking
@@ -139,8 +139,8 @@ def test_a_query_names_its_asker_and_is_queued_as_own() -> None:
     assert 0 <= msg.id < 2**31
     assert 105.0 == opened.deadline
     queued = opened.effects[-1]
-    assert isinstance(queued, Queue)
-    assert ("query", True) == (queued.queue, queued.own)
+    assert isinstance(queued, Broadcast)
+    assert ("query", True) == (queued.queue, queued.local)
     assert msg == decode_serf(queued.message)
 
 
@@ -282,7 +282,7 @@ def test_an_ack_goes_to_the_asker() -> None:
     (ack,) = replies(effects)
     assert (Address("127.0.0.1", 7946), "n1") == (ack.address, ack.name)
     assert QueryResponseMessage(7, 8, OWN, 1, None) == decode_serf(ack.message)
-    assert [Count, Reply, Deliver] == [type(effect) for effect in effects]
+    assert [Count, SendTo, Deliver] == [type(effect) for effect in effects]
 
 
 def test_an_ack_is_relayed_as_often_as_wanted() -> None:

@@ -1,181 +1,229 @@
-"""What comes back for a query."""
+"""The right to answer a query, once; and answers sent a second way."""
 
 from __future__ import annotations
 
-import pytest
+import random
 
-from trioserf._cluster.effects import Count
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trioserf._cluster.effects import SendTo
 from trioserf._cluster.responses import (
-    NodeAck,
-    NodeResponse,
-    PendingQueries,
-    QueryCollector,
-    eligible_members,
+    MAX_FORWARD,
+    QueryResponder,
+    choose_relays,
+    forward,
+    relayed_copies,
+    reply_address,
 )
-from trioserf._events import MemberStatus
-from trioserf._wire.query_filters import encode_filters
+from trioserf._events import Member, MemberStatus
+from trioserf._exceptions import (
+    AlreadyResponded,
+    DeadlineExceeded,
+    QueryError,
+    RelayError,
+    RemoteProtocolError,
+    ResponseTooLarge,
+)
 from trioserf._wire.serf_messages import (
-    QUERY_FLAG_ACK,
-    QUERY_FLAG_NO_BROADCAST,
     QueryMessage,
     QueryResponseMessage,
+    RelayHeader,
+    UDPAddr,
+    decode_relay,
+    decode_serf,
+    encode_relay,
 )
+from trioserf.abc import Address
 
-from .samples import member, warnings
-
-QUERY = QueryMessage(5, 77, flags=QUERY_FLAG_ACK, name="load")
-QUIET = QueryMessage(5, 77, flags=QUERY_FLAG_NO_BROADCAST, name="load")
-
-
-def collector(query: QueryMessage = QUERY, *eligible: str) -> QueryCollector:
-    return QueryCollector(query, deadline=10.0, eligible=eligible)
+from .samples import OWN, member
+from .test_queries import query
 
 
-def answer(node: str, payload: bytes | None = b"x", *, id: int = 77) -> QueryResponseMessage:
-    return QueryResponseMessage(5, id, node, 0, payload)
+def responder(msg: QueryMessage | None = None, *, limit: int = 1024) -> QueryResponder:
+    return QueryResponder(msg or query(7, 8), deadline=10.0, local_name=OWN, limit=limit)
 
 
-def ack(node: str) -> QueryResponseMessage:
-    return QueryResponseMessage(5, 77, node, 1, None)
+def test_an_answer_goes_to_the_asker_once() -> None:
+    answer = responder()
+    reply = answer.answer(b"0.4", 1.0)
+    assert (Address("127.0.0.1", 7946), "n1") == (reply.address, reply.name)
+    assert QueryResponseMessage(7, 8, OWN, 0, b"0.4") == decode_serf(reply.message)
+    assert answer.answered
+    with pytest.raises(AlreadyResponded, match="response already sent"):
+        answer.answer(b"0.4", 1.0)
 
 
-def test_the_first_copies_of_an_answer_and_of_an_ack_count() -> None:
-    """Checklist 77."""
-    queries = collector()
-    assert (
-        NodeResponse("a", b"x"),
-        [Count("serf.query_responses")],
-    ) == queries.on_response(answer("a"), 1.0)
-    assert (NodeAck("a"), [Count("serf.query_acks")]) == queries.on_response(ack("a"), 1.0)
-    assert (
-        None,
-        [Count("serf.query_duplicate_responses")],
-    ) == queries.on_response(answer("a", b"other"), 1.0)
-    assert (None, [Count("serf.query_duplicate_acks")]) == queries.on_response(ack("a"), 1.0)
-    assert {"a": b"x"} == queries.responses
-    assert {"a": None} == queries.acks
+def test_an_empty_answer_is_sent_as_nil() -> None:
+    assert QueryResponseMessage(7, 8, OWN, 0, None) == decode_serf(
+        responder().answer(b"", 1.0).message
+    )
 
 
-def test_a_nil_answer_is_an_empty_one() -> None:
-    item, _ = collector().on_response(answer("a", None), 1.0)
-    assert NodeResponse("a", b"") == item
+def test_an_answer_after_the_deadline_is_refused() -> None:
+    late = responder()
+    with pytest.raises(DeadlineExceeded, match=r"past the deadline .* by 0\.500 s"):
+        late.answer(b"", 10.5)
+    assert not late.answered
+    late.answer(b"", 10.0)
 
 
-def test_an_ack_that_nobody_asked_for_is_dropped() -> None:
-    queries = collector(QUIET)
-    assert queries.acks is None
-    item, effects = queries.on_response(ack("a"), 1.0)
-    assert item is None
-    assert 1 == len(warnings(effects))
+def test_an_answer_over_the_limit_may_be_shortened() -> None:
+    answer = responder(limit=100)
+    with pytest.raises(ResponseTooLarge, match=r"^response exceeds limit of 100 bytes: \d+"):
+        answer.answer(bytes(100), 1.0)
+    answer.answer(b"short", 1.0)
 
 
-def test_an_answer_with_another_id_is_dropped() -> None:
-    item, effects = collector().on_response(answer("a", id=78), 1.0)
-    assert item is None
-    assert 1 == len(warnings(effects))
+def test_the_largest_answer_of_a_short_name_has_981_bytes() -> None:
+    answer = QueryResponder(query(7, 2**31), deadline=10.0, local_name="n1", limit=1024)
+    with pytest.raises(ResponseTooLarge, match="1025 bytes"):
+        answer.answer(bytes(982), 1.0)
+    answer.answer(bytes(981), 1.0)
 
 
-def test_answers_after_the_end_are_ignored() -> None:
-    queries = collector()
-    assert not queries.finished(10.0)
-    assert queries.finished(10.1)
-    assert (None, []) == queries.on_response(answer("a"), 10.1)
-    queries.close()
-    queries.close()
-    assert queries.finished(1.0)
-    assert (None, []) == queries.on_response(answer("a"), 1.0)
+def test_an_answer_to_an_impossible_address_is_refused() -> None:
+    with pytest.raises(QueryError, match="address of 3 bytes"):
+        responder(query(addr=bytes(3))).answer(b"", 1.0)
+    with pytest.raises(QueryError, match="port 0"):
+        reply_address(query(port=0))
 
 
-def test_an_item_without_room_counts_again() -> None:
-    queries = collector()
-    for msg in (answer("a"), ack("a")):
-        item, _ = queries.on_response(msg, 1.0)
-        assert item is not None
-        queries.undelivered(item)
-        assert item == queries.on_response(msg, 1.0)[0]
-    quiet = collector(QUIET)
-    quiet.undelivered(NodeAck("a"))
-    assert quiet.acks is None
+def test_an_answer_is_relayed_as_often_as_wanted() -> None:
+    members = tuple(member(name) for name in (OWN, "a", "b", "c"))
+    answer = responder(query(relay_factor=2))
+    direct = answer.answer(b"x", 1.0)
+    copies = answer.relays(rng=random.Random(1), members=members)
+    assert 2 == len({copy.name for copy in copies} - {OWN})
+    assert {direct.message} == {decode_relay(copy.message)[1] for copy in copies}
 
 
-def test_everyone_answered_means_answers_and_wanted_acks() -> None:
-    queries = collector(QUERY, "a", "b")
-    for msg in (answer("a"), answer("b"), ack("a")):
-        queries.on_response(msg, 1.0)
-        assert not queries.everyone_answered
-    assert frozenset() == queries.missing
-    queries.on_response(ack("b"), 1.0)
-    assert queries.everyone_answered
+def test_an_answer_too_long_to_relay_was_sent_directly() -> None:
+    answer = responder(query(relay_factor=1), limit=100)
+    answer.answer(bytes(40), 1.0)
+    with pytest.raises(RelayError, match="relayed response exceeds limit of 100 bytes"):
+        answer.relays(rng=random.Random(1), members=[member("a"), member("b")])
+    assert answer.answered
 
 
-def test_without_acks_answers_suffice() -> None:
-    queries = collector(QUIET, "a", "b")
-    queries.on_response(answer("a"), 1.0)
-    queries.on_response(answer("stranger"), 1.0)
-    assert {"b"} == queries.missing
-    queries.on_response(answer("b"), 1.0)
-    assert queries.everyone_answered
+# --- relays ----------------------------------------
 
 
-def test_nobody_waits_for_members_that_are_gone() -> None:
-    queries = collector(QUERY, "a", "b")
-    queries.on_response(answer("a"), 1.0)
-    queries.on_response(ack("a"), 1.0)
-    assert not queries.drop_members(["stranger"])
-    assert queries.drop_members(["b"])
-    assert queries.everyone_answered
+QUERY = QueryMessage(addr=bytes([127, 0, 0, 1]), port=7946, source_node="n1", relay_factor=2)
 
 
-def test_only_alive_members_that_pass_the_filters_are_awaited() -> None:
-    members = [
-        member("web-1", tags={"role": "web"}),
-        member("web-2", MemberStatus.FAILED, tags={"role": "web"}),
-        member("web-3", MemberStatus.LEAVING, tags={"role": "web"}),
-        member("db-1", tags={"role": "db"}),
+def ninety() -> list[Member]:
+    return [
+        member(f"n{number}", MemberStatus.ALIVE if number % 3 else MemberStatus.FAILED)
+        for number in range(90)
     ]
-    everyone = eligible_members(members, QUERY)
-    assert {"web-1", "db-1"} == everyone
-    web = QueryMessage(filters=encode_filters([], {"role": "^web$"}))
-    assert {"web-1"} == eligible_members(members, web)
 
 
-def test_responses_find_their_query_by_its_time() -> None:
-    pending = PendingQueries()
-    queries = collector()
-    pending.add(queries)
-    assert 1 == len(pending)
-    found, item, effects = pending.on_response(answer("a"), 1.0)
-    assert found is queries
-    assert NodeResponse("a", b"x") == item
-    assert [Count("serf.query_responses")] == effects
-    pending.remove(queries)
-    pending.remove(queries)
-    found, item, effects = pending.on_response(answer("a"), 1.0)
-    assert (None, None) == (found, item)
-    assert 1 == len(warnings(effects))
+def test_three_of_ninety_are_chosen_at_random() -> None:
+    """Checklist 82."""
+    rng = random.Random(1)
+    draws = [choose_relays(rng, ninety(), "n1", 3) for _ in range(3)]
+    for draw in draws:
+        names = [one.name for one in draw]
+        assert 3 == len(set(names))
+        assert "n1" not in names
+        assert all(one.status is MemberStatus.ALIVE for one in draw)
+    assert draws[0] != draws[1] != draws[2] != draws[0]
 
 
-def test_removing_a_query_leaves_a_later_one_of_the_same_time() -> None:
-    pending = PendingQueries()
-    first, second = collector(), collector()
-    pending.add(first)
-    pending.add(second)
-    pending.remove(first)
-    assert pending.on_response(answer("a"), 1.0)[0] is second
+@given(
+    st.lists(st.tuples(st.sampled_from(MemberStatus), st.integers(3, 6)), max_size=8),
+    st.integers(0, 5),
+    st.integers(),
+)
+def test_relays_are_distinct_alive_able_and_others(
+    kinds: list[tuple[MemberStatus, int]], factor: int, seed: int
+) -> None:
+    members = [
+        member(f"n{number}", status, protocol_max=protocol)
+        for number, (status, protocol) in enumerate(kinds)
+    ]
+    chosen = choose_relays(random.Random(seed), members, "n0", factor)
+    assert len(chosen) <= factor
+    assert len(chosen) == len({one.name for one in chosen})
+    for one in chosen:
+        assert one.status is MemberStatus.ALIVE
+        assert one.protocol_max >= 5
+        assert one.name != "n0"
 
 
-def test_members_that_go_settle_the_queries_that_waited_for_them() -> None:
-    pending = PendingQueries()
-    waiting = collector(QueryMessage(1, 1), "a", "b")
-    settled = collector(QueryMessage(2, 1))
-    last = collector(QueryMessage(3, 1), "a")
-    for one in (waiting, settled, last):
-        pending.add(one)
-    assert [last] == pending.drop_members(["a"])
-    assert [waiting] == pending.drop_members(["b"])
-    assert [] == pending.drop_members(["b"])
+def test_no_candidate_is_missed() -> None:
+    members = [member(OWN), member("a"), member("b")]
+    for seed in range(500):
+        chosen = choose_relays(random.Random(seed), members, OWN, 2)
+        assert {"a", "b"} == {one.name for one in chosen}
 
 
-@pytest.mark.parametrize("size", [3, 300])
-def test_a_response_shows_itself_shortly(size: int) -> None:
-    assert len(repr(NodeResponse("a", bytes(size)))) < 180
+def test_each_relay_gets_the_answer_wrapped() -> None:
+    members = [member(OWN), member("a", port=1), member("b", port=2)]
+    copies = relayed_copies(
+        b"\x05rest", QUERY, local_name=OWN, limit=1024, rng=random.Random(1), members=members
+    )
+    wrapped = encode_relay(RelayHeader(UDPAddr(bytes([127, 0, 0, 1]), 7946), "n1"), b"\x05rest")
+    assert {
+        (Address("10.0.0.1", 1), "a", wrapped),
+        (Address("10.0.0.1", 2), "b", wrapped),
+    } == {(copy.address, copy.name, copy.message) for copy in copies}
+
+
+@pytest.mark.parametrize("names", [[], [OWN], [OWN, "a"]])
+def test_a_cluster_too_small_for_the_factor_relays_nothing(names: list[str]) -> None:
+    copies = relayed_copies(
+        b"\x05",
+        QUERY,
+        local_name=OWN,
+        limit=1024,
+        rng=random.Random(1),
+        members=[member(name) for name in names],
+    )
+    assert [] == copies
+
+
+def test_a_copy_over_the_limit_is_refused() -> None:
+    with pytest.raises(ResponseTooLarge, match="relayed response exceeds limit of 100 bytes"):
+        relayed_copies(
+            bytes(90),
+            QUERY,
+            local_name=OWN,
+            limit=100,
+            rng=random.Random(1),
+            members=[member(name) for name in "abc"],
+        )
+
+
+def test_a_relay_passes_on_what_it_carries_unseen() -> None:
+    raw = encode_relay(RelayHeader(UDPAddr(bytes([127, 0, 0, 1]), 7946), "n1"), b"\x05anything")
+    assert SendTo(Address("127.0.0.1", 7946), "n1", b"\x05anything") == forward(raw)
+
+
+def test_the_longest_message_that_fits_a_datagram_is_passed_on() -> None:
+    inner = bytes(MAX_FORWARD)
+    raw = encode_relay(RelayHeader(UDPAddr(bytes(4), 1), "n1"), inner)
+    assert inner == forward(raw).message
+
+
+@pytest.mark.parametrize(
+    ("header", "inner"),
+    [
+        (RelayHeader(UDPAddr(b"\x7f\x00\x00", 7946), "n1"), b"\x05"),
+        (RelayHeader(UDPAddr(None, 7946), "n1"), b"\x05"),
+        (RelayHeader(UDPAddr(bytes(4), 0), "n1"), b"\x05"),
+        (RelayHeader(UDPAddr(bytes(4), 65536), "n1"), b"\x05"),
+        (RelayHeader(UDPAddr(bytes(4), -1), "n1"), b"\x05"),
+        (RelayHeader(UDPAddr(bytes(4), 7946), "n1"), bytes(MAX_FORWARD + 1)),
+    ],
+)
+def test_a_relay_that_cannot_be_sent_is_refused(header: RelayHeader, inner: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="relay"):
+        forward(encode_relay(header, inner))
+
+
+def test_a_broken_relay_header_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError):
+        forward(b"\x09\x82\xa8")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.clock import LamportClock
-from trioserf._cluster.effects import Count, Publish, Queue
+from trioserf._cluster.effects import Broadcast, Count, Publish
+from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.user_events import UserEventLog
 from trioserf._events import UserEvent
 from trioserf._exceptions import UserEventTooLarge
@@ -38,8 +38,8 @@ def test_sending_publishes_here_and_queues_for_the_others() -> None:
     effects = events.originate("deploy", b"v1", coalesce=True)
     assert [Count("serf.events"), Publish(UserEvent(1, "deploy", b"v1", True))] == effects[:2]
     queued = effects[2]
-    assert isinstance(queued, Queue)
-    assert ("event", True) == (queued.queue, queued.own)
+    assert isinstance(queued, Broadcast)
+    assert ("event", True) == (queued.queue, queued.local)
     assert UserEventMessage(1, "deploy", b"v1", True) == decode_serf(queued.message)
     assert 2 == events.clock.time
 
@@ -65,7 +65,7 @@ def test_the_same_event_sent_twice_is_delivered_twice() -> None:
 def test_an_empty_payload_is_sent_as_nil() -> None:
     effects = log().originate("deploy", b"", coalesce=False)
     queued = effects[-1]
-    assert isinstance(queued, Queue)
+    assert isinstance(queued, Broadcast)
     assert queued.message.endswith(b"\xa7Payload\xc0")
     assert [UserEvent(1, "deploy", b"", False)] == published(effects)
 

@@ -25,7 +25,7 @@ from trioserf import (
     QueryResult,
     UserEvent,
 )
-from trioserf._cluster.responses import NodeResponse
+from trioserf._cluster.query_collector import NodeResponse
 from trioserf.notebook import (
     Chart,
     Moment,

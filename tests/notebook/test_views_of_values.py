@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from trio.testing import MockClock
 
 from trioserf import KeyResponse, Member, Members, MemberStatus, QueryResult
-from trioserf._cluster.responses import NodeResponse
+from trioserf._cluster.query_collector import NodeResponse
 from trioserf.testing import SimCluster
 
 NASTY = "<script>x</script>"

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from tests.serf.clusters import address, answer_queries, cluster, drain, host, status, until
 from trioserf._cluster.queries import QueryParams
-from trioserf._cluster.responses import NodeResponse
+from trioserf._cluster.query_collector import NodeResponse
 from trioserf._events import MemberStatus, Query
 from trioserf._exceptions import (
     AlreadyResponded,

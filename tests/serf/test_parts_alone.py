@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, drain, host, known, status, until
-from trioserf._cluster.effects import Reply
+from trioserf._cluster.effects import SendTo
 from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, MemberEvent, MemberStatus, Query, SerfState
 from trioserf._exceptions import RelayError, SerfInternalError
@@ -134,7 +134,7 @@ async def test_an_answer_whose_relays_fail_was_sent_all_the_same(
             send = answers.send
             sent: list[Address] = []
 
-            def only_direct(reply: Reply) -> None:
+            def only_direct(reply: SendTo) -> None:
                 if sent:
                     raise trio.BrokenResourceError("no route")
                 sent.append(reply.address)
@@ -158,7 +158,7 @@ async def test_an_answer_that_could_not_be_sent_may_be_sent_again(
             answers = b._parts.internal.answers
             send = answers.send
 
-            def fail(reply: Reply) -> None:
+            def fail(reply: SendTo) -> None:
                 raise trio.BrokenResourceError("no route")
 
             answers.send = fail

@@ -8,12 +8,12 @@ from __future__ import annotations
 from .._exceptions import RemoteProtocolError
 from .._wire.serf_messages import decode_conflict_response
 from ..abc import Address, NodeView
-from .effects import Effect, Resolve, Warn
-from .records import member_ip
+from .effects import Effect, Log, ResolveConflict
+from .member_record import member_ip
 
 
 def on_conflict(
-    existing: NodeView, other: NodeView, *, own_name: str, resolve: bool
+    existing: NodeView, other: NodeView, *, local_name: str, resolve: bool
 ) -> list[Effect]:
     """Memberlist saw a second address for a known name.
 
@@ -22,13 +22,13 @@ def on_conflict(
     """
     known = f"{member_ip(existing.addr)}:{existing.port}"
     claimed = f"{member_ip(other.addr)}:{other.port}"
-    if existing.name != own_name:
-        return [Warn(f"Name conflict for '{existing.name}' both {known} and {claimed} claim it")]
+    if existing.name != local_name:
+        return [Log(f"Name conflict for '{existing.name}' both {known} and {claimed} claim it")]
     effects: list[Effect] = [
-        Warn(f"Node name conflicts with another node at {claimed}. Names must be unique!", "error")
+        Log(f"Node name conflicts with another node at {claimed}. Names must be unique!", "error")
     ]
     if resolve:
-        effects.append(Resolve())
+        effects.append(ResolveConflict())
     return effects
 
 
@@ -36,15 +36,15 @@ class ConflictVotes:
     """Counts what other nodes believe about the owner of our name.
 
     Args:
-      own_address: the advertised address of this node.
+      local_address: the advertised address of this node.
 
     Attributes:
       responses: votes counted.
       matching: votes for this node.
     """
 
-    def __init__(self, own_address: Address) -> None:
-        self._own = (member_ip(own_address.to_bytes()), own_address.port)
+    def __init__(self, local_address: Address) -> None:
+        self._own = (member_ip(local_address.to_bytes()), local_address.port)
         self.responses = 0
         self.matching = 0
 
@@ -53,7 +53,7 @@ class ConflictVotes:
         try:
             member = decode_conflict_response(payload)
         except RemoteProtocolError as error:
-            return [Warn(f"Failed to decode conflict query response: {error}", "error")]
+            return [Log(f"Failed to decode conflict query response: {error}", "error")]
         self.responses += 1
         if member is not None and (member_ip(member.addr or b""), member.port) == self._own:
             self.matching += 1

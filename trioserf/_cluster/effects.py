@@ -27,13 +27,13 @@ def _size(message: bytes) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class Queue:
-    """Gossip ``message``: hand this effect to `Outbox.add`.
+class Broadcast:
+    """Gossip ``message``: hand this effect to `BroadcastQueues.add`.
 
     Args:
       queue: which of the three queues.
       message: the complete encoded message.
-      own: it began here; such messages keep a share of every packet.
+      local: it began here; such messages keep a share of every packet.
       on_finished: called once, when it was sent its full number of times, was pruned, or
         was superseded by a newer intent about the same node.
       name, ltime: for intents, the node they are about and their Lamport time.
@@ -41,7 +41,7 @@ class Queue:
 
     queue: QueueName
     message: bytes = attrs.field(repr=_size)
-    own: bool = False
+    local: bool = False
     on_finished: Callable[[], object] | None = attrs.field(default=None, repr=False)
     name: str | None = None
     ltime: int = 0
@@ -68,7 +68,7 @@ class Deliver:
 
 
 @attrs.frozen
-class Reply:
+class SendTo:
     """Send ``message`` straight to one node, as one user message in one packet."""
 
     address: Address
@@ -77,7 +77,7 @@ class Reply:
 
 
 @attrs.frozen
-class Forget:
+class NodeForgotten:
     """Drop what is cached about a node: its coordinate and its latency samples.
 
     Args:
@@ -106,7 +106,7 @@ class Sample:
 
 
 @attrs.frozen
-class Warn:
+class Log:
     """Log a line, at the level that Go uses for it."""
 
     text: str
@@ -127,10 +127,19 @@ class Prune:
 
 
 @attrs.frozen
-class Resolve:
+class ResolveConflict:
     """Another address claims our own name: start a vote, unless one is under way."""
 
 
 Effect: TypeAlias = (
-    Queue | Publish | Deliver | Reply | Forget | Count | Sample | Warn | Prune | Resolve
+    Broadcast
+    | Publish
+    | Deliver
+    | SendTo
+    | NodeForgotten
+    | Count
+    | Sample
+    | Log
+    | Prune
+    | ResolveConflict
 )

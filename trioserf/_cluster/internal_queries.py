@@ -23,8 +23,8 @@ from .._wire.serf_messages import (
     encode_conflict_response,
     encode_serf,
 )
-from .effects import Effect, Warn
-from .keys import KeyAction
+from .effects import Effect, Log
+from .key_responses import KeyAction
 
 INTERNAL_PREFIX = "_serf_"
 PING = "_serf_ping"
@@ -66,7 +66,7 @@ class InternalAnswer:
 def answer_internal(
     query: QueryMessage,
     *,
-    own_name: str,
+    local_name: str,
     find_member: Callable[[str], Member | None],
     keyring: Keyring | None,
     response_limit: int,
@@ -80,15 +80,15 @@ def answer_internal(
     if query.name == PING:
         return InternalAnswer()  # the ack was the answer
     if query.name == CONFLICT:
-        return _conflict(text(query.payload or b""), own_name, find_member)
+        return _conflict(text(query.payload or b""), local_name, find_member)
     try:
         action = KeyAction(query.name)
     except ValueError:
         return InternalAnswer(
-            effects=(Warn(f"Unhandled internal query '{query.name}' of {query.source_node}"),)
+            effects=(Log(f"Unhandled internal query '{query.name}' of {query.source_node}"),)
         )
     if action is KeyAction.LIST:
-        return _list_keys(query, own_name, keyring, response_limit)
+        return _list_keys(query, local_name, keyring, response_limit)
     return _change_keys(action, query, keyring)
 
 
@@ -98,10 +98,10 @@ def file_not_written(reason: object) -> bytes:
 
 
 def _conflict(
-    name: str, own_name: str, find_member: Callable[[str], Member | None]
+    name: str, local_name: str, find_member: Callable[[str], Member | None]
 ) -> InternalAnswer:
     """Tell what this node knows of the owner of a name, unless it claims the name itself."""
-    if name == own_name:
+    if name == local_name:
         return InternalAnswer()
     member = find_member(name)
     record = None if member is None else _record(member)
@@ -152,35 +152,35 @@ def _change_keys(action: KeyAction, query: QueryMessage, keyring: Keyring | None
 
 def _refused(message: str, log: str) -> InternalAnswer:
     return InternalAnswer(
-        effects=(Warn(log, "error"),),
+        effects=(Log(log, "error"),),
         payload=encode_serf(KeyAnswer(result=False, message=message)),
     )
 
 
 def _list_keys(
-    query: QueryMessage, own_name: str, keyring: Keyring | None, limit: int
+    query: QueryMessage, local_name: str, keyring: Keyring | None, limit: int
 ) -> InternalAnswer:
     if keyring is None:
         return _refused(_NO_RING_LIST, _NO_RING_LIST)
     keys = tuple(key_to_text(key) for key in keyring.keys)
     primary = keys[0] if keys else ""
-    payload = fit_key_list(query, own_name, keys, primary, limit)
+    payload = fit_key_list(query, local_name, keys, primary, limit)
     if payload is None:
         return InternalAnswer(
-            effects=(Warn("Failed to truncate response so that it fits into message", "error"),)
+            effects=(Log("Failed to truncate response so that it fits into message", "error"),)
         )
     return InternalAnswer(payload=payload)
 
 
 def fit_key_list(
-    query: QueryMessage, own_name: str, keys: tuple[str, ...], primary: str, limit: int
+    query: QueryMessage, local_name: str, keys: tuple[str, ...], primary: str, limit: int
 ) -> bytes | None:
     """A list of as many keys as fit into an answer of ``limit`` bytes; None if none does."""
     count = len(keys)
     answer = KeyAnswer(result=True, keys=keys or None, primary_key=primary)
     payload = encode_serf(answer)
     shown = min(limit // _SMALLEST_KEY, count)
-    while len(_as_response(query, own_name, payload)) > limit:
+    while len(_as_response(query, local_name, payload)) > limit:
         if shown < 0:
             return None
         answer = KeyAnswer(
@@ -194,5 +194,5 @@ def fit_key_list(
     return payload
 
 
-def _as_response(query: QueryMessage, own_name: str, payload: bytes) -> bytes:
-    return encode_serf(QueryResponseMessage(query.ltime, query.id, own_name, 0, payload))
+def _as_response(query: QueryMessage, local_name: str, payload: bytes) -> bytes:
+    return encode_serf(QueryResponseMessage(query.ltime, query.id, local_name, 0, payload))

@@ -33,13 +33,10 @@ from .._config import Config
 from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
-from .clock import LamportClock
-from .departed import tell_that_it_leaves
-from .effects import Count, Effect, Forget, Prune, Publish, Queue, Warn
+from .effects import Broadcast, Count, Effect, Log, NodeForgotten, Prune, Publish, SendTo
 from .intents import RecentIntents
-from .reaping import overdue
-from .records import Record, member_of
-from .roster import Roster
+from .lamport import LamportClock
+from .member_record import Record, SortedMembers, member_address, member_of, overdue
 
 
 def _event(kind: EventType, member: Member) -> Publish:
@@ -50,7 +47,7 @@ class MemberRegistry:
     """Every known member, whatever its status; owner of the member clock.
 
     Args:
-      own_name: the name of this node.
+      local_name: the name of this node.
       config: settings of the node.
       clock: the member clock; a new one that reads 0 if not given.
 
@@ -60,17 +57,19 @@ class MemberRegistry:
       intents: intents about names that are not members yet.
     """
 
-    def __init__(self, own_name: str, config: Config, *, clock: LamportClock | None = None) -> None:
+    def __init__(
+        self, local_name: str, config: Config, *, clock: LamportClock | None = None
+    ) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.intents: RecentIntents = RecentIntents()
-        self._own_name = own_name
+        self._own_name = local_name
         self._config = config
         self.faithful: bool = config.memberlist.faithful_go
         self._records: dict[str, Record] = {}
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
-        self._own = Member(name=own_name, addr=IPv4Address(0), port=0, tags=config.tags)
-        self._roster = Roster()
+        self._own = Member(name=local_name, addr=IPv4Address(0), port=0, tags=config.tags)
+        self._sorted = SortedMembers()
 
     # --- reads
 
@@ -79,7 +78,7 @@ class MemberRegistry:
 
         May be called from any thread.
         """
-        return self._roster.snapshot()
+        return self._sorted.snapshot()
 
     def get(self, name: str) -> Member | None:
         """The member of that name."""
@@ -183,7 +182,7 @@ class MemberRegistry:
         elif record.member.status is MemberStatus.ALIVE:
             status, kind, departed = MemberStatus.FAILED, EventType.MEMBER_FAILED, self._failed
         else:
-            return [Warn(f"Bad state when leave: {record.member.status} ({node.name})")]
+            return [Log(f"Bad state when leave: {record.member.status} ({node.name})")]
         record.leave_time = now
         departed[node.name] = record
         self._set_status(record, status)
@@ -240,7 +239,7 @@ class MemberRegistry:
         return True, []
 
     def on_leave_intent(
-        self, msg: LeaveIntent, now: float, *, own_state: SerfState
+        self, msg: LeaveIntent, now: float, *, serf_state: SerfState
     ) -> tuple[bool, list[Effect]]:
         """A leave intent arrived.  Returns whether to pass it on, and the effects.
 
@@ -254,7 +253,7 @@ class MemberRegistry:
         if record is None:
             return self.intents.upsert(msg.node, "leave", msg.ltime, now), []
         is_newer = msg.ltime > record.status_ltime
-        if msg.node == self._own_name and own_state is SerfState.ALIVE:
+        if msg.node == self._own_name and serf_state is SerfState.ALIVE:
             is_tie = msg.ltime == record.status_ltime and not self.faithful
             return False, self.join_intent(now) if is_newer or is_tie else []
         if not is_newer:
@@ -282,10 +281,10 @@ class MemberRegistry:
         msg = JoinIntent(self.clock.time, self._own_name)
         _, effects = self.on_join_intent(msg, now)
         effects.append(
-            Queue(
+            Broadcast(
                 queue="intent",
                 message=encode_serf(msg),
-                own=True,
+                local=True,
                 name=msg.node,
                 ltime=msg.ltime,
             )
@@ -297,7 +296,7 @@ class MemberRegistry:
         name: str,
         now: float,
         *,
-        own_state: SerfState,
+        serf_state: SerfState,
         prune: bool = False,
         on_finished: Callable[[], object] | None = None,
     ) -> tuple[bool, list[Effect]]:
@@ -313,14 +312,14 @@ class MemberRegistry:
         msg = LeaveIntent(self.clock.time, name, prune)
         others = self.others_alive()
         # Processing the intent here moves the clock past it.
-        _, effects = self.on_leave_intent(msg, now, own_state=own_state)
+        _, effects = self.on_leave_intent(msg, now, serf_state=serf_state)
         if not others:
             return False, effects
         effects.append(
-            Queue(
+            Broadcast(
                 queue="intent",
                 message=encode_serf(msg),
-                own=True,
+                local=True,
                 on_finished=on_finished,
                 name=name,
                 ltime=msg.ltime,
@@ -363,7 +362,7 @@ class MemberRegistry:
         effects: list[Effect] = []
         for record in gone:
             effects.append(
-                Warn(f"EventMemberReap: {record.member.name} {record.member.addr}", "info")
+                Log(f"EventMemberReap: {record.member.name} {record.member.addr}", "info")
             )
             effects += self.erase(record.member.name)
         self.intents.expire(now, config.recent_intent_timeout)
@@ -376,14 +375,14 @@ class MemberRegistry:
             return []
         self._failed.pop(name, None)
         self._left.pop(name, None)
-        self._roster.remove(name)
-        return [Forget(name, removed), _event(EventType.MEMBER_REAP, record.member)]
+        self._sorted.remove(name)
+        return [NodeForgotten(name, removed), _event(EventType.MEMBER_REAP, record.member)]
 
     # --- the public faces
 
     def _show(self, record: Record, member: Member) -> None:
         record.member = member
-        self._roster.put(member)
+        self._sorted.put(member)
         if member.name == self._own_name:
             self._own = member
 
@@ -391,5 +390,11 @@ class MemberRegistry:
         self._show(record, attrs.evolve(record.member, status=status))
 
 
-def _broken_tags(name: str) -> Warn:
-    return Warn(f"Failed to decode tags of {name}: kept what could be read", "error")
+def _broken_tags(name: str) -> Log:
+    return Log(f"Failed to decode tags of {name}: kept what could be read", "error")
+
+
+def tell_that_it_leaves(member: Member, ltime: int) -> SendTo:
+    """Tell a member for what it is taken: one that lives refutes."""
+    leave = LeaveIntent(ltime, member.name, False)
+    return SendTo(member_address(member), member.name, encode_serf(leave))

@@ -1,23 +1,41 @@
-"""Serf's part of a state exchange: everything that gossip may have missed.
+"""Serf's part of a push/pull: everything that gossip may have missed.
+
+A peer lists the names that left, and for each member the Lamport time of the newest intent
+that it knows, of whatever kind.  When the member left is not in the message, so the entry is
+taken as a leave intent one above that time: otherwise it would be stale.  This goes wrong for a
+member that returns: its join intent may reach a peer before its alive message is applied there,
+and then the peer lists it as left, with the time of the *join*.  A node that knows the member
+alive would take it for leaving, by an intent newer than any it ever sent; nobody informs the
+member, so it never refutes, and stays leaving.
+
+So for a member that is alive here the entry is ignored if the peer knows no newer intent: the
+alive message came after it.  Where the entry is applied it may still be wrong, so the leave
+intent is also sent to the member itself: if it lives, it refutes with a join intent, as it does
+when somebody removes it.  The same is done when a member joins about which such an entry, or a
+late intent, was stored before.
+
+DIFFERS: Go does neither.  Tests: test_a_list_that_knows_nothing_newer_is_not_believed,
+test_who_becomes_leaving_by_a_list_is_told, test_who_joins_as_leaving_is_told,
+test_a_member_that_returns_is_not_leaving_for_ever.
 
 Source: hashicorp/serf v0.9.4, serf/delegate.go, LocalState, MergeRemoteState.
 """
 
 from __future__ import annotations
 
-from .._events import SerfState
+from .._events import MemberStatus, SerfState
 from .._wire.codec import pack_value
 from .._wire.serf_messages import (
     JoinIntent,
+    LeaveIntent,
     SerfMessageType,
     UserEventMessage,
     UserEventSlot,
     decode_push_pull,
 )
-from .clock import LamportClock
-from .departed import on_told_as_left
 from .effects import Effect
-from .members import MemberRegistry
+from .lamport import TIME_MASK, LamportClock
+from .members import MemberRegistry, tell_that_it_leaves
 from .queries import QueryLog
 from .user_events import UserEventLog
 
@@ -56,7 +74,7 @@ def merge_remote_state(
     state: bytes,
     *,
     now: float,
-    own_state: SerfState,
+    serf_state: SerfState,
     ignore_old: bool,
     members: MemberRegistry,
     events: UserEventLog,
@@ -75,7 +93,7 @@ def merge_remote_state(
     _witness_before(events.clock, remote.event_ltime)
     _witness_before(queries.clock, remote.query_ltime)
     effects = _merge_members(
-        remote.status_ltimes, remote.left_members, now, own_state=own_state, members=members
+        remote.status_ltimes, remote.left_members, now, serf_state=serf_state, members=members
     )
     if ignore_old:
         events.min_time = max(events.min_time, remote.event_ltime)
@@ -96,13 +114,13 @@ def _merge_members(
     left_members: tuple[str, ...],
     now: float,
     *,
-    own_state: SerfState,
+    serf_state: SerfState,
     members: MemberRegistry,
 ) -> list[Effect]:
     effects: list[Effect] = []
     for name in left_members:
         ltime = status_ltimes.get(name, 0)
-        effects += on_told_as_left(name, ltime, now, own_state=own_state, members=members)
+        effects += on_listed_as_left(name, ltime, now, serf_state=serf_state, members=members)
     left = frozenset(left_members)
     for name, ltime in members.newer(status_ltimes):
         if name not in left:
@@ -117,3 +135,37 @@ def _merge_slot(slot: UserEventSlot, events: UserEventLog) -> list[Effect]:
             msg = UserEventMessage(slot.ltime, record.name, record.payload, False)
             effects += events.on_user_event(msg)[1]
     return effects
+
+
+def on_listed_as_left(
+    name: str,
+    ltime: int,
+    now: float,
+    *,
+    serf_state: SerfState,
+    members: MemberRegistry,
+) -> list[Effect]:
+    """A peer lists a member as left; nothing of it is passed on to others.
+
+    Args:
+      name: the member.
+      ltime: newest intent about it that the peer knows; 0 for none.
+      now: trio clock (seconds).
+      serf_state: of this node.
+      members: changed here.
+    """
+    was_alive = _status(members, name) is MemberStatus.ALIVE and name != members.local_member.name
+    doubted = was_alive and not members.faithful
+    if doubted and 0 < ltime <= members.status_ltime(name):
+        return []
+    leave = LeaveIntent((ltime + 1) & TIME_MASK, name, False)
+    _, effects = members.on_leave_intent(leave, now, serf_state=serf_state)
+    member = members.get(name)
+    if doubted and member is not None and member.status is MemberStatus.LEAVING:
+        effects.append(tell_that_it_leaves(member, leave.ltime))
+    return effects
+
+
+def _status(members: MemberRegistry, name: str) -> MemberStatus | None:
+    member = members.get(name)
+    return None if member is None else member.status

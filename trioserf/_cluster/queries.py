@@ -1,4 +1,4 @@
-"""Queries: asked once, seen once, answered at most once.
+"""Queries: sent once, processed once by every node.
 
 A query spreads like a user event; acks and answers go straight back to the asking node.  The
 asking node treats its own query like anybody's: it may answer itself, over the network.
@@ -6,7 +6,7 @@ asking node treats its own query like anybody's: it may answer itself, over the 
 The ring of seen queries works as the one of `user_events`, with query ids for events.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, Query, handleQuery; serf/query.go,
-DefaultQueryTimeout; serf/event.go, Query.respondWithMessageAndResponse.
+DefaultQueryTimeout.
 """
 
 from __future__ import annotations
@@ -19,15 +19,7 @@ import attrs
 
 from .._config import Config
 from .._events import Member
-from .._exceptions import (
-    AlreadyResponded,
-    ConfigError,
-    DeadlineExceeded,
-    FeatureNotSupported,
-    QueryError,
-    RelayError,
-    ResponseTooLarge,
-)
+from .._exceptions import ConfigError, FeatureNotSupported, QueryError, ResponseTooLarge
 from .._wire.query_filters import encode_filters
 from .._wire.serf_messages import (
     QUERY_FLAG_ACK,
@@ -38,11 +30,11 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from ..abc import Address
-from .clock import LamportClock
-from .effects import Count, Deliver, Effect, Queue, Reply, Warn
+from .effects import Broadcast, Count, Deliver, Effect, Log, SendTo
 from .filters import matches
-from .relays import relayed_copies
-from .sizes import check_query, check_response
+from .lamport import LamportClock
+from .responses import relayed_copies, reply_address
+from .size_limits import check_query
 
 _MAX_NANOSECONDS = (1 << 63) - 1
 _USUAL_INTERVAL = 0.2
@@ -123,7 +115,7 @@ class QueryLog:
 
     def __init__(
         self,
-        own_name: str,
+        local_name: str,
         config: Config,
         *,
         clock: LamportClock | None = None,
@@ -131,7 +123,7 @@ class QueryLog:
     ) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.min_time = min_time
-        self._own_name = own_name
+        self._own_name = local_name
         self._config = config
         self._size = config.query_buffer
         self._slots: dict[int, tuple[int, set[int]]] = {}
@@ -186,7 +178,7 @@ class QueryLog:
         raw = encode_serf(msg)
         check_query(raw, config.query_size_limit)
         _, effects = self.on_query(msg, now, rng=rng, tags=tags, members=members)
-        effects.append(Queue(queue="query", message=raw, own=True))
+        effects.append(Broadcast(queue="query", message=raw, local=True))
         return OpenQuery(message=msg, deadline=now + timeout, effects=tuple(effects))
 
     def on_query(
@@ -209,7 +201,7 @@ class QueryLog:
             return False, []
         if clock.time > self._size and msg.ltime < clock.time - self._size:
             return False, [
-                Warn(f"received old query {msg.name} of time {msg.ltime} (now {clock.time})")
+                Log(f"received old query {msg.name} of time {msg.ltime} (now {clock.time})")
             ]
         if not self._is_new(msg):
             return False, []
@@ -219,7 +211,7 @@ class QueryLog:
         if not verdict.passed:
             if verdict.problem is not None:
                 effects.append(
-                    Warn(f"query {msg.name} of {msg.source_node} is not for us: {verdict.problem}")
+                    Log(f"query {msg.name} of {msg.source_node} is not for us: {verdict.problem}")
                 )
             return again, effects
         if msg.flags & QUERY_FLAG_ACK:
@@ -244,105 +236,19 @@ class QueryLog:
         try:
             address = reply_address(msg)
         except QueryError as error:
-            return [Warn(f"failed to send ack: {error}", "error")]
+            return [Log(f"failed to send ack: {error}", "error")]
         ack = QueryResponseMessage(msg.ltime, msg.id, self._own_name, RESPONSE_FLAG_ACK, None)
         raw = encode_serf(ack)
-        effects: list[Effect] = [Reply(address, msg.source_node, raw)]
+        effects: list[Effect] = [SendTo(address, msg.source_node, raw)]
         try:
             effects += relayed_copies(
                 raw,
                 msg,
-                own_name=self._own_name,
+                local_name=self._own_name,
                 limit=self._config.query_response_size_limit,
                 rng=rng,
                 members=members,
             )
         except ResponseTooLarge as error:
-            effects.append(Warn(f"failed to relay ack: {error}", "error"))
+            effects.append(Log(f"failed to relay ack: {error}", "error"))
         return effects
-
-
-def reply_address(query: QueryMessage) -> Address:
-    """Where answers to ``query`` go.
-
-    Raises:
-      QueryError: the query names an impossible address.
-    """
-    try:
-        address = Address.from_bytes(query.addr or b"", query.port)
-    except ValueError:
-        raise QueryError(
-            f"query {query.name!r} from {query.source_node!r} has an address of "
-            f"{len(query.addr or b'')} bytes: expected 4 or 16"
-        ) from None
-    if not query.port:
-        raise QueryError(f"query {query.name!r} from {query.source_node!r} has port 0")
-    return address
-
-
-class QueryResponder:
-    """The right of this node to answer one delivered query, once.
-
-    Args:
-      query: as received.
-      deadline: until when (trio clock, seconds).
-      own_name: who answers.
-      limit: longest encoded answer (bytes).
-
-    Attributes:
-      answered: whether the answer was given.
-    """
-
-    def __init__(self, query: QueryMessage, *, deadline: float, own_name: str, limit: int) -> None:
-        self.answered = False
-        self._query = query
-        self._deadline = deadline
-        self._own_name = own_name
-        self._limit = limit
-        self._raw = b""
-
-    def answer(self, payload: bytes, now: float) -> Reply:
-        """The packet of the answer; `relays` gives further copies of it.
-
-        The query counts as answered once this returns.
-
-        Raises:
-          ResponseTooLarge: too long; may be tried again with less.
-          AlreadyResponded: there was an answer before.
-          DeadlineExceeded: it is too late.
-          QueryError: the query names an impossible address.
-        """
-        query = self._query
-        msg = QueryResponseMessage(query.ltime, query.id, self._own_name, 0, payload or None)
-        raw = encode_serf(msg)
-        check_response(raw, self._limit)
-        if self.answered:
-            raise AlreadyResponded(f"response already sent to query {query.name!r}")
-        if now > self._deadline:
-            raise DeadlineExceeded(
-                f"response is past the deadline of query {query.name!r} "
-                f"by {now - self._deadline:.3f} s"
-            )
-        reply = Reply(reply_address(query), query.source_node, raw)
-        self.answered = True
-        self._raw = raw
-        return reply
-
-    def relays(self, *, rng: random.Random, members: Sequence[Member]) -> list[Reply]:
-        """Copies of the answer for as many other members as the query wants; call it after.
-
-        Raises:
-          RelayError: the copies would be too long.
-        """
-        assert self.answered, "only an answer that was given can be relayed"
-        try:
-            return relayed_copies(
-                self._raw,
-                self._query,
-                own_name=self._own_name,
-                limit=self._limit,
-                rng=rng,
-                members=members,
-            )
-        except ResponseTooLarge as error:
-            raise RelayError(f"failed to send relay response: {error}") from error

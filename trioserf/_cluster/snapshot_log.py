@@ -1,17 +1,6 @@
-"""The snapshot file: what a node remembers of its cluster when it starts again.
+"""Writing the snapshot: what happens, as lines to append; and the shortest log that says the same.
 
-A log of text lines.  Who is alive, and how far the three clocks got, is the sum of all lines
-from first to last; when the log has grown long, it is replaced by the few lines that say the
-same.  Reading and writing files is left to the caller: here lines go in and come out.
-
-A file may be damaged: the last line cut short by a crash, NUL bytes where blocks were never
-written, or a line that begins behind a cut one because Go appends without looking.  A replay
-skips what it cannot read, finds the record behind such damage where it can, and reports both.
-
-One line is our own: the incarnation of the node itself, so that its next life begins above the
-last and need not be told that it is held dead.  It is written as a comment, which Go passes
-over in silence and drops when it compacts (test_an_agent_rejoins_by_a_file_of_ours).  A leave
-does not end it: a node that returns after leaving must be above that as well.
+The format is that of `snapshot_replay`.  Writing files is left to the caller.
 
 Source: hashicorp/serf v0.9.4, serf/snapshot.go.
 """
@@ -20,9 +9,17 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
-
 from .._events import EventType, Member, MemberEvent
+from .snapshot_replay import (
+    ALIVE,
+    CLOCK,
+    EVENT_CLOCK,
+    INCARNATION,
+    LEAVE,
+    NOT_ALIVE,
+    QUERY_CLOCK,
+    SnapshotState,
+)
 
 MIN_COMPACT_SIZE: Final = 128 * 1024
 """Logs up to this size are left alone (bytes)."""
@@ -30,208 +27,7 @@ _BYTES_PER_NODE: Final = 128
 """Rough size of the lines of one node in a compacted log."""
 _THRESHOLD: Final = 2
 """A log this many times larger than the estimate is worth compacting."""
-_U64: Final = (1 << 64) - 1
-
-_ALIVE: Final = b"alive: "
-_NOT_ALIVE: Final = b"not-alive: "
-_CLOCK: Final = b"clock: "
-_EVENT_CLOCK: Final = b"event-clock: "
-_QUERY_CLOCK: Final = b"query-clock: "
-_LEAVE: Final = b"leave"
-_INCARNATION: Final = b"# incarnation: "
-_KEYWORDS: Final = (_ALIVE, _NOT_ALIVE, _CLOCK, _EVENT_CLOCK, _QUERY_CLOCK, _LEAVE, _INCARNATION)
-_IGNORED: Final = (b"coordinate: ", b"#")
-"""Lines of old versions, and comments."""
 _NOTED: Final = (EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED)
-_LEAST_CUT: Final = len(b"# i")
-"""What is left of an own line at least; less may be a record that somebody turned off."""
-_MAX_TRIES: Final = 16
-"""Places of each keyword that are tried in one damaged line."""
-
-
-@attrs.frozen
-class PreviousNode:
-    """A node that was alive at the end of the last run.
-
-    Args:
-      name: the node.
-      addr: where it was: ``ip:port``, not checked.
-    """
-
-    name: str
-    addr: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.addr}"
-
-
-@attrs.frozen
-class Skipped:
-    """A part of a snapshot that could not be used.
-
-    Args:
-      line_no: where, counted from 1.
-      reason: why, with the text.
-    """
-
-    line_no: int
-    reason: str
-
-
-@attrs.frozen(kw_only=True)
-class SnapshotState:
-    """What a snapshot says.
-
-    Args:
-      alive: name to address (``ip:port``, not checked) of the nodes that were alive, in the
-        order in which they became so.
-      clock, event_clock, query_clock: highest Lamport times that were noted; 0 for none.
-      incarnation: the highest that the node itself had reached; 0 for unknown.
-      skipped: what could not be used.
-      needs_newline: the last line is cut short.  It was not used; cut the file down to
-        ``whole_size`` before appending, or at least begin with a newline.
-      whole_size: where the last whole line ends (bytes).
-    """
-
-    alive: dict[str, str] = attrs.field(factory=dict)
-    clock: int = 0
-    event_clock: int = 0
-    query_clock: int = 0
-    incarnation: int = 0
-    skipped: tuple[Skipped, ...] = ()
-    needs_newline: bool = False
-    whole_size: int = 0
-
-
-def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
-    """What the content of a snapshot file says.  Never fails.
-
-    Args:
-      data: the whole file.
-      rejoin_after_leave: a graceful leave is no reason to forget the cluster.
-    """
-    replaying = _Replay(rejoin_after_leave)
-    whole, _, fragment = data.rpartition(b"\n")
-    whole_size = len(data) - len(fragment)
-    lines = whole.split(b"\n") if whole_size else []
-    for line_no, line in enumerate(lines, 1):
-        replaying.on_line(line_no, line)
-    if fragment:
-        replaying.skip(len(lines) + 1, "cut short", fragment)
-    return SnapshotState(
-        alive=replaying.alive,
-        clock=replaying.clocks[_CLOCK],
-        event_clock=replaying.clocks[_EVENT_CLOCK],
-        query_clock=replaying.clocks[_QUERY_CLOCK],
-        incarnation=replaying.incarnation,
-        skipped=tuple(replaying.skipped),
-        needs_newline=bool(fragment),
-        whole_size=whole_size,
-    )
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-class _Replay:
-    def __init__(self, rejoin_after_leave: bool) -> None:
-        self._rejoin = rejoin_after_leave
-        self.alive: dict[str, str] = {}
-        self.clocks = {_CLOCK: 0, _EVENT_CLOCK: 0, _QUERY_CLOCK: 0}
-        self.incarnation = 0
-        self.skipped: list[Skipped] = []
-
-    def skip(self, line_no: int, reason: str, what: bytes) -> None:
-        shown = repr(what[:64])[1:] + ("…" if len(what) > 64 else "")
-        self.skipped.append(Skipped(line_no, f"{reason}: {shown}"))
-
-    def on_line(self, line_no: int, line: bytes) -> None:
-        if b"\0" in line:
-            damage, _, line = line.rpartition(b"\0")
-            self.skip(line_no, "NUL bytes", damage + b"\0")
-            if not line:
-                return
-        problem = self._on_record(line)
-        if problem is None:
-            return
-        start = self._glued_record(line)
-        self.skip(line_no, problem, line[:start])
-
-    def _glued_record(self, line: bytes) -> int | None:
-        """Apply the record behind a cut one; where it begins, None if there is none.
-
-        DIFFERS: Go skips the line as a whole.
-        Test: test_a_record_behind_a_cut_one_is_found.
-        """
-        starts = sorted(start for word in _KEYWORDS for start in _occurrences(line, word) if start)
-        for start in starts:
-            front = line[:start]
-            cut = any(word.startswith(front) or front.startswith(word) for word in _KEYWORDS)
-            if cut and self._on_record(line[start:]) is None:
-                return start
-        return None
-
-    def _on_record(self, line: bytes) -> str | None:
-        """Apply a line; or say why it cannot be."""
-        if line == _LEAVE:
-            if not self._rejoin:
-                self.alive.clear()
-                self.clocks = dict.fromkeys(self.clocks, 0)
-            return None
-        if line.startswith(_ALIVE):
-            name, space, address = line[len(_ALIVE) :].rpartition(b" ")
-            if not space:
-                return "no address"
-            # A node that returns moves to the end.
-            self.alive.pop(_text(name), None)
-            self.alive[_text(name)] = _text(address)
-            return None
-        if line.startswith(_NOT_ALIVE):
-            self.alive.pop(_text(line[len(_NOT_ALIVE) :]), None)
-            return None
-        if line.startswith(_INCARNATION):
-            incarnation = _number(line[len(_INCARNATION) :])
-            if incarnation is None:
-                return "no incarnation"
-            self.incarnation = max(self.incarnation, incarnation)
-            return None
-        for word in self.clocks:
-            if line.startswith(word):
-                time = _number(line[len(word) :])
-                if time is None:
-                    return "no clock value"
-                self.clocks[word] = time
-                return None
-        if line.startswith(_IGNORED):
-            return "no incarnation" if _is_glued_to_an_incarnation(line) else None
-        return "unrecognized line"
-
-
-def _is_glued_to_an_incarnation(line: bytes) -> bool:
-    """Whether a comment is the beginning of our own line, with a record right behind it."""
-    return any(
-        line.startswith(_INCARNATION[:length]) and line.startswith(_KEYWORDS, length)
-        for length in range(_LEAST_CUT, len(_INCARNATION))
-    )
-
-
-def _occurrences(line: bytes, word: bytes) -> list[int]:
-    found: list[int] = []
-    at = line.find(word)
-    while at >= 0 and len(found) < _MAX_TRIES:
-        found.append(at)
-        at = line.find(word, at + 1)
-    return found
-
-
-def _number(digits: bytes) -> int | None:
-    """An unsigned number of 64 bits as Go reads it: ASCII digits and nothing else."""
-    significant = digits.lstrip(b"0")
-    if not digits.isdigit() or len(significant) > 20:
-        return None
-    number = int(digits[-20:])
-    return number if number <= _U64 else None
 
 
 class SnapshotLog:
@@ -289,7 +85,7 @@ class SnapshotLog:
                 lines.append(_alive_line(member.name, address))
             else:
                 self._alive.pop(member.name, None)
-                lines.append(_NOT_ALIVE + _raw(member.name) + b"\n")
+                lines.append(NOT_ALIVE + _raw(member.name) + b"\n")
         return lines
 
     def on_user_event(self, ltime: int) -> list[bytes]:
@@ -297,14 +93,14 @@ class SnapshotLog:
         if self._leaving or ltime <= self._event_clock:
             return []
         self._event_clock = ltime
-        return [_clock_line(_EVENT_CLOCK, ltime)]
+        return [_clock_line(EVENT_CLOCK, ltime)]
 
     def on_query(self, ltime: int) -> list[bytes]:
         """A query of this Lamport time was seen, internal or not."""
         if self._leaving or ltime <= self._query_clock:
             return []
         self._query_clock = ltime
-        return [_clock_line(_QUERY_CLOCK, ltime)]
+        return [_clock_line(QUERY_CLOCK, ltime)]
 
     def on_clock(self, time: int) -> list[bytes]:
         """The member clock shows ``time``: its last value that was used is one less.
@@ -317,21 +113,21 @@ class SnapshotLog:
         if time - 1 <= self._clock:
             return []
         self._clock = time - 1
-        return [_clock_line(_CLOCK, self._clock)]
+        return [_clock_line(CLOCK, self._clock)]
 
     def on_incarnation(self, incarnation: int) -> list[bytes]:
         """The incarnation of the node itself; this goes on after a leave."""
         if incarnation <= self._incarnation:
             return []
         self._incarnation = incarnation
-        return [_clock_line(_INCARNATION, incarnation)]
+        return [_clock_line(INCARNATION, incarnation)]
 
     def on_leave(self) -> list[bytes]:
         """The node leaves gracefully.  Nothing but the clock is noted from here on."""
         self._leaving = True
         if not self._rejoin:
             self._alive.clear()
-        return [_LEAVE + b"\n"]
+        return [LEAVE + b"\n"]
 
     def should_compact(self, size: int) -> bool:
         """Whether a log of ``size`` bytes is worth replacing by `compacted`."""
@@ -341,11 +137,11 @@ class SnapshotLog:
     def compacted(self) -> bytes:
         """The shortest log that says the same."""
         lines = [_alive_line(name, address) for name, address in self._alive.items()]
-        lines.append(_clock_line(_CLOCK, self._clock))
-        lines.append(_clock_line(_EVENT_CLOCK, self._event_clock))
-        lines.append(_clock_line(_QUERY_CLOCK, self._query_clock))
+        lines.append(_clock_line(CLOCK, self._clock))
+        lines.append(_clock_line(EVENT_CLOCK, self._event_clock))
+        lines.append(_clock_line(QUERY_CLOCK, self._query_clock))
         if self._incarnation:
-            lines.append(_clock_line(_INCARNATION, self._incarnation))
+            lines.append(_clock_line(INCARNATION, self._incarnation))
         return b"".join(lines)
 
 
@@ -359,7 +155,7 @@ def _address(member: Member) -> str:
 
 
 def _alive_line(name: str, address: str) -> bytes:
-    return _ALIVE + _raw(name) + b" " + _raw(address) + b"\n"
+    return ALIVE + _raw(name) + b" " + _raw(address) + b"\n"
 
 
 def _clock_line(word: bytes, number: int) -> bytes:

@@ -21,9 +21,9 @@ from .._wire.serf_messages import (
     UserEventSlot,
     encode_serf,
 )
-from .clock import LamportClock
-from .effects import Count, Effect, Publish, Queue, Warn
-from .sizes import check_encoded_user_event, check_user_event
+from .effects import Broadcast, Count, Effect, Log, Publish
+from .lamport import LamportClock
+from .size_limits import check_encoded_user_event, check_user_event
 
 
 @attrs.define(eq=False)
@@ -71,7 +71,7 @@ class UserEventLog:
         check_encoded_user_event(raw, self._config)
         # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)
-        effects.append(Queue(queue="event", message=raw, own=True))
+        effects.append(Broadcast(queue="event", message=raw, local=True))
         return effects
 
     def on_user_event(self, msg: UserEventMessage) -> tuple[bool, list[Effect]]:
@@ -86,7 +86,7 @@ class UserEventLog:
             return False, []
         if clock.time > self._size and msg.ltime < clock.time - self._size:
             return False, [
-                Warn(f"received old event {msg.name} of time {msg.ltime} (now {clock.time})")
+                Log(f"received old event {msg.name} of time {msg.ltime} (now {clock.time})")
             ]
         index = msg.ltime % self._size
         payload = msg.payload or b""

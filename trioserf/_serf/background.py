@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 import trio
 
 from .._cluster.effects import Effect
-from .._cluster.reaping import choose_reconnect
-from .._cluster.records import member_address
-from .._cluster.snapshot_log import PreviousNode
+from .._cluster.member_record import choose_reconnect, member_address
+from .._cluster.snapshot_replay import PreviousNode
 from .._exceptions import JoinError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
@@ -34,7 +33,7 @@ async def check_queues(core: Core, apply: Callable[[Iterable[Effect]], object]) 
     """Prune broadcast queues that are too long, and report their depth; until cancelled."""
     while True:
         await trio.sleep(core.config.queue_check_interval)
-        apply(core.outbox.check())
+        apply(core.broadcasts.check())
 
 
 async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:

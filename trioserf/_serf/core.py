@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import attrs
 import trio
 
+from .._cluster.broadcast_queues import BroadcastQueues
 from .._cluster.members import MemberRegistry
-from .._cluster.outbox import Outbox
 from .._cluster.queries import QueryLog
-from .._cluster.responses import PendingQueries
-from .._cluster.snapshot_log import SnapshotState
+from .._cluster.query_collector import PendingQueries
+from .._cluster.snapshot_replay import SnapshotState
 from .._cluster.user_events import UserEventLog
 from .._config import Config
 from .._events import SerfState
@@ -32,7 +32,7 @@ class Core:
       rng: source of every random choice.
       members, events, queries: the rules, each with its Lamport clock.
       pending: the queries of this node that wait for answers.
-      outbox: what waits to be gossiped.
+      broadcasts: what waits to be gossiped.
       tags: the own tags in force.
 
     Attributes:
@@ -48,7 +48,7 @@ class Core:
     events: UserEventLog
     queries: QueryLog
     pending: PendingQueries
-    outbox: Outbox
+    broadcasts: BroadcastQueues
     tags: Mapping[str, str]
     state: SerfState = attrs.field(default=SerfState.ALIVE, init=False)
     ignore_old_events: bool = attrs.field(default=False, init=False)
@@ -79,7 +79,9 @@ class Core:
             events=events,
             queries=queries,
             pending=PendingQueries(),
-            outbox=Outbox(config, num_members=lambda: members.num_members, clock=RunClock()),
+            broadcasts=BroadcastQueues(
+                config, num_members=lambda: members.num_members, clock=RunClock()
+            ),
             tags=config.tags,
         )
 

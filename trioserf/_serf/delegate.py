@@ -21,24 +21,25 @@ import trio
 
 from .._cluster.conflicts import on_conflict
 from .._cluster.effects import (
+    Broadcast,
     Count,
     Deliver,
     Effect,
-    Forget,
+    Log,
+    NodeForgotten,
     Prune,
     Publish,
-    Queue,
-    Reply,
-    Resolve,
+    ResolveConflict,
     Sample,
-    Warn,
+    SendTo,
 )
+from .._cluster.member_record import check_peer
 from .._cluster.push_pull import local_state, merge_remote_state
-from .._cluster.records import check_peer
-from .._cluster.relays import forward
+from .._cluster.responses import forward
 from .._events import EventType, Member, MemberEvent
 from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
-from .._memberlist.drop_log import DropLog, Log
+from .._memberlist.drop_log import DropLog
+from .._memberlist.drop_log import Log as NodeLog
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics
 from .._wire.serf_messages import (
@@ -107,7 +108,7 @@ class SerfDelegate:
     deadlines: Deadlines
     metrics: Metrics
     drop_log: DropLog
-    log: Log
+    log: NodeLog
     drop_type: Callable[[int], bool] | None = attrs.field(default=None, init=False)
     _partners: Partners | None = attrs.field(default=None, init=False)
 
@@ -129,8 +130,8 @@ class SerfDelegate:
 
     def _apply(self, effect: Effect) -> None:
         match effect:
-            case Queue():
-                self.core.outbox.add(effect)
+            case Broadcast():
+                self.core.broadcasts.add(effect)
                 self._to.memberlist.wake_gossip()
             case Publish(event=event):
                 self._to.pipeline.put(event)
@@ -138,21 +139,21 @@ class SerfDelegate:
                     self._members_gone(event)
             case Deliver():
                 self._to.pipeline.put(effect)
-            case Reply():
+            case SendTo():
                 self._reply(effect)
             case Count(metric=metric, value=value):
                 self.metrics.count(metric, value)
             case Sample(metric=metric, value=value):
                 self.metrics.sample(metric, value)
-            case Warn(text=text, level=level):
+            case Log(text=text, level=level):
                 self.log.log(_LEVELS[level], "%s", text)
-            case Forget(name=name, removed=removed):
+            case NodeForgotten(name=name, removed=removed):
                 self.coordinates.forget(name)
                 if removed:
                     self._to.memberlist.forget(name)
             case Prune():
                 self._prune(effect)
-            case Resolve():
+            case ResolveConflict():
                 self._to.resolve_conflict()
             case _:
                 assert_never(effect)
@@ -165,14 +166,14 @@ class SerfDelegate:
                 self._to.memberlist.forget(member.name)
         self._to.sender.release()
 
-    def _reply(self, reply: Reply) -> None:
+    def _reply(self, reply: SendTo) -> None:
         """Send at once: a packet costs less than handing it to another task would."""
         try:
             self.send(reply)
         except (trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError) as error:
             self.log.error("failed to send to %s at %s: %s", reply.name, reply.address, error)
 
-    def send(self, reply: Reply) -> None:
+    def send(self, reply: SendTo) -> None:
         """Send one packet.  Raises as ``Memberlist.send_to_address``."""
         self._to.memberlist.send_to_address(reply.address, reply.name, reply.message)
 
@@ -212,19 +213,19 @@ class SerfDelegate:
         core, now = self.core, trio.current_time()
         match msg:
             case LeaveIntent():
-                again, effects = core.members.on_leave_intent(msg, now, own_state=core.state)
-                queue = Queue(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
+                again, effects = core.members.on_leave_intent(msg, now, serf_state=core.state)
+                queue = Broadcast(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
             case JoinIntent():
                 again, effects = core.members.on_join_intent(msg, now)
-                queue = Queue(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
+                queue = Broadcast(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
             case UserEventMessage():
                 again, effects = core.events.on_user_event(msg)
-                queue = Queue(queue="event", message=raw)
+                queue = Broadcast(queue="event", message=raw)
             case QueryMessage():
                 again, effects = core.queries.on_query(
                     msg, now, rng=core.rng, tags=core.tags, members=core.members.members()
                 )
-                queue = Queue(queue="query", message=raw)
+                queue = Broadcast(queue="query", message=raw)
             case QueryResponseMessage():
                 self._to.tracker.on_response(msg)
                 return
@@ -236,9 +237,9 @@ class SerfDelegate:
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         """What to gossip: intents, then queries, then user events."""
-        if not len(self.core.outbox):
+        if not len(self.core.broadcasts):
             return []
-        messages = self.core.outbox.take(overhead, limit)
+        messages = self.core.broadcasts.take(overhead, limit)
         for message in messages:
             self.metrics.sample("serf.msgs.sent", len(message))
         self._to.sender.release()
@@ -258,7 +259,7 @@ class SerfDelegate:
             effects = merge_remote_state(
                 state,
                 now=trio.current_time(),
-                own_state=core.state,
+                serf_state=core.state,
                 ignore_old=join and core.ignore_old_events,
                 members=core.members,
                 events=core.events,
@@ -291,7 +292,7 @@ class SerfDelegate:
         """A second address claims a known name."""
         config = self.core.config
         resolve = config.enable_name_conflict_resolution
-        self.apply_effects(on_conflict(existing, other, own_name=self.core.name, resolve=resolve))
+        self.apply_effects(on_conflict(existing, other, local_name=self.core.name, resolve=resolve))
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -306,7 +307,7 @@ class MergeCheck:
 
     merge: Callable[[Sequence[Member]], object]
     validate_names: bool
-    log: Log
+    log: NodeLog
 
     def notify_merge(self, nodes: Sequence[NodeView]) -> None:
         """A peer joins and brings these nodes.  Raises `MergeRefused` to refuse all."""

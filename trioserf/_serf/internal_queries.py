@@ -17,9 +17,9 @@ from typing import Final
 import attrs
 import trio
 
-from .._cluster.effects import Deliver, Effect, Reply
+from .._cluster.effects import Deliver, Effect, SendTo
 from .._cluster.internal_queries import answer_internal, file_not_written, is_internal
-from .._cluster.queries import QueryResponder
+from .._cluster.responses import QueryResponder
 from .._events import Query
 from .._exceptions import LocalProtocolError, QueryError, RelayError
 from .._memberlist.drop_log import Log
@@ -54,7 +54,7 @@ class QueryAnswers:
     """
 
     core: Core
-    send: Callable[[Reply], object]
+    send: Callable[[SendTo], object]
     log: Log
 
     def public_query(self, delivery: Deliver) -> Query:
@@ -89,7 +89,7 @@ class QueryAnswers:
         return QueryResponder(
             delivery.query,
             deadline=delivery.deadline,
-            own_name=self.core.name,
+            local_name=self.core.name,
             limit=self.core.config.query_response_size_limit,
         )
 
@@ -149,7 +149,7 @@ class InternalQueryStage:
     def _answer(self, delivery: Deliver) -> None:
         answer = answer_internal(
             delivery.query,
-            own_name=self.core.name,
+            local_name=self.core.name,
             find_member=self.core.members.get,
             keyring=self.memberlist.keyring,
             response_limit=self.core.config.query_response_size_limit,

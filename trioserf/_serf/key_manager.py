@@ -14,14 +14,14 @@ from typing import Final, final
 
 import trio
 
-from .._cluster.keys import (
+from .._cluster.key_responses import (
     KeyAction,
     KeyResponse,
-    KeyRotation,
     KeyTally,
     decode_key,
     key_payload,
 )
+from .._cluster.key_rotation import KeyRotation
 from .._cluster.queries import QueryParams
 from .._events import MemberStatus
 from .._exceptions import KeyOperationError

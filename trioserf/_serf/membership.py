@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from .._cluster.effects import Effect
-from .._cluster.sizes import check_tags
+from .._cluster.size_limits import check_tags
 from .._events import SerfState
 from .._exceptions import BroadcastTimeout, InvalidState
 from .._memberlist.drop_log import Log
@@ -119,7 +119,7 @@ class Membership:
         queued, effects = core.members.leave_intent(
             name,
             trio.current_time(),
-            own_state=core.state,
+            serf_state=core.state,
             prune=prune,
             on_finished=sent.set,
         )

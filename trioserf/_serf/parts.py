@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import attrs
 
-from .._cluster.sizes import check_tags
+from .._cluster.size_limits import check_tags
 from .._config import (
     PROTOCOL_VERSION_MAP,
     PROTOCOL_VERSION_MAX,

@@ -7,7 +7,7 @@ from typing import final
 import attrs
 import trio
 
-from .._cluster.responses import NodeAck, NodeResponse, QueryCollector
+from .._cluster.query_collector import NodeAck, NodeResponse, QueryCollector
 from .._tables import Table, short_payload, shown_as_table
 
 

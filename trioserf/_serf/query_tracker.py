@@ -25,9 +25,9 @@ from typing import Final
 import attrs
 import trio
 
-from .._cluster.effects import Effect, Reply
+from .._cluster.effects import Effect, SendTo
 from .._cluster.queries import QueryParams, default_timeout
-from .._cluster.responses import QueryCollector, eligible_members
+from .._cluster.query_collector import QueryCollector, eligible_members
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.serf_messages import QueryResponseMessage, encode_serf
@@ -135,7 +135,7 @@ class QueryTracker:
         raw = encode_serf(collector.query)
         members = (self.core.members.get(name) for name in sorted(silent))
         self.apply(
-            Reply(Address(str(member.addr), member.port), member.name, raw)
+            SendTo(Address(str(member.addr), member.port), member.name, raw)
             for member in members
             if member is not None
         )

@@ -10,7 +10,6 @@ import attrs
 import trio
 
 from .._cluster.queries import QueryParams
-from .._cluster.stats import stats
 from .._events import Event, Member, SerfState
 from .._memberlist.memberlist import Memberlist
 from .._tables import Table, shown_as_table
@@ -20,7 +19,7 @@ from .key_manager import KeyManager
 from .members_view import Members
 from .parts import Parts
 from .query_response import QueryResponse, QueryResult
-from .statistics import SerfStatistics, collect
+from .statistics import SerfStatistics, collect, stats
 
 
 @final
@@ -105,12 +104,8 @@ class Serf:
 
     def stats(self) -> dict[str, str]:
         """The numbers that ``serf info`` shows, under Go's keys."""
-        core = self._core
         return stats(
-            core.members,
-            core.events,
-            core.queries,
-            core.outbox,
+            self._core,
             health_score=self.memberlist.health_score,
             encrypted=self.encryption_enabled,
             coordinate_resets=self._parts.coordinates.resets,

@@ -23,7 +23,8 @@ import attrs
 import trio
 
 from .._cluster.effects import Deliver
-from .._cluster.snapshot_log import PreviousNode, SnapshotLog, SnapshotState, replay
+from .._cluster.snapshot_log import SnapshotLog
+from .._cluster.snapshot_replay import PreviousNode, SnapshotState, replay
 from .._config import Config
 from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError

@@ -1,6 +1,6 @@
 """What a node can tell about itself, frozen at one moment.
 
-`SerfStatistics` is the typed form; `stats` of `trioserf._cluster.stats` gives Go's texts.
+`SerfStatistics` is the typed form; `stats` gives Go's texts.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def collect(
     for member in core.members.members():
         by_status[member.status] += 1
     queues: dict[QueueName, QueueStatistics] = {
-        name: queue.statistics() for name, queue in core.outbox.queues.items()
+        name: queue.statistics() for name, queue in core.broadcasts.queues.items()
     }
     return SerfStatistics(
         state=core.state,
@@ -131,3 +131,33 @@ def collect(
         counts=MappingProxyType(dict(metrics.counts)),
         memberlist=memberlist.statistics(),
     )
+
+
+def stats(
+    core: Core, *, health_score: int, encrypted: bool, coordinate_resets: int | None
+) -> dict[str, str]:
+    """The numbers that ``serf info`` shows, with Go's keys and texts.
+
+    Args:
+      health_score: memberlist's awareness, 0 is best.
+      coordinate_resets: None if coordinates are disabled.
+
+    Source: hashicorp/serf v0.9.4, serf/serf.go, Stats.
+    """
+    members = core.members
+    numbers = {
+        "members": str(members.num_members),
+        "failed": str(members.num_failed),
+        "left": str(members.num_left),
+        "health_score": str(health_score),
+        "member_time": str(members.clock.time),
+        "event_time": str(core.events.clock.time),
+        "query_time": str(core.queries.clock.time),
+        "intent_queue": str(core.broadcasts.depth("intent")),
+        "event_queue": str(core.broadcasts.depth("event")),
+        "query_queue": str(core.broadcasts.depth("query")),
+        "encrypted": "true" if encrypted else "false",
+    }
+    if coordinate_resets is not None:
+        numbers["coordinate_resets"] = str(coordinate_resets)
+    return numbers

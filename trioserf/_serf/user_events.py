@@ -34,7 +34,7 @@ class UserEventSender:
     @property
     def _full(self) -> bool:
         core = self.core
-        depth = core.outbox.depth("event")
+        depth = core.broadcasts.depth("event")
         return depth >= core.config.queue_depth_warning and core.members.others_alive()
 
     async def send(self, name: str, payload: bytes, *, coalesce: bool) -> None:

@@ -95,7 +95,7 @@ async def _acquaint(nodes: Sequence[SimNode]) -> None:
         await _tell(other, everything, read)
     for part in parts:
         part.memberlist._parts.queue.clear()
-        for queue in part.core.outbox.queues.values():
+        for queue in part.core.broadcasts.queues.values():
             queue.clear()
 
 

@@ -11,10 +11,10 @@ from functools import partial
 
 from .._config import Config
 from .._swim.broadcasts import TransmitLimitedQueue
-from .effects import Effect, Queue, QueueName, Sample, Warn
+from .effects import Broadcast, Effect, Log, QueueName, Sample
 
 
-class Outbox:
+class BroadcastQueues:
     """Intents, queries and user events that wait to be gossiped.
 
     DIFFERS (unless ``faithful_go``): of the intents about one node only the newest is kept,
@@ -49,13 +49,13 @@ class Outbox:
             "query": TransmitLimitedQueue(mult, num_members, clock),
             "event": TransmitLimitedQueue(mult, num_members, clock),
         }
-        self._newest: dict[str, Queue] = {}
+        self._newest: dict[str, Broadcast] = {}
 
-    def add(self, item: Queue) -> None:
+    def add(self, item: Broadcast) -> None:
         """Queue a message; an intent replaces an older one about the same node."""
         queue = self.queues[item.queue]
         if item.name is None or self._faithful:
-            queue.queue(item.message, on_finished=item.on_finished, local=item.own)
+            queue.queue(item.message, on_finished=item.on_finished, local=item.local)
             return
         newest = self._newest.get(item.name)
         if newest is not None and item.ltime < newest.ltime:
@@ -64,9 +64,9 @@ class Outbox:
             return
         self._newest[item.name] = item
         done = partial(self._finished, item.name, item)
-        queue.queue(item.message, name=item.name, on_finished=done, local=item.own)
+        queue.queue(item.message, name=item.name, on_finished=done, local=item.local)
 
-    def _finished(self, name: str, item: Queue) -> None:
+    def _finished(self, name: str, item: Broadcast) -> None:
         if self._newest.get(name) is item:
             del self._newest[name]
         if item.on_finished is not None:
@@ -110,8 +110,8 @@ class Outbox:
             label, depth = name.capitalize(), len(queue)
             effects.append(Sample(f"serf.queue.{label}", depth))
             if depth >= self._config.queue_depth_warning:
-                effects.append(Warn(f"{label} queue depth: {depth}"))
+                effects.append(Log(f"{label} queue depth: {depth}"))
             if depth > limit:
-                effects.append(Warn(f"{label} queue depth {depth} exceeds {limit}: pruning it"))
+                effects.append(Log(f"{label} queue depth {depth} exceeds {limit}: pruning it"))
                 queue.prune(limit)
         return effects

@@ -8,29 +8,31 @@ from typing import Any
 
 import pytest
 
-from trioserf._cluster.effects import Queue, QueueName, Sample
-from trioserf._cluster.outbox import Outbox
+from trioserf._cluster.broadcast_queues import BroadcastQueues
+from trioserf._cluster.effects import Broadcast, QueueName, Sample
 
 from .samples import config, warnings
 
 
-def outbox(members: int = 10, *, faithful: bool = False, **fields: Any) -> Outbox:
-    return Outbox(config(faithful=faithful, **fields), num_members=lambda: members)
+def broadcasts(members: int = 10, *, faithful: bool = False, **fields: Any) -> BroadcastQueues:
+    return BroadcastQueues(config(faithful=faithful, **fields), num_members=lambda: members)
 
 
 def intent(
     name: str, ltime: int, *, size: int = 30, on_finished: Callable[[], object] | None = None
-) -> Queue:
+) -> Broadcast:
     message = f"{name}@{ltime}".encode().ljust(size)
-    return Queue(queue="intent", message=message, name=name, ltime=ltime, on_finished=on_finished)
+    return Broadcast(
+        queue="intent", message=message, name=name, ltime=ltime, on_finished=on_finished
+    )
 
 
-def plain(queue: QueueName, message: bytes, *, own: bool = False) -> Queue:
-    return Queue(queue=queue, message=message, own=own)
+def plain(queue: QueueName, message: bytes, *, local: bool = False) -> Broadcast:
+    return Broadcast(queue=queue, message=message, local=local)
 
 
 def test_a_packet_is_filled_from_intents_then_queries_then_events() -> None:
-    box = outbox(faithful=True)
+    box = broadcasts(faithful=True)
     box.add(plain("event", b"event"))
     box.add(plain("query", b"query"))
     box.add(plain("intent", b"intent"))
@@ -40,18 +42,18 @@ def test_a_packet_is_filled_from_intents_then_queries_then_events() -> None:
 
 @pytest.mark.parametrize("faithful", [True, False])
 def test_a_packet_keeps_its_limit(faithful: bool) -> None:
-    box = outbox(faithful=faithful)
+    box = broadcasts(faithful=faithful)
     for number in range(10):
         box.add(intent(f"n{number}", 1))
         box.add(plain("query", b"q" * (20 + number)))
-        box.add(plain("event", b"e" * (10 + number), own=number % 2 == 0))
+        box.add(plain("event", b"e" * (10 + number), local=number % 2 == 0))
     for limit in range(0, 500, 7):
         taken = box.take(2, limit)
         assert sum(len(message) + 2 for message in taken) <= limit
 
 
 def test_go_gives_the_whole_packet_to_intents() -> None:
-    box = outbox(faithful=True)
+    box = broadcasts(faithful=True)
     for number in range(10):
         box.add(intent(f"n{number}", 1))
     box.add(plain("event", b"e" * 20))
@@ -59,7 +61,7 @@ def test_go_gives_the_whole_packet_to_intents() -> None:
 
 
 def test_a_flood_of_intents_leaves_room_for_events() -> None:
-    box = outbox()
+    box = broadcasts()
     for number in range(100):
         box.add(intent(f"n{number}", 1))
     box.add(plain("query", b"q" * 15))
@@ -69,7 +71,7 @@ def test_a_flood_of_intents_leaves_room_for_events() -> None:
 
 
 def test_a_flood_of_intents_leaves_room_for_queries_alone() -> None:
-    box = outbox()
+    box = broadcasts()
     for number in range(100):
         box.add(intent(f"n{number}", 1))
     box.add(plain("query", b"q" * 15))
@@ -77,30 +79,30 @@ def test_a_flood_of_intents_leaves_room_for_queries_alone() -> None:
 
 
 def test_a_lone_queue_has_the_whole_packet() -> None:
-    box = outbox()
+    box = broadcasts()
     for number in range(10):
         box.add(plain("event", b"%d" % number * 8))
     assert 10 == len(box.take(2, 100))
 
 
 def test_a_message_longer_than_the_rest_of_the_packet_is_not_held_up() -> None:
-    box = outbox()
+    box = broadcasts()
     box.add(plain("query", b"q" * 95))
     box.add(plain("event", b"e" * 10))
     assert [b"q" * 95] == box.take(2, 100)
 
 
 def test_own_events_go_before_those_passed_on() -> None:
-    box = outbox()
+    box = broadcasts()
     for number in range(50):
         box.add(plain("event", b"%02d" % number * 20))
-    box.add(plain("event", b"mine", own=True))
+    box.add(plain("event", b"mine", local=True))
     assert b"mine" in box.take(2, 100)
 
 
 def test_the_newest_intent_about_a_node_replaces_the_older() -> None:
     notices: list[int] = []
-    box = outbox()
+    box = broadcasts()
     for ltime in (1, 2, 3):
         box.add(intent("foo", ltime, on_finished=partial(notices.append, ltime)))
     assert 1 == box.depth("intent")
@@ -110,7 +112,7 @@ def test_the_newest_intent_about_a_node_replaces_the_older() -> None:
 
 def test_an_older_intent_does_not_replace_a_newer() -> None:
     notices: list[int] = []
-    box = outbox()
+    box = broadcasts()
     box.add(intent("foo", 5))
     box.add(intent("foo", 4, on_finished=lambda: notices.append(4)))
     box.add(intent("foo", 3))
@@ -120,7 +122,7 @@ def test_an_older_intent_does_not_replace_a_newer() -> None:
 
 def test_an_intent_of_the_same_time_takes_the_place() -> None:
     notices: list[str] = []
-    box = outbox()
+    box = broadcasts()
     box.add(intent("foo", 5, on_finished=partial(notices.append, "first")))
     box.add(intent("foo", 5, on_finished=partial(notices.append, "second")))
     assert ["first"] == notices
@@ -129,7 +131,7 @@ def test_an_intent_of_the_same_time_takes_the_place() -> None:
 
 def test_an_older_intent_is_queued_once_the_newer_was_sent_often_enough() -> None:
     notices: list[int] = []
-    box = outbox(members=1)
+    box = broadcasts(members=1)
     box.add(intent("foo", 5, on_finished=lambda: notices.append(5)))
     while box.take(2, 100):
         pass
@@ -139,14 +141,14 @@ def test_an_older_intent_is_queued_once_the_newer_was_sent_often_enough() -> Non
 
 
 def test_intents_about_other_nodes_stand_side_by_side() -> None:
-    box = outbox()
+    box = broadcasts()
     for name in "abc":
         box.add(intent(name, 1))
     assert 3 == box.depth("intent")
 
 
 def test_go_keeps_every_intent() -> None:
-    box = outbox(faithful=True)
+    box = broadcasts(faithful=True)
     for ltime in (1, 2, 3):
         box.add(intent("foo", ltime))
     assert 3 == box.depth("intent")
@@ -155,9 +157,9 @@ def test_go_keeps_every_intent() -> None:
 def test_a_finished_broadcast_gives_notice_once() -> None:
     """Checklist 99."""
     notices: list[bool] = []
-    box = outbox(members=1)
-    box.add(Queue(queue="event", message=b"e", on_finished=lambda: notices.append(True)))
-    box.add(Queue(queue="event", message=b"f"))
+    box = broadcasts(members=1)
+    box.add(Broadcast(queue="event", message=b"e", on_finished=lambda: notices.append(True)))
+    box.add(Broadcast(queue="event", message=b"f"))
     while box.take(2, 100):
         pass
     assert [True] == notices
@@ -169,11 +171,11 @@ def test_a_finished_broadcast_gives_notice_once() -> None:
 )
 def test_the_limit_of_a_queue(lowest: int, members: int, limit: int) -> None:
     """Checklist 98."""
-    assert limit == outbox(members, min_queue_depth=lowest).max_depth()
+    assert limit == broadcasts(members, min_queue_depth=lowest).max_depth()
 
 
 def test_the_check_samples_warns_and_prunes() -> None:
-    box = outbox(queue_depth_warning=2, max_queue_depth=3)
+    box = broadcasts(queue_depth_warning=2, max_queue_depth=3)
     for number in range(5):
         box.add(plain("event", b"e%d" % number))
     for number in range(2):
@@ -193,7 +195,7 @@ def test_the_check_samples_warns_and_prunes() -> None:
 
 
 def test_a_queue_at_its_limit_is_not_pruned() -> None:
-    box = outbox(max_queue_depth=3)
+    box = broadcasts(max_queue_depth=3)
     for number in range(3):
         box.add(plain("event", b"e%d" % number))
     assert [] == warnings(box.check())
@@ -202,7 +204,7 @@ def test_a_queue_at_its_limit_is_not_pruned() -> None:
 
 def test_pruning_gives_notice() -> None:
     notices: list[str] = []
-    box = outbox(max_queue_depth=1)
+    box = broadcasts(max_queue_depth=1)
     for name in "ab":
         box.add(intent(name, 1, on_finished=partial(notices.append, name)))
     box.check()

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import attrs
 
-_MASK = (1 << 64) - 1
+TIME_MASK = (1 << 64) - 1
+"""The highest Lamport time."""
 
 
 @attrs.define(eq=False)
@@ -24,10 +25,10 @@ class LamportClock:
 
     def increment(self) -> int:
         """Advance by one and return the new time."""
-        self.time = (self.time + 1) & _MASK
+        self.time = (self.time + 1) & TIME_MASK
         return self.time
 
     def witness(self, seen: int) -> None:
         """Learn of a time that some node used: the clock moves past it, never back."""
         if seen >= self.time:
-            self.time = (seen + 1) & _MASK
+            self.time = (seen + 1) & TIME_MASK

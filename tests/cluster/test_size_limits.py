@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trioserf._cluster.sizes import (
+from trioserf._cluster.size_limits import (
     check_encoded_user_event,
     check_query,
     check_relay,

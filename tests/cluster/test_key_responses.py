@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from trioserf._cluster.keys import KeyTally, decode_key, key_payload
+from trioserf._cluster.key_responses import KeyTally, decode_key, key_payload
 from trioserf._exceptions import KeyringError
 from trioserf._wire.serf_messages import KeyAnswer, KeyRequest, decode_key_request, encode_serf
 

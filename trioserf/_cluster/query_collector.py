@@ -1,0 +1,199 @@
+"""Collecting what comes back for the queries of this node.
+
+A node may answer over several ways (directly, through relays), so the first copy counts and
+the others are dropped.  Go waits for the whole timeout; here a collector also knows which
+members could answer, and so when nothing more is to come.
+
+Source: hashicorp/serf v0.9.4, serf/query.go, QueryResponse; serf/serf.go,
+handleQueryResponse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from .._events import Member, MemberStatus
+from .._wire.serf_messages import (
+    QUERY_FLAG_ACK,
+    RESPONSE_FLAG_ACK,
+    QueryMessage,
+    QueryResponseMessage,
+)
+from .effects import Count, Effect, Log
+from .filters import matches
+
+
+def _short(payload: bytes) -> str:
+    return repr(payload) if len(payload) <= 32 else f"{payload[:24]!r}… ({len(payload)} bytes)"
+
+
+@attrs.frozen
+class NodeResponse:
+    """One node's answer to a query.
+
+    Args:
+      node: who answered.
+      payload: what.
+    """
+
+    node: str
+    payload: bytes = attrs.field(repr=_short)
+
+
+@attrs.frozen
+class NodeAck:
+    """One node's acknowledgement of a query."""
+
+    node: str
+
+
+def eligible_members(members: Sequence[Member], query: QueryMessage) -> frozenset[str]:
+    """The names of the alive members that pass the filters of ``query``."""
+    alive = (member for member in members if member.status is MemberStatus.ALIVE)
+    filters = query.filters
+    if not filters:
+        return frozenset(member.name for member in alive)
+    return frozenset(
+        member.name for member in alive if matches(filters, member.name, member.tags).passed
+    )
+
+
+class QueryCollector:
+    """The answers to one query of this node.
+
+    Args:
+      query: what was asked.
+      deadline: when it ends (trio clock, seconds).
+      eligible: names of the members from which an answer can be expected.
+
+    Attributes:
+      responses: first answer of each node, by name, in order of arrival.
+      acks: nodes that acknowledged, in order of arrival; None if that was not asked for.
+    """
+
+    def __init__(
+        self, query: QueryMessage, *, deadline: float, eligible: Iterable[str] = ()
+    ) -> None:
+        self.query = query
+        self.deadline = deadline
+        self.responses: dict[str, bytes] = {}
+        self.acks: dict[str, None] | None = {} if query.flags & QUERY_FLAG_ACK else None
+        self._awaited = set(eligible)
+        self._awaited_acks = set() if self.acks is None else set(self._awaited)
+        self._closed = False
+
+    def on_response(
+        self, msg: QueryResponseMessage, now: float
+    ) -> tuple[NodeResponse | NodeAck | None, list[Effect]]:
+        """A response for this query arrived: what to hand on, None for a duplicate."""
+        if msg.id != self.query.id:
+            return None, [
+                Log(f"query reply of {msg.from_node} has ID {msg.id}, not {self.query.id}")
+            ]
+        if self.finished(now):
+            return None, []
+        if msg.flags & RESPONSE_FLAG_ACK:
+            return self._on_ack(msg.from_node)
+        name = msg.from_node
+        if name in self.responses:
+            return None, [Count("serf.query_duplicate_responses")]
+        self.responses[name] = msg.payload or b""
+        self._awaited.discard(name)
+        return NodeResponse(name, msg.payload or b""), [Count("serf.query_responses")]
+
+    def _on_ack(self, name: str) -> tuple[NodeAck | None, list[Effect]]:
+        if self.acks is None:
+            return None, [
+                Count("serf.query_acks"),
+                Log(f"dropped an ack of {name}: none was asked for"),
+            ]
+        if name in self.acks:
+            return None, [Count("serf.query_duplicate_acks")]
+        self.acks[name] = None
+        self._awaited_acks.discard(name)
+        return NodeAck(name), [Count("serf.query_acks")]
+
+    def undelivered(self, item: NodeResponse | NodeAck) -> None:
+        """There was no room for ``item``: a further copy of it counts as the first."""
+        if isinstance(item, NodeResponse):
+            self.responses.pop(item.node, None)
+        elif self.acks is not None:
+            self.acks.pop(item.node, None)
+
+    def drop_members(self, names: Iterable[str]) -> bool:
+        """These members failed, left or were forgotten: no longer wait for them.
+
+        Returns `everyone_answered`.
+        """
+        gone = set(names)
+        self._awaited -= gone
+        self._awaited_acks -= gone
+        return self.everyone_answered
+
+    @property
+    def everyone_answered(self) -> bool:
+        """Whether no answer (nor wanted ack) of an eligible member is missing."""
+        return not self._awaited and not self._awaited_acks
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Eligible members that have not answered and are not known to be gone."""
+        return frozenset(self._awaited)
+
+    def close(self) -> None:
+        """Take no more answers."""
+        self._closed = True
+
+    def finished(self, now: float) -> bool:
+        """Whether it was closed or is past its deadline."""
+        return self._closed or now > self.deadline
+
+
+class PendingQueries:
+    """The open queries of this node, by Lamport time."""
+
+    def __init__(self) -> None:
+        self._collectors: dict[int, QueryCollector] = {}
+
+    def __len__(self) -> int:
+        return len(self._collectors)
+
+    def add(self, collector: QueryCollector) -> None:
+        """Register a query before its message goes out."""
+        self._collectors[collector.query.ltime] = collector
+
+    def remove(self, collector: QueryCollector) -> None:
+        """Its timeout has passed.  Nothing happens if it is not registered."""
+        ltime = collector.query.ltime
+        if self._collectors.get(ltime) is collector:
+            del self._collectors[ltime]
+
+    def on_response(
+        self, msg: QueryResponseMessage, now: float
+    ) -> tuple[QueryCollector | None, NodeResponse | NodeAck | None, list[Effect]]:
+        """A response arrived: which query it is for, what to hand on, and the effects."""
+        collector = self._collectors.get(msg.ltime)
+        if collector is None:
+            return (
+                None,
+                None,
+                [
+                    Log(
+                        f"reply of {msg.from_node} for a query that is not open "
+                        f"(time {msg.ltime}, ID {msg.id})"
+                    )
+                ],
+            )
+        item, effects = collector.on_response(msg, now)
+        return collector, item, effects
+
+    def drop_members(self, names: Iterable[str]) -> list[QueryCollector]:
+        """Members are gone; returns the queries that thereby have all their answers."""
+        gone = frozenset(names)
+        return [
+            collector
+            for collector in self._collectors.values()
+            if not collector.everyone_answered and collector.drop_members(gone)
+        ]

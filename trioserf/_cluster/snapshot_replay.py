@@ -1,0 +1,225 @@
+"""The snapshot file: what a node remembers of its cluster when it starts again.
+
+A log of text lines.  Who is alive, and how far the three clocks got, is the sum of all lines
+from first to last; when the log has grown long, it is replaced by the few lines that say the
+same.  Reading and writing files is left to the caller: here lines go in and come out.
+
+A file may be damaged: the last line cut short by a crash, NUL bytes where blocks were never
+written, or a line that begins behind a cut one because Go appends without looking.  A replay
+skips what it cannot read, finds the record behind such damage where it can, and reports both.
+
+One line is our own: the incarnation of the node itself, so that its next life begins above the
+last and need not be told that it is held dead.  It is written as a comment, which Go passes
+over in silence and drops when it compacts (test_an_agent_rejoins_by_a_file_of_ours).  A leave
+does not end it: a node that returns after leaving must be above that as well.
+
+Source: hashicorp/serf v0.9.4, serf/snapshot.go.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from .lamport import TIME_MASK
+
+ALIVE: Final = b"alive: "
+NOT_ALIVE: Final = b"not-alive: "
+CLOCK: Final = b"clock: "
+EVENT_CLOCK: Final = b"event-clock: "
+QUERY_CLOCK: Final = b"query-clock: "
+LEAVE: Final = b"leave"
+INCARNATION: Final = b"# incarnation: "
+_KEYWORDS: Final = (ALIVE, NOT_ALIVE, CLOCK, EVENT_CLOCK, QUERY_CLOCK, LEAVE, INCARNATION)
+_IGNORED: Final = (b"coordinate: ", b"#")
+"""Lines of old versions, and comments."""
+_LEAST_CUT: Final = len(b"# i")
+"""What is left of an own line at least; less may be a record that somebody turned off."""
+_MAX_TRIES: Final = 16
+"""Places of each keyword that are tried in one damaged line."""
+
+
+@attrs.frozen
+class PreviousNode:
+    """A node that was alive at the end of the last run.
+
+    Args:
+      name: the node.
+      addr: where it was: ``ip:port``, not checked.
+    """
+
+    name: str
+    addr: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.addr}"
+
+
+@attrs.frozen
+class Skipped:
+    """A part of a snapshot that could not be used.
+
+    Args:
+      line_no: where, counted from 1.
+      reason: why, with the text.
+    """
+
+    line_no: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class SnapshotState:
+    """What a snapshot says.
+
+    Args:
+      alive: name to address (``ip:port``, not checked) of the nodes that were alive, in the
+        order in which they became so.
+      clock, event_clock, query_clock: highest Lamport times that were noted; 0 for none.
+      incarnation: the highest that the node itself had reached; 0 for unknown.
+      skipped: what could not be used.
+      needs_newline: the last line is cut short.  It was not used; cut the file down to
+        ``whole_size`` before appending, or at least begin with a newline.
+      whole_size: where the last whole line ends (bytes).
+    """
+
+    alive: dict[str, str] = attrs.field(factory=dict)
+    clock: int = 0
+    event_clock: int = 0
+    query_clock: int = 0
+    incarnation: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    needs_newline: bool = False
+    whole_size: int = 0
+
+
+def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
+    """What the content of a snapshot file says.  Never fails.
+
+    Args:
+      data: the whole file.
+      rejoin_after_leave: a graceful leave is no reason to forget the cluster.
+    """
+    replaying = _Replay(rejoin_after_leave)
+    whole, _, fragment = data.rpartition(b"\n")
+    whole_size = len(data) - len(fragment)
+    lines = whole.split(b"\n") if whole_size else []
+    for line_no, line in enumerate(lines, 1):
+        replaying.on_line(line_no, line)
+    if fragment:
+        replaying.skip(len(lines) + 1, "cut short", fragment)
+    return SnapshotState(
+        alive=replaying.alive,
+        clock=replaying.clocks[CLOCK],
+        event_clock=replaying.clocks[EVENT_CLOCK],
+        query_clock=replaying.clocks[QUERY_CLOCK],
+        incarnation=replaying.incarnation,
+        skipped=tuple(replaying.skipped),
+        needs_newline=bool(fragment),
+        whole_size=whole_size,
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class _Replay:
+    def __init__(self, rejoin_after_leave: bool) -> None:
+        self._rejoin = rejoin_after_leave
+        self.alive: dict[str, str] = {}
+        self.clocks = {CLOCK: 0, EVENT_CLOCK: 0, QUERY_CLOCK: 0}
+        self.incarnation = 0
+        self.skipped: list[Skipped] = []
+
+    def skip(self, line_no: int, reason: str, what: bytes) -> None:
+        shown = repr(what[:64])[1:] + ("…" if len(what) > 64 else "")
+        self.skipped.append(Skipped(line_no, f"{reason}: {shown}"))
+
+    def on_line(self, line_no: int, line: bytes) -> None:
+        if b"\0" in line:
+            damage, _, line = line.rpartition(b"\0")
+            self.skip(line_no, "NUL bytes", damage + b"\0")
+            if not line:
+                return
+        problem = self._on_record(line)
+        if problem is None:
+            return
+        start = self._glued_record(line)
+        self.skip(line_no, problem, line[:start])
+
+    def _glued_record(self, line: bytes) -> int | None:
+        """Apply the record behind a cut one; where it begins, None if there is none.
+
+        DIFFERS: Go skips the line as a whole.
+        Test: test_a_record_behind_a_cut_one_is_found.
+        """
+        starts = sorted(start for word in _KEYWORDS for start in _occurrences(line, word) if start)
+        for start in starts:
+            front = line[:start]
+            cut = any(word.startswith(front) or front.startswith(word) for word in _KEYWORDS)
+            if cut and self._on_record(line[start:]) is None:
+                return start
+        return None
+
+    def _on_record(self, line: bytes) -> str | None:
+        """Apply a line; or say why it cannot be."""
+        if line == LEAVE:
+            if not self._rejoin:
+                self.alive.clear()
+                self.clocks = dict.fromkeys(self.clocks, 0)
+            return None
+        if line.startswith(ALIVE):
+            name, space, address = line[len(ALIVE) :].rpartition(b" ")
+            if not space:
+                return "no address"
+            # A node that returns moves to the end.
+            self.alive.pop(_text(name), None)
+            self.alive[_text(name)] = _text(address)
+            return None
+        if line.startswith(NOT_ALIVE):
+            self.alive.pop(_text(line[len(NOT_ALIVE) :]), None)
+            return None
+        if line.startswith(INCARNATION):
+            incarnation = _number(line[len(INCARNATION) :])
+            if incarnation is None:
+                return "no incarnation"
+            self.incarnation = max(self.incarnation, incarnation)
+            return None
+        for word in self.clocks:
+            if line.startswith(word):
+                time = _number(line[len(word) :])
+                if time is None:
+                    return "no clock value"
+                self.clocks[word] = time
+                return None
+        if line.startswith(_IGNORED):
+            return "no incarnation" if _is_glued_to_an_incarnation(line) else None
+        return "unrecognized line"
+
+
+def _is_glued_to_an_incarnation(line: bytes) -> bool:
+    """Whether a comment is the beginning of our own line, with a record right behind it."""
+    return any(
+        line.startswith(INCARNATION[:length]) and line.startswith(_KEYWORDS, length)
+        for length in range(_LEAST_CUT, len(INCARNATION))
+    )
+
+
+def _occurrences(line: bytes, word: bytes) -> list[int]:
+    found: list[int] = []
+    at = line.find(word)
+    while at >= 0 and len(found) < _MAX_TRIES:
+        found.append(at)
+        at = line.find(word, at + 1)
+    return found
+
+
+def _number(digits: bytes) -> int | None:
+    """An unsigned number of 64 bits as Go reads it: ASCII digits and nothing else."""
+    significant = digits.lstrip(b"0")
+    if not digits.isdigit() or len(significant) > 20:
+        return None
+    number = int(digits[-20:])
+    return number if number <= TIME_MASK else None
