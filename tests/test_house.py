@@ -71,14 +71,9 @@ TASK_STARTERS = {
     "testing/sim_network.py": "the deliveries of a simulated network",
     "testing/campaign/": "the faults of a schedule, and the look at the invariants meanwhile",
     "testing/bootstrap.py": "the joins of the simulated nodes",
-    "testing/joins.py": "the joins of the simulated nodes",
     "testing/sim_cluster.py": "the processes of the simulated nodes",
     "testing/sim_node.py": "what runs inside the process of a simulated node",
     "testing/check_transport.py": "both ends of a law",
-    "testing/law_ground.py": "both ends of a law",
-    "testing/transport_laws.py": "both ends of a law",
-    "testing/packet_laws.py": "both ends of a law",
-    "testing/stream_laws.py": "both ends of a law",
 }
 """Files (or folders) that may call ``start_soon`` or ``start``, and what they start."""
 
