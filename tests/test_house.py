@@ -67,7 +67,6 @@ TASK_STARTERS = {
     "notebook/live_views.py": "the end of a view with its node",
     "notebook/thread.py": "whatever cells start: the thread's own nursery",
     "testing/invariants.py": "the look at the invariants, again and again",
-    "testing/schedule_runs.py": "the faults of a schedule, each in its own time",
     "testing/sim_network.py": "the deliveries of a simulated network",
     "testing/campaign/": "the faults of a schedule, and the look at the invariants meanwhile",
     "testing/bootstrap.py": "the joins of the simulated nodes",

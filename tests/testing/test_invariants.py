@@ -15,8 +15,7 @@ from trioserf._wire.messages import Dead, encode_message
 from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
 from trioserf.testing.invariants import InvariantViolation, all_invariants, watched
-from trioserf.testing.membership_invariants import Sizes
-from trioserf.testing.memory_invariant import Memory
+from trioserf.testing.membership_invariants import Memory, Sizes
 
 
 @asynccontextmanager

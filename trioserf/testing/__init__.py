@@ -1,4 +1,4 @@
-"""A cluster inside a test: simulated network, simulated cluster, and laws for transports.
+"""A cluster inside a test: a simulated network, and real nodes on it.
 
 ::
 
@@ -17,8 +17,10 @@ must be an argument of the test itself.
 `agreement_bound` computes how long its healthy nodes may take to agree.
 
 `SimNetwork` is the network alone, for any user of `trioserf.abc.Transport`;
-`trioserf.testing.check_transport` has the laws of transports; `trioserf.testing.determinism` runs
-a program twice in the same way.
+`trioserf.testing.determinism` runs a program twice in the same way.
+
+Two neighbours have doors of their own: `trioserf.testing.check_transport` has the laws of
+transports, and `trioserf.testing.campaign` tests trioserf itself with faults drawn at random.
 """
 
 from __future__ import annotations

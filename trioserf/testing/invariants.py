@@ -13,8 +13,8 @@
 Every ``step`` seconds of the run's clock each invariant looks at the cluster as it is in that
 moment, with no task in between; at the end of the block once more.  What is wrong ends the
 block with an `InvariantViolation`.  The invariants are those of `membership_invariants` and
-`event_invariants`, and of `memory_invariant` where it is asked for; more of them are any objects
-with the method of `Invariant`.
+`event_invariants`, bounded memory only where it is asked for; more of them are any objects with
+the method of `Invariant`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ import trio
 
 from .event_invariants import Deliveries, Foldable
 from .membership_invariants import Lives, NoSuicide, Sizes
-from .memory_invariant import Memory
 
 if TYPE_CHECKING:
     from .sim_cluster import SimCluster
@@ -66,11 +65,6 @@ def membership_invariants(*, forged: bool = False) -> tuple[Invariant, ...]:
 def all_invariants(*, forged: bool = False) -> tuple[Invariant, ...]:
     """The same, and those of the events that nodes tell their applications."""
     return (*membership_invariants(forged=forged), Foldable(), Deliveries())
-
-
-def campaign_invariants() -> tuple[Invariant, ...]:
-    """The same, and memory: for runs that hold nothing of their own."""
-    return (*all_invariants(), Memory())
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trioserf.testing import Link, SimNetwork
-from trioserf.testing.link_faults import LinkFaults
+from trioserf.testing.campaign.schedule_runs import LinkFaults
 
 A, B = "10.0.0.1", "10.0.0.2"
 USUAL = Link(latency=0.01)

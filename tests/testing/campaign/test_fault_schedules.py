@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf.testing.fault_schedules import OF_LINKS, FaultKind, Schedule, draw_schedule
+from trioserf.testing.campaign.fault_schedules import OF_LINKS, FaultKind, Schedule, draw_schedule
 from trioserf.testing.links import Link
 
 

@@ -15,7 +15,7 @@ from typing import Final, final
 
 import attrs
 
-from .links import Constant, Latency, LinkChanges, LongTail, Normal, Uniform
+from ..links import Constant, Latency, LinkChanges, LongTail, Normal, Uniform
 
 
 @final

@@ -7,23 +7,23 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.source_tree import ROOT
 from trioserf._cluster.members import MemberRegistry
-from trioserf.testing import SimCluster, explore
-from trioserf.testing.fault_schedules import FaultKind, draw_schedule
+from trioserf.testing import SimCluster
+from trioserf.testing.campaign import FaultKind, draw_schedule, explore, run_schedule
 from trioserf.testing.invariants import Invariant, all_invariants
-from trioserf.testing.schedule_runs import run_schedule
-
-pytestmark = pytest.mark.slow
 
 SMALL = ("--nodes=4", "--minutes=0.5")
 
 
+@pytest.mark.slow
 def test_a_few_seeds_violate_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == explore.main(["--seeds=1-5", *SMALL])
     *lines, last = capsys.readouterr().out.splitlines()
@@ -31,6 +31,7 @@ def test_a_few_seeds_violate_nothing(capsys: pytest.CaptureFixture[str]) -> None
     assert 5 == sum(": ok, 3 faults, agreed after " in line for line in lines)
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_run_in_every_process() -> None:
     command = (sys.executable, "-m", "trioserf.testing.explore", "--seeds=3-4", *SMALL, "--verbose")
     printed = {
@@ -63,6 +64,7 @@ def planted() -> tuple[Invariant, ...]:
     return (*all_invariants(), NobodyFails())
 
 
+@pytest.mark.slow
 def test_a_violation_is_shrunk_to_the_faults_that_cause_it() -> None:
     failures = (
         run_schedule(draw_schedule(seed, nodes=4, minutes=1.5), invariants=planted)
@@ -82,6 +84,7 @@ def test_a_violation_is_shrunk_to_the_faults_that_cause_it() -> None:
     assert smallest == run_schedule(smallest.schedule, invariants=planted)
 
 
+@pytest.mark.slow
 def test_a_broken_rule_is_found_and_replayed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,3 +104,26 @@ def test_a_broken_rule_is_found_and_replayed(
     command = text.partition("replay with:\n")[2].splitlines()[0]
     assert 1 == explore.main(shlex.split(command)[3:])
     assert "InvariantViolation, 1 faults" in capsys.readouterr().out
+
+
+@given(st.sets(st.integers(0, 40)))
+def test_shrinking_keeps_what_is_needed(needed: set[int]) -> None:
+    assert sorted(needed) == explore.shrink(
+        range(41), lambda items: needed <= set(items), tries=10**6
+    )
+
+
+def test_a_failure_that_needs_nothing_shrinks_to_nothing() -> None:
+    assert [] == explore.shrink(range(9), lambda items: True)
+
+
+def test_shrinking_gives_up_after_so_many_tries_and_keeps_what_fails() -> None:
+    asked: list[Sequence[int]] = []
+
+    def still_fails(items: Sequence[int]) -> bool:
+        asked.append(items)
+        return {3, 17} <= set(items)
+
+    kept = explore.shrink(range(40), still_fails, tries=5)
+    assert 5 == len(asked)
+    assert {3, 17} <= set(kept)

@@ -16,17 +16,18 @@ from typing import Any, Final, TypeAlias, final
 import attrs
 import trio
 
-from .._events import Query
-from .._exceptions import SerfError
-from .bounds import AgreementBound, agreement_bound
-from .determinism import run
+from ..._events import Query
+from ..._exceptions import SerfError
+from ..bounds import AgreementBound, agreement_bound
+from ..determinism import run
+from ..invariants import Invariant, InvariantViolation, all_invariants, watched
+from ..links import Link, LinkChanges
+from ..membership_invariants import Memory
+from ..sim_cluster import SimCluster
+from ..sim_network import SimNetwork
+from ..sim_node import SimNode
+from ..tracing import TraceDigest
 from .fault_schedules import OF_LINKS, Fault, FaultKind, Schedule
-from .invariants import Invariant, InvariantViolation, campaign_invariants, watched
-from .link_faults import LinkFaults
-from .links import Link
-from .sim_cluster import SimCluster
-from .sim_node import SimNode
-from .tracing import TraceDigest
 
 Invariants: TypeAlias = Callable[[], Sequence[Invariant]]
 """Makes fresh invariants for a run."""
@@ -46,6 +47,11 @@ _COALESCING: Final = {
 }
 _TRIES: Final = 5
 """Queries that may miss somebody in a cluster that agrees: a query has no second chance."""
+
+
+def campaign_invariants() -> tuple[Invariant, ...]:
+    """All invariants, and memory: a run holds nothing of its own."""
+    return (*all_invariants(), Memory())
 
 
 @final
@@ -287,3 +293,55 @@ async def _answer(node: SimNode) -> None:
             if isinstance(query, Query):
                 with suppress(SerfError):
                     await query.respond(node.name.encode())
+
+
+@final
+@attrs.define(eq=False)
+class LinkFaults:
+    """The faults of the links of one network; each may end while others go on.
+
+    What links are like follows from the faults that last at the moment: those of all links
+    first, then those of a host's outgoing ones, the later before the earlier where two change
+    the same.
+
+    Args:
+      network: nobody else changes its links.
+      usual: what every link is like without faults.
+    """
+
+    network: SimNetwork
+    usual: Link
+    _lasting: list[tuple[tuple[str, ...], LinkChanges]] = attrs.field(factory=list, init=False)
+
+    @contextmanager
+    def hold(self, hosts: tuple[str, ...], changes: LinkChanges) -> Iterator[None]:
+        """A fault for the length of a block.
+
+        Args:
+          hosts: whose outgoing links; none means all links.
+          changes: what is different.
+        """
+        fault = (hosts, changes)
+        self._lasting.append(fault)
+        self._settle(hosts)
+        try:
+            yield
+        finally:
+            self._lasting = [each for each in self._lasting if each is not fault]
+            self._settle(hosts)
+
+    def _settle(self, changed: tuple[str, ...]) -> None:
+        everywhere = self._bent(self.usual, None)
+        self.network.set_link(None, None, everywhere)
+        hosts = {host: None for others, _ in self._lasting for host in others}
+        for host in changed:
+            if host not in hosts:
+                self.network.set_link(host, None, None)
+        for host in hosts:
+            self.network.set_link(host, None, self._bent(everywhere, host))
+
+    def _bent(self, link: Link, host: str | None) -> Link:
+        for hosts, changes in self._lasting:
+            if host in hosts or (host is None and not hosts):
+                link = attrs.evolve(link, **changes)
+        return link
