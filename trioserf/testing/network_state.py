@@ -1,11 +1,16 @@
-"""What the parts of a simulated network share: hosts, links, time, dice and counts."""
+"""The state of a simulated network, and the way of a packet through it.
+
+Hosts, links, what is under way, one random source, and counts: sockets and streams know this and
+not each other, so that nothing here imports them.
+"""
 
 from __future__ import annotations
 
 import math
 import random
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, TypeVarTuple, Unpack
+from typing import Protocol, TypeAlias, TypeVarTuple, Unpack
 
 import attrs
 import trio
@@ -17,10 +22,6 @@ from .network_statistics import Counts
 from .topology import Topology
 from .tracing import Trace, TraceEntry
 
-if TYPE_CHECKING:
-    from .sim_stream import Pipe, SimStream
-    from .sim_transport import SimTransport
-
 _Ts = TypeVarTuple("_Ts")
 
 Distance: TypeAlias = Callable[[str, str], float]
@@ -31,6 +32,61 @@ LOOPBACK = Link(latency=Constant(0.00002))
 RETRANSMIT = 0.2
 """Seconds until a lost segment of a stream is sent again, doubled each time (RFC 6298)."""
 _MOST_RETRANSMISSIONS = 12
+MAX_DATAGRAM = 65507
+"""Most bytes that UDP carries over IPv4."""
+
+
+class StreamEnd(trio.abc.HalfCloseableStream):
+    """What a host knows of a stream that ends on it; `SimStream` is the one kind."""
+
+    @property
+    @abstractmethod
+    def peer(self) -> Address:
+        """The address of the other end."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let the tasks that wait on this stream look again."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Close at once; the peer sees a reset."""
+
+    @abstractmethod
+    def reset_both(self) -> None:
+        """Break both ends at once."""
+
+
+class Socket(Protocol):
+    """What the network asks of a bound socket; `SimTransport` is the one kind."""
+
+    def has_room(self, size: int) -> bool:
+        """Whether a packet of so many bytes finds room."""
+
+    def put_packet(self, data: bytes, source: Address) -> None:
+        """A packet arrived."""
+
+    def has_backlog_room(self) -> bool:
+        """Whether one more stream may wait to be accepted."""
+
+    def put_stream(self, stream: StreamEnd, peer: Address) -> None:
+        """A peer opened a stream."""
+
+    def moved(self) -> None:
+        """The host has another address now."""
+
+    def go_on(self) -> None:
+        """The host was stopped and goes on."""
+
+    def close(self) -> None:
+        """Free the port."""
+
+
+class Stalled(Protocol):
+    """A direction of a stream that waits until its hosts can reach each other again."""
+
+    def retry(self) -> None:
+        """Send again what waits, if it can pass now."""
 
 
 @attrs.define(eq=False)
@@ -43,8 +99,8 @@ class Host:
     """
 
     address: str
-    sockets: dict[int, SimTransport] = attrs.field(factory=dict)
-    streams: dict[SimStream, None] = attrs.field(factory=dict)
+    sockets: dict[int, Socket] = attrs.field(factory=dict)
+    streams: dict[StreamEnd, None] = attrs.field(factory=dict)
     paused: bool = False
     held: list[Callable[[], object]] = attrs.field(factory=list)
     _port: int = attrs.field(default=49151, init=False)
@@ -60,10 +116,10 @@ class Host:
 
 @attrs.define(eq=False)
 class NetworkState:
-    """The common ground of one network.
+    """The state of one network.
 
     Args:
-      rng: the only source of chance.
+      rng: the only random source.
       receive_buffer: bytes that a socket holds for a slow receiver.
       stream_window: bytes under way and unread on one direction of a stream.
       give_up: seconds after which a stream that cannot deliver is broken.
@@ -81,8 +137,8 @@ class NetworkState:
     trace: Trace | None = None
     counts: Counts = attrs.field(factory=Counts)
     hosts: dict[str, Host] = attrs.field(factory=dict)
-    stalled: dict[Pipe, None] = attrs.field(factory=dict)
-    """Streams whose segments wait for a wall to fall."""
+    stalled: dict[Stalled, None] = attrs.field(factory=dict)
+    """Directions of streams whose segments wait for a partition or a cut to end."""
     _busy_until: dict[tuple[str, str], float] = attrs.field(factory=dict)
 
     def host(self, address: str) -> Host:
@@ -114,6 +170,112 @@ class NetworkState:
         wait = self.backlog(source, target) + size / link.bandwidth
         self._busy_until[source, target] = trio.current_time() + wait
         return wait
+
+    def note(self, what: str, source: Address, target: Address, data: bytes = b"") -> None:
+        """Add an entry to the trace, if there is one."""
+        if self.trace is not None:
+            self.trace(TraceEntry(trio.current_time(), what, source, target, data))
+
+    # --- packets -----------------------------------------------------------------------------
+
+    def send_packet(self, host: Host, source: Address, data: bytes, to: Address) -> None:
+        """Put one packet under way.
+
+        Raises:
+          trio.BrokenResourceError: longer than a datagram can be.
+        """
+        if len(data) > MAX_DATAGRAM:
+            raise trio.BrokenResourceError(
+                f"cannot send {len(data)} bytes to {to}: a datagram carries at most {MAX_DATAGRAM}"
+            )
+        if host.paused:
+            host.held.append(lambda: self._launch(source, data, to))
+        else:
+            self._launch(source, data, to)
+
+    def _launch(self, source: Address, data: bytes, to: Address) -> None:
+        counts, topology = self.counts, self.topology
+        counts.packets_sent += 1
+        counts.bytes_sent += len(data)
+        start, end = source.host, to.host
+        if self.count_links:
+            counted = counts.links.setdefault((start, end), [0, 0, 0])
+            counted[0] += 1
+            counted[1] += len(data)
+        if self.trace is not None:
+            self.note("send", source, to, data)
+        if topology.walled and topology.blocked(start, end):
+            self._drop("cut", source, data, to)
+            return
+        link = self.link(start, end)
+        if link.loss and self.rng.random() < link.loss:
+            self._drop("loss", source, data, to)
+            return
+        if link.simple:
+            due = trio.current_time() + self.journey(link, start, end)
+            self.deliveries.push(due, self._arrive, source, data, to)
+        else:
+            self._launch_with_defects(link, source, data, to)
+
+    def _launch_with_defects(self, link: Link, source: Address, data: bytes, to: Address) -> None:
+        rng = self.rng
+        start, end = source.host, to.host
+        if len(data) > link.mtu:
+            self._drop("mtu", source, data, to)
+            return
+        if link.bandwidth < math.inf and self._queued(link, start, end) > link.queue:
+            self._drop("queue", source, data, to)
+            return
+        copies = 1
+        if link.duplicate and rng.random() < link.duplicate:
+            self.counts.duplicated += 1
+            copies = 2
+        for _ in range(copies):
+            delay = self.occupy(link, start, end, len(data)) + self.journey(link, start, end)
+            if link.reorder and rng.random() < link.reorder:
+                self.counts.reordered += 1
+                delay += link.reorder_by
+            sent = data
+            if link.corrupt and data and rng.random() < link.corrupt:
+                self.counts.corrupted += 1
+                sent = self._flip_a_bit(data)
+            self.deliveries.push(trio.current_time() + delay, self._arrive, source, sent, to)
+
+    def _queued(self, link: Link, start: str, end: str) -> float:
+        return self.backlog(start, end) * link.bandwidth
+
+    def _flip_a_bit(self, data: bytes) -> bytes:
+        place = self.rng.randrange(len(data) * 8)
+        changed = bytearray(data)
+        changed[place // 8] ^= 1 << place % 8
+        return bytes(changed)
+
+    def _arrive(self, source: Address, data: bytes, to: Address) -> None:
+        if self.topology.walled and self.topology.blocked(source.host, to.host):
+            self._drop("cut", source, data, to)
+            return
+        host = self.hosts.get(to.host)
+        socket = None if host is None else host.sockets.get(to.port)
+        if socket is None:
+            self._drop("nobody", source, data, to)
+        elif not socket.has_room(len(data)):
+            self._drop("buffer", source, data, to)
+        else:
+            counts = self.counts
+            counts.packets_delivered += 1
+            counts.bytes_delivered += len(data)
+            if self.trace is not None:
+                self.note("deliver", source, to, data)
+            socket.put_packet(data, source)
+
+    def _drop(self, reason: str, source: Address, data: bytes, to: Address) -> None:
+        self.counts.dropped[reason] += 1
+        if self.count_links:
+            self.counts.links.setdefault((source.host, to.host), [0, 0, 0])[2] += 1
+        if self.trace is not None:
+            self.note(f"drop {reason}", source, to, data)
+
+    # --- streams -----------------------------------------------------------------------------
 
     def post(
         self,
@@ -149,11 +311,6 @@ class NetworkState:
                 delay += again
                 again *= 2
         return delay
-
-    def note(self, what: str, source: Address, target: Address, data: bytes = b"") -> None:
-        """Tell the trace, if there is one."""
-        if self.trace is not None:
-            self.trace(TraceEntry(trio.current_time(), what, source, target, data))
 
     def retry_streams(self) -> None:
         """Send again what waits on streams: something in the network became passable."""

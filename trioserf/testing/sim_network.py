@@ -30,7 +30,6 @@ from .jump_sleeper import sleeper_for_this_run
 from .links import LatencyLike, Link, LinkChanges
 from .network_state import Distance, NetworkState
 from .network_statistics import NetworkStatistics
-from .packet_plane import PacketPlane
 from .pausing import Processes, join_process
 from .sim_transport import SimTransport
 from .topology import Hosts, Topology
@@ -90,7 +89,6 @@ class SimNetwork:
             count_links=count_links,
             trace=trace,
         )
-        self._plane = PacketPlane(self._state)
         self._processes = Processes()
         self._last_host = 0
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
@@ -142,7 +140,7 @@ class SimNetwork:
           ValueError: not an IP address.
         """
         ip_address(host)
-        return SimTransport(self._state, self._plane, self._state.host(host), port)
+        return SimTransport(self._state, self._state.host(host), port)
 
     def free_host(self) -> str:
         """An address of 10.0.0.0/8 that no host has yet, in rising order."""
@@ -311,4 +309,4 @@ class SimNetwork:
 
     def inject(self, data: bytes, *, source: Address, to: Address) -> None:
         """Send a packet from any address, without a transport: forged, replayed, or garbage."""
-        self._plane.send(self._state.host(source.host), source, data, to)
+        self._state.send_packet(self._state.host(source.host), source, data, to)

@@ -25,7 +25,7 @@ import attrs
 import trio
 
 from ..abc import Address
-from .network_state import Host, NetworkState
+from .network_state import Host, NetworkState, StreamEnd
 
 Kind: TypeAlias = Literal["open", "data", "eof", "reset"]
 
@@ -123,7 +123,7 @@ class Pipe:
 
 
 @final
-class SimStream(trio.abc.HalfCloseableStream):
+class SimStream(StreamEnd):
     """One end of a simulated stream; see the module for how it behaves.
 
     Args:

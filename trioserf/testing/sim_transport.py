@@ -13,9 +13,7 @@ import trio
 
 from ..abc import Address, Packet, Transport
 from .connecting import Dial, open_stream
-from .network_state import Host, NetworkState
-from .packet_plane import PacketPlane
-from .sim_stream import SimStream
+from .network_state import Host, NetworkState, StreamEnd
 
 _PACKET_OVERHEAD = 256
 """Bytes that a kernel spends on each packet that waits in a socket."""
@@ -31,9 +29,8 @@ class SimTransport(Transport):
     that receives.  If it raises, that task gets the exception.
     """
 
-    def __init__(self, network: NetworkState, plane: PacketPlane, host: Host, port: int) -> None:
+    def __init__(self, network: NetworkState, host: Host, port: int) -> None:
         self._network = network
-        self._plane = plane
         self._host = host
         self._address = Address(host.address, port)
         self._state = "new"
@@ -42,7 +39,7 @@ class SimTransport(Transport):
         self._context: contextvars.Context | None = None
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._waiting_bytes = 0
-        self._streams: deque[tuple[SimStream, Address]] = deque()
+        self._streams: deque[tuple[StreamEnd, Address]] = deque()
         self._accepting = False
         self._stream_came = trio.Event()
         self._dials: dict[Dial, None] = {}
@@ -98,7 +95,7 @@ class SimTransport(Transport):
         """Put one datagram under way.  A stopped host sends it when it goes on."""
         if self._state != "open":
             self._check_open()
-        self._plane.send(self._host, self._address, bytes(data), to)
+        self._network.send_packet(self._host, self._address, bytes(data), to)
 
     async def receive_packets(
         self,
@@ -194,7 +191,7 @@ class SimTransport(Transport):
         """Whether one more stream may wait to be accepted."""
         return len(self._streams) < _BACKLOG
 
-    def put_stream(self, stream: SimStream, peer: Address) -> None:
+    def put_stream(self, stream: StreamEnd, peer: Address) -> None:
         """A stream was opened by a peer."""
         self._streams.append((stream, peer))
         self.wake()
