@@ -83,8 +83,9 @@ def entries(text: str) -> list[tuple[str, str, str]]:
 
 
 def look_up(path: str) -> Any:
-    found: Any = trioserf
-    for name in path.split("."):
+    first, *rest = path.split(".")
+    found: Any = getattr(trioserf, first)  # loaded by this, if it was not yet
+    for name in rest:
         found = inspect.getattr_static(found, name)
     return found
 

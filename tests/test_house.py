@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
+
+import pytest
 
 import trioserf
 from tests.source_tree import ROOT, Module, modules
@@ -231,6 +234,25 @@ def test_doors_export_under_the_name_they_import() -> None:
                     if alias.asname != alias.name and not (alias.asname or "").startswith("_")
                 ]
     assert [] == wrong
+
+
+def test_the_front_door_finds_what_type_checkers_see_there() -> None:
+    (door,) = (module for module in modules() if module.path == "__init__.py")
+    seen = {
+        alias.name: f"trioserf.{node.module}"
+        for node in ast.walk(door.tree)
+        if isinstance(node, ast.ImportFrom) and node.level and node.module
+        for alias in node.names
+    }
+    del seen["__version__"]
+    homes = {name: f"trioserf.{home}" for name, home in trioserf._HOME_OF.items()}
+    assert seen == homes
+    assert {*seen, "__version__"} == set(trioserf.__all__)
+    assert {*seen, "__version__", "abc"} <= set(dir(trioserf))
+    for name, home in homes.items():
+        assert getattr(trioserf, name) is getattr(importlib.import_module(home), name)
+    with pytest.raises(AttributeError, match=r"'trioserf' has no attribute 'opne'"):
+        trioserf.opne  # noqa: B018
 
 
 def test_public_names_of_the_contract_are_there() -> None:

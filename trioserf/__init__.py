@@ -51,65 +51,117 @@
 
 from __future__ import annotations
 
-import logging as _logging
+from typing import TYPE_CHECKING
 
-from ._cluster.key_responses import KeyResponse as KeyResponse
-from ._cluster.queries import QueryParams as QueryParams
-from ._cluster.query_collector import NodeResponse as NodeResponse
-from ._config import PROTOCOL_VERSION_MAP as PROTOCOL_VERSION_MAP
-from ._config import PROTOCOL_VERSION_MAX as PROTOCOL_VERSION_MAX
-from ._config import PROTOCOL_VERSION_MIN as PROTOCOL_VERSION_MIN
-from ._config import USER_EVENT_SIZE_LIMIT as USER_EVENT_SIZE_LIMIT
-from ._config import Config as Config
-from ._config import MemberlistConfig as MemberlistConfig
-from ._events import Event as Event
-from ._events import EventsDropped as EventsDropped
-from ._events import EventType as EventType
-from ._events import IPAddress as IPAddress
-from ._events import Member as Member
-from ._events import MemberEvent as MemberEvent
-from ._events import MemberStatus as MemberStatus
-from ._events import Query as Query
-from ._events import SerfState as SerfState
-from ._events import UserEvent as UserEvent
-from ._exceptions import AlreadyResponded as AlreadyResponded
-from ._exceptions import BroadcastTimeout as BroadcastTimeout
-from ._exceptions import ConfigError as ConfigError
-from ._exceptions import CoordinateError as CoordinateError
-from ._exceptions import CoordinatesDisabled as CoordinatesDisabled
-from ._exceptions import DeadlineExceeded as DeadlineExceeded
-from ._exceptions import FeatureNotSupported as FeatureNotSupported
-from ._exceptions import InvalidNodeName as InvalidNodeName
-from ._exceptions import InvalidState as InvalidState
-from ._exceptions import JoinError as JoinError
-from ._exceptions import KeyOperationError as KeyOperationError
-from ._exceptions import KeyringError as KeyringError
-from ._exceptions import LocalProtocolError as LocalProtocolError
-from ._exceptions import MergeRefused as MergeRefused
-from ._exceptions import NoAckError as NoAckError
-from ._exceptions import QueryError as QueryError
-from ._exceptions import QueryTooLarge as QueryTooLarge
-from ._exceptions import RelayError as RelayError
-from ._exceptions import RemoteProtocolError as RemoteProtocolError
-from ._exceptions import ResponseTooLarge as ResponseTooLarge
-from ._exceptions import RPCError as RPCError
-from ._exceptions import SerfError as SerfError
-from ._exceptions import SerfInternalError as SerfInternalError
-from ._exceptions import SnapshotError as SnapshotError
-from ._exceptions import TagsTooLarge as TagsTooLarge
-from ._exceptions import UserEventTooLarge as UserEventTooLarge
-from ._memberlist.memberlist import Memberlist as Memberlist
-from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
-from ._serf.key_manager import KeyManager as KeyManager
-from ._serf.members_view import Members as Members
-from ._serf.open import open as open
-from ._serf.open import serve as serve
-from ._serf.query_response import QueryResponse as QueryResponse
-from ._serf.query_response import QueryResult as QueryResult
-from ._serf.serf import Serf as Serf
-from ._serf.statistics import SerfStatistics as SerfStatistics
 from ._version import __version__ as __version__
-from ._vivaldi.coordinate import Coordinate as Coordinate
 
-# Silent until the application routes the logs; the only thing done when it is imported.
-_logging.getLogger("trioserf").addHandler(_logging.NullHandler())
+if TYPE_CHECKING:
+    from . import abc as abc
+    from ._cluster.key_responses import KeyResponse as KeyResponse
+    from ._cluster.queries import QueryParams as QueryParams
+    from ._cluster.query_collector import NodeResponse as NodeResponse
+    from ._config import PROTOCOL_VERSION_MAP as PROTOCOL_VERSION_MAP
+    from ._config import PROTOCOL_VERSION_MAX as PROTOCOL_VERSION_MAX
+    from ._config import PROTOCOL_VERSION_MIN as PROTOCOL_VERSION_MIN
+    from ._config import USER_EVENT_SIZE_LIMIT as USER_EVENT_SIZE_LIMIT
+    from ._config import Config as Config
+    from ._config import MemberlistConfig as MemberlistConfig
+    from ._events import Event as Event
+    from ._events import EventsDropped as EventsDropped
+    from ._events import EventType as EventType
+    from ._events import IPAddress as IPAddress
+    from ._events import Member as Member
+    from ._events import MemberEvent as MemberEvent
+    from ._events import MemberStatus as MemberStatus
+    from ._events import Query as Query
+    from ._events import SerfState as SerfState
+    from ._events import UserEvent as UserEvent
+    from ._exceptions import AlreadyResponded as AlreadyResponded
+    from ._exceptions import BroadcastTimeout as BroadcastTimeout
+    from ._exceptions import ConfigError as ConfigError
+    from ._exceptions import CoordinateError as CoordinateError
+    from ._exceptions import CoordinatesDisabled as CoordinatesDisabled
+    from ._exceptions import DeadlineExceeded as DeadlineExceeded
+    from ._exceptions import FeatureNotSupported as FeatureNotSupported
+    from ._exceptions import InvalidNodeName as InvalidNodeName
+    from ._exceptions import InvalidState as InvalidState
+    from ._exceptions import JoinError as JoinError
+    from ._exceptions import KeyOperationError as KeyOperationError
+    from ._exceptions import KeyringError as KeyringError
+    from ._exceptions import LocalProtocolError as LocalProtocolError
+    from ._exceptions import MergeRefused as MergeRefused
+    from ._exceptions import NoAckError as NoAckError
+    from ._exceptions import QueryError as QueryError
+    from ._exceptions import QueryTooLarge as QueryTooLarge
+    from ._exceptions import RelayError as RelayError
+    from ._exceptions import RemoteProtocolError as RemoteProtocolError
+    from ._exceptions import ResponseTooLarge as ResponseTooLarge
+    from ._exceptions import RPCError as RPCError
+    from ._exceptions import SerfError as SerfError
+    from ._exceptions import SerfInternalError as SerfInternalError
+    from ._exceptions import SnapshotError as SnapshotError
+    from ._exceptions import TagsTooLarge as TagsTooLarge
+    from ._exceptions import UserEventTooLarge as UserEventTooLarge
+    from ._memberlist.memberlist import Memberlist as Memberlist
+    from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
+    from ._serf.key_manager import KeyManager as KeyManager
+    from ._serf.members_view import Members as Members
+    from ._serf.open import open as open
+    from ._serf.open import serve as serve
+    from ._serf.query_response import QueryResponse as QueryResponse
+    from ._serf.query_response import QueryResult as QueryResult
+    from ._serf.serf import Serf as Serf
+    from ._serf.statistics import SerfStatistics as SerfStatistics
+    from ._vivaldi.coordinate import Coordinate as Coordinate
+
+# What type checkers read above is loaded when it is first asked for: a program that only reads
+# the version, catches an error or asks an agent need not load Trio and a whole node.
+_HOMES = {
+    "_cluster.key_responses": "KeyResponse",
+    "_cluster.queries": "QueryParams",
+    "_cluster.query_collector": "NodeResponse",
+    "_config": """
+        Config MemberlistConfig PROTOCOL_VERSION_MAP PROTOCOL_VERSION_MAX
+        PROTOCOL_VERSION_MIN USER_EVENT_SIZE_LIMIT
+    """,
+    "_events": """
+        Event EventType EventsDropped IPAddress Member MemberEvent MemberStatus Query
+        SerfState UserEvent
+    """,
+    "_exceptions": """
+        AlreadyResponded BroadcastTimeout ConfigError CoordinateError
+        CoordinatesDisabled DeadlineExceeded FeatureNotSupported InvalidNodeName
+        InvalidState JoinError KeyOperationError KeyringError LocalProtocolError
+        MergeRefused NoAckError QueryError QueryTooLarge RPCError RelayError
+        RemoteProtocolError ResponseTooLarge SerfError SerfInternalError SnapshotError
+        TagsTooLarge UserEventTooLarge
+    """,
+    "_memberlist.memberlist": "Memberlist",
+    "_memberlist.statistics": "MemberlistStatistics",
+    "_serf.key_manager": "KeyManager",
+    "_serf.members_view": "Members",
+    "_serf.open": "open serve",
+    "_serf.query_response": "QueryResponse QueryResult",
+    "_serf.serf": "Serf",
+    "_serf.statistics": "SerfStatistics",
+    "_vivaldi.coordinate": "Coordinate",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # checkers must go on saying that a misspelled name is not there
+    __all__ = [*_HOME_OF, "__version__"]  # noqa: PLE0604
+
+    def __getattr__(name: str) -> object:
+        """Load a public name, or the module `trioserf.abc`, at its first use (PEP 562)."""
+        from importlib import import_module
+
+        if name == "abc":
+            return import_module(".abc", __name__)
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_HOME_OF, "abc"})

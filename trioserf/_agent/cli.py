@@ -1,12 +1,12 @@
 """The command line: ``trioserf COMMAND ...``.
 
 Flags are accepted with one dash as well as with two, as users of Go's ``serf`` type them.
+Each command imports what it needs when it runs, so that none pays for another one.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Sequence
 
 from .._version import __version__
@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    import logging
+
     import trio
 
     from .screen import make_screen

@@ -21,6 +21,10 @@ LOG_PERIOD: Final = 10.0
 """Shortest time between two log lines about one layer (seconds)."""
 
 
+# Silent until the application routes the logs.
+logging.getLogger("trioserf").addHandler(logging.NullHandler())
+
+
 class _NodeLog(logging.LoggerAdapter[logging.Logger]):
     def process(self, msg: str, kwargs: Any) -> tuple[str, Any]:
         return f"{(self.extra or {}).get('node', '')}: {msg}", kwargs
