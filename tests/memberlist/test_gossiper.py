@@ -9,7 +9,7 @@ from trioserf._memberlist.gossiper import EAGER_BATCH, TokenBucket
 from trioserf._swim.broadcasts import TransmitLimitedQueue
 from trioserf._wire.messages import Alive, Suspect, UserMessage, encode_message
 
-from .kit import Delegate, alive_of, cluster, one_node, opened
+from .kit import Delegate, Tap, alive_of, cluster, one_node, opened
 
 
 def test_a_bucket_allows_a_burst_and_then_one_each_period():
@@ -202,3 +202,13 @@ async def test_turned_off_nothing_is_gossiped(autojump_clock):
         node.wake_gossip()
         await trio.sleep(5)
         assert [] == wire.sent
+
+
+async def test_the_queue_is_sampled_while_there_is_a_tap(autojump_clock):
+    tap = Tap()
+    async with one_node(tap=tap, queue_check_interval=30.0, gossip_interval=0) as (node, _):
+        await trio.sleep(61)
+        assert [1, 1] == tap.values("memberlist.queue.broadcasts")
+        node._parts.metrics.tap = None
+        await trio.sleep(100)
+    assert 2 == len(tap.values("memberlist.queue.broadcasts"))

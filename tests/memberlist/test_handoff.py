@@ -3,11 +3,46 @@
 import trio
 import trio.testing
 
+from trioserf._memberlist.drop_log import DropLog, node_log
 from trioserf._memberlist.handoff import BATCH, BATCH_BYTES, Handoff
 from trioserf._wire.messages import Alive, Dead, Suspect, UserMessage
-from trioserf.abc import Address
+from trioserf.abc import Packet
 
-SOURCE = Address("10.0.0.1", 7946)
+from .kit import AWAY
+
+PACKET = Packet(b"", AWAY, 0.0)
+
+
+class Recorder:
+    """Table, apply and delegate in one: records what it is given."""
+
+    def __init__(self):
+        self.seen = []
+        self.sources = set()
+
+    def on_alive(self, message, now, *, source):
+        self.sources.add(source)
+        return self.on_suspect(message, now)
+
+    def on_suspect(self, message, now):
+        self.seen.append(message)
+        return []
+
+    on_dead = on_suspect
+
+    def notify_message(self, body):
+        self.seen.append(UserMessage(body))
+
+
+def handoff_to(recorder, depth=1000):
+    drop_log = DropLog(node_log("memberlist", "n1"))
+    return Handoff(
+        depth=depth,
+        table=recorder,
+        apply=lambda effects: None,
+        delegate=recorder,
+        drop_log=drop_log,
+    )
 
 
 def alive(name):
@@ -15,50 +50,54 @@ def alive(name):
 
 
 async def test_alive_messages_overtake_and_the_rest_keeps_its_order(autojump_clock, nursery):
-    seen = []
-    handoff = Handoff(10, lambda message, source: seen.append(message))
+    recorder = Recorder()
+    handoff = handoff_to(recorder)
     low = [Suspect(1, "a", "b"), UserMessage(b"1"), Dead(1, "a", "b"), UserMessage(b"2")]
     for message in (*low[:2], alive("x"), *low[2:], alive("y")):
-        assert handoff.put(message, SOURCE)
+        handoff.put(message, PACKET)
     assert 6 == len(handoff)
     nursery.start_soon(handoff.run)
     await trio.testing.wait_all_tasks_blocked()
-    assert [alive("x"), alive("y"), *low] == seen
+    assert [alive("x"), alive("y"), *low] == recorder.seen
+    assert {AWAY} == recorder.sources
     nursery.cancel_scope.cancel()
 
 
 async def test_a_full_queue_drops_what_is_new_and_the_other_has_room():
-    handoff = Handoff(2, lambda message, source: None)
-    assert [True, True, False] == [handoff.put(UserMessage(b"%d" % i), SOURCE) for i in range(3)]
-    assert [True, True, False] == [handoff.put(alive("x"), SOURCE) for i in range(3)]
+    handoff = handoff_to(Recorder(), depth=2)
+    for number in range(3):
+        handoff.put(UserMessage(b"%d" % number), PACKET)
+    assert (2, 1) == (len(handoff), handoff.drop_log.counts["handoff"])
+    for _ in range(3):
+        handoff.put(alive("x"), PACKET)
+    assert (4, 2) == (len(handoff), handoff.drop_log.counts["handoff"])
 
 
-async def test_the_worker_wakes_for_news_and_lets_others_run(autojump_clock, nursery):
-    seen = []
-    handoff = Handoff(1000, lambda message, source: seen.append(source))
+async def test_the_worker_wakes_for_a_message_and_lets_others_run(autojump_clock, nursery):
+    recorder = Recorder()
+    handoff = handoff_to(recorder)
     nursery.start_soon(handoff.run)
     await trio.testing.wait_all_tasks_blocked()
     for _ in range(3 * BATCH):
-        handoff.put(UserMessage(b"x"), SOURCE)
+        handoff.put(UserMessage(b"x"), PACKET)
     await trio.lowlevel.checkpoint()
     await trio.lowlevel.checkpoint()
-    assert 0 < len(seen) < 3 * BATCH
+    assert 0 < len(recorder.seen) < 3 * BATCH
     await trio.testing.wait_all_tasks_blocked()
-    assert 3 * BATCH == len(seen)
-    assert {SOURCE} == set(seen)
+    assert 3 * BATCH == len(recorder.seen)
     nursery.cancel_scope.cancel()
 
 
 async def test_long_user_messages_let_others_run_sooner(autojump_clock, nursery):
-    seen = []
-    handoff = Handoff(1000, lambda message, source: seen.append(source))
+    recorder = Recorder()
+    handoff = handoff_to(recorder)
     nursery.start_soon(handoff.run)
     await trio.testing.wait_all_tasks_blocked()
     for _ in range(BATCH):
-        handoff.put(UserMessage(bytes(BATCH_BYTES // 2)), SOURCE)
+        handoff.put(UserMessage(bytes(BATCH_BYTES // 2)), PACKET)
     await trio.lowlevel.checkpoint()
     await trio.lowlevel.checkpoint()
-    assert 0 < len(seen) < 10
+    assert 0 < len(recorder.seen) < 10
     await trio.testing.wait_all_tasks_blocked()
-    assert BATCH == len(seen)
+    assert BATCH == len(recorder.seen)
     nursery.cancel_scope.cancel()

@@ -12,6 +12,11 @@ def parsed(data, codec):
     return StreamParser(codec, accept_side=False).receive(data)
 
 
+def receive_alive(node):
+    """As if an alive message about "n2" came out of the handoff queue."""
+    node._parts.apply(node._parts.table.on_alive(alive_of("n2"), trio.current_time()))
+
+
 async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, monkeypatch):
     calls = []
     real = state_exchange.push_pull_bytes
@@ -19,7 +24,7 @@ async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, mo
         state_exchange, "push_pull_bytes", lambda *args: calls.append(args) or real(*args)
     )
     delegate = Delegate(state=b"1")
-    async with one_node(delegate=delegate, probe_interval=0) as (node, wire):
+    async with one_node(delegate=delegate, probe_interval=0) as (node, _):
         exchange = node._parts.exchange
         first = await exchange.local_frame(join=False)
         assert first == await exchange.local_frame(join=False)
@@ -28,7 +33,7 @@ async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, mo
         assert first != await exchange.local_frame(join=False)
         await exchange.local_frame(join=True)
         assert 3 == len(calls)
-        node._parts.claims.handle(alive_of("n2"), wire.address)
+        receive_alive(node)
         told = parsed(await exchange.local_frame(join=True), node._parts.wire.stream)
         assert 4 == len(calls)
         assert {"n1", "n2"} == {record.name for record in told.records}
@@ -74,7 +79,7 @@ async def test_a_delegate_that_raises_spoils_no_merge(autojump_clock):
 
 
 async def test_a_change_while_a_frame_is_made_is_in_the_next(autojump_clock):
-    async with one_node(probe_interval=0) as (node, wire):
+    async with one_node(probe_interval=0) as (node, _):
         exchange, codec = node._parts.exchange, node._parts.wire.stream
         frames = []
 
@@ -84,7 +89,7 @@ async def test_a_change_while_a_frame_is_made_is_in_the_next(autojump_clock):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(make)
             await trio.lowlevel.checkpoint()
-            node._parts.claims.handle(alive_of("n2"), wire.address)
+            receive_alive(node)
         told = parsed(await exchange.local_frame(join=False), codec)
         assert {"n1", "n2"} == {record.name for record in told.records}
 

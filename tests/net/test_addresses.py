@@ -8,14 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trioserf._config import MemberlistConfig
+from trioserf._exceptions import ConfigError
+from trioserf._net import addresses
 from trioserf._net.addresses import (
     ParsedAddress,
+    advertised_address,
     choose_advertised,
     is_private,
     parse_address,
     pick_advertise,
 )
 from trioserf._net.interfaces import InterfaceAddress, own_addresses
+from trioserf.abc import Address
 
 
 @pytest.mark.parametrize(
@@ -156,3 +161,40 @@ def test_what_is_chosen_on_this_machine_is_private_or_refused(bound: str) -> Non
     else:
         with pytest.raises(ValueError, match="no private address"):
             pick_advertise(bound)
+
+
+def test_what_is_configured_goes_first():
+    settings = MemberlistConfig.lan(advertise_addr="192.0.2.7", advertise_port=99)
+    assert Address("192.0.2.7", 99) == advertised_address(settings, Address("10.0.0.1", 7946))
+    settings = MemberlistConfig.lan(advertise_addr="2001:db8::0:7")
+    assert Address("2001:db8::7", 7946) == advertised_address(settings, Address("::1", 7946))
+
+
+def test_then_what_is_bound():
+    assert Address("10.0.0.1", 7946) == advertised_address(
+        MemberlistConfig.lan(), Address("10.0.0.1", 7946)
+    )
+
+
+def test_bound_to_every_address_one_is_chosen(monkeypatch):
+    monkeypatch.setattr(addresses, "pick_advertise", lambda host: b"\x0a\x01\x02\x03")
+    assert Address("10.1.2.3", 5) == advertised_address(
+        MemberlistConfig.lan(), Address("0.0.0.0", 5)
+    )
+
+
+@pytest.mark.parametrize("error", [OSError("no"), ValueError("none is private")])
+def test_with_nothing_to_choose_the_user_must_say(monkeypatch, error):
+    def pick(host):
+        raise error
+
+    monkeypatch.setattr(addresses, "pick_advertise", pick)
+    with pytest.raises(ConfigError, match="advertise_addr"):
+        advertised_address(MemberlistConfig.lan(), Address("0.0.0.0", 5))
+
+
+def test_a_name_is_no_address():
+    with pytest.raises(ConfigError, match="an IP address"):
+        advertised_address(
+            MemberlistConfig.lan(advertise_addr="host.example"), Address("10.0.0.1", 5)
+        )

@@ -156,3 +156,30 @@ class Applier:
             self.sender.send(answer.message, answer.address, answer.name)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.log.debug("cannot answer %s at %s: %s", answer.name, answer.address, error)
+
+
+@attrs.define(eq=False)
+class SuspicionTimer:
+    """Task: declares suspects dead when their timeout is over.
+
+    The alarm is set by `Applier`, so the task sleeps until a suspicion really ends, however
+    often it was shortened or refuted meanwhile.
+
+    Source: hashicorp/memberlist v0.2.2, suspicion.go; state.go: suspectNode.
+
+    Args:
+      table: the suspicions.
+      alarm: set to the next deadline by `Applier`.
+      apply: applies what the table says.
+    """
+
+    table: NodeTable
+    alarm: Alarm
+    apply: Applier
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            self.alarm.set(self.table.next_deadline())
+            await self.alarm.wait()
+            self.apply(self.table.expired(trio.current_time()))

@@ -26,6 +26,7 @@ import attrs
 import trio
 
 from .._config import MemberlistConfig
+from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.scaling import retransmit_limit
 from .._swim.table import NodeTable
 from .alarm import Alarm
@@ -150,3 +151,22 @@ class Gossiper:
         nodes = self.table.gossip_targets(count, now, self.rng)
         with self.sender.one_round() as send_news:
             return bool(nodes) and all(send_news(node) for node in nodes)
+
+
+@attrs.define(eq=False)
+class QueueGauge:
+    """Task: samples the length of the broadcast queue every ``interval`` seconds.
+
+    Source: hashicorp/memberlist v0.5.0, memberlist.go: checkBroadcastQueueDepth.
+    """
+
+    queue: TransmitLimitedQueue
+    metrics: Metrics
+    interval: float
+
+    async def run(self) -> None:
+        """Sample until cancelled.  Returns at once when nobody listens."""
+        await trio.lowlevel.checkpoint()
+        while self.metrics.tap is not None:
+            await trio.sleep(self.interval)
+            self.metrics.sample("memberlist.queue.broadcasts", len(self.queue))

@@ -8,20 +8,24 @@ DIFFERS: Go takes the newest message first; here each queue is first in, first o
 order is invisible on the wire, and users get user messages as they came.  Test:
 ``test_alive_messages_overtake_and_the_rest_keeps_its_order``.
 
-Source: hashicorp/memberlist v0.2.2, net.go: handleCommand, packetHandler, getNextMessage.
+Source: hashicorp/memberlist v0.2.2, net.go: handleCommand, packetHandler, getNextMessage,
+handleAlive, handleSuspect, handleDead, handleUser.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import attrs
 import trio
 
+from .._swim.effects import Effect
+from .._swim.table import NodeTable
 from .._wire.messages import Alive, Dead, Suspect, UserMessage
-from ..abc import Address
+from ..abc import Delegate, Packet
+from .drop_log import DropLog
 
 Message: TypeAlias = Alive | Suspect | Dead | UserMessage
 
@@ -31,45 +35,50 @@ BATCH_BYTES: Final = 1 << 14
 """Bytes of user messages after which they get it sooner: long ones take long."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class Handoff:
     """Two queues and the task that empties them.
 
     Args:
       depth: most messages in each queue.
-      handle: called with each message and its sender; plain, and does not raise.
+      apply: takes the effects of messages about nodes.
+      delegate: takes user messages; None drops them.
     """
 
     depth: int
-    handle: Callable[[Message, Address], object]
-    _high: deque[tuple[Message, Address]] = attrs.field(factory=deque, init=False)
-    _low: deque[tuple[Message, Address]] = attrs.field(factory=deque, init=False)
+    table: NodeTable
+    apply: Callable[[Sequence[Effect]], object]
+    delegate: Delegate | None
+    drop_log: DropLog
+    _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
+    _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __len__(self) -> int:
         return len(self._high) + len(self._low)
 
-    def put(self, message: Message, source: Address) -> bool:
-        """Queue a message.  False if there was no room and it is dropped."""
+    def put(self, message: Message, packet: Packet) -> None:
+        """Queue a message out of a packet; drop it if there is no room."""
         queue = self._high if type(message) is Alive else self._low
         if len(queue) >= self.depth:
-            return False
-        queue.append((message, source))
+            kind = type(message).__name__
+            self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
+            return
+        queue.append((message, packet))
         if self._idle:
             self._idle.unpark_all()
-        return True
 
     async def run(self) -> None:
         """Handle messages until cancelled."""
-        high, low, handle = self._high, self._low, self.handle
+        high, low, handle = self._high, self._low, self._handle
         while True:
             room = BATCH_BYTES
             for _ in range(BATCH):
                 if high:
                     handle(*high.popleft())
                 elif low:
-                    message, source = low.popleft()
-                    handle(message, source)
+                    message, packet = low.popleft()
+                    handle(message, packet)
                     if type(message) is UserMessage:
                         room -= len(message.body)
                         if room <= 0:
@@ -80,3 +89,23 @@ class Handoff:
                     break
             else:
                 await trio.lowlevel.checkpoint()
+
+    def _handle(self, message: Message, packet: Packet) -> None:
+        """Handle one message.  Never raises."""
+        try:
+            if isinstance(message, UserMessage):
+                self.user_message(message.body)
+            elif isinstance(message, Alive):
+                now = trio.current_time()
+                self.apply(self.table.on_alive(message, now, source=packet.source))
+            elif isinstance(message, Suspect):
+                self.apply(self.table.on_suspect(message, trio.current_time()))
+            else:
+                self.apply(self.table.on_dead(message, trio.current_time()))
+        except Exception as error:
+            self.drop_log.crash("handler", message, error)
+
+    def user_message(self, body: bytes) -> None:
+        """Give a user message to the delegate, which may raise."""
+        if self.delegate is not None and body:
+            self.delegate.notify_message(body)

@@ -33,6 +33,7 @@ import trio
 
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, InvalidState, JoinError
+from .._net.addresses import advertised_address, is_public
 from .._swim.nodes import Node
 from .._wire.keyring import Keyring
 from ..abc import (
@@ -46,7 +47,6 @@ from ..abc import (
     PingHandler,
     Transport,
 )
-from .advertise import advertised_address, is_public
 from .packet_sender import address_of
 from .parts import Handlers, Parts, Task
 from .statistics import MemberlistStatistics, collect

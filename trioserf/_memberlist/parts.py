@@ -32,10 +32,9 @@ from ..abc import (
 from .address_prober import AddressProber
 from .alarm import Alarm, RunClock
 from .announce import Announcer
-from .apply import Applier
-from .claims import Claims
+from .apply import Applier, SuspicionTimer
 from .drop_log import DropLog, Log, node_log
-from .gossiper import Gossiper
+from .gossiper import Gossiper, QueueGauge
 from .handoff import Handoff
 from .healer import Healer
 from .indirect_pings import IndirectPings
@@ -45,13 +44,11 @@ from .packet_sender import PacketSender
 from .pending_acks import PendingAcks, Pinger, SequenceNumbers
 from .prober import Prober
 from .push_puller import PushPuller
-from .queue_gauge import QueueGauge
 from .receiver import Receiver
 from .seeds import Seeds
 from .state_exchange import StateExchange
 from .stream_client import StreamClient
 from .stream_server import StreamServer
-from .suspicion_timer import SuspicionTimer
 from .wire_format import WireFormat, configured_keyring
 
 T = TypeVar("T")
@@ -166,8 +163,13 @@ class Parts:
             metrics=self.metrics,
             log=self.log,
         )
-        self.claims = Claims(self.table, self.apply, handlers.delegate, self.drop_log)
-        self.handoff = Handoff(config.handoff_queue_depth, self.claims.handle)
+        self.handoff = Handoff(
+            depth=config.handoff_queue_depth,
+            table=self.table,
+            apply=self.apply,
+            delegate=handlers.delegate,
+            drop_log=self.drop_log,
+        )
         self.announcer = Announcer(self.table, self.apply, handlers.delegate)
 
     def _challenge(self, challenge: ProbeAddress) -> None:
@@ -220,7 +222,7 @@ class Parts:
             transport=self.transport,
             wire=self.wire,
             exchange=self.exchange,
-            claims=self.claims,
+            handoff=self.handoff,
             drop_log=self.drop_log,
             metrics=self.metrics,
             log=self.log,

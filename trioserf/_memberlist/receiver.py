@@ -33,7 +33,7 @@ from .._wire.messages import (
 from .._wire.packets import PacketError, decode_packet
 from ..abc import Address, Packet, PingHandler, Transport
 from .drop_log import DropLog
-from .handoff import Handoff, Message
+from .handoff import Handoff
 from .indirect_pings import IndirectPings, Requester
 from .metrics import Metrics
 from .packet_sender import PacketSender
@@ -87,10 +87,10 @@ class Receiver:
             IndirectPing: self._on_indirect_ping,
             Ack: self._on_ack,
             Nack: self._on_nack,
-            Alive: self._on_claim,
-            Suspect: self._on_claim,
-            Dead: self._on_claim,
-            UserMessage: self._on_claim,
+            Alive: self.handoff.put,
+            Suspect: self.handoff.put,
+            Dead: self.handoff.put,
+            UserMessage: self.handoff.put,
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -165,10 +165,6 @@ class Receiver:
 
     def _on_nack(self, nack: Nack, _packet: Packet) -> None:
         self.pending.nack(nack.seq_no)
-
-    def _on_claim(self, claim: Message, packet: Packet) -> None:
-        if not self.handoff.put(claim, packet.source):
-            self.drop_log("handoff", packet.source, f"{type(claim).__name__}, queue is full")
 
     def _may_answer(self, packet: Packet) -> bool:
         self._requests += 1

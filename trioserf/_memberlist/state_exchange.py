@@ -23,8 +23,8 @@ from .._wire.streams import frame, push_pull_bytes
 from ..abc import Address, Delegate
 from .apply import Applier
 from .drop_log import DropLog
-from .heavy import run_cpu_bound
 from .metrics import Metrics
+from .stream_io import run_cpu_bound
 from .wire_format import WireFormat
 
 MERGE_SLICE = 250

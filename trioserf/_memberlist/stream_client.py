@@ -30,10 +30,9 @@ from .._wire.streams import (
     user_message_bytes,
 )
 from ..abc import Address, Transport
-from .heavy import run_cpu_bound
 from .metrics import Metrics
 from .state_exchange import StateExchange
-from .stream_io import read_message, write_frame
+from .stream_io import read_message, run_cpu_bound, write_frame
 from .wire_format import WireFormat
 
 

@@ -31,8 +31,8 @@ from .._wire.streams import (
     frame,
 )
 from ..abc import Address, Transport
-from .claims import Claims
 from .drop_log import DropLog, Log
+from .handoff import Handoff
 from .metrics import Metrics
 from .state_exchange import StateExchange
 from .stream_io import ByteBudget, read_message, write_frame
@@ -64,7 +64,7 @@ class StreamServer:
       transport: accepts.
       wire: label, compression and keys.
       exchange: builds and merges full state.
-      claims: takes user messages.
+      handoff: takes user messages.
       bad_input, metrics, log: where it is noted.
     """
 
@@ -72,7 +72,7 @@ class StreamServer:
     transport: Transport
     wire: WireFormat
     exchange: StateExchange
-    claims: Claims
+    handoff: Handoff
     drop_log: DropLog
     metrics: Metrics
     log: Log
@@ -168,7 +168,7 @@ class StreamServer:
                     ack = Ack(seq_no=request.seq_no, payload=None)
                     await self._reply(stream, ack_bytes(ack), child)
             case UserMessageStream(body=body):
-                self.claims.user_message(body)
+                self.handoff.user_message(body)
             case PushPullState():
                 await self._push_pull(stream, source, request, child)
             case _:

@@ -1,8 +1,8 @@
 """Address strings of users, and the address that a node advertises.
 
-Source: hashicorp/memberlist v0.2.2, util.go: hasPort;
-net_transport.go: FinalAdvertiseAddr.  hashicorp/go-sockaddr v1.0.0, ifaddrs.go:
-GetPrivateInterfaces; rfc.go: KnownRFCs.
+Source: hashicorp/memberlist v0.2.2, util.go: hasPort; net_transport.go: FinalAdvertiseAddr;
+memberlist.go: setAlive.  hashicorp/go-sockaddr v1.0.0, ifaddrs.go: GetPrivateInterfaces; rfc.go:
+KnownRFCs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
+from .._config import MemberlistConfig
+from .._exceptions import ConfigError
+from ..abc import Address
 from .interfaces import InterfaceAddress, IPAddress, own_addresses
 
 # --- strings ------------------------------------------------------------------------------
@@ -129,3 +132,35 @@ def pick_advertise(bind_addr: str) -> bytes:
         return ip.packed
     chosen = choose_advertised(own_addresses(), ipv6_first=isinstance(ip, IPv6Address))
     return chosen.packed
+
+
+def is_public(address: Address) -> bool:
+    """Whether anybody on the Internet may reach the address."""
+    return ip_address(address.host.partition("%")[0]).is_global
+
+
+def advertised_address(config: MemberlistConfig, bound: Address) -> Address:
+    """The address to advertise: as configured, else as bound, else a private one.
+
+    Args:
+      config: ``advertise_addr`` and ``advertise_port``.
+      bound: what the transport is bound to.
+
+    Raises:
+      ConfigError: the setting is no IP address, or bound to all addresses there is no
+        private one to choose.
+    """
+    port = config.advertise_port or bound.port
+    if config.advertise_addr:
+        try:
+            return Address.from_bytes(ip_address(config.advertise_addr).packed, port)
+        except ValueError:
+            raise ConfigError("advertise_addr", config.advertise_addr, "an IP address") from None
+    if not ip_address(bound.host.partition("%")[0]).is_unspecified:
+        return Address(bound.host, port)
+    try:
+        return Address.from_bytes(pick_advertise(bound.host), port)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "advertise_addr", "", f"an address, because none can be chosen ({error})"
+        ) from error

@@ -1,10 +1,10 @@
-"""Where heavy work is done."""
+"""Where CPU-bound work is done."""
 
 import threading
 
 import trio
 
-from trioserf._memberlist.heavy import run_cpu_bound
+from trioserf._memberlist.stream_io import run_cpu_bound
 from trioserf._wire.limits import THREAD_THRESHOLD
 
 
