@@ -27,6 +27,7 @@
 #           _events         members, and what happens to them
 #           abc             the seams: transports, delegates, taps
 #           _sleepers       a seam of our own: how alarms sleep, in earnest and simulated
+#           _attrs          attrs, whose classes get their methods when they are first used
 #           _key_text       keys in base64
 #           _tables         text and HTML that are safe to show
 #           _version

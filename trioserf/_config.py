@@ -16,8 +16,7 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, final
 
-import attrs
-
+from . import _attrs as attrs
 from ._events import Member
 from ._exceptions import ConfigError, InvalidNodeName
 from ._memberlist_config import DEFAULT_PORT as DEFAULT_PORT

@@ -14,8 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
 from typing import TypeAlias, final
 
-import attrs
-
+from . import _attrs as attrs
 from ._exceptions import QueryError
 from ._tables import Table, short_payload, shown_as_table
 

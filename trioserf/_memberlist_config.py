@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
-import attrs
-
+from . import _attrs as attrs
 from ._exceptions import ConfigError
 from ._settings import (
     BOOL,

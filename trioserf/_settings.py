@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import attrs
-
+from . import _attrs as attrs
 from ._exceptions import ConfigError
 from ._key_text import key_from_text
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import attrs
 import trio
+
+from . import _attrs as attrs
 
 
 class Sleeper(Protocol):

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, final
 
-import attrs
+from . import _attrs as attrs
 
 ROWS_SHOWN: Final = 200
 """Rows of a table that are shown; a note counts the rest."""

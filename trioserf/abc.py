@@ -19,8 +19,9 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple, Protocol, final
 
-import attrs
 import trio
+
+from . import _attrs as attrs
 
 
 class Address(NamedTuple):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import Config
 from .._events import EventType, MemberStatus, Query
 from .._memberlist_config import MemberlistConfig

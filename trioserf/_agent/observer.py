@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._events import Event, EventType, MemberEvent, Query, UserEvent
 
 

@@ -10,9 +10,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import DEFAULT_PORT, Config
 from .._events import Event, EventsDropped, MemberEvent, Query, UserEvent
 from .._exceptions import ConfigError, JoinError

@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Event, EventType, Member, MemberEvent, UserEvent
 
 _UP: Final = {EventType.MEMBER_JOIN, EventType.MEMBER_UPDATE}

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import MemberEvent, UserEvent
 from .._wire.serf_messages import QueryMessage
 from ..abc import Address

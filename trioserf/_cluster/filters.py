@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._wire.query_filters import NodeFilter, decode_filter
 from .re2.program import Budget, compile_expression

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-import attrs
+from .. import _attrs as attrs
 
 IntentKind: TypeAlias = Literal["join", "leave"]
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Member
 from .._exceptions import KeyringError, RemoteProtocolError
 from .._key_text import key_to_text

@@ -10,8 +10,7 @@ import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import KeyringError, RemoteProtocolError
 from .._key_text import key_from_text
 from .._tables import Table, shown_as_table

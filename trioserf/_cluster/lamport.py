@@ -5,7 +5,7 @@ Source: hashicorp/serf v0.9.4, serf/lamport.go.
 
 from __future__ import annotations
 
-import attrs
+from .. import _attrs as attrs
 
 TIME_MASK = (1 << 64) - 1
 """The highest Lamport time."""

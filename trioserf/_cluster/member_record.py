@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import check_node_name
 from .._events import IPAddress, Member, MemberStatus
 from .._exceptions import InvalidNodeName, MergeRefused

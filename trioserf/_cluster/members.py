@@ -27,8 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import Config
 from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf

@@ -15,8 +15,7 @@ import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import Config
 from .._events import Member
 from .._exceptions import ConfigError, FeatureNotSupported, QueryError, ResponseTooLarge

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 from .._wire.serf_messages import (
     QUERY_FLAG_ACK,

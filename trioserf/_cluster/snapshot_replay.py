@@ -20,8 +20,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .lamport import TIME_MASK
 
 ALIVE: Final = b"alive: "

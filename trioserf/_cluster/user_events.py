@@ -10,8 +10,7 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, handleUserEvent.
 
 from __future__ import annotations
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import Config
 from .._events import UserEvent
 from .._wire.codec import encode, pack_value

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.effects import ProbeAddress

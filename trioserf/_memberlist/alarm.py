@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._sleepers import Sleeper, sleepers
 
 

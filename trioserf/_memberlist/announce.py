@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._exceptions import BroadcastTimeout, InvalidState
 from .._swim.effects import Effect
 from .._swim.table import NodeTable

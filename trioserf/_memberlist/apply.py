@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.effects import (

@@ -12,8 +12,9 @@ import math
 from collections import Counter
 from typing import Any, Final, TypeAlias
 
-import attrs
 import trio
+
+from .. import _attrs as attrs
 
 Log: TypeAlias = logging.LoggerAdapter[logging.Logger]
 

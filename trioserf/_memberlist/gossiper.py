@@ -22,9 +22,9 @@ import math
 import random
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.scaling import retransmit_limit

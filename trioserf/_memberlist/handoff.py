@@ -18,9 +18,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._swim.effects import Effect
 from .._swim.table import NodeTable
 from .._wire.messages import Alive, Dead, Suspect, UserMessage

@@ -19,9 +19,9 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._swim.nodes import Node
 from .._swim.table import NodeTable

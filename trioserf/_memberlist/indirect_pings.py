@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError
 from .._wire.messages import Nack, encode_message
 from ..abc import Address

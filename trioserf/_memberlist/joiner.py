@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._exceptions import JoinError, LocalProtocolError
 from .._net.addresses import parse_address
 from ..abc import Address

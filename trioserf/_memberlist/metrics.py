@@ -18,8 +18,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._wire.messages import (
     Ack,
     Alive,

@@ -11,8 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused
 from .._swim.awareness import Awareness

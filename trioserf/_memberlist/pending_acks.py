@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.nodes import Node
 from .._wire.messages import Ack, Ping, encode_message

@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 import random
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.awareness import Awareness

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import random
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
 from .._swim.nodes import Node, NodeStatus

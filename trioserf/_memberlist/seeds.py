@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._swim.nodes import Node, NodeStatus
 from .._swim.table import NodeTable
 from ..abc import Address

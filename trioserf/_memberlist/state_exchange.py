@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._swim.nodes import NodeStatus
 from .._swim.table import NodeTable
 from .._wire.compression import compress_message

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._swim.broadcasts import QueueStatistics
 from .._swim.nodes import NodeStatus
 from .metrics import TrafficStatistics

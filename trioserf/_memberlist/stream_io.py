@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._wire.limits import THREAD_THRESHOLD
 from .._wire.messages import MessageType
 from .._wire.streams import StreamCodec, StreamError, StreamParser, StreamRequest, Work

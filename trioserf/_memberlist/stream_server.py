@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused, RemoteProtocolError
 from .._wire.messages import Ack, MessageType, Ping

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, KeyringError
 from .._wire.codec import raw_text

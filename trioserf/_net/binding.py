@@ -12,8 +12,7 @@ import os
 import socket
 from ipaddress import IPv6Address, ip_address
 
-import attrs
-
+from .. import _attrs as attrs
 from ..abc import Address
 from .sockaddr import SockAddr, zone_number
 

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TypeAlias
 
-import attrs
+from .. import _attrs as attrs
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 

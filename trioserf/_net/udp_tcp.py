@@ -16,9 +16,9 @@ import socket
 from collections.abc import Callable
 from typing import final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from ..abc import Address, Packet, Transport, TransportStatistics
 from .binding import BoundPair, bind_pair
 from .sockaddr import family_of, from_sockaddr, to_sockaddr

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.conflicts import ConflictVotes
 from .._cluster.effects import Effect
 from .._cluster.internal_queries import CONFLICT

@@ -6,8 +6,7 @@ GetCachedCoordinate.
 
 from __future__ import annotations
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import CoordinateError, CoordinatesDisabled, RemoteProtocolError
 from .._memberlist.drop_log import DropLog
 from .._memberlist.metrics import Metrics

@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.broadcast_queues import BroadcastQueues
 from .._cluster.members import MemberRegistry
 from .._cluster.queries import QueryLog

@@ -15,9 +15,9 @@ import heapq
 import math
 from collections.abc import Callable
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._memberlist.alarm import Alarm
 
 

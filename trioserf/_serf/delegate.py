@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, assert_never
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.conflicts import on_conflict
 from .._cluster.effects import (
     Broadcast,

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
 from .pipeline import NodeEvent
 

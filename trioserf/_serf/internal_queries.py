@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.effects import Deliver, Effect, SendTo
 from .._cluster.internal_queries import answer_internal, file_not_written, is_internal
 from .._cluster.responses import QueryResponder

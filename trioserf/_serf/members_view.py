@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, final, overload
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 from .._tables import Table, shown_as_table
 

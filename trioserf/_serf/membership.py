@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.effects import Effect
 from .._cluster.size_limits import check_tags
 from .._events import SerfState

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import attrs
 import outcome
 import trio
+
+from .. import _attrs as attrs
 
 T = TypeVar("T")
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import attrs
-
+from .. import _attrs as attrs
 from .._cluster.size_limits import check_tags
 from .._config import (
     PROTOCOL_VERSION_MAP,

@@ -23,9 +23,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.coalescing import MemberCoalescer, UserCoalescer
 from .._cluster.effects import Deliver
 from .._config import Config

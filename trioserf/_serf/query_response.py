@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.query_collector import NodeAck, NodeResponse, QueryCollector
 from .._tables import Table, short_payload, shown_as_table
 

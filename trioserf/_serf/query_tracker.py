@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.effects import Effect, SendTo
 from .._cluster.queries import QueryParams, default_timeout
 from .._cluster.query_collector import QueryCollector, eligible_members

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.queries import QueryParams
 from .._events import Event, Member, SerfState
 from .._memberlist.memberlist import Memberlist

@@ -14,8 +14,7 @@ import threading
 from collections import deque
 from typing import Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .atomic_files import replace_now
 
 _MODE: Final = 0o644

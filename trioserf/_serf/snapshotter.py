@@ -19,9 +19,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar, final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.effects import Deliver
 from .._cluster.snapshot_log import SnapshotLog
 from .._cluster.snapshot_replay import PreviousNode, SnapshotState, replay

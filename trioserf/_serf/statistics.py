@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._cluster.effects import QueueName
 from .._events import MemberStatus, SerfState
 from .._memberlist.drop_log import DropLog

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._cluster.effects import Effect
 from .core import Core
 

@@ -28,8 +28,7 @@ from __future__ import annotations
 import enum
 from typing import Final, TypeAlias, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._wire.messages import Alive
 from .nodes import Incarnation, Node, NodeStatus

@@ -13,8 +13,7 @@ import random
 from collections.abc import Callable
 from typing import assert_never, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused
 from .._wire.messages import Alive, NodeRecord, encode_message

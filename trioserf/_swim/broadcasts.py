@@ -18,8 +18,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .scaling import retransmit_limit
 
 _NUMBER_BITS: Final = 40

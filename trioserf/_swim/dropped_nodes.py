@@ -21,8 +21,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .incarnations import SUSPECT_BAND
 from .nodes import Node, NodeStatus
 

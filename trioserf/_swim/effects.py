@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._wire.messages import Alive
 from ..abc import Address
 from .nodes import Incarnation, Node

@@ -9,8 +9,7 @@ import enum
 import math
 from typing import Final, Self, TypeAlias, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._wire.messages import NodeRecord
 from ..abc import Address
 

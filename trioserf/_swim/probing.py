@@ -14,8 +14,7 @@ import random
 from collections.abc import Sequence
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._wire.messages import IndirectPing, Ping, Suspect, encode_message
 from .effects import Effect

@@ -17,8 +17,7 @@ from __future__ import annotations
 import random
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import CoordinateError
 from .config import CoordinateConfig
 from .coordinate import ZERO_THRESHOLD, Coordinate

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import ConfigError
 
 

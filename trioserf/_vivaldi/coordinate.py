@@ -24,8 +24,7 @@ from operator import add as plus
 from operator import sub as minus
 from typing import Final, TypeAlias, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import CoordinateError
 from .config import CoordinateConfig
 

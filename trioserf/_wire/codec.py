@@ -18,8 +18,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-import attrs
-
+from .. import _attrs as attrs
 from .kinds import LONG, PLAIN, READERS, WRITERS, ZERO, fail, read_list
 from .kinds import Kind as Kind
 from .limits import FEW_VALUES, MANY_VALUES

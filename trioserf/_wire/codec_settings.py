@@ -6,8 +6,7 @@ GossipVerifyOutgoing, EnableCompression); v0.5.4: Label, SkipInboundLabelCheck.
 
 from __future__ import annotations
 
-import attrs
-
+from .. import _attrs as attrs
 from .keyring import Keyring
 
 

@@ -13,8 +13,7 @@ import json
 from collections.abc import Iterable
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import KeyringError
 from .._key_text import key_from_text, key_to_text
 

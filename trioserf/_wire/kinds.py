@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 
 U64 = (1 << 64) - 1

@@ -29,8 +29,7 @@ from functools import cache
 from operator import length_hint
 from typing import Any, Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .limits import LZW_BYTES_PER_CLEAR, LZW_CLEARS
 

@@ -12,8 +12,7 @@ import enum
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .codec import Kind, decode, encode, wire
 

@@ -17,8 +17,7 @@ from __future__ import annotations
 import zlib
 from typing import Final, NamedTuple, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .codec_settings import CodecSettings
 from .compound import split_compound

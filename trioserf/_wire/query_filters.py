@@ -13,8 +13,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .codec import Kind, decode, encode, wire
 from .limits import MAX_FILTER_NAMES

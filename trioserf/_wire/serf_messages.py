@@ -19,8 +19,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias, TypeVar
 
-import attrs
-
+from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .codec import Kind, decode, decode_prefix, encode, wire
 from .values import pack_value
@@ -94,7 +93,7 @@ class PushPull:
     """
 
     ltime: int = wire("LTime", Kind.U64)
-    status_ltimes: dict[str, int] = wire("StatusLTimes", Kind.U64_MAP)  # noqa: RUF009
+    status_ltimes: dict[str, int] = wire("StatusLTimes", Kind.U64_MAP)
     left_members: tuple[str, ...] = wire("LeftMembers", Kind.STR_LIST)
     event_ltime: int = wire("EventLTime", Kind.U64)
     events: tuple[UserEventSlot | None, ...] = wire("Events", Kind.STRUCT_LIST, of=UserEventSlot)
@@ -152,7 +151,7 @@ class UDPAddr:
 class RelayHeader:
     """Go's ``relayHeader``: pass on what follows to ``dest_addr``."""
 
-    dest_addr: UDPAddr = wire("DestAddr", Kind.STRUCT, of=UDPAddr)  # noqa: RUF009
+    dest_addr: UDPAddr = wire("DestAddr", Kind.STRUCT, of=UDPAddr)
     dest_name: str = wire("DestName", Kind.STR)
 
 
@@ -180,7 +179,7 @@ class MemberRecord:
     name: str = wire("Name", Kind.STR)
     addr: bytes | None = wire("Addr", Kind.BYTES)
     port: int = wire("Port", Kind.U16)
-    tags: dict[str, str] = wire("Tags", Kind.STR_MAP)  # noqa: RUF009
+    tags: dict[str, str] = wire("Tags", Kind.STR_MAP)
     status: int = wire("Status", Kind.INT)
     protocol_min: int = wire("ProtocolMin", Kind.U8)
     protocol_max: int = wire("ProtocolMax", Kind.U8)

@@ -12,8 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._tables import ROWS_SHOWN, Table, columns, shown_as_table
 from .._vivaldi.coordinate import Coordinate
 from .svg import BLUE, COLUMN_PIXELS, Axes, Chart, label, letters, mark, picture, seconds

@@ -12,8 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._tables import columns, plain
 
 BLUE: Final = "#3b8eea"

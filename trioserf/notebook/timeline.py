@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
 from .._tables import ROWS_SHOWN, Table
 from .svg import (

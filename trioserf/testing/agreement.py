@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 
 View: TypeAlias = Callable[[], Iterable[Member]]

@@ -28,8 +28,7 @@ from __future__ import annotations
 import math
 from typing import Final, final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import Config
 
 _SCALING_FROM: Final = 32

@@ -20,9 +20,9 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import TypeAlias
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from ..abc import Address, Packet, Transport
 
 MakeTransport: TypeAlias = Callable[[], Transport]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 from typing import Literal
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from ..abc import Address
 from .network_state import Host, NetworkState
 from .sim_stream import SimStream, connect_pair

@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias, TypeVarTuple, Unpack
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._sleepers import Sleeper
 from .jump_sleeper import sleeper_for_this_run
 

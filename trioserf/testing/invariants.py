@@ -23,9 +23,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .event_invariants import Deliveries, Foldable
 from .membership_invariants import Lives, NoSuicide, Sizes
 

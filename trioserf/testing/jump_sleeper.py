@@ -17,11 +17,11 @@ import heapq
 import math
 import weakref
 
-import attrs
 import trio
 from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
 from trio._core._run import GLOBAL_RUN_CONTEXT
 
+from .. import _attrs as attrs
 from .._sleepers import ScopeSleeper, Sleeper
 
 

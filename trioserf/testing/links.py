@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypedDict, final
 
-import attrs
+from .. import _attrs as attrs
 
 Latency: TypeAlias = Callable[[random.Random], float]
 """Draws the time of one journey (seconds)."""

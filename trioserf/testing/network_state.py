@@ -12,9 +12,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, TypeVarTuple, Unpack
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from ..abc import Address
 from .deliveries import Deliveries
 from .links import Constant, Link

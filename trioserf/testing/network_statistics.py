@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import final
 
-import attrs
+from .. import _attrs as attrs
 
 
 @final

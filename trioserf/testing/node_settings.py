@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-import attrs
-
+from .. import _attrs as attrs
 from .._config import Config
 from .._memberlist_config import MemberlistConfig
 from .._settings import POSITIVE, SECONDS

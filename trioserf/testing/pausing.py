@@ -14,9 +14,10 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 
-import attrs
 import trio
 from trio._core._run import GLOBAL_RUN_CONTEXT
+
+from .. import _attrs as attrs
 
 _process: contextvars.ContextVar[object] = contextvars.ContextVar("trioserf process", default=None)
 

@@ -26,9 +26,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack, final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from .._config import Config
 from .agreement import Agreement
 from .bootstrap import JoinVia, join_all

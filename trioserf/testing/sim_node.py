@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import final
 
-import attrs
 import trio
 
 from .. import Config, MemberStatus, Serf
+from .. import _attrs as attrs
 from .._serf.open import open_with_nonces
 from .sim_network import SimNetwork
 from .sim_transport import SimTransport

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias, final
 
-import attrs
 import trio
 
+from .. import _attrs as attrs
 from ..abc import Address
 from .network_state import Host, NetworkState, StreamEnd
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import final
 
-import attrs
-
+from .. import _attrs as attrs
 from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
 
 

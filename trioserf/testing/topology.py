@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeAlias, Unpack
 
-import attrs
-
+from .. import _attrs as attrs
 from .links import Link, LinkChanges
 
 Hosts: TypeAlias = "str | Iterable[str] | None"

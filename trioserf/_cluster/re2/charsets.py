@@ -18,8 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-import attrs
-
+from ... import _attrs as attrs
 from .scripts import script_ranges
 
 Range: TypeAlias = tuple[int, int]

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
-
+from ... import _attrs as attrs
 from .brackets import char_escape, group_escape, read_class
 from .charsets import ANY, ANY_BUT_NEWLINE, CharSet, literal
 from .reader import Reader, fail

@@ -15,8 +15,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-import attrs
-
+from ... import _attrs as attrs
 from ..._exceptions import RemoteProtocolError
 from .charsets import CharSet
 from .parser import parse

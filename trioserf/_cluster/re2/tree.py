@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TypeAlias
 
-import attrs
-
+from ... import _attrs as attrs
 from .charsets import CharSet
 
 

@@ -13,8 +13,7 @@ import random
 from collections.abc import Collection, Iterable
 from typing import Final, final
 
-import attrs
-
+from ... import _attrs as attrs
 from ..links import Constant, Latency, LinkChanges, LongTail, Normal, Uniform
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias, final
 
-import attrs
 import trio
 
+from ... import _attrs as attrs
 from ..._events import Query
 from ..._exceptions import SerfError
 from ..bounds import AgreementBound, agreement_bound
