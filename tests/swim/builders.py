@@ -1,4 +1,4 @@
-"""Short ways to tables, claims and records."""
+"""Short ways to tables, messages and records."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def new_table(
     hooks: dict[str, Any] | None = None,
     **config: Any,
 ) -> NodeTable:
-    """A table in which only the own node is known."""
+    """A table in which only the local node is known."""
     settings = MemberlistConfig(name=name, **config)
     table = NodeTable(name=name, config=settings, rng=random.Random(seed), **(hooks or {}))
     table.start(now, addr=ip(name), port=PORT, meta=b"", versions=VERSIONS)
@@ -50,7 +50,7 @@ def new_table(
 
 
 def table_with(*names: str, now: float = 0.0, **config: Any) -> NodeTable:
-    """A table of node "a" that holds the named nodes alive, in incarnation 5."""
+    """The table of node "a", which knows the named nodes as alive, with incarnation 5."""
     table = new_table(now=now, **config)
     for name in names:
         table.on_alive(alive(name), now)
@@ -109,7 +109,7 @@ def kinds(effects: Iterable[Effect]) -> list[str]:
     return [type(effect).__name__ for effect in effects]
 
 
-def said(effects: Iterable[Effect]) -> list[PacketMessage]:
+def sent(effects: Iterable[Effect]) -> list[PacketMessage]:
     """The messages that these effects queue or send, decoded."""
     return [
         decode_message(effect.message)  # type: ignore[union-attr]

@@ -1,7 +1,7 @@
-"""Several tables that talk to each other, without packets and without waiting.
+"""Several tables that send to each other, without packets and without waiting.
 
-Broadcasts reach every node that is up, answers their address, in a random order; a node that
-is down hears nothing.  `SmallCluster.exchange` is a push/pull, `SmallCluster.probe_all` lets
+Broadcasts reach every node that is up, replies their address, in a random order; a node that
+is down receives nothing.  `SmallCluster.exchange` is a push/pull, `SmallCluster.probe_all` lets
 every node probe every other.
 """
 
@@ -56,7 +56,7 @@ class SmallCluster:
     def live_tables(self) -> list[NodeTable]:
         return [self.tables[name] for name in sorted(self.up)]
 
-    # --- talking --------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------
 
     def apply(self, name: str, effects: list[Effect]) -> None:
         source = self.tables[name].local_node.address
@@ -72,20 +72,20 @@ class SmallCluster:
                         if self.tables[other].local_node.address == effect.address:
                             self._wires.append((other, decode_message(effect.message), source))
                 case ProbeAddress():
-                    answered = any(
+                    reply = any(
                         self.tables[other].local_node.address == effect.address
                         and other == effect.existing.name
                         for other in self.up
                     )
                     table = self.tables[name]
-                    self.apply(name, table.address_probed(effect.alive, answered, self.now))
+                    self.apply(name, table.address_probed(effect.alive, reply, self.now))
                 case _:
                     pass
 
     def forge(self, to: str, message: PacketMessage) -> None:
-        """Somebody outside sends one packet."""
+        """One packet comes from outside the cluster."""
         for name in to:
-            self._hear(name, message, place("z"))
+            self._receive(name, message, place("z"))
 
     def settle(self) -> None:
         """Deliver what is under way, and what follows from it."""
@@ -95,11 +95,11 @@ class SmallCluster:
             self._wires[index], self._wires[-1] = self._wires[-1], self._wires[index]
             to, message, source = self._wires.pop()
             if to in self.up and self.rng.random() >= self.loss:
-                self._hear(to, message, source)
+                self._receive(to, message, source)
             delivered += 1
             assert delivered < 50_000, "an epidemic without end"
 
-    def _hear(self, name: str, message: PacketMessage, source: Address) -> None:
+    def _receive(self, name: str, message: PacketMessage, source: Address) -> None:
         table = self.tables[name]
         match message:
             case Alive():
@@ -115,14 +115,14 @@ class SmallCluster:
     # --- what tasks do --------------------------------------------------------------------
 
     def exchange(self, one: str, two: str) -> None:
-        """A push/pull that ``one`` begins; ``two`` answers before it merges."""
+        """A push/pull that ``one`` begins; ``two`` replies before it merges."""
         first, second = self.tables[one], self.tables[two]
-        asked, answered = first.records(), second.records()
-        self.apply(two, second.merge(asked, self.now))
-        self.apply(one, first.merge(answered, self.now, source=second.local_node.address))
+        request, reply = first.records(), second.records()
+        self.apply(two, second.merge(request, self.now))
+        self.apply(one, first.merge(reply, self.now, source=second.local_node.address))
 
     def exchange_all(self) -> None:
-        """Every node exchanges with every other that it holds alive and can reach."""
+        """Every node exchanges with every other that it has as alive and can reach."""
         for name in sorted(self.up):
             for other in sorted(self.tables[name].nodes):
                 if other in self.up and other != name:
@@ -130,7 +130,7 @@ class SmallCluster:
         self.settle()
 
     def probe_all(self) -> None:
-        """Every node finds out who does not answer at the address that it knows."""
+        """Every node suspects those that do not ack at the address that it knows."""
         for name in sorted(self.up):
             for node in list(self.tables[name].sequence):
                 there = node.name in self.up and (
@@ -144,7 +144,7 @@ class SmallCluster:
         self.settle()
 
     def wait(self, seconds: float) -> None:
-        """Let suspicions end and forget those gone for long."""
+        """Let suspicions end, and drop records of long dead or left nodes."""
         self.now += seconds
         for name in sorted(self.up):
             table = self.tables[name]
@@ -155,15 +155,15 @@ class SmallCluster:
     # --- seeing ---------------------------------------------------------------------------
 
     def view(self, of: str) -> dict[str, str]:
-        """What each node that is up thinks of one node."""
+        """How each node that is up has one node."""
         views = {}
         for name in sorted(self.up):
             node = self.tables[name].nodes.get(of)
             views[name] = "unknown" if node is None else str(node.status)
         return views
 
-    def everybody_agrees(self) -> bool:
-        """Whether all nodes that are up hold the same of all nodes that are up."""
+    def all_agree(self) -> bool:
+        """Whether all nodes that are up have the same records of all nodes that are up."""
         seen: list[Any] = []
         for table in self.live_tables():
             records = {record.name: record for record in table.records()}
@@ -174,11 +174,11 @@ class SmallCluster:
 
 
 def joined(names: str, **options: Any) -> SmallCluster:
-    """A cluster in which everybody knows everybody."""
+    """A cluster in which all nodes know each other."""
     cluster = SmallCluster(names, **options)
     for name in names[1:]:
         cluster.exchange(name, names[0])
     cluster.settle()
     cluster.exchange_all()
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
     return cluster

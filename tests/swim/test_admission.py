@@ -24,7 +24,7 @@ from .builders import VERSIONS, alive, ip
         {"versions": VERSIONS + b"more"},
     ],
 )
-def test_a_well_formed_claim_of_life_has_no_defect(fields: dict[str, Any]) -> None:
+def test_a_well_formed_alive_message_has_no_defect(fields: dict[str, Any]) -> None:
     assert defect(alive(**fields)) is None
 
 
@@ -44,7 +44,7 @@ def test_a_well_formed_claim_of_life_has_no_defect(fields: dict[str, Any]) -> No
         ({"meta": bytes(513)}, "metadata of 513 bytes"),
     ],
 )
-def test_a_malformed_claim_of_life_has_a_defect(fields: dict[str, Any], reason: str) -> None:
+def test_a_malformed_alive_message_has_a_defect(fields: dict[str, Any], reason: str) -> None:
     assert reason == defect(alive(**fields))
 
 
@@ -71,7 +71,9 @@ def test_without_networks_every_address_is_allowed() -> None:
         ("a name", False),
     ],
 )
-def test_an_address_is_allowed_if_one_network_holds_it(address: bytes | str, allowed: bool) -> None:
+def test_an_address_is_allowed_if_one_network_contains_it(
+    address: bytes | str, allowed: bool
+) -> None:
     networks = AllowedNetworks([ip_network("10.0.0.0/8"), ip_network("fd00::/8")])
     assert networks
     assert allowed == networks.allow(address)

@@ -1,4 +1,4 @@
-"""Claims of life, rule by rule.  The table of node "a" is the one under test."""
+"""Alive messages, rule by rule.  The table of node "a" is the one under test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .builders import (
     left,
     new_table,
     place,
-    said,
+    sent,
     suspect,
     table_with,
     the,
@@ -41,11 +41,11 @@ def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
 # --- unknown nodes ------------------------------------------------------------------------
 
 
-def test_an_unknown_node_joins_and_its_claim_is_passed_on() -> None:
+def test_an_unknown_node_joins_and_its_message_is_gossiped_on() -> None:
     table = new_table()
     effects = table.on_alive(alive(meta=b"m"), 7.0)
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(effects)
-    assert [alive(meta=b"m")] == said(effects)
+    assert [alive(meta=b"m")] == sent(effects)
     broadcast = the(Broadcast, effects)
     assert ("b", False) == (broadcast.key, broadcast.local)
     b = table.nodes["b"]
@@ -73,50 +73,50 @@ def test_an_unknown_node_joins_and_its_claim_is_passed_on() -> None:
     ],
 )
 @pytest.mark.parametrize("known", [False, True])
-def test_a_malformed_claim_of_life_is_refused(
+def test_a_malformed_alive_message_is_refused(
     fields: dict[str, Any], reason: str, known: bool
 ) -> None:
     table = table_with("b") if known else new_table()
-    claim = alive(**{"incarnation": 6, **fields})
+    message = alive(**{"incarnation": 6, **fields})
     before = table.records()
-    effects = table.on_alive(claim, 0.0)
+    effects = table.on_alive(message, 0.0)
     assert before == table.records()
-    if known and claim.incarnation == 0:
-        assert [] == effects, "old news like any other"
+    if known and message.incarnation == 0:
+        assert [] == effects, "stale like any other"
     else:
-        assert [Refused(claim.node, reason)] == effects
+        assert [Refused(message.node, reason)] == effects
 
 
-def test_longer_versions_are_passed_on_as_six_bytes() -> None:
+def test_longer_versions_are_gossiped_on_as_six_bytes() -> None:
     table = new_table()
     effects = table.on_alive(alive(versions=VERSIONS + b"\x09"), 0.0)
-    assert [alive()] == said(effects)
+    assert [alive()] == sent(effects)
     assert VERSIONS == table.nodes["b"].versions
 
 
 @pytest.mark.parametrize(("bind_port", "port"), [(8301, 8301), (0, PORT)])
-def test_port_0_stands_for_our_own_port(bind_port: int, port: int) -> None:
+def test_port_0_stands_for_the_local_port(bind_port: int, port: int) -> None:
     table = new_table(bind_port=bind_port)
     effects = table.on_alive(alive(port=0), 0.0)
-    assert [alive(port=port)] == said(effects)
+    assert [alive(port=port)] == sent(effects)
     assert [] == table.on_alive(alive(port=0), 0.0)
 
 
-def test_in_protocol_1_every_port_is_ours() -> None:
+def test_in_protocol_1_every_port_is_the_local_one() -> None:
     table = new_table(protocol_version=1, bind_port=8301)
-    assert [alive(port=8301)] == said(table.on_alive(alive(port=5), 0.0))
+    assert [alive(port=8301)] == sent(table.on_alive(alive(port=5), 0.0))
 
 
-def test_an_ipv4_address_in_sixteen_bytes_is_passed_on_as_received() -> None:
-    claim = alive(addr=MAPPED + ip("b"))
-    assert [claim] == said(new_table().on_alive(claim, 0.0))
+def test_an_ipv4_address_in_sixteen_bytes_is_gossiped_on_as_received() -> None:
+    message = alive(addr=MAPPED + ip("b"))
+    assert [message] == sent(new_table().on_alive(message, 0.0))
 
 
-def test_a_claim_without_metadata_means_empty_metadata() -> None:
+def test_a_message_without_metadata_means_empty_metadata() -> None:
     table = new_table()
     effects = table.on_alive(alive(meta=None), 0.0)
     assert b"" == table.nodes["b"].meta
-    assert [alive(meta=None)] == said(effects)
+    assert [alive(meta=None)] == sent(effects)
 
 
 # --- known nodes --------------------------------------------------------------------------
@@ -124,7 +124,9 @@ def test_a_claim_without_metadata_means_empty_metadata() -> None:
 
 @pytest.mark.parametrize("incarnation", [1, 4, 5])
 @pytest.mark.parametrize("suspected", [False, True])
-def test_old_news_of_a_live_node_changes_nothing(incarnation: int, suspected: bool) -> None:
+def test_a_stale_message_about_a_live_node_changes_nothing(
+    incarnation: int, suspected: bool
+) -> None:
     table = table_with("b")
     if suspected:
         table.on_suspect(suspect(), 1.0)
@@ -149,7 +151,7 @@ def test_new_metadata_is_an_update() -> None:
     assert b"m" == table.nodes["b"].meta
 
 
-def test_new_versions_are_taken_without_an_update() -> None:
+def test_new_versions_are_applied_without_an_update() -> None:
     table = table_with("b")
     newer = bytes((1, 5, 3, 2, 5, 4))
     effects = table.on_alive(alive(incarnation=6, versions=newer), 9.0)
@@ -157,7 +159,7 @@ def test_new_versions_are_taken_without_an_update() -> None:
     assert newer == table.nodes["b"].versions
 
 
-def test_a_suspect_is_cleared_only_by_a_higher_incarnation() -> None:
+def test_a_suspicion_ends_only_with_a_higher_incarnation() -> None:
     table = table_with("b")
     table.on_suspect(suspect(incarnation=7), 1.0)
     assert [] == table.on_alive(alive(incarnation=7), 2.0)
@@ -169,46 +171,46 @@ def test_a_suspect_is_cleared_only_by_a_higher_incarnation() -> None:
     assert [] == table.expired(1e9)
 
 
-@pytest.mark.parametrize("claim", [dead(), left()])
-def test_a_gone_node_joins_again_only_with_a_higher_incarnation(claim: Any) -> None:
+@pytest.mark.parametrize("message", [dead(), left()])
+def test_a_dead_or_left_node_joins_again_only_with_a_higher_incarnation(message: Any) -> None:
     table = table_with("b")
-    table.on_dead(claim, 1.0)
+    table.on_dead(message, 1.0)
     assert "NodeJoined" not in kinds(table.on_alive(alive(), 2.0))
     effects = table.on_alive(alive(incarnation=6, meta=b"m"), 3.0)
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(effects)
     assert ("alive", 6) == state(table)
 
 
-# --- stale claims about the dead ----------------------------------------------------------
+# --- stale messages about dead nodes ------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("claim", "answer"), [(dead(), dead(by="a")), (dead(by="a"), dead(by="a")), (left(), left())]
+    ("message", "reply"), [(dead(), dead(by="a")), (dead(by="a"), dead(by="a")), (left(), left())]
 )
 @pytest.mark.parametrize("incarnation", [1, 5])
-def test_a_stale_claim_of_life_about_a_dead_node_is_answered_with_the_accusation(
-    claim: Any, answer: Any, incarnation: int
+def test_the_reply_to_a_stale_alive_message_about_a_dead_node_is_the_dead_message(
+    message: Any, reply: Any, incarnation: int
 ) -> None:
     table = table_with("b")
-    table.on_dead(claim, 1.0)
+    table.on_dead(message, 1.0)
     effects = table.on_alive(alive(incarnation=incarnation), 2.0, source=place("b"))
     assert ["SendTo"] == kinds(effects)
     assert (place("b"), "b") == (the(SendTo, effects).address, the(SendTo, effects).name)
-    assert [answer] == said(effects)
+    assert [reply] == sent(effects)
     assert [] == table.on_alive(alive(incarnation=incarnation), 2.5, source=place("b"))
     assert ["SendTo"] == kinds(table.on_alive(alive(incarnation=1), 3.0, source=place("b")))
 
 
-def test_the_answer_lets_a_restarted_node_come_back() -> None:
+def test_the_reply_lets_a_restarted_node_refute() -> None:
     table, restarted = table_with("b"), new_table("b")
     table.on_dead(dead(), 1.0)
-    accusation = said(table.on_alive(alive(incarnation=1), 2.0, source=place("b")))[0]
-    [claim] = said(restarted.on_dead(accusation, 2.0))  # type: ignore[arg-type]
-    assert "NodeJoined" in kinds(table.on_alive(claim, 2.0))  # type: ignore[arg-type]
+    reply = sent(table.on_alive(alive(incarnation=1), 2.0, source=place("b")))[0]
+    [message] = sent(restarted.on_dead(reply, 2.0))  # type: ignore[arg-type]
+    assert "NodeJoined" in kinds(table.on_alive(message, 2.0))  # type: ignore[arg-type]
     assert ("alive", 6) == state(table)
 
 
-def test_an_answer_is_given_anew_after_the_node_lived_in_between() -> None:
+def test_a_reply_is_sent_again_after_the_node_was_alive_in_between() -> None:
     table = table_with("b")
     table.on_dead(dead(), 1.0)
     table.on_alive(alive(), 2.0)
@@ -217,19 +219,19 @@ def test_an_answer_is_given_anew_after_the_node_lived_in_between() -> None:
     assert ["SendTo"] == kinds(table.on_alive(alive(incarnation=6), 2.3))
 
 
-def test_a_stale_claim_that_is_passed_on_is_answered_by_a_few_only() -> None:
-    answered = 0
+def test_only_a_few_nodes_reply_to_a_stale_message_from_others() -> None:
+    replies = 0
     for seed in range(12):
         table = new_table(seed=seed)
         for i in range(100):
             table.on_alive(alive(f"z{i}"), 0.0)
         table.on_alive(alive("b"), 0.0)
         table.on_dead(dead(), 1.0)
-        answered += len(table.on_alive(alive(), 2.0, source=place("z")))
-    assert 0 < answered < 10
+        replies += len(table.on_alive(alive(), 2.0, source=place("z")))
+    assert 0 < replies < 10
 
 
-def test_go_drops_stale_claims_about_the_dead() -> None:
+def test_go_drops_stale_messages_about_dead_nodes() -> None:
     table = table_with("b", faithful_go=True)
     table.on_dead(dead(), 1.0)
     assert [] == table.on_alive(alive(), 2.0, source=place("b"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from trioserf._swim.awareness import Awareness
 
 
-def test_a_node_starts_well_and_its_times_are_as_configured() -> None:
+def test_a_node_starts_healthy_and_its_times_are_as_configured() -> None:
     awareness = Awareness(8)
     assert 0 == awareness.score
     assert 0.5 == awareness.scale(0.5)

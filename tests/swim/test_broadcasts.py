@@ -169,7 +169,7 @@ def test_an_empty_message_is_a_bug() -> None:
 
 def test_without_a_share_messages_that_began_here_wait_as_any_other() -> None:
     queue = queue_for()
-    queue.queue(b"own", local=True)
+    queue.queue(b"local", local=True)
     queue.queue(b"relayed, longer")
     assert [b"relayed, longer"] == queue.take(0, 16)
 
@@ -255,7 +255,7 @@ def test_statistics_show_the_moment_and_the_past() -> None:
     )
 
 
-def test_statistics_tell_how_long_the_oldest_message_has_waited() -> None:
+def test_statistics_say_how_long_the_oldest_message_has_waited() -> None:
     now = 10.0
     queue = TransmitLimitedQueue(4, lambda: 1, lambda: now)
     assert 0.0 == queue.statistics().oldest
@@ -383,7 +383,7 @@ def test_a_packet_is_never_overfilled_nor_left_empty_without_need(
     assert all(len(message) + overhead > room for message in left_over)
 
 
-def test_the_queue_holds_at_most_one_message_for_each_name() -> None:
+def test_the_queue_has_at_most_one_message_for_each_name() -> None:
     rng = random.Random(1)
     queue = queue_for(1000)
     for i in range(5000):

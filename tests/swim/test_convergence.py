@@ -1,4 +1,4 @@
-"""Tables among each other: what the closed holes are worth, with Go beside for comparison."""
+"""Tables among each other: what the deliberate differences are worth, beside Go."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def raise_incarnations(cluster: SmallCluster, times: int = 4) -> None:
 def mass_restart(go: str) -> SmallCluster:
     """All but "a" die at once, are declared dead, and come back with nothing in memory.
 
-    Only "b" joins through "a", which holds them dead; the others join through "b", which
-    restarted itself and knows of no suspect_rules.
+    Only "b" joins through "a", which has them as dead; the others join through "b", which
+    restarted itself and has no node as dead.
     """
     cluster = joined(NAMES, go=go)
     raise_incarnations(cluster)
@@ -53,15 +53,15 @@ def mass_restart(go: str) -> SmallCluster:
     return cluster
 
 
-def test_after_a_mass_restart_everybody_is_back_without_waiting() -> None:
-    assert mass_restart(go="").everybody_agrees()
+def test_after_a_mass_restart_all_nodes_are_back_without_waiting() -> None:
+    assert mass_restart(go="").all_agree()
 
 
-def test_one_node_that_answers_stale_claims_is_enough() -> None:
-    assert mass_restart(go=NAMES[1:]).everybody_agrees()
+def test_one_node_that_replies_to_stale_messages_is_enough() -> None:
+    assert mass_restart(go=NAMES[1:]).all_agree()
 
 
-def test_in_go_the_restarted_stay_dead_for_those_who_held_them_dead() -> None:
+def test_in_go_restarted_nodes_stay_dead_for_peers_that_had_them_as_dead() -> None:
     cluster = mass_restart(go=NAMES)
     assert {"dead"} == {str(cluster.tables["a"].nodes[name].status) for name in NAMES[2:]}
 
@@ -79,17 +79,17 @@ def test_in_go_the_restarted_stay_dead_for_those_who_held_them_dead() -> None:
         alive("b", MAX_INCARNATION, meta=b"forged"),
     ],
 )
-def test_the_last_incarnation_harms_nobody_in_our_cluster(message: Any) -> None:
+def test_the_last_incarnation_harms_no_node_without_go_peers(message: Any) -> None:
     cluster = joined(NAMES)
     cluster.forge(NAMES, message)
     cluster.settle()
     cluster.wait(60.0)
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
 
     cluster.forge(NAMES, suspect("b", cluster.tables["b"].local_node.incarnation))
     cluster.settle()
     cluster.wait(60.0)
-    assert cluster.everybody_agrees(), "it can still refute"
+    assert cluster.all_agree(), "it can still refute"
 
     cluster.stop("b")
     cluster.probe_all()
@@ -104,7 +104,7 @@ def test_large_incarnations_below_the_band_work_as_in_go(incarnation: int) -> No
         cluster.forge(NAMES, dead("b", incarnation))
         cluster.settle()
         cluster.exchange_all()
-        assert cluster.everybody_agrees()
+        assert cluster.all_agree()
         assert incarnation + 1 == cluster.tables["b"].local_node.incarnation
 
 
@@ -116,8 +116,8 @@ def test_in_go_the_last_incarnation_evicts_a_node() -> None:
     assert {"dead"} == {view for name, view in cluster.view("b").items() if name != "b"}
 
 
-def test_our_node_among_go_nodes_comes_back_as_soon_as_they_forget() -> None:
-    """They apply_alive the forgery; our number stayed small, so what they relearn can be outbid."""
+def test_a_node_among_go_nodes_comes_back_as_soon_as_they_drop_its_record() -> None:
+    """They accept the forgery; the incarnation stayed small, so later suspicions can be refuted."""
     cluster = joined(NAMES, go="acdef")
     cluster.forge(NAMES, dead("b", MAX_INCARNATION))
     cluster.settle()
@@ -131,18 +131,18 @@ def test_our_node_among_go_nodes_comes_back_as_soon_as_they_forget() -> None:
     assert all_alive(cluster, "b")
 
 
-def test_a_go_node_that_counts_on_in_the_band_is_believed_from_itself() -> None:
+def test_a_go_node_that_counts_on_in_the_band_is_accepted_from_itself() -> None:
     cluster = joined(NAMES, go="b")
     cluster.forge("b", dead("b", ALIVE_BAND + 5))
     cluster.settle()
     assert ALIVE_BAND + 6 == cluster.tables["b"].local_node.incarnation
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
     cluster.forge(NAMES, suspect("b", ALIVE_BAND + 6))
     cluster.settle()
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
 
 
-def test_a_forged_life_before_a_node_joins_is_corrected_by_it() -> None:
+def test_a_forged_alive_message_before_a_node_joins_is_corrected_by_it() -> None:
     cluster = joined("acd")
     cluster.forge("acd", alive("b", MAX_INCARNATION, meta=b"forged"))
     cluster.settle()
@@ -150,7 +150,7 @@ def test_a_forged_life_before_a_node_joins_is_corrected_by_it() -> None:
     cluster.exchange("b", "a")
     cluster.settle()
     cluster.exchange_all()
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
     assert cluster.tables["b"].local_node.incarnation < 100
 
 
@@ -158,7 +158,7 @@ def test_a_forged_life_before_a_node_joins_is_corrected_by_it() -> None:
 
 
 @pytest.mark.parametrize("known_dead", [False, True])
-def test_a_node_that_restarts_elsewhere_is_found_there_at_once(known_dead: bool) -> None:
+def test_a_node_that_restarts_at_another_address_is_found_there_at_once(known_dead: bool) -> None:
     cluster = joined(NAMES)
     raise_incarnations(cluster)
     cluster.stop("b")
@@ -170,7 +170,7 @@ def test_a_node_that_restarts_elsewhere_is_found_there_at_once(known_dead: bool)
     cluster.exchange("b", "a")
     cluster.settle()
     cluster.exchange_all()
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
 
 
 def test_two_nodes_of_one_name_do_not_take_it_from_each_other() -> None:
@@ -215,7 +215,7 @@ def random_trouble(cluster: SmallCluster, rng: random.Random) -> None:
 @pytest.mark.slow
 @given(seed=st.integers(0, 10_000), loss=st.sampled_from([0.0, 0.3, 0.9]))
 @settings(max_examples=40, deadline=None)
-def test_when_the_trouble_is_over_everybody_agrees(seed: int, loss: float) -> None:
+def test_when_the_faults_are_over_all_nodes_agree(seed: int, loss: float) -> None:
     rng = random.Random(seed)
     cluster = joined(NAMES, seed=seed)
     cluster.loss = loss
@@ -230,7 +230,7 @@ def test_when_the_trouble_is_over_everybody_agrees(seed: int, loss: float) -> No
         cluster.settle()
         cluster.exchange_all()
         cluster.wait(5.0)
-    assert cluster.everybody_agrees()
+    assert cluster.all_agree()
 
 
 def test_a_leave_is_known_to_all_and_not_taken_back() -> None:

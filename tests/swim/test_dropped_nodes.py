@@ -13,7 +13,7 @@ from trioserf._swim.incarnations import SUSPECT_BAND
 from trioserf._swim.nodes import NodeStatus
 from trioserf._swim.table import NodeTable
 
-from .builders import alive, dead, ip, kinds, left, node, place, record, said, table_with, the
+from .builders import alive, dead, ip, kinds, left, node, place, record, sent, table_with, the
 
 WINDOW, MEMORY = 30.0, 1000.0
 
@@ -28,14 +28,14 @@ def after_removal(incarnation: int = 5, **config: Any) -> NodeTable:
     return table
 
 
-@pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "ours"])
-def test_a_removed_node_is_not_brought_back_by_an_old_claim(faithful_go: bool) -> None:
+@pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "trioserf"])
+def test_a_removed_node_is_not_brought_back_by_a_stale_alive_message(faithful_go: bool) -> None:
     table = after_removal(faithful_go=faithful_go)
     effects = table.on_alive(alive("b", 5), 40.0, source=place("b"))
     assert faithful_go is ("b" in table.nodes)
     if not faithful_go:
         assert ["SendTo"] == kinds(effects)
-        assert [dead("b", 5, by="a")] == said(effects)
+        assert [dead("b", 5, by="a")] == sent(effects)
         assert place("b") == the(SendTo, effects).address
 
 
@@ -46,19 +46,19 @@ def test_neither_by_the_state_of_a_peer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("peer", "addr", "believed"),
+    ("peer", "addr", "applied"),
     [("10.0.0.98", ip("b"), True), ("10.0.0.99", ip("b"), False), ("10.0.0.98", b"\x0a", False)],
     ids=["itself", "another", "malformed"],
 )
-def test_what_a_node_tells_of_itself_on_a_stream_is_believed(
-    peer: str, addr: bytes, believed: bool
+def test_what_a_node_sends_of_itself_on_a_stream_is_applied(
+    peer: str, addr: bytes, applied: bool
 ) -> None:
     table = after_removal()
     table.merge_checked([record("b", 1, addr=addr)], 40.0, peer=peer)
-    assert believed is ("b" in table.nodes)
+    assert applied is ("b" in table.nodes)
 
 
-def test_a_newer_life_comes_back_and_is_one_like_any_other() -> None:
+def test_a_higher_incarnation_comes_back_and_is_a_node_like_any_other() -> None:
     table = after_removal()
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 6), 40.0))
     table.on_dead(dead("b", 6), 41.0)
@@ -66,7 +66,7 @@ def test_a_newer_life_comes_back_and_is_one_like_any_other() -> None:
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 101.0))
 
 
-def test_at_another_address_any_life_is_new() -> None:
+def test_at_another_address_any_incarnation_is_new() -> None:
     table = after_removal()
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1, addr=ip("z")), 40.0))
 
@@ -83,15 +83,15 @@ def test_a_former_address_is_remembered_too() -> None:
     assert "b" in table.nodes
 
 
-def test_who_left_counts_as_removed() -> None:
+def test_a_node_that_left_counts_as_removed() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(left("b"), 1.0)
     table.purge(40.0)
     effects = table.on_alive(alive("b", 5), 41.0, source=place("b"))
-    assert [left("b")] == said(effects), "as it said itself"
+    assert [left("b")] == sent(effects), "as the node itself sent it"
 
 
-def test_whoever_merely_failed_is_welcome_with_any_life() -> None:
+def test_a_node_that_failed_may_return_with_any_incarnation() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     b = table.nodes["b"]
     table.on_dead(dead("b"), 1.0)
@@ -108,14 +108,14 @@ def test_a_node_may_be_removed_after_its_record_was_dropped() -> None:
     assert "b" not in table.nodes
 
 
-def test_nobody_looks_for_a_removed_node() -> None:
+def test_a_removed_node_is_not_looked_for() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
     table.remove("b")
     assert ["NodeForgotten"] == kinds(table.purge(40.0))
 
 
-def test_who_lives_cannot_be_removed() -> None:
+def test_a_live_node_cannot_be_removed() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     for name in ("a", "b", "unknown"):
         table.remove(name)
@@ -123,7 +123,7 @@ def test_who_lives_cannot_be_removed() -> None:
     assert "NodeDropped" in kinds(table.purge(40.0))
 
 
-def test_who_returned_is_not_removed_any_more() -> None:
+def test_a_node_that_returned_is_not_removed_any_more() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
     table.remove("b")
@@ -140,7 +140,7 @@ def test_after_a_time_it_is_forgotten() -> None:
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 5), 1031.3))
 
 
-def test_a_number_that_nobody_counts_to_is_not_held_against_a_node() -> None:
+def test_an_incarnation_in_the_band_is_not_remembered() -> None:
     table = table_with(gossip_to_the_dead_time=WINDOW)
     table.on_alive(alive("b", SUSPECT_BAND), 0.0, source=place("b"))
     table.on_dead(left("b", SUSPECT_BAND), 1.0)
@@ -148,11 +148,11 @@ def test_a_number_that_nobody_counts_to_is_not_held_against_a_node() -> None:
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 41.0))
 
 
-def test_the_number_of_tombstones_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_dropped_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dropped_nodes, "MAX_DROPPED", 3)
-    stones = DroppedNodes(MEMORY)
+    dropped = DroppedNodes(MEMORY)
     for name in "bcdef":
-        stones.drop(node(name, status=NodeStatus.LEFT), 1.0)
-    assert 3 == len(stones)
-    assert [None, None] == [stones.removed(name) for name in "bc"]
-    assert stones.removed("f") is not None
+        dropped.drop(node(name, status=NodeStatus.LEFT), 1.0)
+    assert 3 == len(dropped)
+    assert [None, None] == [dropped.removed(name) for name in "bc"]
+    assert dropped.removed("f") is not None

@@ -19,7 +19,7 @@ def test_messages_are_shown_by_their_length() -> None:
     assert "<300 bytes>" in repr(SendTo(Address("10.0.0.1", 1), "b", bytes(300)))
 
 
-def test_a_broadcast_is_passed_on_unless_it_says_otherwise() -> None:
+def test_a_broadcast_began_elsewhere_unless_it_says_otherwise() -> None:
     plain = Broadcast("b", b"x")
     assert (False, None) == (plain.local, plain.on_finished)
     assert not Refused("b", "why").quiet

@@ -1,4 +1,4 @@
-"""Claims of life that are implausible, or that the hook or the networks forbid."""
+"""Alive messages that are implausible, or that the hook or the networks forbid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .builders import (
     new_table,
     place,
     record,
-    said,
+    sent,
     table_with,
 )
 
@@ -40,34 +40,34 @@ def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
 # --- implausible incarnations -------------------------------------------------------------
 
 
-def test_an_implausible_life_is_believed_only_first_hand() -> None:
+def test_an_implausible_alive_message_is_applied_only_from_the_node_itself() -> None:
     table = table_with("b")
-    claim = alive(incarnation=ALIVE_BAND)
+    message = alive(incarnation=ALIVE_BAND)
     for source in (None, place("c"), place("b", 80)):
         assert [Refused("b", f"implausible incarnation {ALIVE_BAND}")] == table.on_alive(
-            claim, 1.0, source=source
+            message, 1.0, source=source
         )
     assert ("alive", 5) == state(table)
-    table.on_alive(claim, 1.0, source=place("b"))
+    table.on_alive(message, 1.0, source=place("b"))
     assert ("alive", ALIVE_BAND) == state(table)
     table.on_alive(alive(incarnation=ALIVE_BAND + STEP), 1.0)
     assert ("alive", ALIVE_BAND + STEP) == state(table)
     assert [] == table.on_alive(alive(incarnation=ALIVE_BAND + STEP), 1.0)
 
 
-def test_an_implausible_life_of_an_unknown_node_is_better_than_none() -> None:
+def test_an_implausible_alive_message_about_an_unknown_node_is_applied() -> None:
     table = new_table()
     table.on_alive(alive(incarnation=MAX_INCARNATION), 1.0)
     assert ("alive", MAX_INCARNATION) == state(table)
 
 
-def test_a_node_held_with_an_implausible_incarnation_can_correct_it_itself() -> None:
+def test_a_node_known_with_an_implausible_incarnation_can_correct_it_itself() -> None:
     table = new_table()
     table.on_alive(alive(incarnation=MAX_INCARNATION, meta=b"forged"), 1.0)
-    claim = alive(incarnation=2, meta=b"true")
-    assert [] == table.on_alive(claim, 1.0), "not at second hand"
-    assert [] == table.on_alive(claim, 1.0, source=place("c"))
-    effects = table.on_alive(claim, 1.0, source=place("b"))
+    message = alive(incarnation=2, meta=b"true")
+    assert [] == table.on_alive(message, 1.0), "not from others"
+    assert [] == table.on_alive(message, 1.0, source=place("c"))
+    effects = table.on_alive(message, 1.0, source=place("b"))
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
     assert ("alive", 2) == state(table)
 
@@ -91,22 +91,22 @@ def test_a_correction_must_be_well_formed_and_allowed() -> None:
     assert ("alive", MAX_INCARNATION) == state(table)
 
 
-def test_the_last_incarnation_claimed_for_us_does_not_make_us_follow() -> None:
+def test_the_last_incarnation_in_a_message_about_the_local_node_is_not_followed() -> None:
     table = new_table()
     effects = table.on_alive(alive("a", MAX_INCARNATION), 1.0)
     assert ["Refused", "Broadcast"] == kinds(effects)
-    assert [alive("a", 2)] == said(effects)
+    assert [alive("a", 2)] == sent(effects)
     effects = table.on_alive(alive("a", SUSPECT_BAND), 1.0)
-    assert [alive("a", SUSPECT_BAND + 1)] == said(effects)
+    assert [alive("a", SUSPECT_BAND + 1)] == sent(effects)
 
 
-def test_go_believes_every_incarnation() -> None:
+def test_go_accepts_every_incarnation() -> None:
     table = table_with("b", faithful_go=True)
     table.on_alive(alive(incarnation=MAX_INCARNATION), 1.0)
     assert ("alive", MAX_INCARNATION) == state(table)
     assert [] == table.on_alive(alive(incarnation=2), 1.0, source=place("b"))
     effects = table.on_alive(alive("a", MAX_INCARNATION), 1.0)
-    assert [alive("a", 0)] == said(effects)
+    assert [alive("a", 0)] == sent(effects)
 
 
 # --- hook and networks --------------------------------------------------------------------
@@ -123,14 +123,14 @@ def refusing(name: str, text: str = "not you") -> Callable[[Node], None]:
 @pytest.mark.parametrize(
     ("text", "reason"), [("not you", "not you"), ("", "refused by the alive hook")]
 )
-def test_the_hook_may_refuse_any_claim(text: str, reason: str) -> None:
+def test_the_hook_may_refuse_any_alive_message(text: str, reason: str) -> None:
     table = new_table(hooks={"alive_check": refusing("b", text)})
     assert [Refused("b", reason)] == table.on_alive(alive(), 1.0)
     assert "b" not in table.nodes
     assert "NodeJoined" in kinds(table.on_alive(alive("c"), 1.0))
 
 
-def test_the_hook_is_asked_before_anything_changes() -> None:
+def test_the_hook_is_called_before_anything_changes() -> None:
     allowed = True
 
     def check(node: Node) -> None:
@@ -141,13 +141,13 @@ def test_the_hook_is_asked_before_anything_changes() -> None:
     table.on_alive(alive(), 1.0)
     allowed = False
     before = table.records()
-    for claim in (
+    for message in (
         alive(incarnation=6),
         alive(incarnation=6, addr=ip("x")),
         alive("a", 9),
         alive("a", 9, addr=ip("x")),
     ):
-        assert [Refused(claim.node, "no")] == table.on_alive(claim, 2.0)
+        assert [Refused(message.node, "no")] == table.on_alive(message, 2.0)
     assert before == table.records()
 
 
@@ -162,7 +162,7 @@ def test_a_hook_that_crashes_changes_nothing() -> None:
     assert 1 == table.num_nodes
 
 
-def test_the_hook_sees_what_is_claimed() -> None:
+def test_the_hook_sees_the_node_of_the_message() -> None:
     seen: list[Node] = []
     table = new_table(hooks={"alive_check": seen.append})
     table.on_alive(alive(meta=b"m", port=0), 1.0)
@@ -206,7 +206,7 @@ def test_a_node_may_not_move_outside_the_allowed_networks() -> None:
     assert ("left", 5) == state(table)
 
 
-def test_every_applied_claim_is_counted() -> None:
+def test_every_applied_message_is_counted() -> None:
     table = new_table()
     assert Applied("alive") in table.on_alive(alive(), 1.0)
     assert NodeUpdated(table.nodes["b"]) in table.on_alive(alive(incarnation=6, meta=b"m"), 1.0)

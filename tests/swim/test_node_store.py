@@ -11,7 +11,7 @@ from trioserf._swim.nodes import NodeStatus
 from .builders import node
 
 
-def test_an_empty_roster_has_no_own_node() -> None:
+def test_an_empty_store_has_no_local_node() -> None:
     with pytest.raises(InvalidState, match="'a' has not been started"):
         NodeStore("a", random.Random(1)).require_local_node()
 
@@ -41,7 +41,7 @@ def test_a_new_record_may_stand_anywhere_in_the_probing_order() -> None:
     assert {0, 1, 2} == places
 
 
-def test_only_what_is_gone_for_long_enough_is_dropped() -> None:
+def test_only_records_dead_or_left_for_long_enough_are_dropped() -> None:
     store = NodeStore("a", random.Random(1))
     local = node("a", status=NodeStatus.LEFT, changed_at=0.0)
     store.local_node = local

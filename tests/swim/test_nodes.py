@@ -32,7 +32,7 @@ def test_a_new_node_never_changed_its_status() -> None:
     assert -math.inf == node().changed_at
 
 
-def test_the_address_is_text_and_follows_a_move() -> None:
+def test_the_address_is_text_and_follows_a_change() -> None:
     moving = node("b")
     assert Address("10.0.0.98", 7946) == moving.address
     assert moving.address is moving.address

@@ -27,7 +27,7 @@ def names(schedule: ProbeSchedule, count: int, now: float = 0.0) -> list[str]:
     return found
 
 
-def test_a_lonely_node_probes_nobody() -> None:
+def test_a_node_alone_probes_nothing() -> None:
     schedule = ProbeSchedule(table_with(), random.Random(1))
     for _ in range(5):
         assert (None, []) == schedule.next_node(0.0)
@@ -44,7 +44,7 @@ def test_rounds_come_in_different_orders() -> None:
     assert 1 < len({tuple(names(schedule, 6)) for _ in range(5)})
 
 
-def test_nobody_waits_longer_than_two_rounds() -> None:
+def test_no_node_waits_longer_than_two_rounds() -> None:
     schedule = ProbeSchedule(table_with(*"bcdefg"), random.Random(1))
     sequence = names(schedule, 600)
     for name in "bcdefg":
@@ -52,7 +52,7 @@ def test_nobody_waits_longer_than_two_rounds() -> None:
         assert max(b - a for a, b in pairwise(places)) <= 2 * 6 - 1
 
 
-def test_suspects_are_probed_but_not_who_is_gone() -> None:
+def test_suspects_are_probed_but_not_dead_or_left_nodes() -> None:
     table = table_with(*"bcde")
     table.on_suspect(suspect("b"), 0.0)
     table.on_dead(dead("c"), 0.0)
@@ -62,7 +62,7 @@ def test_suspects_are_probed_but_not_who_is_gone() -> None:
 
 
 @pytest.mark.parametrize("others", ["b", "bc", "bcd"])
-def test_no_tick_is_wasted_while_somebody_is_alive(others: str) -> None:
+def test_no_interval_is_wasted_while_a_peer_is_alive(others: str) -> None:
     table = table_with(*others)
     for name in others[1:]:
         table.on_dead(dead(name), 0.0)
@@ -70,7 +70,7 @@ def test_no_tick_is_wasted_while_somebody_is_alive(others: str) -> None:
         assert ["b"] * 20 == names(ProbeSchedule(table, random.Random(seed)), 20)
 
 
-def test_if_all_others_are_gone_nobody_is_probed() -> None:
+def test_if_all_others_are_dead_or_left_nothing_is_probed() -> None:
     table = table_with(*"bc")
     table.on_dead(dead("b"), 0.0)
     table.on_dead(dead("c"), 0.0)
@@ -78,7 +78,7 @@ def test_if_all_others_are_gone_nobody_is_probed() -> None:
     assert [None] * 6 == [schedule.next_node(1.0)[0] for _ in range(6)]
 
 
-def test_at_the_end_of_a_round_those_gone_for_long_are_dropped() -> None:
+def test_at_the_end_of_a_round_records_of_long_dead_or_left_nodes_are_dropped() -> None:
     table = table_with(*"bcd", gossip_to_the_dead_time=30.0)
     b = table.nodes["b"]
     table.on_dead(dead("b"), 0.0)
@@ -128,12 +128,12 @@ def test_an_alive_node_gets_a_ping() -> None:
     assert [PING] == [decode_message(message) for message in probe().first_messages()]
 
 
-def test_a_suspect_gets_its_accusation_with_the_ping() -> None:
+def test_a_suspect_gets_the_suspect_message_with_the_ping() -> None:
     messages = probe(node("b", incarnation=5, status=NodeStatus.SUSPECT)).first_messages()
     assert [PING, suspect("b", 5, by="a")] == [decode_message(message) for message in messages]
 
 
-def test_a_probe_judges_the_node_as_it_was() -> None:
+def test_a_probe_is_about_the_node_as_it_was() -> None:
     target = node("b", incarnation=5)
     round_ = probe(target)
     target.update(incarnation=6, status=NodeStatus.SUSPECT)
@@ -183,7 +183,7 @@ def test_a_stream_that_answers_is_a_success() -> None:
 
 
 @pytest.mark.parametrize("stream_answered", [False, True])
-def test_success_in_spite_of_a_refused_packet_says_nothing_about_our_health(
+def test_success_in_spite_of_a_refused_packet_leaves_the_health_score(
     stream_answered: bool,
 ) -> None:
     round_ = probe()
@@ -218,7 +218,7 @@ def test_helpers_that_know_no_nacks_are_not_missed() -> None:
     assert ProbeResult(failed=True, delta=1) == round_.result()
 
 
-def test_helpers_are_alive_and_neither_we_nor_the_target() -> None:
+def test_helpers_are_alive_and_neither_the_local_node_nor_the_target() -> None:
     nodes = [
         node("a"),
         node("b"),
@@ -239,7 +239,7 @@ def test_as_many_helpers_are_asked_as_configured() -> None:
     assert [] == probe(indirect_checks=0).choose_helpers(nodes, random.Random(1))
 
 
-def test_a_helper_is_told_everything_it_needs() -> None:
+def test_an_indirect_ping_has_everything_a_helper_needs() -> None:
     [(helper, message)] = probe().choose_helpers([node("c")], random.Random(1))
     assert "c" == helper.name
     assert IndirectPing(

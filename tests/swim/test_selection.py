@@ -80,7 +80,7 @@ def test_a_large_cluster_is_not_looked_through() -> None:
         (NodeStatus.LEFT, 0.0, False),
     ],
 )
-def test_gossip_goes_to_the_live_and_for_a_while_to_the_dead(
+def test_gossip_goes_to_live_nodes_and_for_a_while_to_dead_ones(
     status: NodeStatus, age: float, worth: bool
 ) -> None:
     assert worth == gossip_target(node(status=status, changed_at=100.0), 100.0 + age, 30.0)

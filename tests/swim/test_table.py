@@ -31,7 +31,7 @@ from .builders import (
     kinds,
     left,
     new_table,
-    said,
+    sent,
     suspect,
     table_with,
     the,
@@ -50,12 +50,12 @@ def unstarted(**fields: Any) -> NodeTable:
 # --- start --------------------------------------------------------------------------------
 
 
-def test_a_node_enters_itself_first() -> None:
+def test_a_node_adds_itself_first() -> None:
     table = unstarted()
     effects = table.start(3.0, addr=ip("a"), port=PORT, meta=b"m", versions=VERSIONS)
     local = table.local_node
     assert ["Broadcast", "Applied", "NodeJoined"] == kinds(effects)
-    assert [alive("a", 1, meta=b"m")] == said(effects)
+    assert [alive("a", 1, meta=b"m")] == sent(effects)
     assert the(Broadcast, effects).local
     assert NodeJoined(local) == effects[-1]
     assert ("alive", 1) == state(table, "a")
@@ -69,7 +69,7 @@ def test_a_node_enters_itself_first() -> None:
     assert local is table.nodes["a"]
 
 
-def test_a_later_life_may_start_higher() -> None:
+def test_the_first_incarnation_may_be_higher() -> None:
     table = unstarted()
     table.start(0.0, addr=ip("a"), port=PORT, meta=b"", versions=VERSIONS, incarnation=9)
     assert ("alive", 9) == state(table, "a")
@@ -94,7 +94,7 @@ def test_a_node_that_peers_would_refuse_does_not_start(fields: dict[str, Any], r
     assert 0 == table.num_nodes
 
 
-def test_before_the_start_there_is_no_own_node() -> None:
+def test_before_the_start_there_is_no_local_node() -> None:
     table = unstarted()
     for call in (
         lambda: table.local_node,
@@ -105,7 +105,7 @@ def test_before_the_start_there_is_no_own_node() -> None:
             call()
 
 
-def test_the_hook_may_refuse_the_own_node() -> None:
+def test_the_hook_may_refuse_the_local_node() -> None:
     def refuse(node: Node) -> None:
         raise MergeRefused(node.name)
 
@@ -125,7 +125,7 @@ def test_new_metadata_is_announced_in_a_new_incarnation() -> None:
 
     effects = table.update_local(1.0, b"m", finished)
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
-    assert [alive("a", 2, meta=b"m")] == said(effects)
+    assert [alive("a", 2, meta=b"m")] == sent(effects)
     broadcast = the(Broadcast, effects)
     assert (True, finished) == (broadcast.local, broadcast.on_finished)
     assert NodeUpdated(table.local_node) == effects[-1]
@@ -162,14 +162,14 @@ def test_the_last_update_stays_at_the_end_of_the_range_and_wraps_in_go() -> None
         assert expected == table.local_node.incarnation
 
 
-def test_leaving_is_a_death_that_we_declare_ourselves() -> None:
+def test_a_leave_is_a_dead_message_from_its_own_node() -> None:
     table = table_with("b")
 
     def finished() -> None: ...
 
     effects = table.leave(1.0, finished)
     assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
-    assert [left("a", 1)] == said(effects)
+    assert [left("a", 1)] == sent(effects)
     assert Applied("dead") == effects[1]
     assert NodeLeft(table.local_node) == effects[-1]
     broadcast = the(Broadcast, effects)
@@ -179,13 +179,13 @@ def test_leaving_is_a_death_that_we_declare_ourselves() -> None:
     assert 1 == table.live_count()
 
 
-def test_leaving_twice_says_nothing_more() -> None:
+def test_leaving_twice_sends_nothing_more() -> None:
     table = new_table()
     table.leave(1.0)
     assert [] == table.leave(2.0)
 
 
-def test_a_node_that_left_goes_on_judging_others() -> None:
+def test_a_node_that_left_still_applies_messages_about_others() -> None:
     table = table_with("b")
     table.leave(1.0)
     assert "NodeJoined" in kinds(table.on_alive(alive("c"), 2.0))
@@ -196,7 +196,7 @@ def test_a_node_that_left_goes_on_judging_others() -> None:
 # --- forgetting ---------------------------------------------------------------------------
 
 
-def test_who_is_gone_for_long_is_forgotten() -> None:
+def test_records_of_nodes_long_dead_or_left_are_dropped() -> None:
     table = table_with(*"bcd", gossip_to_the_dead_time=30.0)
     b, c = table.nodes["b"], table.nodes["c"]
     table.on_dead(dead("b"), 1.0)
@@ -213,7 +213,7 @@ def test_who_is_gone_for_long_is_forgotten() -> None:
     assert "NodeJoined" in kinds(table.on_alive(alive("b", 1), 32.0))
 
 
-def test_we_do_not_forget_ourselves() -> None:
+def test_the_local_record_is_never_dropped() -> None:
     table = new_table()
     table.leave(0.0)
     assert [] == table.purge(1e9)
@@ -234,7 +234,7 @@ def test_counts_follow_every_change() -> None:
     assert {0: 3, 1: 1, 2: 0, 3: 0} == table.counts()
 
 
-def test_gossip_goes_to_all_but_us_and_those_that_left() -> None:
+def test_gossip_goes_to_all_but_the_local_node_and_those_that_left() -> None:
     table = table_with(*"bcdef", gossip_to_the_dead_time=30.0)
     table.on_suspect(suspect("c"), 0.0)
     table.on_dead(dead("d"), 0.0)

@@ -20,7 +20,7 @@ from .builders import (
     new_table,
     place,
     record,
-    said,
+    sent,
     suspect,
     table_with,
 )
@@ -34,7 +34,7 @@ def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
 # --- push/pull ----------------------------------------------------------------------------
 
 
-def test_records_tell_everything_with_its_status() -> None:
+def test_records_have_everything_with_its_status() -> None:
     table = table_with(*"bcde")
     table.on_suspect(suspect("c"), 0.0)
     table.on_dead(dead("d"), 0.0)
@@ -48,25 +48,25 @@ def test_records_tell_everything_with_its_status() -> None:
     ] == sorted(table.records(), key=lambda record: record.name)
 
 
-def test_a_live_record_is_a_claim_of_life() -> None:
+def test_an_alive_record_is_applied_as_an_alive_message() -> None:
     table = new_table()
     effects = table.merge([record("b", meta=b"m"), record("c")], 1.0)
     assert ["Broadcast", "Applied", "NodeJoined"] * 2 == kinds(effects)
-    assert [alive("b", meta=b"m"), alive("c")] == said(effects)
+    assert [alive("b", meta=b"m"), alive("c")] == sent(effects)
 
 
 def test_a_left_record_is_a_leave() -> None:
     table = table_with("b")
     effects = table.merge([record("b", status=NodeStatus.LEFT)], 1.0)
-    assert [left("b")] == said(effects)
+    assert [left("b")] == sent(effects)
     assert ("left", 5) == state(table)
 
 
 @pytest.mark.parametrize("status", [NodeStatus.DEAD, NodeStatus.SUSPECT])
-def test_a_dead_or_suspect_record_is_a_suspicion_of_ours(status: NodeStatus) -> None:
+def test_a_dead_or_suspect_record_is_a_local_suspicion(status: NodeStatus) -> None:
     table = table_with("b")
     effects = table.merge([record("b", status=status)], 1.0)
-    assert [suspect("b", by="a")] == said(effects)
+    assert [suspect("b", by="a")] == sent(effects)
     assert ("suspect", 5) == state(table)
 
 
@@ -79,10 +79,10 @@ def test_a_record_of_unknown_status_is_ignored(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [NodeStatus.DEAD, NodeStatus.LEFT, NodeStatus.SUSPECT])
-def test_accusations_of_ourselves_in_a_record_are_refuted(status: NodeStatus) -> None:
+def test_a_suspect_or_dead_record_of_the_local_node_is_refuted(status: NodeStatus) -> None:
     table = new_table()
     effects = table.merge([record("a", 7, status)], 1.0)
-    assert [alive("a", 8)] == said(effects)
+    assert [alive("a", 8)] == sent(effects)
 
 
 def test_two_tables_agree_after_one_exchange_each_way() -> None:
@@ -107,24 +107,24 @@ def test_old_records_change_nothing() -> None:
     assert before == table.records()
 
 
-def test_a_record_of_another_life_of_ours_is_outbid() -> None:
+def test_an_alive_record_of_the_local_node_with_other_content_is_refuted() -> None:
     table = new_table()
-    assert [alive("a", 2)] == said(table.merge([record("a", 1, meta=b"m")], 1.0))
+    assert [alive("a", 2)] == sent(table.merge([record("a", 1, meta=b"m")], 1.0))
 
 
 @pytest.mark.parametrize("fields", [{"addr": ip("x")}, {"port": 80}])
-def test_an_old_record_from_another_address_is_a_challenge(fields: dict[str, Any]) -> None:
+def test_a_stale_record_with_another_address_leads_to_a_probe(fields: dict[str, Any]) -> None:
     table = table_with("b")
     assert ["ProbeAddress"] == kinds(table.merge([record("b", 1, **fields)], 1.0))
 
 
-def test_a_stale_record_of_a_dead_node_is_answered_too() -> None:
+def test_a_stale_record_of_a_dead_node_gets_a_reply_too() -> None:
     table = table_with("b")
     table.on_dead(dead(), 0.0)
     assert ["SendTo"] == kinds(table.merge([record("b", 1)], 1.0))
 
 
-def test_records_with_the_last_incarnation_are_judged_as_messages_are() -> None:
+def test_records_with_the_last_incarnation_are_treated_as_messages_are() -> None:
     table = table_with("b")
     for status in NodeStatus:
         assert ["Refused"] == kinds(table.merge([record("b", MAX_INCARNATION, status)], 1.0))
@@ -178,4 +178,4 @@ def test_the_merge_hook_sees_a_joining_peer_and_may_refuse_it() -> None:
         table.merge([record("c"), record("evil")], 2.0, join=True)
     assert {"a", "b0"} == set(table.nodes)
     table.merge([record("c"), record("evil")], 2.0)
-    assert {"a", "b0", "c", "evil"} == set(table.nodes), "not asked when nobody joins"
+    assert {"a", "b0", "c", "evil"} == set(table.nodes), "not called when no node joins"

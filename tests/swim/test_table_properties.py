@@ -1,4 +1,4 @@
-"""Whatever messages arrive in whatever order, the table keeps its promises."""
+"""Any messages in any order: the invariants of the table."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ RECORD = st.builds(
     NodeRecord, NAMES, ADDRESSES, PORTS, METAS, INCARNATIONS, st.integers(-1, 4), VECTORS
 )
 
-Held = dict[str, tuple[bytes, int, int, NodeStatus]]
+State = dict[str, tuple[bytes, int, int, NodeStatus]]
 
 
 class TableMachine(RuleBasedStateMachine):
-    """One table, its queue, and a listener that folds the events it is told."""
+    """One table, its queue, and a listener that folds the events it is given."""
 
     faithful = False
 
@@ -83,17 +83,17 @@ class TableMachine(RuleBasedStateMachine):
         self.table = new_table(seed=seed, faithful_go=self.faithful)
         self.live = {"a"}
         self.queue = TransmitLimitedQueue(4, lambda: self.table.num_nodes)
-        self.queue.queue(b"own", name="a")
+        self.queue.queue(b"local", name="a")
         self.schedule = ProbeSchedule(self.table, random.Random(seed))
-        self.challenges: list[Alive] = []
+        self.probes: list[Alive] = []
         self.reached: dict[tuple[str, bytes, int], int] = {}
-        self.before: Held = {}
+        self.before: State = {}
         self.correcting = False
         self._note()
 
-    # --- applying, and what must hold of every effect -------------------------------------
+    # --- applying, and what is true of every effect -------------------------------------
 
-    def held(self) -> Held:
+    def state(self) -> State:
         return {
             node.name: (node.addr, node.port, node.incarnation, node.status)
             for node in self.table.sequence
@@ -118,7 +118,7 @@ class TableMachine(RuleBasedStateMachine):
                     for key in [key for key in self.reached if key[0] == name]:
                         del self.reached[key]
                 case ProbeAddress():
-                    self.challenges.append(effect.alive)
+                    self.probes.append(effect.alive)
                 case SendTo():
                     message = decode_message(effect.message)
                     assert isinstance(message, Dead)
@@ -139,30 +139,32 @@ class TableMachine(RuleBasedStateMachine):
 
     # --- messages -------------------------------------------------------------------------
 
-    @rule(claim=ALIVE, from_the_node=st.booleans())
-    def hear_alive(self, claim: Alive, from_the_node: bool) -> None:
+    @rule(message=ALIVE, from_the_node=st.booleans())
+    def receive_alive(self, message: Alive, from_the_node: bool) -> None:
         source = None
-        if from_the_node and claim.addr and claim.port:
-            source = Address.from_bytes(claim.addr, claim.port)
-            known = self.reached.get((claim.node, claim.addr, claim.port), 0)
-            self.correcting = not plausible_alive(known, claim.incarnation)
-        self.apply(self.table.on_alive(claim, self.now, source=source))
+        if from_the_node and message.addr and message.port:
+            source = Address.from_bytes(message.addr, message.port)
+            known = self.reached.get((message.node, message.addr, message.port), 0)
+            self.correcting = not plausible_alive(known, message.incarnation)
+        self.apply(self.table.on_alive(message, self.now, source=source))
 
-    @rule(claim=SUSPECT)
-    def hear_suspect(self, claim: Suspect) -> None:
-        self._hear_accusation(claim, self.table.on_suspect(claim, self.now))
+    @rule(message=SUSPECT)
+    def receive_suspect(self, message: Suspect) -> None:
+        self._receive_about_failure(message, self.table.on_suspect(message, self.now))
 
-    @rule(claim=DEAD)
-    def hear_dead(self, claim: Dead) -> None:
-        self._hear_accusation(claim, self.table.on_dead(claim, self.now))
+    @rule(message=DEAD)
+    def receive_dead(self, message: Dead) -> None:
+        self._receive_about_failure(message, self.table.on_dead(message, self.now))
 
-    def _hear_accusation(self, claim: Suspect | Dead, effects: list[Effect]) -> None:
-        if claim.node == "a" and not self.table.leaving and not self.faithful:
+    def _receive_about_failure(self, message: Suspect | Dead, effects: list[Effect]) -> None:
+        if message.node == "a" and not self.table.leaving and not self.faithful:
             before = self.before["a"][2]
-            if claim.incarnation >= before:
-                [answer] = [decode_message(e.message) for e in effects if isinstance(e, Broadcast)]
-                assert isinstance(answer, Alive)
-                assert answer.incarnation > before or before == MAX_INCARNATION
+            if message.incarnation >= before:
+                [refutation] = [
+                    decode_message(e.message) for e in effects if isinstance(e, Broadcast)
+                ]
+                assert isinstance(refutation, Alive)
+                assert refutation.incarnation > before or before == MAX_INCARNATION
         self.apply(effects)
 
     @rule(records=st.lists(RECORD, max_size=3))
@@ -170,16 +172,16 @@ class TableMachine(RuleBasedStateMachine):
         try:
             self.apply(self.table.merge(records, self.now))
         except RemoteProtocolError:
-            assert self.before == self.held()
+            assert self.before == self.state()
 
-    @precondition(lambda self: self.challenges)
+    @precondition(lambda self: self.probes)
     @rule(answered=st.booleans(), data=st.data())
-    def end_challenge(self, answered: bool, data: Any) -> None:
-        claim = data.draw(st.sampled_from(self.challenges))
-        self.challenges.remove(claim)
-        self.apply(self.table.address_probed(claim, answered, self.now))
+    def end_probe(self, answered: bool, data: Any) -> None:
+        message = data.draw(st.sampled_from(self.probes))
+        self.probes.remove(message)
+        self.apply(self.table.address_probed(message, answered, self.now))
 
-    # --- ourselves and time ---------------------------------------------------------------
+    # --- the local node and time ----------------------------------------------------------
 
     @rule(meta=st.sampled_from([b"", b"m"]))
     def update(self, meta: bytes) -> None:
@@ -220,7 +222,7 @@ class TableMachine(RuleBasedStateMachine):
     @invariant()
     def promises_are_kept(self) -> None:
         self.incarnations_never_fall_at_an_address()
-        self.nobody_speaks_for_us()
+        self.only_the_local_node_raises_its_incarnation()
         self.events_tell_who_is_live()
         self.numbers_agree()
         self.exactly_suspects_have_a_suspicion()
@@ -230,7 +232,7 @@ class TableMachine(RuleBasedStateMachine):
     def incarnations_never_fall_at_an_address(self) -> None:
         if self.faithful:
             return
-        for name, (addr, port, incarnation, status) in self.held().items():
+        for name, (addr, port, incarnation, status) in self.state().items():
             key = (name, addr, port)
             assert 0 < incarnation <= MAX_INCARNATION
             if not self.correcting:
@@ -243,9 +245,9 @@ class TableMachine(RuleBasedStateMachine):
                 and status is NodeStatus.ALIVE
                 and not self.correcting
             ):
-                assert incarnation > old[2], "resurrected by old news"
+                assert incarnation > old[2], "resurrected by a stale message"
 
-    def nobody_speaks_for_us(self) -> None:
+    def only_the_local_node_raises_its_incarnation(self) -> None:
         local = self.table.local_node
         expected = NodeStatus.LEFT if self.table.leaving else NodeStatus.ALIVE
         assert expected is local.status
@@ -274,14 +276,14 @@ class TableMachine(RuleBasedStateMachine):
         assert len(self.queue) <= self.table.num_nodes
 
     def _note(self) -> None:
-        self.before = self.held()
+        self.before = self.state()
         self.correcting = False
         for name, (addr, port, incarnation, _) in self.before.items():
             self.reached[name, addr, port] = incarnation
 
 
 class GoTableMachine(TableMachine):
-    """What holds in Go as well holds when we behave as Go."""
+    """What holds in Go as well holds with ``faithful_go``."""
 
     faithful = True
 

@@ -45,14 +45,14 @@ def test_equal_versions_live_together(strict: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("status", list(NodeStatus))
-def test_everybody_must_speak_what_the_live_understand(
+def test_every_node_must_speak_what_the_live_ones_understand(
     versions: bytes, reason: str, status: NodeStatus
 ) -> None:
     with pytest.raises(RemoteProtocolError, match=reason):
         verify([record("b", status=status, versions=versions)], [node("a")])
 
 
-def test_the_range_of_a_live_peer_must_hold_what_we_speak() -> None:
+def test_the_range_of_a_live_peer_must_contain_what_is_spoken_here() -> None:
     only_three = bytes((3, 5, 3, 2, 5, 4))
     with pytest.raises(RemoteProtocolError, match="'a' speaks protocol 2, the live nodes 3 to 5"):
         verify([record("b", versions=only_three)], [node("a")])

@@ -1,4 +1,4 @@
-"""Which claims of life are well formed, and which addresses may take part.
+"""Which alive messages are well formed, and which addresses may take part.
 
 Source: hashicorp/memberlist v0.2.2, state.go, aliveNode; config.go, IPAllowed; net.go,
 handleAlive.  Go checks little of the form; what is refused here besides has made peers
@@ -16,25 +16,25 @@ from .nodes import META_LIMIT, VERSIONS_LENGTH
 from .versions import sound
 
 
-def defect(claim: Alive) -> str | None:
-    """What is wrong with the form of a claim of life; None for nothing.
+def defect(alive: Alive) -> str | None:
+    """What is wrong with the form of an alive message; None for nothing.
 
     DIFFERS: Go takes any name, address, port, incarnation and length of metadata, and any
-    versions; each of these harms somebody later.
-    Test: test_a_malformed_claim_of_life_is_refused.
+    versions; each of these harms a node later.
+    Test: test_a_malformed_alive_message_is_refused.
     """
-    if not claim.node:
+    if not alive.node:
         return "no name"
-    if len(claim.addr or b"") not in (4, 16):
-        return f"an address of {len(claim.addr or b'')} bytes"
-    if claim.port == 0:
+    if len(alive.addr or b"") not in (4, 16):
+        return f"an address of {len(alive.addr or b'')} bytes"
+    if alive.port == 0:
         return "port 0"
-    if claim.incarnation == 0:
+    if alive.incarnation == 0:
         return "incarnation 0"
-    if not sound(claim.versions):
-        return f"versions {(claim.versions or b'')[:VERSIONS_LENGTH].hex() or 'missing'}"
-    if len(claim.meta or b"") > META_LIMIT:
-        return f"metadata of {len(claim.meta or b'')} bytes"
+    if not sound(alive.versions):
+        return f"versions {(alive.versions or b'')[:VERSIONS_LENGTH].hex() or 'missing'}"
+    if len(alive.meta or b"") > META_LIMIT:
+        return f"metadata of {len(alive.meta or b'')} bytes"
     return None
 
 

@@ -1,8 +1,8 @@
-"""Claims that a node is alive.
+"""The rules for alive messages.
 
-A claim of life is believed when its incarnation is higher than what is held.  It may bring
-a new node, bring one back, clear a suspicion, or change metadata.  Claims about the own node
-come from an earlier life or from somebody who uses our name: the first are outbid.
+An alive message is applied when its incarnation is higher than the record's.  It may add a
+node, bring one back, end a suspicion, or change metadata.  One about the local node comes
+from an earlier run of it, and is refuted, or from another node with the same name.
 
 Source: hashicorp/memberlist v0.2.2, state.go, aliveNode; net.go, handleAlive.
 """
@@ -20,7 +20,7 @@ from .._wire.messages import Alive, NodeRecord, encode_message
 from ..abc import Address
 from .address_changes import AddressChanges, AddressDecision
 from .admission import AllowedNetworks, defect
-from .answers import StaleAnswers
+from .answers import StaleReplies
 from .dropped_nodes import DroppedNodes
 from .effects import (
     Applied,
@@ -42,13 +42,13 @@ _DEAD = NodeStatus.DEAD
 
 @final
 class AliveRules:
-    """Judges claims of life.
+    """Applies alive messages, or refuses them.
 
     Args:
-      store: what is held, and changed here.
+      store: the records, changed here.
       config: settings.
       rng: source of random choices.
-      check: may refuse a claim by raising `MergeRefused`.
+      check: may refuse a message by raising `MergeRefused`.
     """
 
     def __init__(
@@ -66,269 +66,269 @@ class AliveRules:
         self._ports_are_shared = config.protocol_version == 1
         self._address_changes = AddressChanges(config)
         self._dropped = DroppedNodes(0.0 if config.faithful_go else config.seed_memory)
-        self._answers = StaleAnswers(
+        self._replies = StaleReplies(
             store.name, max(config.probe_interval, config.gossip_interval), rng
         )
 
-    def on_alive(self, claim: Alive, now: float, source: Address | None) -> list[Effect]:
-        """Judge a claim.  Most are old news, and leave here at once."""
+    def on_alive(self, alive: Alive, now: float, source: Address | None) -> list[Effect]:
+        """Apply one message.  Most are stale, and end here at once."""
         store = self._store
-        node = store.nodes.get(claim.node)
+        node = store.nodes.get(alive.node)
         if node is None:
-            return self._about_unknown(claim, now, source)
+            return self._about_unknown(alive, now, source)
         if node is store.local_node:
-            return self._about_local(node, claim, now, source)
-        if claim.addr == node.addr and claim.port == node.port:
-            if claim.incarnation > node.incarnation:
-                return self._about_known(node, claim, now, source)
+            return self._about_local(node, alive, now, source)
+        if alive.addr == node.addr and alive.port == node.port:
+            if alive.incarnation > node.incarnation:
+                return self._about_known(node, alive, now, source)
             if node.status < _DEAD and node.incarnation < ALIVE_BAND:
                 return []
-            return self._stale(node, claim, now, source)
-        return self._about_known(node, claim, now, source)
+            return self._stale(node, alive, now, source)
+        return self._about_known(node, alive, now, source)
 
-    def _about_unknown(self, claim: Alive, now: float, source: Address | None) -> list[Effect]:
-        examined = self._examine(claim, source)
+    def _about_unknown(self, alive: Alive, now: float, source: Address | None) -> list[Effect]:
+        examined = self._examine(alive, source)
         if isinstance(examined, Refused):
             return [examined]
-        claim = examined
-        removed = self._dropped.removed(claim.node)
-        if removed is not None and claim.incarnation <= self._address_changes.reached(
-            removed, claim
+        alive = examined
+        removed = self._dropped.removed(alive.node)
+        if removed is not None and alive.incarnation <= self._address_changes.reached(
+            removed, alive
         ):
-            return self._stale(removed, claim, now, source)
-        refused = self._ask(claim)
+            return self._stale(removed, alive, now, source)
+        refused = self._refused_by_check(alive)
         if refused is not None:
             return [refused]
-        node = node_from(claim)
+        node = node_from(alive)
         node.update(incarnation=0, status=NodeStatus.DEAD)
         self._store.insert(node)
-        return self.apply_alive(node, claim, now)
+        return self.apply_alive(node, alive, now)
 
     def _about_known(
-        self, node: Node, claim: Alive, now: float, source: Address | None
+        self, node: Node, alive: Alive, now: float, source: Address | None
     ) -> list[Effect]:
-        examined = self._examine(claim, source)
+        examined = self._examine(alive, source)
         if isinstance(examined, Refused):
             return [examined]
-        claim = examined
-        same_place = self._same_address(node, claim)
-        if same_place and claim.incarnation <= node.incarnation:
-            return self._stale(node, claim, now, source)
+        alive = examined
+        same_place = self._same_address(node, alive)
+        if same_place and alive.incarnation <= node.incarnation:
+            return self._stale(node, alive, now, source)
         if not (
             self._faithful
-            or plausible_alive(claim.incarnation, node.incarnation)
-            or _from_the_node(claim, source)
+            or plausible_alive(alive.incarnation, node.incarnation)
+            or _from_the_node(alive, source)
         ):
-            return [Refused(node.name, f"implausible incarnation {claim.incarnation}")]
-        refused = self._ask(claim)
+            return [Refused(node.name, f"implausible incarnation {alive.incarnation}")]
+        refused = self._refused_by_check(alive)
         if refused is not None:
             return [refused]
         if same_place:
-            return self.apply_alive(node, claim, now)
-        return self._move(node, claim, now, source)
+            return self.apply_alive(node, alive, now)
+        return self._move(node, alive, now, source)
 
-    def _move(self, node: Node, claim: Alive, now: float, source: Address | None) -> list[Effect]:
-        match self._address_changes.decide(node, claim, now):
+    def _move(self, node: Node, alive: Alive, now: float, source: Address | None) -> list[Effect]:
+        match self._address_changes.decide(node, alive, now):
             case AddressDecision.ACCEPT:
-                return self.apply_alive(node, claim, now)
+                return self.apply_alive(node, alive, now)
             case AddressDecision.REFUSE:
-                return [Conflict(node, node_from(claim))]
+                return [Conflict(node, node_from(alive))]
             case AddressDecision.PROBE:
-                return [ProbeAddress(node, node.address, claim)]
+                return [ProbeAddress(node, node.address, alive)]
             case AddressDecision.WAIT:
                 return []
             case AddressDecision.STALE:
-                return self._stale(node, claim, now, source)
+                return self._stale(node, alive, now, source)
             case never:
                 assert_never(never)
 
-    def address_probed(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
-        """Decide after the old address was asked."""
-        node = self._store.nodes.get(claim.node)
+    def address_probed(self, alive: Alive, answered: bool, now: float) -> list[Effect]:
+        """Decide, now that the address was probed."""
+        node = self._store.nodes.get(alive.node)
         if node is not None and node is self._store.local_node:
-            return self._local_address_probed(node, claim, answered, now)
+            return self._local_address_probed(node, alive, answered, now)
         if node is None or node.is_gone:
-            return self.on_alive(claim, now, None)
+            return self.on_alive(alive, now, None)
         if self._address_changes.conclude(node, answered, now):
-            return self.apply_alive(node, claim, now)
-        return [Conflict(node, node_from(claim))] if answered else []
+            return self.apply_alive(node, alive, now)
+        return [Conflict(node, node_from(alive))] if answered else []
 
     def trusts(self, place: Address) -> bool:
-        """Whether a peer that we dialled there is heard first-hand.
+        """Whether a peer that was dialled there counts as the source of its own record.
 
-        Only the senders of packets must be in ``cidrs_allowed``: an address that we chose may
-        be that of a gateway.
+        Only the senders of packets must be in ``cidrs_allowed``: an address that was dialled
+        may be that of a gateway.
         """
         return self._networks.allow(place.host)
 
-    # --- about ourselves ----------------------------------------------------------------
+    # --- about the local node ---------------------------------------------------------------
 
     def _about_local(
-        self, local: Node, claim: Alive, now: float, source: Address | None
+        self, local: Node, alive: Alive, now: float, source: Address | None
     ) -> list[Effect]:
         if self._store.leaving:
             return []
-        examined = self._examine(claim, source)
+        examined = self._examine(alive, source)
         if isinstance(examined, Refused):
             return [examined]
-        claim = examined
-        if not self._same_address(local, claim):
-            return self._about_local_name(local, claim, now)
-        if claim.incarnation < local.incarnation or (
-            claim.incarnation == local.incarnation
-            and (claim.meta or b"") == local.meta
-            and claim.versions == local.versions
+        alive = examined
+        if not self._same_address(local, alive):
+            return self._about_local_name(local, alive, now)
+        if alive.incarnation < local.incarnation or (
+            alive.incarnation == local.incarnation
+            and (alive.meta or b"") == local.meta
+            and alive.versions == local.versions
         ):
             return []
-        refused = self._ask(claim)
-        return [refused] if refused is not None else self._refute(local, claim)
+        refused = self._refused_by_check(alive)
+        return [refused] if refused is not None else self._refute(local, alive)
 
-    def _about_local_name(self, local: Node, claim: Alive, now: float) -> list[Effect]:
-        refused = self._ask(claim)
+    def _about_local_name(self, local: Node, alive: Alive, now: float) -> list[Effect]:
+        refused = self._refused_by_check(alive)
         if refused is not None:
             return [refused]
-        match self._address_changes.decide_local(local.name, claim, now):
+        match self._address_changes.decide_local(local.name, alive, now):
             case AddressDecision.PROBE:
-                return [ProbeAddress(local, node_from(claim).address, claim)]
+                return [ProbeAddress(local, node_from(alive).address, alive)]
             case AddressDecision.WAIT:
                 return []
             case _:
-                return [Conflict(local, node_from(claim))]
+                return [Conflict(local, node_from(alive))]
 
     def _local_address_probed(
-        self, local: Node, claim: Alive, answered: bool, now: float
+        self, local: Node, alive: Alive, answered: bool, now: float
     ) -> list[Effect]:
         if self._store.leaving:
             return []
-        if not self._address_changes.conclude_local(local.name, claim, answered, now):
-            return [Conflict(local, node_from(claim))] if answered else []
-        # Nobody is there: others hold a record of where we were, perhaps with a higher
-        # incarnation than ours.
-        return self._refute(local, claim) if claim.incarnation >= local.incarnation else []
+        if not self._address_changes.conclude_local(local.name, alive, answered, now):
+            return [Conflict(local, node_from(alive))] if answered else []
+        # No node is there: peers have a record of the former address of this node, perhaps
+        # with a higher incarnation than now.
+        return self._refute(local, alive) if alive.incarnation >= local.incarnation else []
 
-    def _refute(self, local: Node, claim: Alive) -> list[Effect]:
-        if self._faithful or plausible_alive(claim.incarnation, local.incarnation):
-            return refute(local, claim.incarnation, faithful=self._faithful)
-        return refute_implausible(local, claim.incarnation)
+    def _refute(self, local: Node, alive: Alive) -> list[Effect]:
+        if self._faithful or plausible_alive(alive.incarnation, local.incarnation):
+            return refute(local, alive.incarnation, faithful=self._faithful)
+        return refute_implausible(local, alive.incarnation)
 
     # --- steps --------------------------------------------------------------------------
 
-    def _examine(self, claim: Alive, source: Address | None) -> Alive | Refused:
-        """The claim in the form in which it is passed on, or why it is dropped."""
-        if self._ports_are_shared or claim.port == 0:
-            claim = attrs.evolve(claim, port=self._default_port())
-        reason = defect(claim)
+    def _examine(self, alive: Alive, source: Address | None) -> Alive | Refused:
+        """The message in the form in which it is gossiped on, or why it is refused."""
+        if self._ports_are_shared or alive.port == 0:
+            alive = attrs.evolve(alive, port=self._default_port())
+        reason = defect(alive)
         if reason is not None:
-            return Refused(claim.node, reason)
-        assert claim.addr is not None, "a sound claim has an address"
-        assert claim.versions is not None, "a sound claim has versions"
+            return Refused(alive.node, reason)
+        assert alive.addr is not None, "a well-formed message has an address"
+        assert alive.versions is not None, "a well-formed message has versions"
         if self._networks:
             if source is not None and not self._networks.allow(source.host):
-                return Refused(claim.node, f"packet from {source.host} not allowed", quiet=True)
-            node = self._store.nodes.get(claim.node)
-            moves = node is None or node.addr != claim.addr or node.port != claim.port
-            if (moves or source is not None) and not self._networks.allow(claim.addr):
-                return Refused(claim.node, "address not allowed", quiet=source is not None)
-        if len(claim.versions) > VERSIONS_LENGTH:
-            claim = attrs.evolve(claim, versions=claim.versions[:VERSIONS_LENGTH])
-        return claim
+                return Refused(alive.node, f"packet from {source.host} not allowed", quiet=True)
+            node = self._store.nodes.get(alive.node)
+            moves = node is None or node.addr != alive.addr or node.port != alive.port
+            if (moves or source is not None) and not self._networks.allow(alive.addr):
+                return Refused(alive.node, "address not allowed", quiet=source is not None)
+        if len(alive.versions) > VERSIONS_LENGTH:
+            alive = attrs.evolve(alive, versions=alive.versions[:VERSIONS_LENGTH])
+        return alive
 
-    def _same_address(self, node: Node, claim: Alive) -> bool:
-        """Whether a well-formed claim names the address of the record.
+    def _same_address(self, node: Node, alive: Alive) -> bool:
+        """Whether a well-formed message names the address of the record.
 
         DIFFERS: to Go an IPv4 address in 4 bytes and in 16 are a conflict.  A node that is
         restarted with other settings may change the form.
-        Test: test_an_ipv4_address_in_another_form_is_the_same_place.
+        Test: test_an_ipv4_address_in_another_form_is_the_same_address.
         """
-        if claim.addr == node.addr and claim.port == node.port:
+        if alive.addr == node.addr and alive.port == node.port:
             return True
-        return not self._faithful and node_from(claim).address == node.address
+        return not self._faithful and node_from(alive).address == node.address
 
     def _default_port(self) -> int:
-        """What port 0 stands for: our own, because clusters share one by default."""
+        """What port 0 stands for: the local one, because clusters share one by default."""
         local = self._store.local_node
         return self._bind_port or (local.port if local is not None else 0)
 
-    def _ask(self, claim: Alive) -> Refused | None:
+    def _refused_by_check(self, alive: Alive) -> Refused | None:
         if self._check is None:
             return None
         try:
-            self._check(node_from(claim))
+            self._check(node_from(alive))
         except MergeRefused as refusal:
-            return Refused(claim.node, str(refusal) or "refused by the alive hook")
+            return Refused(alive.node, str(refusal) or "refused by the alive hook")
         return None
 
-    def _stale(self, node: Node, claim: Alive, now: float, source: Address | None) -> list[Effect]:
+    def _stale(self, node: Node, alive: Alive, now: float, source: Address | None) -> list[Effect]:
         if self._faithful:
             return []
-        from_the_node = _from_the_node(claim, source)
-        reached = self._address_changes.reached(node, claim)
-        if not (node.is_gone or self._same_address(node, claim)):
+        from_the_node = _from_the_node(alive, source)
+        reached = self._address_changes.reached(node, alive)
+        if not (node.is_gone or self._same_address(node, alive)):
             return []
-        if from_the_node and not plausible_alive(reached, claim.incarnation):
-            return self._correct(node, claim, now, source)
+        if from_the_node and not plausible_alive(reached, alive.incarnation):
+            return self._correct(node, alive, now, source)
         if not node.is_gone:
             return []
-        assert claim.addr is not None, "a known address"
-        answer = self._answers.answer(
+        assert alive.addr is not None, "the address of a record"
+        reply = self._replies.reply(
             node,
-            Address.from_bytes(claim.addr, claim.port),
+            Address.from_bytes(alive.addr, alive.port),
             reached,
             now,
             from_the_node=from_the_node,
             num_nodes=len(self._store.sequence),
         )
-        return [] if answer is None else [answer]
+        return [] if reply is None else [reply]
 
     def _correct(
-        self, node: Node, claim: Alive, now: float, source: Address | None
+        self, node: Node, alive: Alive, now: float, source: Address | None
     ) -> list[Effect]:
-        """Go back from a number in the band to what the node itself says it is."""
-        examined = self._examine(claim, source)
+        """Go back from an incarnation in the band to the one that the node itself sent."""
+        examined = self._examine(alive, source)
         if isinstance(examined, Refused):
             return [examined]
-        refused = self._ask(examined)
+        refused = self._refused_by_check(examined)
         return [refused] if refused is not None else self.apply_alive(node, examined, now)
 
-    def apply_alive(self, node: Node, claim: Alive, now: float) -> list[Effect]:
-        """Change the record to what the claim says, and pass the claim on."""
-        assert claim.addr is not None, "a sound claim has an address"
+    def apply_alive(self, node: Node, alive: Alive, now: float) -> list[Effect]:
+        """Change the record as the message says, and broadcast the message."""
+        assert alive.addr is not None, "a well-formed message has an address"
         store = self._store
         if node.status is NodeStatus.SUSPECT:
             store.suspicions.refute(node.name)
         was_gone = node.is_gone
-        meta = claim.meta or b""
+        meta = alive.meta or b""
         changed = meta != node.meta
-        if claim.addr != node.addr or claim.port != node.port:
+        if alive.addr != node.addr or alive.port != node.port:
             self._address_changes.remember(node)
             before = node.address
-            node.move(claim.addr, claim.port)
+            node.move(alive.addr, alive.port)
             changed = changed or node.address != before
-        node.update(incarnation=claim.incarnation, meta=meta, versions=claim.versions)
+        node.update(incarnation=alive.incarnation, meta=meta, versions=alive.versions)
         if node.status is not NodeStatus.ALIVE:
             store.set_status(node, NodeStatus.ALIVE, now)
         effects: list[Effect] = [
-            Broadcast(node.name, encode_message(claim)),
+            Broadcast(node.name, encode_message(alive)),
             Applied("alive"),
         ]
         if was_gone:
-            self._answers.forget(node.name)
+            self._replies.forget(node.name)
             self._dropped.forget(node.name)
             effects.append(NodeJoined(node))
         elif changed:
             effects.append(NodeUpdated(node))
         return effects
 
-    # --- forgetting ---------------------------------------------------------------------
+    # --- dropped records -------------------------------------------------------------------
 
     def remove(self, name: str) -> None:
-        """Somebody removed this node on purpose; nothing if it is not gone."""
+        """This node was removed on purpose; nothing happens if it is not dead or left."""
         node = self._store.nodes.get(name)
         if node is None or (node.is_gone and node is not self._store.local_node):
             self._dropped.remove(name, in_table=node is not None)
 
     def trust_peer(self, record: NodeRecord, host: str) -> None:
-        """A host tells of unknown nodes: one that is there lives, whatever it counts."""
+        """A peer sent an unknown node: one at its own host is alive, whatever its incarnation."""
         if len(record.addr or b"") in (4, 16) and host == _place(record).host:
             self._dropped.forget(record.name)
 
@@ -337,25 +337,25 @@ class AliveRules:
         removed = self._dropped.drop(node, now)
         if not removed:
             self._address_changes.forget(node.name)
-        self._answers.forget(node.name)
+        self._replies.forget(node.name)
         return removed
 
     def expire(self, now: float) -> None:
-        """Forget dropped nodes that are too old."""
+        """Forget what was dropped too long ago."""
         for name in self._dropped.expire(now):
             self._address_changes.forget(name)
-            self._answers.forget(name)
+            self._replies.forget(name)
 
 
-def node_from(claim: Alive) -> Node:
-    """The node that a well-formed claim speaks of, as if it were believed."""
+def node_from(alive: Alive) -> Node:
+    """The node that a well-formed alive message describes."""
     return Node(
-        name=claim.node,
-        addr=claim.addr or b"",
-        port=claim.port,
-        meta=claim.meta or b"",
-        versions=claim.versions or b"",
-        incarnation=claim.incarnation,
+        name=alive.node,
+        addr=alive.addr or b"",
+        port=alive.port,
+        meta=alive.meta or b"",
+        versions=alive.versions or b"",
+        incarnation=alive.incarnation,
     )
 
 
@@ -363,6 +363,6 @@ def _place(record: NodeRecord) -> Address:
     return Address.from_bytes(record.addr or b"", record.port)
 
 
-def _from_the_node(claim: Alive, source: Address | None) -> bool:
-    """Whether the claim came from the address that it names."""
-    return source is not None and source == Address.from_bytes(claim.addr or b"", claim.port)
+def _from_the_node(alive: Alive, source: Address | None) -> bool:
+    """Whether the message came from the address that it names."""
+    return source is not None and source == Address.from_bytes(alive.addr or b"", alive.port)

@@ -1,17 +1,17 @@
-"""Telling a node that it is held dead.
+"""Replies to stale alive messages: a node learns that it is declared dead.
 
-A node that restarts counts its incarnations from one again.  Whoever holds it dead with a
-higher one takes its claims for old news; and if the peer that it joined restarted as well,
-nobody tells it.  After a mass restart live nodes stay dead that way for as long as records
-are kept.  So an old claim of life about a dead node is answered with the accusation, directly
-to where the node claims to be: if it lives, it outbids it.
+A node that restarts counts its incarnations from one again.  For peers that have it as dead
+with a higher one, its alive messages are stale; and if the peer that it joined restarted as
+well, no peer would let it know.  After a mass restart live nodes stay dead that way for as
+long as records are kept.  So the reply to a stale alive message about a dead node is the dead
+message, sent to the address in the message: a node that is alive refutes it.
 
-DIFFERS: Go drops the claim silently.
-Test: test_a_stale_claim_of_life_about_a_dead_node_is_answered_with_the_accusation.
+DIFFERS: Go drops the stale message silently.
+Test: test_the_reply_to_a_stale_alive_message_about_a_dead_node_is_the_dead_message.
 
-An answer is smaller than the claim, goes to an address that the record has or had, and to
-each node at most once in a while; and of those who heard the claim at second hand only a few
-answer, whatever the size of the cluster.
+A reply is smaller than the message, goes to an address that the record has or had, and to each
+node at most once in a while; and of the nodes that received the message from others only a few
+reply, whatever the size of the cluster.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from ..abc import Address
 from .effects import SendTo
 from .nodes import Incarnation, Node, NodeStatus
 
-ANSWERERS: Final = 8
-"""How many of those who hear a stale claim at second hand answer it, on average."""
+REPLIES: Final = 8
+"""How many of the nodes that receive a stale message from others reply to it, on average."""
 
 
 @final
-class StaleAnswers:
-    """Decides which stale claims are answered, and with what.
+class StaleReplies:
+    """Decides which stale alive messages get a reply, and which.
 
     Args:
-      name: the own name, which vouches for the accusation.
-      interval: least time between two answers to one node (seconds).
+      name: the local name, the sender of the dead message.
+      interval: least time between two replies to one node (seconds).
       rng: chooses the few.
     """
 
@@ -42,9 +42,9 @@ class StaleAnswers:
         self._name = name
         self._interval = interval
         self._rng = rng
-        self._answered_at: dict[str, float] = {}
+        self._replied_at: dict[str, float] = {}
 
-    def answer(
+    def reply(
         self,
         node: Node,
         place: Address,
@@ -54,25 +54,23 @@ class StaleAnswers:
         from_the_node: bool,
         num_nodes: int,
     ) -> SendTo | None:
-        """The answer to a stale claim about a dead or left node, or None.
+        """The reply to a stale alive message about a dead or left node, or None.
 
         Args:
-          place: where the node claims to be.
+          place: the address in the message.
           reached: the highest incarnation known of it there.
-          from_the_node: whether the claim came from there.
+          from_the_node: whether the message came from there.
         """
-        last = self._answered_at.get(node.name)
+        last = self._replied_at.get(node.name)
         if last is not None and now - last < self._interval:
             return None
-        if not from_the_node and self._rng.random() * num_nodes >= ANSWERERS:
+        if not from_the_node and self._rng.random() * num_nodes >= REPLIES:
             return None
-        self._answered_at[node.name] = now
+        self._replied_at[node.name] = now
         from_node = node.name if node.status is NodeStatus.LEFT else self._name
-        claim = Dead(
-            incarnation=max(reached, node.incarnation), node=node.name, from_node=from_node
-        )
-        return SendTo(place, node.name, encode_message(claim))
+        dead = Dead(incarnation=max(reached, node.incarnation), node=node.name, from_node=from_node)
+        return SendTo(place, node.name, encode_message(dead))
 
     def forget(self, name: str) -> None:
-        """The record is dropped, or the node lives."""
-        self._answered_at.pop(name, None)
+        """The record is dropped, or the node is alive."""
+        self._replied_at.pop(name, None)

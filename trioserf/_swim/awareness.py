@@ -1,7 +1,7 @@
-"""How well this node is itself.
+"""Local health: how well this node itself is doing.
 
 A node that misses acks and nacks, or must refute, may be the one in trouble.  Its score
-stretches its own probe interval, so that it accuses others less readily.
+stretches its probe interval, so that it suspects others less readily.
 
 Source: hashicorp/memberlist v0.2.2, awareness.go; Lifeguard paper, local health multiplier.
 """
@@ -13,7 +13,7 @@ from typing import final
 
 @final
 class Awareness:
-    """The health score: 0 is well.
+    """The health score: 0 is healthy.
 
     Args:
       max_multiplier: the score stays below this, and times are stretched at most so far.

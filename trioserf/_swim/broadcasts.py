@@ -6,8 +6,8 @@ one level for each number of transmissions, and a level is a sorted list of inte
 in the high bits, running number in the low ones.  The best message that still fits into the
 free room of a packet is then one bisection away, whatever waits beside it.
 
-Messages that began here stand in levels of their own: a packet may promise them a share, so
-that a flood of messages that are passed on never keeps back what only this node can tell.
+Messages that began here stand in separate levels: a packet may reserve a share for them, so
+that a flood of messages that are passed on never keeps back those that only this node has.
 
 Source: hashicorp/memberlist v0.2.2, queue.go, TransmitLimitedQueue.
 """
@@ -87,7 +87,7 @@ def _take_best(rows: list[list[int]], bound: int) -> int:
     """Take the highest key below ``bound`` out of its row; -1 if there is none."""
     if len(rows) == 1:
         row = rows[0]
-        # Mostly the longest message of all fits, and no place need be looked for.
+        # Mostly the longest message of all fits, and no search is needed.
         if row and row[-1] < bound:
             return row.pop()
         index = bisect_left(row, bound) - 1

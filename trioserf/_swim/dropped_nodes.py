@@ -1,20 +1,19 @@
-"""How far nodes had counted whose records were dropped.
+"""The last incarnations of nodes whose records were dropped.
 
-A record is dropped some time after its node died or left.  From then on every claim of life
-about it would be news, also one that a peer has kept from before: a process that was stopped,
-or a part of the cluster that was away, tells what it knew, and a node that was removed is a
-member again, everywhere, until somebody finds out.
+A record is dropped some time after its node is dead or left.  From then on every alive message
+about it would be accepted, also one from a peer that was away: a process that was stopped, or
+the other side of a partition, sends the state it had, and a node that was removed is a member
+again, everywhere, until a probe fails.
 
 So the incarnation of each dropped record is kept for a while.  If the node was *removed*, by
-itself or by somebody on purpose, a claim that is not above it is old news, as if the record
-were still there: it is answered with the accusation (`StaleAnswers`), and a node that lives,
-though it counts from one again, outbids that and is in.  Where packets are blocked no answer
-would reach it; so what a host tells of itself on a stream is believed at once.  If the node
-merely failed, any claim is trusted, as in Go: that is how the halves of a partition find each
-other.
+its own leave or on purpose, an alive message that is not above it is stale, as if the record
+were still there: the reply is the dead message (`StaleReplies`), and a node that is alive,
+though it counts from one again, refutes it and joins.  Where packets are blocked no reply
+would arrive; so what a peer sends of itself on a stream is applied at once.  If the node merely
+failed, any alive message is applied, as in Go: that is how partitions heal.
 
 DIFFERS: Go keeps nothing.
-Test: test_a_removed_node_is_not_brought_back_by_an_old_claim.
+Test: test_a_removed_node_is_not_brought_back_by_a_stale_alive_message.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class DroppedNodes:
         """A node that is gone was removed on purpose.
 
         Args:
-          held: whether its record was not dropped yet.
+          in_table: whether its record was not dropped yet.
         """
         if in_table:
             self._removed.add(name)
@@ -64,10 +63,10 @@ class DroppedNodes:
             self._records[name].removed = True
 
     def drop(self, node: Node, now: float) -> bool:
-        """The record of a node that is gone was dropped; whether the node was removed."""
+        """Remember a dropped record; return whether its node was removed."""
         removed = node.status is NodeStatus.LEFT or node.name in self._removed
         self.forget(node.name)
-        # Who counted that far was forged; see `incarnations`.
+        # An incarnation that high was forged; see `incarnations`.
         if self._memory > 0 and node.incarnation < SUSPECT_BAND:
             self._records[node.name] = _DroppedNode(node.copy(), now, removed)
             if len(self._records) > MAX_DROPPED:
@@ -76,20 +75,20 @@ class DroppedNodes:
 
     def removed(self, name: str) -> Node | None:
         """The last record of a node that was removed on purpose and dropped."""
-        stone = self._records.get(name)
-        return stone.node if stone is not None and stone.removed else None
+        dropped = self._records.get(name)
+        return dropped.node if dropped is not None and dropped.removed else None
 
     def forget(self, name: str) -> None:
-        """The node lives."""
+        """The node is alive."""
         self._records.pop(name, None)
         self._removed.discard(name)
 
     def expire(self, now: float) -> list[str]:
-        """Forget what was dropped too long ago; the names."""
+        """Forget what was dropped too long ago; return the names."""
         expired = []
-        for name, stone in self._records.items():
-            if now - stone.dropped_at <= self._memory:
-                break  # they are in the order of their burial
+        for name, dropped in self._records.items():
+            if now - dropped.dropped_at <= self._memory:
+                break  # in the order in which they were dropped
             expired.append(name)
         for name in expired:
             del self._records[name]

@@ -1,4 +1,4 @@
-"""What the rules of membership want done: frozen, and appliable without awaiting.
+"""What the rules of membership want done: frozen, and applied without awaiting.
 
 Rules change the table and return a list of these, in the order in which they must be
 applied.  ``_memberlist`` applies them: queue, handlers, log, counters, sockets.
@@ -16,7 +16,7 @@ from .nodes import Incarnation, Node
 
 SHORT_DELAY: Final = 0.1
 NEXT_INTERVAL: Final = 1.0
-"""Patience of a broadcast."""
+"""Values of `Broadcast.max_delay`."""
 
 
 @final
@@ -28,10 +28,10 @@ class Broadcast:
       key: that name; an older message under it is replaced.
       message: type byte and body.
       local: whether it began here, rather than being passed on.
-      max_delay: how long it may wait to travel with other news, as a share of the gossip
-        interval; from 1 on it waits for the tick.  Who joins is told of by a claim, which
-        begins at one node, and by an intent of Serf, which begins at another one some
-        milliseconds later: sent apart, they cost more packets than Go's, where all wait.
+      max_delay: how long it may wait to share a packet with others, as a share of the gossip
+        interval; from 1 on it waits for the next interval.  A join is an alive message, which
+        begins at one node, and an intent of Serf, which begins at another one some
+        milliseconds later: sent apart, they cost more packets than in Go, where all wait.
       on_finished: called once when it was sent its full number of times, or was replaced.
     """
 
@@ -61,7 +61,7 @@ class NodeUpdated:
 @final
 @attrs.frozen
 class NodeLeft:
-    """A node is dead (`NodeStatus.DEAD`) or left of itself (`NodeStatus.LEFT`)."""
+    """A node is dead (`NodeStatus.DEAD`) or left (`NodeStatus.LEFT`)."""
 
     node: Node
 
@@ -69,11 +69,11 @@ class NodeLeft:
 @final
 @attrs.frozen
 class Conflict:
-    """A second address claims the name of a node that holds on to its own; refused.
+    """An alive message has another address than the node of that name; refused.
 
     Args:
       existing: the record, unchanged.
-      other: the claimant; not in the table.
+      other: the node in the message; not in the table.
     """
 
     existing: Node
@@ -83,15 +83,15 @@ class Conflict:
 @final
 @attrs.frozen
 class ProbeAddress:
-    """A second address claims a name: probe before deciding.
+    """An alive message has another address than the node of that name: probe before deciding.
 
     Ping ``existing.name`` at ``address`` (with the usual ``probe_timeout``) and call
-    ``NodeTable.address_probed(alive, answered, now)``.  Until then further claims of other
-    addresses to this name are ignored.
+    ``NodeTable.address_probed(alive, answered, now)``.  Until then further alive messages with
+    other addresses are ignored for this name.
 
     Args:
-      existing: the record in the table; may have changed when the answer is there.
-      address: whom to ask: where the record was when the message came; for a message with the
+      existing: the record in the table; may have changed when the result is there.
+      address: what to probe: where the record was when the message came; for a message with the
         name of the local node, the address in it.
       alive: the message.
     """
@@ -104,10 +104,10 @@ class ProbeAddress:
 @final
 @attrs.frozen
 class Refuted:
-    """We answered an accusation: the health score rises by one.
+    """The local node refuted a message about itself: the health score rises by one.
 
     Args:
-      incarnation: the own one from now on.
+      incarnation: that of the local node from now on.
     """
 
     incarnation: Incarnation
@@ -116,10 +116,10 @@ class Refuted:
 @final
 @attrs.frozen
 class SendTo:
-    """Send ``message`` to one node at once: it may not know how it is accused.
+    """Send ``message`` to one node at once: it may not know that it is declared dead.
 
     Args:
-      address: where the node claims to be.
+      address: where the node is.
       name: the node.
       message: a dead message, type byte and body.
     """
@@ -132,7 +132,7 @@ class SendTo:
 @final
 @attrs.frozen
 class Refused:
-    """A claim was dropped as a whole: count it, and log it.
+    """A message was dropped as a whole: count it, and log it.
 
     Args:
       name: the node that it is about; may be empty.
@@ -167,7 +167,7 @@ class TimeoutDegraded:
 @final
 @attrs.frozen
 class NodeDropped:
-    """A dead node that nobody removed was dropped from the table: a healer may look for it."""
+    """A failed node, not removed, was dropped from the table: a healer may look for it."""
 
     node: Node
 

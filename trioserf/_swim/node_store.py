@@ -1,4 +1,4 @@
-"""What a node holds of the cluster, before any rule.
+"""The records of the cluster, without any rule.
 
 Source: hashicorp/memberlist v0.2.2, memberlist.go (fields of Memberlist); state.go,
 resetNodes and aliveNode (where new nodes are inserted); util.go, moveDeadNodes.
@@ -17,21 +17,21 @@ from .suspicion import Suspicions
 
 @final
 class NodeStore:
-    """All records, by name and in probing order, and the suspicions that run.
+    """All records, by name and in probing order, and the running suspicions.
 
     A suspicion runs for exactly those nodes that are suspect; the rules keep it so.
 
     Args:
-      name: the own name.
+      name: the local name.
       rng: for the place of a new node in the probing order.
 
     Attributes:
-      name: the own name.
+      name: the local name.
       nodes: records by name.
       sequence: the same records in probing order.
       suspicions: by name.
       local_node: the local record, once there is one.
-      leaving: whether the own node declared itself left.
+      leaving: whether the local node declared itself left.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class NodeStore:
     def insert(self, node: Node) -> None:
         """Add a record, at a random place of the probing order.
 
-        So a node cannot be missed by whoever knows when it joined.
+        So its place cannot be foreseen from the time when it joined.
         """
         self.nodes[node.name] = node
         self._counts[node.status] += 1
@@ -70,7 +70,7 @@ class NodeStore:
             sequence[last], sequence[other] = sequence[other], sequence[last]
 
     def set_status(self, node: Node, status: NodeStatus, now: float) -> None:
-        """Note that a record changed its status."""
+        """Change the status of a record."""
         self._counts[node.status] -= 1
         self._counts[status] += 1
         node.update(status=status)
@@ -79,7 +79,7 @@ class NodeStore:
     def remove_gone(self, before: float) -> list[Node]:
         """Drop and return the records dead or left since earlier than ``before``.
 
-        The own record stays, even when it left.
+        The local record stays, even when it left.
         """
         dropped = [
             node
@@ -94,7 +94,7 @@ class NodeStore:
         return dropped
 
     def require_local_node(self) -> Node:
-        """The own record.  Raises `InvalidState` when there is none yet."""
+        """The local record.  Raises `InvalidState` when there is none yet."""
         if self.local_node is None:
             raise InvalidState(f"node {self.name!r} has not been started")
         return self.local_node

@@ -14,7 +14,7 @@ from .._wire.messages import NodeRecord
 from ..abc import Address
 
 Incarnation: TypeAlias = int
-"""Version of a claim about a node: unsigned, 32 bits; only the node itself may raise it."""
+"""Version of what is known of a node: unsigned, 32 bits; only the node itself raises it."""
 
 VERSIONS_LENGTH: Final = 6
 """Bytes in a version vector: ``pmin pmax pcur dmin dmax dcur``."""
@@ -41,10 +41,10 @@ class NodeStatus(enum.IntEnum):
 @final
 @attrs.define(eq=False)
 class Node:
-    """One node of the cluster, the own one included.
+    """One node of the cluster, the local one included.
 
     There is one object per record, and only the rules of this package change it, with
-    `update`.  Who must compare with an earlier moment takes a `copy`.
+    `update`.  To compare with an earlier moment, take a `copy`.
 
     Args:
       name: unique in the cluster; any text but the empty one.
@@ -52,7 +52,7 @@ class Node:
       port: 1 to 65535.
       meta: at most 512 bytes, opaque here.
       versions: six bytes, ``pmin pmax pcur dmin dmax dcur``.
-      incarnation: version of the newest claim that is held.
+      incarnation: of the newest message applied.
       status: alive, suspect, dead or left.
       changed_at: when the status last changed (seconds, trio clock); minus infinity for never.
     """
@@ -78,7 +78,7 @@ class Node:
 
     @property
     def record(self) -> NodeRecord:
-        """What to tell about this node in a push/pull; the same object until it changes."""
+        """This node in a push/pull; the same object until it changes."""
         record = self._record
         if record is None:
             record = self._record = NodeRecord(

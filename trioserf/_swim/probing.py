@@ -1,8 +1,8 @@
-"""Whom to probe next, and what one probe decides.
+"""Which node to probe next, and what one probe decides.
 
 A probe goes in steps: a ping to the node itself; after ``probe_timeout`` without an ack, a
 few helpers are asked to ping it, and a ping over a stream is tried besides; at the deadline
-it has failed.  Whoever waits for acks drives a `ProbeRound` through these steps.
+it has failed.  The task that waits for acks takes a `ProbeRound` through these steps.
 
 Source: hashicorp/memberlist v0.2.2, state.go: probe, probeNode, resetNodes; Lifeguard paper,
 on local health aware probes.
@@ -30,7 +30,7 @@ NACK_PROTOCOL: Final = 4
 
 @final
 class ProbeSchedule:
-    """Round robin over a shuffled list, so that nobody waits longer than two rounds.
+    """Round robin over a shuffled list: every node is probed within two rounds.
 
     Args:
       table: whose nodes are probed.
@@ -50,8 +50,8 @@ class ProbeSchedule:
         At the end of a round the table is purged and its sequence shuffled.
 
         DIFFERS: Go stops looking after as many records as there are, and counts the end of
-        the round as one, so that two nodes alone waste about every third tick.
-        Test: test_no_tick_is_wasted_while_somebody_is_alive.
+        the round as one, so that two nodes alone waste about every third probe interval.
+        Test: test_no_interval_is_wasted_while_a_peer_is_alive.
         """
         effects: list[Effect] = []
         sequence = self._table.sequence
@@ -91,7 +91,7 @@ class ProbeRound:
 
     Args:
       node: the node as it is now; a copy is taken.
-      local: the own node, which names itself in the messages.
+      local: the local node, named in the messages.
       seq_no: number of the ping, of the indirect pings, and of the acks and nacks to them.
       now: when the ping is sent (seconds, trio clock).
       config: settings.
@@ -168,12 +168,12 @@ class ProbeRound:
     def send_failed(self) -> None:
         """The ping could not be sent (refused, unreachable): go on with the helpers now.
 
-        Whoever answers then says nothing good about our health.
+        An ack that comes then does not lower the health score.
         """
         self._send_failed = True
 
     def on_ack(self, received_at: float) -> bool:
-        """An ack with our number arrived; return whether it is the first."""
+        """An ack with this number arrived; return whether it is the first."""
         if self._acked_at is not None:
             return False
         self._acked_at = received_at
@@ -185,7 +185,7 @@ class ProbeRound:
 
     @property
     def acked(self) -> bool:
-        """Whether anybody acked."""
+        """Whether an ack came."""
         return self._acked_at is not None
 
     @property
@@ -199,7 +199,7 @@ class ProbeRound:
         return self._acked_at - self._started
 
     def choose_helpers(self, nodes: Sequence[Node], rng: random.Random) -> list[tuple[Node, bytes]]:
-        """Who is to ping the node for us, each with its indirect ping."""
+        """Nodes that are to ping the node instead, each with its indirect ping."""
         target = self.node.name
 
         def exclude(node: Node) -> bool:
@@ -240,8 +240,8 @@ class ProbeRound:
     def result(self, stream_answered: bool = False) -> ProbeResult:
         """What the probe means, once it was acked, or at its deadline.
 
-        Helpers that stay silent, not even sending a nack, are a sign that we are the ones
-        who cannot hear: each adds to the health score.
+        Helpers that stay silent, not even sending a nack, are a sign that this node receives
+        badly: each adds to the health score.
 
         Args:
           stream_answered: whether the ping over a stream succeeded.

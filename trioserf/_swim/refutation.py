@@ -1,4 +1,4 @@
-"""Speaking for the own node: announcing it, and outbidding claims about it.
+"""The local node: announcing it, and refuting messages about it.
 
 Source: hashicorp/memberlist v0.2.2, state.go, refute.
 """
@@ -14,13 +14,13 @@ from .nodes import Incarnation, Node
 
 
 def announce(local: Node, on_finished: Callable[[], object] | None = None) -> Broadcast:
-    """The own node as it is now, for everybody.
+    """Broadcast the local node as it is now.
 
-    DIFFERS: Go files a refutation under its IP address, so that an older announcement may
-    wait beside it; here all claims about a node share its name.
-    Test: test_a_refutation_replaces_what_is_queued_about_us.
+    DIFFERS: Go queues a refutation under its IP address, so that an older announcement may
+    wait beside it; here all messages about a node share its name.
+    Test: test_a_refutation_replaces_what_is_queued_about_the_local_node.
     """
-    claim = Alive(
+    alive = Alive(
         incarnation=local.incarnation,
         node=local.name,
         addr=local.addr,
@@ -28,25 +28,28 @@ def announce(local: Node, on_finished: Callable[[], object] | None = None) -> Br
         meta=local.meta,
         versions=local.versions,
     )
-    return Broadcast(local.name, encode_message(claim), local=True, on_finished=on_finished)
+    return Broadcast(local.name, encode_message(alive), local=True, on_finished=on_finished)
 
 
-def refute(local: Node, accused: Incarnation, *, faithful: bool) -> list[Effect]:
-    """Outbid a claim about ourselves.
+def refute(local: Node, refuted: Incarnation, *, faithful: bool) -> list[Effect]:
+    """Refute a message about the local node.
 
     Args:
-      accused: incarnation of the claim; plausible.
+      refuted: incarnation of the message; plausible.
       faithful: wrap at the end of the range as Go does.
     """
     following = wrapped_successor if faithful else successor
-    local.update(incarnation=following(local.incarnation, accused))
+    local.update(incarnation=following(local.incarnation, refuted))
     return [Refuted(local.incarnation), announce(local)]
 
 
-def refute_implausible(local: Node, accused: Incarnation) -> list[Effect]:
-    """Answer an implausible claim about ourselves without following its number.
+def refute_implausible(local: Node, refuted: Incarnation) -> list[Effect]:
+    """Refute an implausible message about the local node without following its number.
 
-    The health score stays: a forged number says nothing about our health.
+    The health score stays: a forged number says nothing about the health of this node.
     """
     local.update(incarnation=successor(local.incarnation))
-    return [Refused(local.name, f"implausible incarnation {accused} of ourselves"), announce(local)]
+    return [
+        Refused(local.name, f"implausible incarnation {refuted} of the local node"),
+        announce(local),
+    ]

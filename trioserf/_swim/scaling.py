@@ -1,7 +1,7 @@
 """How times and counts grow with the cluster.
 
 ``n`` is the number of records in the table: alive, suspect, and dead or left ones that are
-not yet dropped; the own one included.
+not yet dropped; the local one included.
 
 Source: hashicorp/memberlist v0.2.2, util.go: suspicionTimeout, retransmitLimit,
 pushPullScale.
@@ -18,7 +18,7 @@ PUSH_PULL_SCALE_THRESHOLD: Final = 32
 
 
 def suspicion_timeout(mult: int, n: int, interval: float) -> float:
-    """The shortest time that a suspect keeps the benefit of the doubt (seconds).
+    """The shortest time between suspicion and declaring a node dead (seconds).
 
     Args:
       mult: ``suspicion_mult``.

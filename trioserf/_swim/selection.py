@@ -1,4 +1,4 @@
-"""Whom to gossip, push/pull and relay with.
+"""Random choice of the nodes to gossip with, push/pull with, and ask for indirect pings.
 
 Source: hashicorp/memberlist v0.2.2, util.go, kRandomNodes; state.go, gossip.
 """
@@ -21,7 +21,7 @@ def select(
     """Up to ``k`` distinct nodes that are not excluded, uniformly.
 
     A few draws find them in a large and mostly healthy cluster; otherwise what is left is
-    filtered and sampled, so that in a small one nobody is missed.
+    filtered and sampled, so that in a small one no node is missed.
 
     DIFFERS: Go up to v0.5.4 draws 3 n times and may miss candidates.
     Test: test_every_candidate_is_found_when_they_are_few.
@@ -46,8 +46,7 @@ def select(
 def gossip_target(node: Node, now: float, window: float) -> bool:
     """Whether ``node`` is worth gossip: live, or dead for at most ``window`` seconds.
 
-    The dead hear of their death that way, and refute it when it is not true.  Those that
-    left do not want to hear.
+    Dead nodes learn that way that they are declared dead, and refute it if they are alive.
     """
     status = node.status
     if status is NodeStatus.DEAD:

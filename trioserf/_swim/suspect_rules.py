@@ -1,16 +1,16 @@
-"""Claims that a node may be dead, or is.
+"""The rules for suspect and dead messages, and for suspicions that end.
 
-A suspicion gives its node time to answer.  Other nodes' suspicions confirm it and make the
-time shorter; a newer claim of life ends it; when the time is over the node is declared dead,
-to everybody.  A node that declares itself dead has left.
+A suspicion gives its node time to refute.  Suspect messages of other nodes confirm it and make
+the time shorter; an alive message with a higher incarnation ends it; when the time is over the
+node is declared dead.  A node that declares itself dead has left.
 
-A death goes to the accused at once, and to the others with the next tick, for it may be wrong:
-then a refutation that arrives before the tick takes its place in the queue.  With 30 % loss,
-eight simulated nodes declared 109 deaths in 80 minutes and told 291 others; with deaths that went
-early it was 133 and 491, by Go's rules 153 and 351.
+A dead message is sent to its subject at once, and to others at the next gossip interval, for
+it may be wrong: a refutation that arrives before takes its place in the queue.  With 30 %
+loss, eight simulated nodes declared a node dead 109 times in 80 minutes, and 291 others learnt
+of it; with dead messages that went out early it was 133 and 491, by Go's rules 153 and 351.
 
-DIFFERS: Go tells the accused when gossip happens to choose it.
-Test: test_whom_we_declare_dead_is_told_before_the_others.
+DIFFERS: in Go the subject learns of it when gossip happens to choose it.
+Test: test_a_node_declared_dead_is_sent_the_message_before_others.
 
 Source: hashicorp/memberlist v0.2.2, state.go: suspectNode, deadNode.
 """
@@ -43,10 +43,10 @@ from .suspicion import Suspicion
 
 @final
 class SuspectRules:
-    """Judges accusations, and carries out those that nobody answers.
+    """Applies suspect and dead messages, and declares nodes dead whose suspicion ends.
 
     Args:
-      store: what is held, and changed here.
+      store: the records, changed here.
       config: settings.
     """
 
@@ -55,90 +55,92 @@ class SuspectRules:
         self._config = config
         self._faithful = config.faithful_go
 
-    def on_suspect(self, claim: Suspect, now: float, *, local: bool = False) -> list[Effect]:
-        """Judge a suspicion; ``own`` says that it began here."""
+    def on_suspect(self, suspect: Suspect, now: float, *, local: bool = False) -> list[Effect]:
+        """Apply a suspect message; ``local`` says that it began here."""
         store = self._store
-        node = store.nodes.get(claim.node)
-        if node is None or claim.incarnation < node.incarnation:
+        node = store.nodes.get(suspect.node)
+        if node is None or suspect.incarnation < node.incarnation:
             return []
-        if not self._plausible(node, claim):
-            return self._implausible(node, claim)
-        suspicion = store.suspicions.get(claim.node)
+        if not self._plausible(node, suspect):
+            return self._implausible(node, suspect)
+        suspicion = store.suspicions.get(suspect.node)
         if suspicion is not None:
-            return self._confirm(node, suspicion, claim, local)
+            return self._confirm(node, suspicion, suspect, local)
         if node.status is not NodeStatus.ALIVE:
-            self._raise_incarnation(node, claim)
+            self._raise_incarnation(node, suspect)
             return []
         if node is store.local_node:
-            return refute(node, claim.incarnation, faithful=self._faithful)
-        node.update(incarnation=claim.incarnation)
+            return refute(node, suspect.incarnation, faithful=self._faithful)
+        node.update(incarnation=suspect.incarnation)
         store.set_status(node, NodeStatus.SUSPECT, now)
-        store.suspicions.add(claim.node, self._begin(claim.from_node, now))
-        return [self._accusation(claim, local), Applied("suspect")]
+        store.suspicions.add(suspect.node, self._begin(suspect.from_node, now))
+        return [self._broadcast(suspect, local), Applied("suspect")]
 
-    def _accusation(self, claim: Suspect, local: bool) -> Broadcast:
-        """Tell of a suspicion, with the next tick: nothing depends on it for seconds.
+    def _broadcast(self, suspect: Suspect, local: bool) -> Broadcast:
+        """Broadcast a suspicion at the next gossip interval: nothing depends on it for seconds.
 
         Under loss most are soon replaced by a newer one, or by a refutation, and were then
         sent in vain.
         """
-        return Broadcast(claim.node, encode_message(claim), local=local, max_delay=NEXT_INTERVAL)
+        return Broadcast(
+            suspect.node, encode_message(suspect), local=local, max_delay=NEXT_INTERVAL
+        )
 
     def _begin(self, from_node: str, now: float) -> Suspicion:
         config = self._config
         n = len(self._store.sequence)
-        wanted = config.suspicion_mult - 2
-        shortest = suspicion_timeout(config.suspicion_mult, n, config.probe_interval)
+        k = config.suspicion_mult - 2
+        min_timeout = suspicion_timeout(config.suspicion_mult, n, config.probe_interval)
         return Suspicion(
             from_node=from_node,
             started=now,
-            wanted=0 if n - 2 < wanted else wanted,
-            shortest=shortest,
-            longest=config.suspicion_max_timeout_mult * shortest,
+            k=0 if n - 2 < k else k,
+            min_timeout=min_timeout,
+            max_timeout=config.suspicion_max_timeout_mult * min_timeout,
         )
 
     def _confirm(
-        self, node: Node, suspicion: Suspicion, claim: Suspect, local: bool
+        self, node: Node, suspicion: Suspicion, suspect: Suspect, local: bool
     ) -> list[Effect]:
-        news = self._raise_incarnation(node, claim)
-        if suspicion.confirm(claim.from_node):
-            self._store.suspicions.rearm(claim.node, suspicion)
-            news = True
-        return [self._accusation(claim, local)] if news else []
+        changed = self._raise_incarnation(node, suspect)
+        if suspicion.confirm(suspect.from_node):
+            self._store.suspicions.rearm(suspect.node, suspicion)
+            changed = True
+        return [self._broadcast(suspect, local)] if changed else []
 
-    def on_dead(self, claim: Dead, now: float, *, local: bool = False) -> list[Effect]:
-        """Judge a declaration of death; ``own`` says that it began here."""
+    def on_dead(self, dead: Dead, now: float, *, local: bool = False) -> list[Effect]:
+        """Apply a dead message; ``local`` says that it began here."""
         store = self._store
-        node = store.nodes.get(claim.node)
-        if node is None or claim.incarnation < node.incarnation:
+        node = store.nodes.get(dead.node)
+        if node is None or dead.incarnation < node.incarnation:
             return []
-        if not self._plausible(node, claim):
-            return self._implausible(node, claim)
+        if not self._plausible(node, dead):
+            return self._implausible(node, dead)
         if node.is_gone:
-            raised = self._raise_incarnation(node, claim)
-            return [Broadcast(claim.node, encode_message(claim), local=local)] if raised else []
+            raised = self._raise_incarnation(node, dead)
+            return [Broadcast(dead.node, encode_message(dead), local=local)] if raised else []
         if node is store.local_node:
-            return refute(node, claim.incarnation, faithful=self._faithful)
-        return self._declare_dead(node, claim, now, local=local, on_finished=None)
+            return refute(node, dead.incarnation, faithful=self._faithful)
+        return self._declare_dead(node, dead, now, local=local, on_finished=None)
 
     def _declare_dead(
         self,
         node: Node,
-        claim: Dead,
+        dead: Dead,
         now: float,
         *,
         local: bool,
         on_finished: Callable[[], object] | None,
     ) -> list[Effect]:
-        left = claim.node == claim.from_node
-        self._store.suspicions.drop(claim.node)
-        node.update(incarnation=claim.incarnation)
+        left = dead.node == dead.from_node
+        self._store.suspicions.drop(dead.node)
+        node.update(incarnation=dead.incarnation)
         self._store.set_status(node, NodeStatus.LEFT if left else NodeStatus.DEAD, now)
-        message = encode_message(claim)
+        message = encode_message(dead)
         max_delay = SHORT_DELAY if left else NEXT_INTERVAL
         effects: list[Effect] = [
             Broadcast(
-                claim.node, message, local=local, max_delay=max_delay, on_finished=on_finished
+                dead.node, message, local=local, max_delay=max_delay, on_finished=on_finished
             ),
             Applied("dead"),
             NodeLeft(node),
@@ -150,45 +152,45 @@ class SuspectRules:
     def leave(
         self, local: Node, now: float, on_finished: Callable[[], object] | None
     ) -> list[Effect]:
-        """Declare the own node left; the only way in which it can be."""
+        """Declare the local node left; the only way in which it can be."""
         self._store.leaving = True
-        claim = Dead(incarnation=local.incarnation, node=local.name, from_node=local.name)
-        return self._declare_dead(local, claim, now, local=True, on_finished=on_finished)
+        dead = Dead(incarnation=local.incarnation, node=local.name, from_node=local.name)
+        return self._declare_dead(local, dead, now, local=True, on_finished=on_finished)
 
     def expired(self, now: float) -> list[Effect]:
-        """Declare dead whose suspicion is over."""
+        """Declare dead every node whose suspicion is over."""
         store = self._store
         effects: list[Effect] = []
         while (due := store.suspicions.pop_due(now)) is not None:
             name, suspicion = due
             if suspicion.degraded:
                 effects.append(TimeoutDegraded(name))
-            claim = Dead(incarnation=store.nodes[name].incarnation, node=name, from_node=store.name)
-            effects += self.on_dead(claim, now, local=True)
+            dead = Dead(incarnation=store.nodes[name].incarnation, node=name, from_node=store.name)
+            effects += self.on_dead(dead, now, local=True)
         return effects
 
     # --- incarnations -------------------------------------------------------------------
 
-    def _raise_incarnation(self, node: Node, claim: Suspect | Dead) -> bool:
-        """Hold the higher incarnation of an accusation that changes nothing else.
+    def _raise_incarnation(self, node: Node, message: Suspect | Dead) -> bool:
+        """Keep the higher incarnation of a message that changes nothing else.
 
-        DIFFERS: Go forgets it, and a claim of life from between the two accusations brings
-        back a node that is known to be accused in a later life.
-        Test: test_a_life_between_two_accusations_does_not_resurrect.
+        DIFFERS: Go ignores it, and an alive message with an incarnation between the two brings
+        back a node that is known to be suspected at a later one.
+        Test: test_an_alive_message_between_two_suspicions_does_not_resurrect.
         """
         if (
             self._faithful
             or node is self._store.local_node
-            or claim.incarnation <= node.incarnation
+            or message.incarnation <= node.incarnation
         ):
             return False
-        node.update(incarnation=claim.incarnation)
+        node.update(incarnation=message.incarnation)
         return True
 
-    def _plausible(self, node: Node, claim: Suspect | Dead) -> bool:
-        return self._faithful or plausible_suspect(claim.incarnation, node.incarnation)
+    def _plausible(self, node: Node, message: Suspect | Dead) -> bool:
+        return self._faithful or plausible_suspect(message.incarnation, node.incarnation)
 
-    def _implausible(self, node: Node, claim: Suspect | Dead) -> list[Effect]:
+    def _implausible(self, node: Node, message: Suspect | Dead) -> list[Effect]:
         if node is not self._store.local_node:
-            return [Refused(node.name, f"implausible incarnation {claim.incarnation}")]
-        return [] if self._store.leaving else refute_implausible(node, claim.incarnation)
+            return [Refused(node.name, f"implausible incarnation {message.incarnation}")]
+        return [] if self._store.leaving else refute_implausible(node, message.incarnation)

@@ -1,8 +1,8 @@
-"""How long a suspect keeps the benefit of the doubt.
+"""Suspicion timeouts: how long a suspect has to refute before it is declared dead.
 
-A suspicion runs for its longest time unless other nodes confirm it; each confirmation takes
-away a part, on a logarithmic scale, until the shortest time is left.  A node that is itself
-cut off hears no confirmations, and so is slow to declare others dead.
+A suspicion runs for its maximum time unless other nodes confirm it; each confirmation takes
+away a part, on a logarithmic scale, until the minimum is left.  A node that is itself
+cut off receives no confirmations, and so is slow to declare others dead.
 
 Pure: no clock, no timer.  Deadlines are asked for.
 
@@ -18,38 +18,38 @@ from typing import final
 
 @final
 class Suspicion:
-    """One suspicion about one node, hastened by independent confirmations.
+    """The suspicion timer of one node, shortened by independent confirmations.
 
     Args:
-      from_node: name of the first node to suspect; never counted as confirming.
+      from_node: name of the first node to suspect; never counted as a confirmation.
       started: when the suspicion began (seconds, trio clock).
-      wanted: confirmations that bring the wait down to ``shortest``.
-      shortest, longest: bounds of the wait (seconds).
+      k: confirmations that shorten the timeout to ``min_timeout``.
+      min_timeout, max_timeout: bounds (seconds).
 
     Attributes:
       deadline: when the suspect is declared dead (seconds, trio clock).
     """
 
-    __slots__ = ("_from_nodes", "_longest", "_shortest", "_started", "_wanted", "deadline")
+    __slots__ = ("_from_nodes", "_k", "_max_timeout", "_min_timeout", "_started", "deadline")
 
     def __init__(
-        self, *, from_node: str, started: float, wanted: int, shortest: float, longest: float
+        self, *, from_node: str, started: float, k: int, min_timeout: float, max_timeout: float
     ) -> None:
         self._from_nodes = [from_node]
         self._started = started
-        self._wanted = wanted
-        self._shortest = shortest
-        self._longest = longest
-        self.deadline = started + (longest if wanted >= 1 else shortest)
+        self._k = k
+        self._min_timeout = min_timeout
+        self._max_timeout = max_timeout
+        self.deadline = started + (max_timeout if k >= 1 else min_timeout)
 
     def confirm(self, name: str) -> bool:
-        """Another node suspects as well; return whether that was news."""
-        if self.confirmations >= self._wanted or name in self._from_nodes:
+        """Another node suspects as well; return whether the deadline changed."""
+        if self.confirmations >= self._k or name in self._from_nodes:
             return False
         self._from_nodes.append(name)
-        part = math.log(self.confirmations + 1) / math.log(self._wanted + 1)
-        wait = self._longest - part * (self._longest - self._shortest)
-        self.deadline = self._started + max(math.floor(wait * 1000) / 1000, self._shortest)
+        part = math.log(self.confirmations + 1) / math.log(self._k + 1)
+        wait = self._max_timeout - part * (self._max_timeout - self._min_timeout)
+        self.deadline = self._started + max(math.floor(wait * 1000) / 1000, self._min_timeout)
         return True
 
     @property
@@ -59,7 +59,7 @@ class Suspicion:
 
     @property
     def confirmations(self) -> int:
-        """Nodes that suspect as well; not more than are wanted."""
+        """Nodes that suspect as well; not more than ``k``."""
         return len(self._from_nodes) - 1
 
     @property
@@ -69,8 +69,8 @@ class Suspicion:
 
     @property
     def degraded(self) -> bool:
-        """Whether confirmations are wanted that have not come."""
-        return self.confirmations < self._wanted
+        """Whether confirmations are missing."""
+        return self.confirmations < self._k
 
 
 @final
@@ -78,10 +78,10 @@ class Suspicions:
     """Running suspicions by name, and which of them ends first.
 
     Deadlines only move forward in time by a new suspicion and backward by a confirmation.
-    Both push a line on a heap; lines that no longer hold are skipped when they surface.
+    Both push an entry on a heap; outdated entries are skipped when they come to the top.
 
     Attributes:
-      begun, refuted: suspicions so far, and those that their nodes ended.
+      begun, refuted: suspicions so far, and those that their nodes refuted.
     """
 
     __slots__ = ("_heap", "_number", "_running", "begun", "refuted")
@@ -113,7 +113,7 @@ class Suspicions:
         self._running.pop(name, None)
 
     def refute(self, name: str) -> None:
-        """End a suspicion, because its node said that it lives."""
+        """End a suspicion, because its node refuted it."""
         if self._running.pop(name, None) is not None:
             self.refuted += 1
 

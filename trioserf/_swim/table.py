@@ -1,17 +1,17 @@
-"""The membership table: who is known, and what each claim about a node changes.
+"""The membership table: the known nodes, and what each message about a node changes.
 
-`NodeTable` is the door to the rules of this package.  They share one `NodeStore`, and are cut by
-the kind of claim::
+`NodeTable` is the door to the rules of this package.  They share one `NodeStore`, and are cut
+by the kind of message::
 
-    NodeTable ─┬─ AliveRules ─┬─ AddressChanges      may a name move to another address?
-               │             ├─ StaleAnswers   who must be told that it is held dead?
-               │             ├─ DroppedNodes     who was removed, and may not be brought back?
-               │             └─ AllowedNetworks
-               ├─ SuspectRules ─── Suspicion     how long may it answer?
-               └─ NodeStore ─────── Suspicions
+    NodeTable ─┬─ AliveRules ─┬─ AddressChanges    may a name move to another address?
+               │              ├─ StaleReplies      which node must learn that it is declared dead?
+               │              ├─ DroppedNodes      which were removed, and must stay so?
+               │              └─ AllowedNetworks
+               ├─ SuspectRules ── Suspicion        how long has a suspect to refute?
+               └─ NodeStore ───── Suspicions
 
-An accusation outweighs a claim of life of the same incarnation, and a higher incarnation
-outweighs everything: that is all of SWIM's precedence.
+A suspect or dead message outweighs an alive message of the same incarnation, and a higher
+incarnation outweighs everything: that is all of SWIM's precedence.
 
 Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, suspectNode, deadNode, mergeState;
 memberlist.go: setAlive, UpdateNode, Leave.
@@ -44,17 +44,17 @@ _SUSPECT = int(NodeStatus.SUSPECT)
 
 @final
 class NodeTable:
-    """All nodes by name, and the rules by which claims about them are believed.
+    """All nodes by name, and the rules by which messages about them are applied.
 
     Every method that takes ``now`` may change nodes, and returns the effects in order.  No
-    claim raises: what is malformed or not allowed becomes a `Refused` effect, what is old
-    news an empty list.
+    message raises: what is malformed or not allowed becomes a `Refused` effect, what is stale
+    an empty list.
 
     Args:
-      name: the own name.
+      name: the local name.
       config: settings.
       rng: source of random choices.
-      alive_check: may refuse a claim of life by raising `MergeRefused`.
+      alive_check: may refuse an alive message by raising `MergeRefused`.
       merge_check: may refuse the state of a joining peer by raising `MergeRefused`.
 
     Attributes:
@@ -72,8 +72,8 @@ class NodeTable:
         merge_check: Callable[[Sequence[Node]], object] | None = None,
     ) -> None:
         self._store = NodeStore(name, rng)
-        self._alive = AliveRules(self._store, config, rng, alive_check)
-        self._suspect = SuspectRules(self._store, config)
+        self._alive_rules = AliveRules(self._store, config, rng, alive_check)
+        self._suspect_rules = SuspectRules(self._store, config)
         self._alive_check = alive_check
         self._merge_check = merge_check
         self._faithful = config.faithful_go
@@ -81,16 +81,16 @@ class NodeTable:
         self.nodes: Mapping[str, Node] = self._store.nodes
         self.sequence: list[Node] = self._store.sequence
 
-    # --- the own node -------------------------------------------------------------------
+    # --- the local node -----------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """The own name."""
+        """The local name."""
         return self._store.name
 
     @property
     def local_node(self) -> Node:
-        """The own record.  Raises `InvalidState` before `start`."""
+        """The local record.  Raises `InvalidState` before `start`."""
         return self._store.require_local_node()
 
     @property
@@ -108,22 +108,22 @@ class NodeTable:
         versions: bytes,
         incarnation: Incarnation = 1,
     ) -> list[Effect]:
-        """Enter the own node, once.
+        """Add the local node, once.
 
         Args:
-          incarnation: the first one; higher than in an earlier life saves refutations.
+          incarnation: the first one; higher than in the last run saves refutations.
 
         Raises:
           LocalProtocolError: a name, address, port, versions or metadata that peers refuse.
-          MergeRefused: ``alive_check`` refuses the own node.
+          MergeRefused: ``alive_check`` refuses the local node.
         """
-        claim = Alive(incarnation, self.name, addr, port, meta, versions)
-        reason = defect(claim)
+        alive = Alive(incarnation, self.name, addr, port, meta, versions)
+        reason = defect(alive)
         if reason is None and len(versions) != VERSIONS_LENGTH:
             reason = f"versions of {len(versions)} bytes"
         if reason is not None:
-            raise LocalProtocolError(f"peers would refuse the own node: {reason}")
-        local = node_from(claim)
+            raise LocalProtocolError(f"peers would refuse the local node: {reason}")
+        local = node_from(alive)
         if self._alive_check is not None:
             self._alive_check(local)
         local.changed_at = now
@@ -159,41 +159,41 @@ class NodeTable:
         return effects
 
     def leave(self, now: float, on_finished: Callable[[], object] | None = None) -> list[Effect]:
-        """Declare the own node left.  A second call does nothing and returns nothing.
+        """Declare the local node left.  A second call does nothing and returns nothing.
 
-        From now on claims about ourselves are ignored, accusations too.
+        From now on messages about the local node are ignored, also suspect and dead ones.
         """
         local = self.local_node
-        return [] if self.leaving else self._suspect.leave(local, now, on_finished)
+        return [] if self.leaving else self._suspect_rules.leave(local, now, on_finished)
 
-    # --- claims -------------------------------------------------------------------------
+    # --- messages -----------------------------------------------------------------------
 
-    def on_alive(self, claim: Alive, now: float, *, source: Address | None = None) -> list[Effect]:
-        """A claim that a node is alive.
+    def on_alive(self, alive: Alive, now: float, *, source: Address | None = None) -> list[Effect]:
+        """Apply an alive message.
 
-        A port of 0 stands for our own one, as in Go; the caller need not look at it.
+        A port of 0 stands for the local one, as in Go; the caller need not look at it.
 
         Args:
           source: who sent the packet; None if it came by stream.
         """
-        return self._alive.on_alive(claim, now, source)
+        return self._alive_rules.on_alive(alive, now, source)
 
-    def on_suspect(self, claim: Suspect, now: float) -> list[Effect]:
-        """A claim that a node may be dead."""
-        return self._suspect.on_suspect(claim, now)
+    def on_suspect(self, suspect: Suspect, now: float) -> list[Effect]:
+        """Apply a suspect message."""
+        return self._suspect_rules.on_suspect(suspect, now)
 
-    def on_dead(self, claim: Dead, now: float) -> list[Effect]:
-        """A claim that a node is dead, or, made by itself, that it left."""
-        return self._suspect.on_dead(claim, now)
+    def on_dead(self, dead: Dead, now: float) -> list[Effect]:
+        """Apply a dead message; one from its own node says that it left."""
+        return self._suspect_rules.on_dead(dead, now)
 
-    def address_probed(self, claim: Alive, answered: bool, now: float) -> list[Effect]:
-        """The old address was probed because of a `ProbeAddress`.
+    def address_probed(self, alive: Alive, answered: bool, now: float) -> list[Effect]:
+        """The address of a `ProbeAddress` effect was probed.
 
         Args:
-          claim: that of the challenge.
-          answered: whether the old address acked.
+          alive: the message of the effect.
+          answered: whether the address acked.
         """
-        return self._alive.address_probed(claim, answered, now)
+        return self._alive_rules.address_probed(alive, answered, now)
 
     def merge(
         self,
@@ -203,9 +203,9 @@ class NodeTable:
         join: bool = False,
         source: Address | None = None,
     ) -> list[Effect]:
-        """The state that a peer told in a push/pull.  Versions are verified here.
+        """Merge the state that a peer sent in a push/pull.  Versions are verified here.
 
-        A record of a dead node counts as a suspicion of ours only: it may have come back.
+        A record of a dead node counts as a local suspicion only: it may have come back.
 
         Args:
           records: in the order of the peer.
@@ -236,21 +236,21 @@ class NodeTable:
         """The second half: records that were checked, all at once or some after others.
 
         Args:
-          peer: the host at the other end of the stream, whoever dialled.  What it tells of
-            itself is no old news: a node that was removed may return without packets.
+          peer: the host at the other end of the stream, whichever side dialled.  What it
+            sends of itself is never stale: a node that was removed may return without packets.
         """
         effects: list[Effect] = []
-        if source is not None and not self._alive.trusts(source):
+        if source is not None and not self._alive_rules.trusts(source):
             source = None
         for record in records:
             if not self._is_stale(record):
                 if peer and record.name not in self.nodes:
-                    self._alive.trust_peer(record, peer)
+                    self._alive_rules.trust_peer(record, peer)
                 effects += self._merge_one(record, now, source)
         return effects
 
     def _is_stale(self, record: NodeRecord) -> bool:
-        """Whether a record says what is held already: nearly all do, so ask cheaply."""
+        """Whether a record changes nothing: nearly all do not, so it is found out cheaply."""
         node = self.nodes.get(record.name)
         if node is None or record.incarnation >= ALIVE_BAND or node.incarnation >= ALIVE_BAND:
             return False
@@ -267,7 +267,7 @@ class NodeTable:
     def _merge_one(self, record: NodeRecord, now: float, source: Address | None) -> list[Effect]:
         match record.status:
             case NodeStatus.ALIVE:
-                claim = Alive(
+                alive = Alive(
                     incarnation=record.incarnation,
                     node=record.name,
                     addr=record.addr,
@@ -275,7 +275,7 @@ class NodeTable:
                     meta=record.meta,
                     versions=record.versions,
                 )
-                return self._alive.on_alive(claim, now, source)
+                return self._alive_rules.on_alive(alive, now, source)
             case NodeStatus.LEFT:
                 return self.on_dead(Dead(record.incarnation, record.name, record.name), now)
             case NodeStatus.DEAD | NodeStatus.SUSPECT:
@@ -286,12 +286,14 @@ class NodeTable:
     # --- failure detection --------------------------------------------------------------
 
     def suspect_failed(self, name: str, incarnation: Incarnation, now: float) -> list[Effect]:
-        """A probe of ours failed.
+        """A local probe failed.
 
         Args:
-          incarnation: of the node when the probe began: a newer life is not suspected.
+          incarnation: of the node when the probe began: a higher one is not suspected.
         """
-        return self._suspect.on_suspect(Suspect(incarnation, name, self.name), now, local=True)
+        return self._suspect_rules.on_suspect(
+            Suspect(incarnation, name, self.name), now, local=True
+        )
 
     def next_deadline(self) -> float:
         """When `expired` is due next (seconds, trio clock); infinity for never.
@@ -301,8 +303,8 @@ class NodeTable:
         return self._store.suspicions.next_deadline()
 
     def expired(self, now: float) -> list[Effect]:
-        """Declare dead whose suspicion is over."""
-        return self._suspect.expired(now)
+        """Declare dead every node whose suspicion is over."""
+        return self._suspect_rules.expired(now)
 
     @property
     def suspicions(self) -> Suspicions:
@@ -317,21 +319,21 @@ class NodeTable:
         """Drop nodes that are dead or left for longer than ``gossip_to_the_dead_time``."""
         effects: list[Effect] = []
         for node in self._store.remove_gone(now - self._window):
-            removed = self._alive.drop(node, now)
+            removed = self._alive_rules.drop(node, now)
             effects.append(NodeForgotten(node.name))
             if not removed:
                 effects.append(NodeDropped(node))
-        self._alive.expire(now)
+        self._alive_rules.expire(now)
         return effects
 
     def remove(self, name: str) -> None:
         """Note that a node, dead or left, was removed on purpose: see `dropped_nodes`."""
-        self._alive.remove(name)
+        self._alive_rules.remove(name)
 
     # --- reads --------------------------------------------------------------------------
 
     def records(self) -> list[NodeRecord]:
-        """Everything that is known, for a push/pull; the own node included."""
+        """Everything that is known, for a push/pull; the local node included."""
         return [node.record for node in self.sequence]
 
     @property
@@ -340,7 +342,7 @@ class NodeTable:
         return len(self.sequence)
 
     def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
-        """Up to ``k`` random nodes to gossip to: never ourselves, never who left."""
+        """Up to ``k`` random nodes to gossip to: never the local one, never one that left."""
         local = self._store.local_node
         window = self._window
         return select(
@@ -351,7 +353,7 @@ class NodeTable:
         )
 
     def live_count(self) -> int:
-        """Nodes alive or suspect, the own one included."""
+        """Nodes alive or suspect, the local one included."""
         return self._store.live
 
     def counts(self) -> Mapping[NodeStatus, int]:

@@ -1,6 +1,6 @@
 """Which protocol versions can live together.
 
-Each node understands a range of protocols and speaks one of them.  What everybody speaks
+Each node understands a range of protocols and speaks one of them.  What each node speaks
 must lie in the range that every live node understands; the same for the versions of the
 delegate, that is, of Serf.
 
@@ -26,16 +26,16 @@ def sound(versions: bytes | None) -> bool:
 
 
 def verify(records: Sequence[NodeRecord], nodes: Iterable[Node], *, strict: bool = False) -> None:
-    """Raise unless everybody speaks what everybody alive understands.
+    """Raise unless every node speaks what every live node understands.
 
     DIFFERS: Go refuses the state of a peer as a whole for one record without versions, so
-    that one bad node parts a cluster.  Such a record is left out here, and dropped if it
-    claims life when it is merged.
+    that one bad node splits a cluster.  Such a record is left out here, and refused if it
+    is an alive one when it is merged.
     Test: test_one_record_without_versions_does_not_refuse_the_others.
 
     Args:
-      records: what a peer told.
-      nodes: what we hold.
+      records: what a peer sent.
+      nodes: the local table.
       strict: refuse all for a record without sound versions, as Go does.
 
     Raises:
