@@ -25,7 +25,7 @@ def test_without_a_command_it_says_how_it_is_used(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("flag", ["--version", "-version"])
-def test_it_knows_its_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_its_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         run([flag])
     assert capsys.readouterr().out.startswith("trioserf 0.")
@@ -39,7 +39,7 @@ def test_the_demo_ends_by_itself_having_observed_every_step() -> None:
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "" == done.stderr
     assert "NOT OBSERVED" not in done.stdout
-    for told in (
+    for line in (
         "5 nodes list the same members: 5 alive",
         'receives deploy "v42"',
         "5 of 5 nodes answered",
@@ -48,7 +48,7 @@ def test_the_demo_ends_by_itself_having_observed_every_step() -> None:
         "sees eve join",
         "Every step was observed.",
     ):
-        assert told in done.stdout
+        assert line in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The observer believes what nodes were told, at the time they were told it."""
+"""The observer notes the events of each node with their times, and waits for them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from ipaddress import IPv4Address
 import trio
 
 from trioserf import EventType, Member, MemberEvent, Query, UserEvent
-from trioserf._agent.observer import Observer, told_of, user_event
+from trioserf._agent.observer import Observer, member_event, user_event
 
 EVE = Member(name="eve", addr=IPv4Address("127.0.0.1"), port=1)
 JOIN = MemberEvent(EventType.MEMBER_JOIN, (EVE,))
 DEPLOY = UserEvent(1, "deploy", b"v42")
 
 
-def test_events_are_told_apart() -> None:
-    assert told_of(EventType.MEMBER_JOIN, "eve")(JOIN)
-    assert not told_of(EventType.MEMBER_FAILED, "eve")(JOIN)
-    assert not told_of(EventType.MEMBER_JOIN, "ada")(JOIN)
-    assert not told_of(EventType.MEMBER_JOIN, "eve")(DEPLOY)
+def test_events_are_recognised() -> None:
+    assert member_event(EventType.MEMBER_JOIN, "eve")(JOIN)
+    assert not member_event(EventType.MEMBER_FAILED, "eve")(JOIN)
+    assert not member_event(EventType.MEMBER_JOIN, "ada")(JOIN)
+    assert not member_event(EventType.MEMBER_JOIN, "eve")(DEPLOY)
     assert user_event("deploy", b"v42")(DEPLOY)
     assert not user_event("deploy", b"v43")(DEPLOY)
     assert not user_event("deploy", b"v42")(JOIN)
@@ -30,12 +30,12 @@ async def test_waiting_ends_when_every_node_saw_it(
     observer = Observer()
     start = trio.current_time()
 
-    async def tell(node: str, delay: float) -> None:
+    async def notify(node: str, delay: float) -> None:
         await trio.sleep(delay)
         observer.note(node, DEPLOY)
 
-    nursery.start_soon(tell, "ada", 1)
-    nursery.start_soon(tell, "bob", 2)
+    nursery.start_soon(notify, "ada", 1)
+    nursery.start_soon(notify, "bob", 2)
     seen = await observer.wait_seen(
         user_event("deploy", b"v42"), ["ada", "bob"], since=start, within=5
     )
@@ -58,7 +58,7 @@ async def test_what_was_seen_before_does_not_count(
     observer = Observer()
     observer.note("ada", JOIN)
     await trio.sleep(1)
-    assert {} == observer.seen(told_of(EventType.MEMBER_JOIN, "eve"), trio.current_time())
+    assert {} == observer.seen(member_event(EventType.MEMBER_JOIN, "eve"), trio.current_time())
 
 
 async def test_following_notes_events_and_answers_queries(
@@ -85,4 +85,4 @@ async def test_following_notes_events_and_answers_queries(
         lambda query: b"0.1" if query.name == "load" else None,
     )
     assert [b"0.1"] == answers
-    assert ["ada"] == list(observer.seen(told_of(EventType.MEMBER_JOIN, "eve"), 0))
+    assert ["ada"] == list(observer.seen(member_event(EventType.MEMBER_JOIN, "eve"), 0))

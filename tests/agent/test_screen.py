@@ -31,7 +31,7 @@ def test_payloads_show_as_text_and_never_too_long() -> None:
 
 def test_lines_have_a_time_and_a_node(capsys: pytest.CaptureFixture[str]) -> None:
     screen = PlainScreen()
-    screen.act("1. a beginning")
+    screen.heading("1. a beginning")
     screen.line("ada", "listens")
     screen.line("", "all is well", "good")
     screen.line("", "all is lost", "bad")
@@ -56,8 +56,8 @@ def test_output_that_is_no_terminal_is_plain() -> None:
 def test_colours_change_nothing_of_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("rich")
     screen = RichScreen()
-    screen.act("1. a [bold]beginning[/bold]")
-    screen.line("a[red]da", "[blink]listens", "news")
+    screen.heading("1. a [bold]beginning[/bold]")
+    screen.line("a[red]da", "[blink]listens", "notice")
     screen.line("", "lost", "bad")
     screen.block("[two]\nlines")
     out = capsys.readouterr().out

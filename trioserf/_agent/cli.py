@@ -41,7 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     watching = demo.add_argument_group("with -join")
     watching.add_argument("-node", "--node", metavar="NAME", help="name to join under")
     watching.add_argument(
-        "-bind", "--bind", metavar="IP:PORT", help="own address; default: any port, facing HOST"
+        "-bind",
+        "--bind",
+        metavar="IP:PORT",
+        help="address of this node; default: any port, facing HOST",
     )
     watching.add_argument("-encrypt", "--encrypt", metavar="KEY", help="key in base64")
     watching.add_argument(
@@ -58,13 +61,13 @@ def _demo(options: argparse.Namespace) -> int:
 
     from .screen import make_screen
 
-    # The story itself says what happens; only what is broken belongs beside it.
+    # The demo prints what happens; only errors belong beside it.
     logging.basicConfig(level=logging.ERROR)
     screen = make_screen()
     if options.join is None:
-        from .demo import tell_story
+        from .demo import run_demo
 
-        return 0 if trio.run(tell_story, screen) else 1
+        return 0 if trio.run(run_demo, screen) else 1
 
     from .watch import WatchSettings, watch
 

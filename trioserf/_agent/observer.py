@@ -1,7 +1,7 @@
-"""What several nodes were told, and when: the demo believes nothing else.
+"""What the event channels of several nodes delivered, and when: the evidence of the demo.
 
-Each node of the demo has a task that reads its events here.  A step of the story waits until
-every node it names has seen what it should.
+Each node of the demo has a task that reads its events here.  A step of the demo waits until
+every node it names has seen the event it is about.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Sighting:
 Test = Callable[[Event], bool]
 
 
-def told_of(kind: EventType, name: str) -> Test:
-    """Whether an event of this kind tells of this member."""
+def member_event(kind: EventType, name: str) -> Test:
+    """Whether an event of this kind names this member."""
 
     def test(event: Event) -> bool:
         return (
@@ -53,13 +53,13 @@ class Observer:
     """Sightings of all nodes, in order."""
 
     _sightings: list[Sighting] = attrs.field(factory=list, init=False)
-    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _arrived: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def note(self, node: str, event: Event) -> None:
         """Write down an event."""
         self._sightings.append(Sighting(trio.current_time(), node, event))
-        self._news.set()
-        self._news = trio.Event()
+        self._arrived.set()
+        self._arrived = trio.Event()
 
     async def follow(
         self,
@@ -91,7 +91,7 @@ class Observer:
         """
         with trio.move_on_after(within):
             while not set(nodes) <= self.seen(test, since).keys():
-                await self._news.wait()
+                await self._arrived.wait()
         found = self.seen(test, since)
         return {node: found[node] for node in nodes if node in found}
 
@@ -99,5 +99,5 @@ class Observer:
         """Wait until ``holds()``, asked after each event, at most ``within`` seconds."""
         with trio.move_on_after(within):
             while not holds():
-                await self._news.wait()
+                await self._arrived.wait()
         return holds()

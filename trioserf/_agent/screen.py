@@ -1,4 +1,4 @@
-"""A terminal as the demo uses it: acts, lines with a time and a name, verdicts.
+"""A terminal as the demo uses it: headings, lines with a time and a name, results.
 
 Plain text everywhere; with colours when ``rich`` is installed and the output is a terminal.
 Names and payloads come from the network, so nothing reaches the terminal that is not printable.
@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Literal, Protocol
 
-Mood = Literal["plain", "good", "bad", "news"]
+Mood = Literal["plain", "good", "bad", "notice"]
 
 
 def printable(text: str) -> str:
@@ -29,11 +29,11 @@ def payload_text(payload: bytes) -> str:
 class Screen(Protocol):
     """Where the demo writes."""
 
-    def act(self, title: str) -> None:
-        """Begin a part of the story."""
+    def heading(self, title: str) -> None:
+        """Begin a step."""
 
     def line(self, node: str, text: str, mood: Mood = "plain") -> None:
-        """Tell what one node does or sees, with the time since the start."""
+        """Print what one node does or sees, with the time since the start."""
 
     def block(self, text: str) -> None:
         """Show several lines, such as a table, as they are."""
@@ -45,7 +45,7 @@ class PlainScreen:
     def __init__(self) -> None:
         self._start = time.monotonic()
 
-    def act(self, title: str) -> None:
+    def heading(self, title: str) -> None:
         print(
             f"\n{'time':>8}  {'node':<10}  {title}\n{'-' * 8}  {'-' * 10}  {'-' * 56}", flush=True
         )
@@ -70,7 +70,7 @@ class RichScreen(PlainScreen):
 
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def act(self, title: str) -> None:
+    def heading(self, title: str) -> None:
         from rich.rule import Rule
         from rich.text import Text
 
@@ -80,7 +80,7 @@ class RichScreen(PlainScreen):
     def line(self, node: str, text: str, mood: Mood = "plain") -> None:
         from rich.text import Text
 
-        style = {"good": "bold green", "bad": "bold red", "news": "yellow"}.get(mood, "")
+        style = {"good": "bold green", "bad": "bold red", "notice": "yellow"}.get(mood, "")
         mark = {"good": "✔ ", "bad": "✘ not observed: "}.get(mood, "")
         self._console.print(
             Text.assemble(

@@ -29,8 +29,8 @@ class WatchSettings:
 
     Args:
       join: address of a member, ``host[:port]``.
-      name: own name; None for one that is most likely unique.
-      bind: own ``ip:port``; None for a free port of the address that faces ``join``.
+      name: of this node; None for one that is most likely unique.
+      bind: ``ip:port`` of this node; None for a free port of the address that faces ``join``.
       key: encryption key in base64; None for clear text.
       profile: ``lan``, ``wan`` or ``local``.
     """
@@ -68,7 +68,7 @@ async def _on_signals(
 ) -> None:
     async for _ in signals:
         if watching.cancel_called:
-            screen.line("", "stopping without leaving", "news")
+            screen.line("", "stopping without leaving", "notice")
             everything.cancel()
         watching.cancel()
 
@@ -79,7 +79,7 @@ async def _take_part(
     try:
         async with open_serf(config) as serf:
             me = serf.local_member
-            screen.act(f"{config.node_name} on {Address(str(me.addr), me.port)}: Ctrl-C leaves")
+            screen.heading(f"{config.node_name} on {Address(str(me.addr), me.port)}: Ctrl-C leaves")
             with watching:
                 await serf.join([address])
                 screen.line(serf.name, f"joined through {address}", "good")
@@ -100,7 +100,7 @@ async def _take_part(
 async def _print_events(serf: Serf, screen: Screen) -> None:
     async for event in serf.events:
         for node, text in _describe(event):
-            screen.line(node, text, "news")
+            screen.line(node, text, "notice")
 
 
 def _describe(event: Event) -> list[tuple[str, str]]:
@@ -138,7 +138,7 @@ async def _config(settings: WatchSettings) -> Config:
 
 
 def _facing(target: Address) -> str:
-    """The own address from which packets to ``target`` would go; sends nothing."""
+    """The local address from which packets to ``target`` would go; sends nothing."""
     family = socket.AF_INET6 if ":" in target.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((target.host, target.port))
