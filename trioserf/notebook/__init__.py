@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from .bridge import in_trio as in_trio
 from .curves import curves as curves
+from .curves import figure as figure
 from .curves import latency as latency
 from .curves import queues as queues
 from .curves import spread as spread
 from .extension import load_ipython_extension as load_ipython_extension
 from .extension import unload_ipython_extension as unload_ipython_extension
-from .figures import figure as figure
 from .keeper import keep as keep
 from .keeper import release as release
 from .live_views import Recorder as Recorder

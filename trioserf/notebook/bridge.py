@@ -9,7 +9,7 @@ from typing import TypeVar
 import outcome
 import trio
 
-from . import extension
+from .thread import current_thread
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ async def in_trio(fn: Callable[..., Awaitable[T]], *args: object) -> T:
     Cancelling the asyncio task cancels the call.  Raises what ``fn`` raises, and
     ``RuntimeError`` if the extension is not loaded.
     """
-    thread = extension.current_thread()
+    thread = current_thread()
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
     scope = trio.CancelScope()

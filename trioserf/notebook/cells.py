@@ -1,15 +1,23 @@
 """Cells on Trio.
 
 IPython compiles a cell that awaits something into a coroutine and hands it to its
-``loop_runner``.  Ours runs it as a task of the Trio thread, while the main thread waits where
-the stop button can reach it.
+``loop_runner``.  The extension's one runs it as a task of the Trio thread, while the main thread
+waits where the stop button can reach it.
 
-Source: ipython/ipython, IPython/core/interactiveshell.py, run_cell and loop_runner.
+IPython has chosen a loop for the cell that loads the extension before that cell ran, so what it
+awaits after ``%load_ext`` would run on asyncio.  A newcomer who puts everything into one cell
+should not have to know that: IPython runs the statements of a cell one by one, and until this
+cell ends those that await are run on Trio (`run_the_rest_on_trio`).
+
+Source: ipython/ipython, IPython/core/interactiveshell.py, run_cell, loop_runner, run_ast_nodes
+and run_code.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Coroutine
+from types import CodeType
 from typing import Any
 
 import trio
@@ -36,8 +44,31 @@ def run(thread: TrioThread, coroutine: Coroutine[Any, Any, Any]) -> Any:
         coroutine.close()
 
 
+def run_the_rest_on_trio(shell: Any, thread: TrioThread) -> None:
+    """Send the awaiting statements that the current cell still has to ``thread``."""
+    before = shell.run_code
+
+    async def run_code(code: CodeType, result: Any = None, *, async_: bool = False) -> Any:
+        if not async_ or thread.inside() or not thread.running:
+            return await before(code, result, async_=async_)
+        # ipykernel would turn the stop button into a cancellation by asyncio, which stands still.
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return run(thread, before(code, result, async_=True))
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+    def end(*_result: object) -> None:
+        shell.events.unregister("post_run_cell", end)
+        if vars(shell).get("run_code") is run_code:
+            del shell.run_code
+
+    shell.run_code = run_code
+    shell.events.register("post_run_cell", end)
+
+
 def _mark_interrupted(result: Any) -> None:
-    """IPython caught the cancellation; let front ends hear of an interrupt."""
+    """IPython caught the cancellation; let front ends see an interrupt."""
     if getattr(result, "error_in_exec", None) is not None:
         result.error_in_exec = KeyboardInterrupt()
 

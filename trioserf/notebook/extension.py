@@ -3,32 +3,23 @@
 It sets two public traits, ``loop_runner`` and ``autoawait``; adds the names ``keep``,
 ``release``, ``nursery``, ``live`` and ``record`` to the user's namespace; registers the
 magic ``%%trio``; and shows a cancelled cell as an interrupt.  For the rest of the cell that
-loads it, see `first_cell`.
+loads it, see `cells`.
 """
 
 from __future__ import annotations
 
 import atexit
-import sys
 import threading
-import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import trio
 
-from . import cells, first_cell
+from . import cells, keeper, live_views
 from .thread import TrioThread
 
 _thread: TrioThread | None = None
 _restore: Callable[[], None] | None = None
-
-
-def current_thread() -> TrioThread:
-    """The Trio thread.  Raises ``RuntimeError`` if the extension is not loaded."""
-    if _thread is None or not _thread.running:
-        raise RuntimeError("run '%load_ext trioserf.notebook' first")
-    return _thread
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -45,7 +36,7 @@ def load_ipython_extension(shell: Any) -> None:
     _thread = thread
     _close_at_exit(thread)
     _restore = _change(shell, thread)
-    first_cell.run_the_rest_on_trio(shell, thread)
+    cells.run_the_rest_on_trio(shell, thread)
 
 
 def unload_ipython_extension(shell: Any) -> None:
@@ -66,8 +57,6 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def _change(shell: Any, thread: TrioThread) -> Callable[[], None]:
-    from . import keeper, live_views
-
     before_runner, before_autoawait = shell.loop_runner, shell.autoawait
     before_custom = shell.custom_exceptions, shell.CustomTB
     names = {
@@ -109,9 +98,3 @@ def _close_at_exit(thread: TrioThread) -> None:
     """
     register = getattr(threading, "_register_atexit", atexit.register)
     register(thread.close)
-
-
-def show_error(what: str, error: BaseException) -> None:
-    """Show an exception that belongs to no cell."""
-    text = "".join(traceback.format_exception(error))
-    print(f"{what}:\n{text}", file=sys.stderr, flush=True)  # noqa: T201

@@ -12,13 +12,12 @@ from typing import TypeVar
 import outcome
 import trio
 
-from . import extension
-from .thread import TrioThread
+from .thread import TrioThread, current_thread, show_error
 
 T = TypeVar("T")
 
 _open: dict[int, tuple[object, trio.Event, trio.Event]] = {}
-"""By id of the value: the value, the request to leave, and word that it was left."""
+"""By id of the value: the value, the request to leave, and whether it was left."""
 
 
 async def keep(manager: AbstractAsyncContextManager[T]) -> T:
@@ -29,11 +28,11 @@ async def keep(manager: AbstractAsyncContextManager[T]) -> T:
 
     Raises:
       RuntimeError: the extension is not loaded, or this cell does not run on Trio.
-      Exception: whatever entering raised; nothing is kept then.
+      Exception: what entering raised; nothing is kept then.
 
     Cancellation: entering is cancelled too, and nothing is kept.
     """
-    thread = extension.current_thread()
+    thread = current_thread()
     if not thread.inside():
         raise RuntimeError(
             "keep() works in cells that run on Trio: run '%load_ext trioserf.notebook', or "
@@ -42,7 +41,7 @@ async def keep(manager: AbstractAsyncContextManager[T]) -> T:
     entered: trio.MemorySendChannel[outcome.Outcome[T]]
     entered, arrived = trio.open_memory_channel(1)
     entering = trio.CancelScope()
-    thread.spawn(_hold, thread, manager, entered, entering, name="trioserf.notebook.keep")
+    thread.spawn(_keep_open, thread, manager, entered, entering, name="trioserf.notebook.keep")
     try:
         result: outcome.Outcome[T] = await arrived.receive()
     except trio.Cancelled:
@@ -64,7 +63,7 @@ async def release(value: object) -> None:
     await left.wait()
 
 
-async def _hold(
+async def _keep_open(
     thread: TrioThread,
     manager: AbstractAsyncContextManager[T],
     entered: trio.MemorySendChannel[outcome.Outcome[T]],
@@ -85,7 +84,7 @@ async def _hold(
                     _open.pop(id(value), None)
     except Exception as error:
         if ready:
-            extension.show_error("a kept context manager failed", error)
+            show_error("a kept context manager failed", error)
         else:
             entered.send_nowait(outcome.Error(error))
     finally:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import trio
 
-from . import extension
+from .thread import current_thread
 from .timeline import Moment
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
     Args:
       serf: a kept node.
       view: shows something else of it: a function from the node to anything displayable, a
-        chart for example, or what tells by its text (``str``) whether it changed.
+        chart for example, or what shows by its text (``str``) whether it changed.
 
     Call it as the last line of a cell.  Needs the extension to be loaded.
     """
@@ -38,7 +38,7 @@ def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
     draw = view or (lambda node: node.members())
     shown = draw(serf)
     handle: Any = display.display(shown, display_id=True)  # type: ignore[no-untyped-call]
-    extension.current_thread().nursery.start_soon(
+    current_thread().nursery.start_soon(
         refresh, serf, draw, handle, looks(shown), name="trioserf.notebook.live"
     )
 
@@ -99,5 +99,5 @@ class Recorder:
 async def record(serf: Serf) -> Recorder:
     """Start recording the events of a kept node; returns when nothing is missed any more."""
     recorder = Recorder(serf)
-    await extension.current_thread().nursery.start(recorder.run)
+    await current_thread().nursery.start(recorder.run)
     return recorder

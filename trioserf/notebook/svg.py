@@ -1,8 +1,8 @@
 """Drawing: a few SVG shapes as text, and a chart that shows itself.
 
 Pure: numbers in, text out.  Lines and letters are in ``currentColor``, so a chart reads on
-light and on dark ground; marks differ in shape as well as in colour, and the colours are told
-apart without telling red from green.  All text is escaped.
+a light and on a dark background; marks differ in shape as well as in colour, and the colours
+can be distinguished without distinguishing red from green.  All text is escaped.
 """
 
 from __future__ import annotations

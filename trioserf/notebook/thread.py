@@ -24,6 +24,9 @@ import trio
 
 T = TypeVar("T")
 
+_current: TrioThread | None = None
+"""The one that was started last."""
+
 CLOSING_SECONDS = 5.0
 """How long kept nodes may take to leave when the kernel ends (seconds)."""
 
@@ -51,9 +54,11 @@ class TrioThread:
         self._all_released: trio.Event
 
     def start(self) -> None:
-        """Start the thread and wait until Trio runs in it."""
+        """Start the thread, wait until Trio runs in it, and make it the current one."""
+        global _current  # noqa: PLW0603
         self._thread.start()
         self._ready.wait()
+        _current = self
 
     @property
     def running(self) -> bool:
@@ -154,6 +159,13 @@ class TrioThread:
             return
         if not self.inside():
             self._thread.join(CLOSING_SECONDS)
+
+
+def current_thread() -> TrioThread:
+    """The Trio thread.  Raises ``RuntimeError`` if the extension is not loaded."""
+    if _current is None or not _current.running:
+        raise RuntimeError("run '%load_ext trioserf.notebook' first")
+    return _current
 
 
 def _get(results: queue.SimpleQueue[T]) -> T:
@@ -267,6 +279,10 @@ def _single(error: Exception) -> Exception:
 
 
 def _show_crash(fn: object, error: BaseException) -> None:
-    name = getattr(fn, "__qualname__", repr(fn))
+    show_error(f"background task {getattr(fn, '__qualname__', repr(fn))} crashed", error)
+
+
+def show_error(what: str, error: BaseException) -> None:
+    """Show an exception that belongs to no cell."""
     text = "".join(traceback.format_exception(error))
-    print(f"background task {name} crashed:\n{text}", file=sys.stderr, flush=True)  # noqa: T201
+    print(f"{what}:\n{text}", file=sys.stderr, flush=True)  # noqa: T201

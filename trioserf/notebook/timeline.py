@@ -72,46 +72,46 @@ _LANE: Final = 20.0
 def timeline(
     moments: Iterable[Moment], *, title: str = "what happened", start: float | None = None
 ) -> Chart:
-    """The story of a cluster: members as lanes, user events and queries, if any, above them.
+    """What happened in a cluster: members as lanes, user events and queries, if any, above them.
 
     Args:
       moments: in order of time, for example ``Recorder.moments``.
       start: time that is called 0 and stands at the left; what came earlier is not shown as a
         mark, only by its consequence.  The first moment, if it is not given.
     """
-    story = list(moments)
+    seen = list(moments)
     if start is None:
-        start = story[0].time if story else 0.0
-    end = max((story[-1].time - start) * 1.03 if story else 0.0, 1e-3)
-    names = list(dict.fromkeys(name for moment in story for name in _names(moment.event)))
+        start = seen[0].time if seen else 0.0
+    end = max((seen[-1].time - start) * 1.03 if seen else 0.0, 1e-3)
+    names = list(dict.fromkeys(name for moment in seen for name in _names(moment.event)))
     shown = names[:ROWS_SHOWN]
     rest = len(names) - len(shown)
-    others = any(m.time >= start and not isinstance(m.event, MemberEvent) for m in story)
+    others = any(m.time >= start and not isinstance(m.event, MemberEvent) for m in seen)
     top = _TOP + _LANE if others else _TOP
     height = top + 40 + _LANE * len(shown)
     axes = Axes(x_range=(0.0, end), y_range=(0.0, 1.0), height=height, left=110, width=720)
     shapes = [heading(title)] + ([letters(10, _TOP + 14, "events")] if others else [])
-    shapes += _scale(axes, end) + _legend(axes, [m for m in story if m.time >= start])
+    shapes += _scale(axes, end) + _legend(axes, [m for m in seen if m.time >= start])
     for index, name in enumerate(shown):
         row = top + _LANE * index
         shapes.append(letters(10, row + 14, label(name, 15)))
-        shapes += _lane(axes, row, end, [(m.time - start, m.event) for m in story], name)
+        shapes += _lane(axes, row, end, [(m.time - start, m.event) for m in seen], name)
     if rest:
         shapes.append(letters(10, height - 8, f"… and {rest} more"))
-    for moment in story:
+    for moment in seen:
         if not isinstance(moment.event, MemberEvent) and moment.time >= start:
             x = axes.x(moment.time - start)
             shapes.append(mark("triangle", x, _TOP + 10, VIOLET, size=4, tip=_words(moment.event)))
-    rows = [(f"{m.time - start:.3f}", _words(m.event)) for m in story if m.time >= start]
+    rows = [(f"{m.time - start:.3f}", _words(m.event)) for m in seen if m.time >= start]
     text = str(Table(caption=title, header=("s", "event"), rows=tuple(rows)))
     return Chart(picture(axes.width, height, title, shapes), text)
 
 
-def _legend(axes: Axes, story: Sequence[Moment]) -> list[str]:
+def _legend(axes: Axes, moments: Sequence[Moment]) -> list[str]:
     """What the marks that occur mean."""
-    seen = {m.event.type for m in story if isinstance(m.event, MemberEvent)}
+    seen = {m.event.type for m in moments if isinstance(m.event, MemberEvent)}
     items = [(*_MARKS[kind], word) for kind, word in _MEANINGS.items() if kind in seen]
-    if any(not isinstance(moment.event, MemberEvent) for moment in story):
+    if any(not isinstance(moment.event, MemberEvent) for moment in moments):
         items.append(("triangle", VIOLET, "event or query"))
     shapes, x = [], axes.left
     for shape, colour, word in items:
@@ -130,11 +130,11 @@ def _names(event: Event) -> tuple[str, ...]:
 
 
 def _lane(
-    axes: Axes, row: float, end: float, story: Sequence[tuple[float, Event]], name: str
+    axes: Axes, row: float, end: float, moments: Sequence[tuple[float, Event]], name: str
 ) -> list[str]:
     changes = [
         (time, event.type)
-        for time, event in story
+        for time, event in moments
         if isinstance(event, MemberEvent) and name in _names(event)
     ]
     bars, marks = [], []
