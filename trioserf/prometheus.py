@@ -9,7 +9,7 @@
 Names are Go's, with underscores for dots: ``memberlist.udp.sent`` is the counter
 ``memberlist_udp_sent_total``.  Counts become counters, gauges gauges, and samples summaries
 (``_count`` and ``_sum``); durations are milliseconds, as in Go.  Several nodes of one program
-share a tap, and are told apart by ``metric_labels``.
+share a tap, and differ by ``metric_labels``.
 
 However many names and label values come, the number of time series stays bounded: a metric that
 has too many gets all others in one series, whose labels are ``other``.
@@ -51,7 +51,7 @@ class _Family:
 
     metric: _Metric
     labels: Mapping[str, str]
-    """Label as told to label as exported."""
+    """Label as given to label as exported."""
     series: dict[tuple[str, ...], _Metric] = attrs.field(factory=dict)
 
     def at(self, labels: Mapping[str, str], limit: int) -> _Metric:
