@@ -213,7 +213,7 @@ async def test_a_name_whose_old_address_answers_stays_there(autojump_clock: Mock
 
 def newest_intent(node: SimNode, about: str) -> int:
     """The Lamport time that a node tells of another in its state exchanges."""
-    state = node.serf._parts.delegate.local_state(join=False)
+    state = node.serf._delegate.local_state(join=False)
     return decode_push_pull(state).status_ltimes[about]
 
 

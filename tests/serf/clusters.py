@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
@@ -14,6 +14,7 @@ from trioserf._config import Config, MemberlistConfig
 from trioserf._events import Event, Member, MemberEvent, MemberStatus, Query, UserEvent
 from trioserf._serf.open import open_serf
 from trioserf._serf.serf import Serf
+from trioserf._wire.serf_messages import SerfMessageType
 from trioserf.testing import SimNetwork
 
 SERF_FIELDS = {field.name for field in attrs.fields(Config)}
@@ -101,6 +102,31 @@ def drain(node: Serf) -> list[Event]:
             events.append(node.events.receive_nowait())
         except (trio.WouldBlock, trio.EndOfChannel):
             return events
+
+
+@contextmanager
+def without(node: Serf, *kinds: SerfMessageType) -> Iterator[None]:
+    """While in the block, the node does not see messages of these kinds.
+
+    Source: hashicorp/serf v0.9.4, serf/config.go, messageDropper.
+    """
+    delegate = node._delegate
+    hooks = {
+        SerfMessageType.PUSH_PULL: ["merge_remote_state"],
+        SerfMessageType.JOIN: ["notify_join"],
+    }
+    receive = delegate.notify_message
+    replaced = {"notify_message": lambda raw: None if raw[0] in kinds else receive(raw)}
+    replaced |= {
+        name: lambda *args, **options: None for kind in kinds for name in hooks.get(kind, [])
+    }
+    for name, hook in replaced.items():
+        setattr(delegate, name, hook)
+    try:
+        yield
+    finally:
+        for name in replaced:
+            delattr(delegate, name)
 
 
 def about(events: Iterable[Event], name: str) -> list[str]:

@@ -121,7 +121,7 @@ async def test_an_answer_that_comes_twice_counts_once(autojump_clock: MockClock)
             for flags in (1, 0):
                 raw = encode_serf(QueryResponseMessage(query.ltime, message.id, "x", flags, b"1"))
                 for _ in range(2):
-                    a._parts.delegate.notify_message(raw)
+                    a._delegate.notify_message(raw)
             response.close()
             assert [NodeResponse("x", b"1")] == [answer async for answer in response]
             assert response.acks is not None
@@ -136,7 +136,7 @@ async def test_an_answer_to_nothing_is_dropped(autojump_clock: MockClock) -> Non
         a = await net.start("a")
         before = drain(a)
         raw = encode_serf(QueryResponseMessage(77, 1, "x", 0, b""))
-        a._parts.delegate.notify_message(raw)
+        a._delegate.notify_message(raw)
         assert ["a"] == [member.name for event in before for member in event.members]
         assert [] == drain(a)
         assert {} == a.statistics().bad_input, "it may be late, which is no fault of its sender"

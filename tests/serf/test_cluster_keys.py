@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from tests.serf.clusters import cluster, drain, host, until, user_events
@@ -170,6 +172,73 @@ async def test_a_rotation_does_not_use_a_key_that_an_alive_member_did_not_confir
         net.network.heal()
         await a.keys.rotate(NEW)
         assert (NEW,) == ring(a) == ring(b) == ring(c)
+
+
+async def test_changes_of_keys_never_overlap(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    async with cluster(latency=0.1) as net:
+        a, _ = await net.joined("a", "b", keyring=[OLD])
+        open_queries = []
+        changes = [a.keys.install(NEW), a.keys.install(OTHER), a.keys.rotate(NEW)]
+        done = 0
+
+        async def change(work: Awaitable[object]) -> None:
+            nonlocal done
+            await work
+            done += 1
+
+        for work in changes:
+            nursery.start_soon(change, work)
+        while done < len(changes):
+            queries = a._delegate.tracker._open
+            open_queries.append(sum(not each.finished(trio.current_time()) for each in queries))
+            await trio.sleep(0.01)
+        assert 1 == max(open_queries)
+        assert NEW == ring(a)[0]
+
+
+async def test_an_error_of_one_change_does_not_stop_the_next(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", keyring=[OLD])
+        with pytest.raises(KeyOperationError):
+            await a.keys.use(NEW)
+        await a.keys.install(NEW)
+        assert (OLD, NEW) == ring(a)
+
+
+async def test_a_cancelled_change_lets_the_next_one_begin(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.1) as net:
+        a, b = await net.joined("a", "b", keyring=[OLD])
+        net.network.isolate(host(b))
+        with trio.move_on_after(0.05) as limit:
+            await a.keys.install(NEW)
+        assert limit.cancelled_caught
+        net.network.heal()
+        await a.keys.install(OTHER)
+        assert OTHER in ring(b)
+
+
+async def test_changes_end_when_the_node_closes(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    ended = []
+
+    async def install(node: Serf, key: bytes) -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await node.keys.install(key)
+        ended.append(key)
+
+    async with cluster(latency=0.1) as net:
+        a, _ = await net.joined("a", "b", keyring=[OLD])
+        nursery.start_soon(install, a, NEW)
+        nursery.start_soon(install, a, OTHER)
+        await trio.testing.wait_all_tasks_blocked()
+        await a.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert {NEW, OTHER} == set(ended)
+        with pytest.raises(trio.ClosedResourceError):
+            await a.keys.install(NEW)
 
 
 async def test_the_keyring_file_follows_every_change(

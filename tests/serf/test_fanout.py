@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import MockClock
 
+from tests.serf.clusters import cluster
 from trioserf._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
 from trioserf._memberlist.drop_log import node_log
 from trioserf._serf.fanout import Fanout, event_kinds
@@ -136,20 +138,24 @@ async def test_a_reader_of_a_closed_fanout_meets_the_end() -> None:
     assert [] == [event async for event in fanout.add(5).receive_channel]
 
 
-async def test_a_subscription_ends_with_its_block() -> None:
-    fanout = make_fanout()
-    with fanout.subscribed(5, ()) as reader:
-        assert 1 == len(fanout)
-    assert 0 == len(fanout)
-    with pytest.raises(trio.ClosedResourceError):
-        reader.receive_channel.receive_nowait()
+async def test_a_subscription_ends_with_its_block(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        fanout = a._delegate.fanout
+        before = len(fanout)
+        async with a.subscribe() as events:
+            assert before + 1 == len(fanout)
+        assert before == len(fanout)
+        with pytest.raises(trio.ClosedResourceError):
+            events.receive_nowait()
 
 
 async def test_events_missed_by_past_readers_stay_counted() -> None:
     fanout = make_fanout()
-    with fanout.subscribed(1, ()):
-        for number in range(5):
-            fanout.put(user(number))
+    reader = fanout.add(1)
+    for number in range(5):
+        fanout.put(user(number))
+    fanout.discard(reader)
     assert 4 == fanout.dropped
 
 

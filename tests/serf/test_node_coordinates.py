@@ -62,7 +62,7 @@ async def test_an_unusable_coordinate_is_not_kept(
         node = a.memberlist.node("b")
         assert node is not None
         before = a.coordinate()
-        a._parts.coordinates.notify_ping_complete(node, 0.001, payload)
+        a._delegate.coordinates.notify_ping_complete(node, 0.001, payload)
         assert None is a.cached_coordinate("b")
         assert before == a.coordinate()
 
@@ -75,6 +75,6 @@ async def test_a_usable_coordinate_is_kept(autojump_clock: MockClock) -> None:
         assert node is not None
         there = attrs.evolve(Coordinate.origin(CoordinateConfig()), height=0.01)
         record = CoordinateRecord(there.vec, there.error, there.adjustment, there.height)
-        a._parts.coordinates.notify_ping_complete(node, 0.0, encode_ping_payload(record))
+        a._delegate.coordinates.notify_ping_complete(node, 0.0, encode_ping_payload(record))
         assert there == a.cached_coordinate("b")
         assert 1 == a.statistics().counts["serf.coordinate.zero-rtt"]

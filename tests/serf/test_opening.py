@@ -158,7 +158,7 @@ async def test_a_crash_of_a_task_of_ours_is_an_internal_error(autojump_clock: Mo
 
         with pytest.raises(SerfInternalError, match="a bug") as caught:
             async with open_serf(net.config("a")) as a:
-                a._parts.prunes.call_at(trio.current_time() + 1, explode)
+                a._delegate.deadlines.call_at(trio.current_time() + 1, explode)
                 await trio.sleep_forever()
         assert pytest.RaisesGroup(Oops).matches(caught.value.__cause__)
         assert SerfState.SHUTDOWN is a.state
@@ -172,7 +172,7 @@ async def test_an_exception_before_the_crash_comes_first(autojump_clock: MockClo
                 def explode() -> None:
                     raise Oops
 
-                a._parts.prunes.call_at(trio.current_time(), explode)
+                a._delegate.deadlines.call_at(trio.current_time(), explode)
                 raise ValueError("mine")
 
 
@@ -186,7 +186,7 @@ async def test_what_the_block_raises_because_of_a_crash_does_not_hide_it(
                 def explode() -> None:
                     raise Oops
 
-                a._parts.prunes.call_at(trio.current_time() + 1, explode)
+                a._delegate.deadlines.call_at(trio.current_time() + 1, explode)
                 try:
                     await trio.sleep_forever()
                 finally:
@@ -201,7 +201,7 @@ async def test_an_interrupt_in_a_task_of_ours_is_an_interrupt(autojump_clock: Mo
 
         with pytest.raises(KeyboardInterrupt):
             async with open_serf(net.config("a")) as a:
-                a._parts.prunes.call_at(trio.current_time() + 1, interrupt)
+                a._delegate.deadlines.call_at(trio.current_time() + 1, interrupt)
                 await trio.sleep_forever()
 
 

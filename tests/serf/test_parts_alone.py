@@ -14,8 +14,8 @@ from trioserf._cluster.effects import SendTo
 from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, MemberEvent, MemberStatus, Query, SerfState
 from trioserf._exceptions import RelayError, SerfInternalError
+from trioserf._serf.delegate import memberlist_config
 from trioserf._serf.open import open_serf
-from trioserf._serf.parts import memberlist_config
 from trioserf._serf.query_tracker import QueryTracker
 from trioserf.abc import Address
 
@@ -40,7 +40,7 @@ def test_serf_decides_some_settings_of_the_membership_half() -> None:
 async def test_the_vote_about_a_name_goes_to_the_majority(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b, c = await net.joined("a", "b", "c")
-        a._parts.resolver.request()
+        a._delegate.resolver.request()
         await trio.sleep(10)
         assert SerfState.ALIVE is a.state
         assert 3 == len(b.members().alive) == len(c.members().alive)
@@ -49,7 +49,7 @@ async def test_the_vote_about_a_name_goes_to_the_majority(autojump_clock: MockCl
 async def test_a_vote_without_voters_is_lost(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
-        a._parts.resolver.request()
+        a._delegate.resolver.request()
         await a.wait_closed()
         assert SerfState.SHUTDOWN is a.state
 
@@ -57,7 +57,7 @@ async def test_a_vote_without_voters_is_lost(autojump_clock: MockClock) -> None:
 async def test_a_node_that_cannot_ask_keeps_its_name(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a", protocol_version=3)
-        a._parts.resolver.request()
+        a._delegate.resolver.request()
         await trio.sleep(10)
         assert SerfState.ALIVE is a.state
 
@@ -66,9 +66,9 @@ async def test_claims_during_a_vote_start_no_second_one(autojump_clock: MockCloc
     async with cluster() as net:
         a, _b = await net.joined("a", "b")
         before = int(a.stats()["query_time"])
-        a._parts.resolver.request()
+        a._delegate.resolver.request()
         await trio.sleep(0.1)
-        a._parts.resolver.request()
+        a._delegate.resolver.request()
         await trio.sleep(20)
         assert before + 1 == int(a.stats()["query_time"])
 
@@ -130,8 +130,8 @@ async def test_an_answer_whose_relays_fail_was_sent_all_the_same(
             async for event in b.events:
                 if isinstance(event, Query):
                     break
-            answers = b._parts.internal.answers
-            send = answers.send
+            internal = b._delegate.internal
+            send = internal.send
             sent: list[Address] = []
 
             def only_direct(reply: SendTo) -> None:
@@ -140,7 +140,7 @@ async def test_an_answer_whose_relays_fail_was_sent_all_the_same(
                 sent.append(reply.address)
                 send(reply)
 
-            answers.send = only_direct
+            internal.send = only_direct
             with pytest.raises(RelayError, match="no route"):
                 await event.respond(b"1")  # type: ignore[union-attr]
             assert b"1" == (await anext(aiter(response))).payload
@@ -155,16 +155,16 @@ async def test_an_answer_that_could_not_be_sent_may_be_sent_again(
             async for event in b.events:
                 if isinstance(event, Query):
                     break
-            answers = b._parts.internal.answers
-            send = answers.send
+            internal = b._delegate.internal
+            send = internal.send
 
             def fail(reply: SendTo) -> None:
                 raise trio.BrokenResourceError("no route")
 
-            answers.send = fail
+            internal.send = fail
             with pytest.raises(trio.BrokenResourceError):
                 await event.respond(b"1")  # type: ignore[union-attr]
-            answers.send = send
+            internal.send = send
             await event.respond(b"2")  # type: ignore[union-attr]
             assert b"2" == (await anext(aiter(response))).payload
 
@@ -183,7 +183,7 @@ async def test_a_reader_too_slow_for_answers_loses_the_rest(autojump_clock: Mock
                     answer = QueryResponseMessage(
                         message.ltime, message.id, f"n{number}", flags, b""
                     )
-                    a._parts.delegate.notify_message(encode_serf(answer))
+                    a._delegate.notify_message(encode_serf(answer))
             response.close()
             assert 17 == len([answer async for answer in response])
             assert "'x'" in repr(response)
@@ -199,7 +199,7 @@ async def test_a_failure_while_closing_is_an_internal_error(autojump_clock: Mock
     async with cluster() as net:
         with pytest.raises(SerfInternalError, match="ZeroDivisionError"):
             async with open_serf(net.config("a")) as a:
-                a._parts.pipeline = Broken()
+                a._delegate.pipeline = Broken()
         await a.wait_closed()
 
 
@@ -230,7 +230,7 @@ async def test_a_node_shows_itself_in_one_line(autojump_clock: MockClock) -> Non
         a = await net.start("a", keyring=[bytes(16)])
         assert "<Serf 'a': alive, 1 members>" == repr(a)
         assert "<KeyManager of 'a'>" == repr(a.keys)
-        assert isinstance(a._parts.tracker, QueryTracker)
+        assert isinstance(a._delegate.tracker, QueryTracker)
 
 
 async def test_a_member_has_the_address_it_can_be_reached_at(autojump_clock: MockClock) -> None:

@@ -12,6 +12,7 @@ from trioserf._cluster.coalescing import MemberCoalescer, UserCoalescer
 from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, UserEvent
 from trioserf._memberlist.drop_log import node_log
+from trioserf._serf.deadlines import Deadlines
 from trioserf._serf.fanout import Fanout
 from trioserf._serf.pipeline import CoalescingStage, NodeEvent, coalescing_stages
 
@@ -39,8 +40,9 @@ async def test_held_events_come_merged_when_it_is_quiet(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     recorder = Recorder()
-    stage = CoalescingStage(MemberCoalescer(period=10, quiescent=1), recorder)
-    nursery.start_soon(stage.run)
+    deadlines = Deadlines()
+    stage = CoalescingStage(MemberCoalescer(period=10, quiescent=1), recorder, deadlines)
+    nursery.start_soon(deadlines.run)
     start = trio.current_time()
     stage.put(join("a"))
     await trio.sleep(0.6)
@@ -55,8 +57,9 @@ async def test_held_events_come_at_the_latest_after_the_period(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     recorder = Recorder()
-    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder)
-    nursery.start_soon(stage.run)
+    deadlines = Deadlines()
+    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder, deadlines)
+    nursery.start_soon(deadlines.run)
     start = trio.current_time()
     for number in range(20):
         stage.put(join(f"n{number}"))
@@ -68,7 +71,7 @@ async def test_held_events_come_at_the_latest_after_the_period(
 
 async def test_what_is_not_handled_passes_at_once(autojump_clock: MockClock) -> None:
     recorder = Recorder()
-    stage = CoalescingStage(UserCoalescer(period=2, quiescent=1), recorder)
+    stage = CoalescingStage(UserCoalescer(period=2, quiescent=1), recorder, Deadlines())
     stage.put(UserEvent(1, "deploy", b"", coalesce=True))
     stage.put(UserEvent(2, "restart", b"", coalesce=False))
     stage.put(join("a"))
@@ -80,7 +83,7 @@ async def test_closing_gives_up_what_is_held_then_closes_the_next_stage(
     autojump_clock: MockClock,
 ) -> None:
     recorder = Recorder()
-    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder)
+    stage = CoalescingStage(MemberCoalescer(period=2, quiescent=1), recorder, Deadlines())
     stage.put(join("a"))
     stage.close()
     assert [join("a")] == [event for _, event in recorder.events]
@@ -90,9 +93,8 @@ async def test_closing_gives_up_what_is_held_then_closes_the_next_stage(
 async def test_without_coalescing_an_event_is_with_its_readers_at_once() -> None:
     fanout = Fanout(node_log("serf", "n1"))
     reader = fanout.add(5)
-    stages, tasks = coalescing_stages(Config(node_name="n1"), fanout)
+    stages = coalescing_stages(Config(node_name="n1"), fanout, Deadlines())
     assert fanout is stages
-    assert {} == tasks
     stages.put(join("a"))
     assert join("a") == reader.receive_channel.receive_nowait()
 
@@ -102,8 +104,7 @@ async def test_stages_are_there_only_if_both_their_times_are_set() -> None:
     config = Config(
         node_name="n1", coalesce_period=1.0, user_coalesce_period=3.0, user_quiescent_period=1.0
     )
-    stage, tasks = coalescing_stages(config, fanout)
-    assert ["user_coalescer"] == list(tasks)
+    stage = coalescing_stages(config, fanout, Deadlines())
     assert isinstance(stage, CoalescingStage)
     assert isinstance(stage.coalescer, UserCoalescer)
     assert fanout is stage.then

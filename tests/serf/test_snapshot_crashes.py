@@ -24,15 +24,13 @@ import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import cluster
-from trioserf._cluster.snapshot_log import SnapshotState, replay
+from trioserf._cluster.snapshot_replay import SnapshotState, replay
 from trioserf._config import Config
 from trioserf._events import UserEvent
 from trioserf._serf.core import Core
 from trioserf._serf.snapshot_file import SnapshotFile
 from trioserf._serf.snapshotter import FLUSH_INTERVAL, RETRY_INTERVAL, Snapshotter
 from trioserf.testing.determinism import threads_in_place
-
-from .test_snapshotter import Recorder
 
 pytestmark = pytest.mark.filterwarnings(
     # The fork does nothing but one write, and ends without looking back.
@@ -93,7 +91,7 @@ def settings(path: Path) -> Config:
 
 async def opened(path: Path) -> Snapshotter:
     snapshotter = await Snapshotter.open(settings(path))
-    snapshotter.stage(Core.create(settings(path), snapshotter.state), Recorder())
+    snapshotter.attach(Core.create(settings(path), snapshotter.state))
     return snapshotter
 
 
@@ -210,7 +208,7 @@ async def test_a_failing_disk_loses_nothing_that_was_written_and_is_repaired(
     with threads_in_place():
         config = Config(node_name="n1", snapshot_path=str(path), min_compact_size=10)
         snapshotter = await Snapshotter.open(config)
-        snapshotter.stage(Core.create(config, snapshotter.state), Recorder())
+        snapshotter.attach(Core.create(config, snapshotter.state))
         nursery.start_soon(snapshotter.run)
         snapshotter.note(UserEvent(6, "e", b""))
         with before_each_call(fail):

@@ -15,36 +15,21 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, drain, host, status, until, user_events
-from trioserf._cluster.effects import Deliver
-from trioserf._cluster.snapshot_log import PreviousNode
+from trioserf._cluster.effects import Deliver, Publish
+from trioserf._cluster.snapshot_replay import PreviousNode
 from trioserf._config import Config
-from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
+from trioserf._events import EventType, Member, MemberEvent, MemberStatus, Query, UserEvent
 from trioserf._exceptions import SnapshotError
 from trioserf._serf.core import Core
-from trioserf._serf.pipeline import Occurrence
 from trioserf._serf.serf import Serf
 from trioserf._serf.snapshot_file import SnapshotFile
 from trioserf._serf.snapshotter import FLUSH_INTERVAL, Snapshotter
 from trioserf._wire.serf_messages import QueryMessage
-
-
-@attrs.define
-class Recorder:
-    """The next stage."""
-
-    items: list[Occurrence] = attrs.field(factory=list)
-
-    def put(self, item: Occurrence) -> None:
-        self.items.append(item)
-
-    def close(self) -> None:
-        pass
 
 
 def settings(path: Path, **fields: object) -> Config:
@@ -75,25 +60,26 @@ def query(ltime: int) -> Deliver:
 async def opened(config: Config) -> tuple[Snapshotter, Core]:
     snapshotter = await Snapshotter.open(config)
     core = Core.create(config, snapshotter.state)
-    snapshotter.stage(core, Recorder())
+    snapshotter.attach(core)
     return snapshotter, core
 
 
 async def test_everything_passes_unchanged_and_in_order(tmp_path: Path) -> None:
-    config = settings(tmp_path / "snap")
-    snapshotter = await Snapshotter.open(config)
-    recorder = Recorder()
-    stage = snapshotter.stage(Core.create(config, snapshotter.state), recorder)
-    items: list[Occurrence] = [
+    items = [
         UserEvent(42, "bar", b""),
-        query(50),
         foo(EventType.MEMBER_JOIN),
         foo(EventType.MEMBER_FAILED),
         foo(EventType.MEMBER_JOIN),
     ]
-    for item in items:
-        stage.put(item)
-    assert items == recorder.items
+    async with cluster() as net:
+        a = await net.start("a", snapshot_path=str(tmp_path / "snap"))
+        drain(a)
+        first, *others = map(Publish, items)
+        a._delegate.apply_effects([first, query(50), *others])
+        event, asked, *rest = drain(a)
+        assert items == [event, *rest]
+        assert isinstance(asked, Query)
+        assert (50, "q", b"") == (asked.ltime, asked.name, asked.payload)
 
 
 async def test_a_restart_knows_the_clocks_and_the_nodes(tmp_path: Path) -> None:

@@ -29,19 +29,17 @@ class ConflictResolver:
     """Holds the votes, and gives up the node when it loses one.
 
     Args:
-      core: names the node.
+      core: names the node, and stops it.
       memberlist: knows its address.
       tracker: asks.
       apply: applies effects.
-      stop: closes the node, at once and without leaving.
-      log: told how votes go.
+      log: where the results are noted.
     """
 
     core: Core
     memberlist: Memberlist
     tracker: QueryTracker
     apply: Callable[[Iterable[Effect]], object]
-    stop: Callable[[], object]
     log: Log
     _claimed: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -59,7 +57,7 @@ class ConflictResolver:
                 self.log.error("failed to start name resolution query: %s", error)
                 keep = True
             if not keep:
-                self.stop()
+                self.core.stop()
             self._claimed = trio.Event()
 
     async def _vote(self) -> bool:

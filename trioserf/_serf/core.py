@@ -7,7 +7,8 @@ whatever their rules ask for goes through `SerfDelegate.apply`.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import trio
 
@@ -54,6 +55,7 @@ class Core:
     ignore_old_events: bool = attrs.field(default=False, init=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     closed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _calls: set[trio.CancelScope] = attrs.field(factory=set, init=False)
 
     @classmethod
     def create(cls, config: Config, snapshot: SnapshotState | None) -> Core:
@@ -99,3 +101,25 @@ class Core:
         """Raise ``trio.ClosedResourceError`` if the node is closed."""
         if self.state is SerfState.SHUTDOWN:
             raise trio.ClosedResourceError(f"node {self.name!r} is closed")
+
+    @contextmanager
+    def until_closed(self) -> Iterator[None]:
+        """Around every call of a user that waits: the end of the node ends the call, too.
+
+        Raises:
+          trio.ClosedResourceError: the node is closed, before the block or during it.
+        """
+        self.require_open()
+        with trio.CancelScope() as scope:
+            self._calls.add(scope)
+            try:
+                yield
+            finally:
+                self._calls.discard(scope)
+        if scope.cancelled_caught:
+            self.require_open()
+
+    def end_calls(self) -> None:
+        """The node is closed: end every block of `until_closed`."""
+        for scope in self._calls:
+            scope.cancel()

@@ -1,12 +1,16 @@
-"""Where the rules of Serf meet the rest: the only place, and it never waits.
+"""The Serf half of one node: where its rules meet the rest, the only place, and it never waits.
 
 `SerfDelegate` is what the membership half calls.  It asks the rules, and applies the effects
 they return: to the queues, the event pipeline, the network, the log and the counters.  A
 change of state and its event happen without another task in between, so events come in the
 order of the changes.
 
+It makes what effects act upon, memberlist included, because these parts and it need each other.
+Nothing runs yet when it is made; `trioserf._serf.tree` starts the tasks.
+
 Source: hashicorp/serf v0.9.4, serf/delegate.go, serf/event_delegate.go,
-serf/conflict_delegate.go, serf/merge_delegate.go; main, validateMemberInfo.
+serf/conflict_delegate.go, serf/merge_delegate.go, serf/serf.go, Create; main,
+validateMemberInfo.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, assert_never
+from typing import Final, assert_never, final
 
 import trio
 
@@ -36,12 +40,21 @@ from .._cluster.effects import (
 from .._cluster.member_record import check_peer
 from .._cluster.push_pull import local_state, merge_remote_state
 from .._cluster.responses import forward
+from .._cluster.size_limits import check_tags
+from .._config import (
+    PROTOCOL_VERSION_MAP,
+    PROTOCOL_VERSION_MAX,
+    PROTOCOL_VERSION_MIN,
+    Config,
+    MemberlistConfig,
+)
 from .._events import EventType, Member, MemberEvent
 from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
-from .._memberlist.drop_log import DropLog
+from .._memberlist.drop_log import DropLog, node_log
 from .._memberlist.drop_log import Log as NodeLog
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics
+from .._net.udp_tcp import NetTransport
 from .._wire.serf_messages import (
     JoinIntent,
     LeaveIntent,
@@ -54,11 +67,15 @@ from .._wire.serf_messages import (
 )
 from .._wire.tags import encode_tags
 from ..abc import NodeView
+from .conflict_resolver import ConflictResolver
 from .coordinates import Coordinates
 from .core import Core
 from .deadlines import Deadlines
-from .pipeline import Head
+from .fanout import Fanout
+from .internal_queries import InternalQueryStage
+from .pipeline import coalescing_stages
 from .query_tracker import QueryTracker
+from .snapshotter import Snapshotter
 from .user_events import UserEventSender
 
 _LEVELS: Final = {
@@ -70,101 +87,132 @@ _LEVELS: Final = {
 _GONE: Final = frozenset({EventType.MEMBER_FAILED, EventType.MEMBER_LEAVE, EventType.MEMBER_REAP})
 
 
-@attrs.define(eq=False)
-class Partners:
-    """What the effects act upon; made after the delegate, which memberlist needs first.
-
-    Args:
-      memberlist: sends packets, and gossips.
-      pipeline: takes events.
-      tracker: takes responses to our queries.
-      sender: lets user events wait for room.
-      resolve_conflict: starts a vote about our name, unless one is under way.
-    """
-
-    memberlist: Memberlist
-    pipeline: Head
-    tracker: QueryTracker
-    sender: UserEventSender
-    resolve_conflict: Callable[[], object]
-
-
-@attrs.define(eq=False, kw_only=True)
+@final
 class SerfDelegate:
     """`abc.Delegate`, `abc.EventHandler` and `abc.ConflictHandler` of the membership half.
 
     Args:
-      core: the rules.
-      coordinates: forgets members that are reaped.
-      deadlines: ends the waits of pruned members.
-      metrics, bad_input, log: where it is noted.
+      config: settings.
+      snapshotter: the open snapshot, already replayed; None if there is none.
+      random_bytes: source of nonces.
 
-    Attributes:
-      drop_type: for tests: whether to ignore inbound messages of a type.
+    Raises:
+      ConfigError, TagsTooLarge: nothing was started.
     """
 
-    core: Core
-    coordinates: Coordinates
-    deadlines: Deadlines
-    metrics: Metrics
-    drop_log: DropLog
-    log: NodeLog
-    drop_type: Callable[[int], bool] | None = attrs.field(default=None, init=False)
-    _partners: Partners | None = attrs.field(default=None, init=False)
+    def __init__(
+        self,
+        config: Config,
+        snapshotter: Snapshotter | None,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        check_tags(encode_tags(config.tags, config.protocol_version))
+        self.snapshotter = snapshotter
+        self.log: NodeLog = node_log("serf", config.node_name)
+        self.metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
+        self.drop_log = DropLog(self.log)
+        self.deadlines = Deadlines()
+        core = self.core = Core.create(config, None if snapshotter is None else snapshotter.state)
+        self.coordinates = Coordinates(core=core, metrics=self.metrics, drop_log=self.drop_log)
+        self.memberlist = self._make_memberlist(random_bytes)
+        self.fanout = Fanout(self.log)
+        self.events = self.fanout.add(config.event_buffer_size)
+        self.pipeline = coalescing_stages(config, self.fanout, self.deadlines)
+        self.user_events = UserEventSender(core=core, apply=self.apply_effects)
+        self.internal = InternalQueryStage(
+            core=core,
+            memberlist=self.memberlist,
+            send=self.send,
+            apply=self.apply_effects,
+            log=self.log,
+            then=self.pipeline,
+        )
+        self.tracker = QueryTracker(
+            core=core,
+            memberlist=self.memberlist,
+            deadlines=self.deadlines,
+            apply=self.apply_effects,
+            log=self.log,
+        )
+        self.resolver = ConflictResolver(
+            core=core,
+            memberlist=self.memberlist,
+            tracker=self.tracker,
+            apply=self.apply_effects,
+            log=self.log,
+        )
+        if snapshotter is not None:
+            snapshotter.attach(core, self._incarnation)
 
-    def connect(self, partners: Partners) -> None:
-        """Complete the delegate; before memberlist announces the own node."""
-        self._partners = partners
+    def _make_memberlist(self, random_bytes: Callable[[int], bytes]) -> Memberlist:
+        config = self.core.config
+        settings = memberlist_config(config)
+        check = None
+        if config.merge is not None:
+            check = MergeCheck(
+                merge=config.merge, validate_names=config.validate_node_names, log=self.log
+            )
+        return Memberlist(
+            settings,
+            transport=settings.transport or NetTransport(settings.bind_addr, settings.bind_port),
+            rng=self.core.rng,
+            random_bytes=random_bytes,
+            delegate=self,
+            events=self,
+            conflict=self,
+            merge=check,
+            alive=check,
+            ping=self.coordinates if self.coordinates.enabled else None,
+        )
 
-    @property
-    def _to(self) -> Partners:
-        assert self._partners is not None, "nothing is applied before the node is assembled"
-        return self._partners
+    def _incarnation(self) -> int:
+        return self.memberlist.local_node.incarnation if self.memberlist.announced else 0
 
     # --- effects
 
     def apply_effects(self, effects: Iterable[Effect]) -> None:
         """Apply what a rule has just returned, in order."""
         for effect in effects:
-            self._apply(effect)
-
-    def _apply(self, effect: Effect) -> None:
-        match effect:
-            case Broadcast():
-                self.core.broadcasts.add(effect)
-                self._to.memberlist.wake_gossip()
-            case Publish(event=event):
-                self._to.pipeline.put(event)
-                if isinstance(event, MemberEvent) and event.type in _GONE:
-                    self._members_gone(event)
-            case Deliver():
-                self._to.pipeline.put(effect)
-            case SendTo():
-                self._reply(effect)
-            case Count(metric=metric, value=value):
-                self.metrics.count(metric, value)
-            case Sample(metric=metric, value=value):
-                self.metrics.sample(metric, value)
-            case Log(text=text, level=level):
-                self.log.log(_LEVELS[level], "%s", text)
-            case NodeForgotten(name=name, removed=removed):
-                self.coordinates.forget(name)
-                if removed:
-                    self._to.memberlist.forget(name)
-            case Prune():
-                self._prune(effect)
-            case ResolveConflict():
-                self._to.resolve_conflict()
-            case _:
-                assert_never(effect)
+            match effect:
+                case Broadcast():
+                    self.core.broadcasts.add(effect)
+                    self.memberlist.wake_gossip()
+                case Publish(event=event):
+                    if self.snapshotter is not None:
+                        self.snapshotter.note(event)
+                    self.pipeline.put(event)
+                    if isinstance(event, MemberEvent) and event.type in _GONE:
+                        self._members_gone(event)
+                case Deliver():
+                    if self.snapshotter is not None:
+                        self.snapshotter.note(effect)
+                    self.internal.put(effect)
+                case SendTo():
+                    self._reply(effect)
+                case Count(metric=metric, value=value):
+                    self.metrics.count(metric, value)
+                case Sample(metric=metric, value=value):
+                    self.metrics.sample(metric, value)
+                case Log(text=text, level=level):
+                    self.log.log(_LEVELS[level], "%s", text)
+                case NodeForgotten(name=name, removed=removed):
+                    self.coordinates.forget(name)
+                    if removed:
+                        self.memberlist.forget(name)
+                case Prune():
+                    self._prune(effect)
+                case ResolveConflict():
+                    self.resolver.request()
+                case _:
+                    assert_never(effect)
 
     def _members_gone(self, event: MemberEvent) -> None:
-        self._to.tracker.members_gone(member.name for member in event.members)
+        self.tracker.members_gone(member.name for member in event.members)
         if event.type is EventType.MEMBER_LEAVE:
-            # By itself, or because somebody removed it: nobody shall look for it.
+            # It left, or was removed: nobody shall try to reach it any more.
             for member in event.members:
-                self._to.memberlist.forget(member.name)
-        self._to.sender.release()
+                self.memberlist.forget(member.name)
+        self.user_events.release()
 
     def _reply(self, reply: SendTo) -> None:
         """Send at once: a packet costs less than handing it to another task would."""
@@ -175,7 +223,7 @@ class SerfDelegate:
 
     def send(self, reply: SendTo) -> None:
         """Send one packet.  Raises as ``Memberlist.send_to_address``."""
-        self._to.memberlist.send_to_address(reply.address, reply.name, reply.message)
+        self.memberlist.send_to_address(reply.address, reply.name, reply.message)
 
     def _prune(self, prune: Prune) -> None:
         config = self.core.config
@@ -188,7 +236,7 @@ class SerfDelegate:
     # --- abc.Delegate
 
     def node_meta(self, limit: int) -> bytes:
-        """The own tags, encoded; `SerfDelegate` checked their size when they were set."""
+        """This node's tags, encoded; their size was checked when they were set."""
         meta = encode_tags(self.core.tags, self.core.config.protocol_version)
         assert len(meta) <= limit, "tags are checked before they are put in force"
         return meta
@@ -197,9 +245,8 @@ class SerfDelegate:
         """A Serf message arrived, by gossip or directly."""
         if not message:
             return
-        self.metrics.sample("serf.msgs.received", len(message))
-        if self.drop_type is not None and self.drop_type(message[0]):
-            return
+        if self.metrics.tap is not None:
+            self.metrics.sample("serf.msgs.received", len(message))
         try:
             if message[0] == SerfMessageType.RELAY:
                 self._reply(forward(message))
@@ -209,40 +256,44 @@ class SerfDelegate:
             self.drop_log("serf", "gossip", error)
 
     def _on_message(self, msg: SerfMessage, raw: bytes) -> None:
-        """Process a message; what is news is passed on, byte for byte as it came."""
+        """Process a message; what is new is broadcast further, byte for byte as it came."""
         core, now = self.core, trio.current_time()
         match msg:
-            case LeaveIntent():
-                again, effects = core.members.on_leave_intent(msg, now, serf_state=core.state)
-                queue = Broadcast(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
-            case JoinIntent():
-                again, effects = core.members.on_join_intent(msg, now)
-                queue = Broadcast(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
             case UserEventMessage():
                 again, effects = core.events.on_user_event(msg)
-                queue = Broadcast(queue="event", message=raw)
+                if again:
+                    effects.append(Broadcast(queue="event", message=raw))
             case QueryMessage():
                 again, effects = core.queries.on_query(
                     msg, now, rng=core.rng, tags=core.tags, members=core.members.members()
                 )
-                queue = Broadcast(queue="query", message=raw)
+                if again:
+                    effects.append(Broadcast(queue="query", message=raw))
+            case LeaveIntent() | JoinIntent():
+                if isinstance(msg, LeaveIntent):
+                    again, effects = core.members.on_leave_intent(msg, now, serf_state=core.state)
+                else:
+                    again, effects = core.members.on_join_intent(msg, now)
+                if again:
+                    effects.append(
+                        Broadcast(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
+                    )
             case QueryResponseMessage():
-                self._to.tracker.on_response(msg)
+                self.tracker.on_response(msg)
                 return
             case _:
                 assert_never(msg)
         self.apply_effects(effects)
-        if again:
-            self._apply(queue)
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         """What to gossip: intents, then queries, then user events."""
         if not len(self.core.broadcasts):
             return []
         messages = self.core.broadcasts.take(overhead, limit)
-        for message in messages:
-            self.metrics.sample("serf.msgs.sent", len(message))
-        self._to.sender.release()
+        if self.metrics.tap is not None:
+            for message in messages:
+                self.metrics.sample("serf.msgs.sent", len(message))
+        self.user_events.release()
         return messages
 
     def local_state(self, join: bool) -> bytes:
@@ -251,10 +302,8 @@ class SerfDelegate:
         return local_state(core.members, core.events, core.queries)
 
     def merge_remote_state(self, state: bytes, join: bool) -> None:
-        """Serf's part of what a peer told."""
+        """Serf's part of what a peer sent."""
         core = self.core
-        if self.drop_type is not None and self.drop_type(SerfMessageType.PUSH_PULL):
-            return
         try:
             effects = merge_remote_state(
                 state,
@@ -274,8 +323,6 @@ class SerfDelegate:
 
     def notify_join(self, node: NodeView) -> None:
         """A node is alive."""
-        if self.drop_type is not None and self.drop_type(SerfMessageType.JOIN):
-            return
         self.apply_effects(self.core.members.on_node_join(node, trio.current_time()))
 
     def notify_leave(self, node: NodeView) -> None:
@@ -289,7 +336,7 @@ class SerfDelegate:
     # --- abc.ConflictHandler
 
     def notify_conflict(self, existing: NodeView, other: NodeView) -> None:
-        """A second address claims a known name."""
+        """A known name is used at a second address."""
         config = self.core.config
         resolve = config.enable_name_conflict_resolution
         self.apply_effects(on_conflict(existing, other, local_name=self.core.name, resolve=resolve))
@@ -302,7 +349,7 @@ class MergeCheck:
     Args:
       merge: the callback.
       validate_names: whether names must pass `check_node_name`.
-      log: told of a callback that crashes; that refuses, too.
+      log: where it is noted that a callback that crashes; that refuses, too.
     """
 
     merge: Callable[[Sequence[Member]], object]
@@ -325,3 +372,20 @@ class MergeCheck:
         except Exception as error:
             self.log.exception("the merge callback crashed, which refuses the merge")
             raise MergeRefused(f"merge callback crashed: {error!r}") from error
+
+
+def memberlist_config(config: Config) -> MemberlistConfig:
+    """The settings of the membership half, with those that Serf decides.
+
+    Source: hashicorp/serf v0.9.4, serf/serf.go, Create; main for the labels.
+    """
+    given = config.memberlist
+    return attrs.evolve(
+        given,
+        name=config.node_name,
+        protocol_version=PROTOCOL_VERSION_MAP[config.protocol_version],
+        delegate_protocol_version=config.protocol_version,
+        delegate_protocol_min=PROTOCOL_VERSION_MIN,
+        delegate_protocol_max=PROTOCOL_VERSION_MAX,
+        metric_labels=config.metric_labels or given.metric_labels,
+    )

@@ -12,18 +12,15 @@ goes behind the mark; so each gap has one mark, and the mark the right number.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import trio
 
 from .. import _attrs as attrs
 from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
+from .._memberlist.drop_log import Log
 from .pipeline import NodeEvent
-
-Log = logging.LoggerAdapter[logging.Logger]
 
 EventKind: TypeAlias = EventType | type[MemberEvent] | type[UserEvent] | type[Query]
 """What `Serf.subscribe` takes: one kind of event, or a class for all of its kinds."""
@@ -146,7 +143,7 @@ class Fanout:
         return self._dropped_before + sum(reader.dropped for reader in self._subscriptions)
 
     def add(self, size: int, kinds: Iterable[EventKind] = ()) -> Subscription:
-        """Register a reader; pair it with `discard`, or use `subscribed`."""
+        """Register a reader; pair it with `discard`."""
         reader = Subscription(size, event_kinds(kinds), self._report_gap)
         if self._closed:
             reader.close()
@@ -161,21 +158,11 @@ class Fanout:
             self._dropped_before += reader.dropped
         reader.close()
 
-    @contextmanager
-    def subscribed(self, size: int, kinds: Iterable[EventKind]) -> Iterator[Subscription]:
-        """Register a reader for the length of a with-block."""
-        reader = self.add(size, kinds)
-        try:
-            yield reader
-        finally:
-            self.discard(reader)
-            reader.receive_channel.close()
-
     def put(self, event: NodeEvent) -> None:
         """Give the event to every reader that wants it."""
-        gone = [reader for reader in self._subscriptions if not reader.put(event)]
-        for reader in gone:
-            self.discard(reader)
+        for reader in tuple(self._subscriptions):
+            if not reader.put(event):
+                self.discard(reader)
 
     def close(self) -> None:
         """End every channel, after what is in the buffers."""

@@ -27,7 +27,7 @@ from .._memberlist.memberlist import Memberlist
 from .._wire.keyring import Keyring, keyring_file_text
 from .atomic_files import replace_file
 from .core import Core
-from .pipeline import Occurrence, Sink
+from .pipeline import Sink
 
 _MAX_WAITING: Final = 64
 """Key changes that may wait for the file; more are answered as failures."""
@@ -44,20 +44,75 @@ class _KeyChange:
 
 
 @attrs.define(eq=False, kw_only=True)
-class QueryAnswers:
-    """Gives delivered queries their public form, and sends the answers.
+class InternalQueryStage:
+    """Answers internal queries, and passes the others on in their public form.
 
     Args:
       core: the rules.
+      memberlist: holds the key ring in force.
       send: sends one packet; raises as ``Memberlist.send_to_address``.
-      log: told of answers of our own that could not be sent.
+      apply: applies effects.
+      log: where it is noted what could not be written or sent.
+      then: the next stage.
     """
 
     core: Core
+    memberlist: Memberlist
     send: Callable[[SendTo], object]
+    apply: Callable[[Iterable[Effect]], object]
     log: Log
+    then: Sink
+    _send: trio.MemorySendChannel[_KeyChange] = attrs.field(init=False)
+    _receive: trio.MemoryReceiveChannel[_KeyChange] = attrs.field(init=False)
 
-    def public_query(self, delivery: Deliver) -> Query:
+    def __attrs_post_init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[_KeyChange](_MAX_WAITING)
+
+    def put(self, delivery: Deliver) -> None:
+        """Answer a query, or pass it on."""
+        if is_internal(delivery.query.name):
+            self._answer(delivery)
+        else:
+            self.then.put(self._public_query(delivery))
+
+    def _answer(self, delivery: Deliver) -> None:
+        answer = answer_internal(
+            delivery.query,
+            local_name=self.core.name,
+            find_member=self.core.members.get,
+            keyring=self.memberlist.keyring,
+            response_limit=self.core.config.query_response_size_limit,
+        )
+        self.apply(answer.effects)
+        if answer.keyring is not None:
+            self.memberlist.keyring = answer.keyring
+        if answer.payload is None:
+            return
+        if answer.keyring is None or self.core.config.keyring_file is None:
+            self._send_answer(delivery, answer.payload)
+            return
+        try:
+            self._send.send_nowait(_KeyChange(answer.keyring, delivery, answer.payload))
+        except trio.WouldBlock:
+            reason = f"{_MAX_WAITING} changes wait already"
+            self._send_answer(delivery, file_not_written(reason))
+
+    async def write_keyring_file(self) -> None:
+        """Task: write the file after each change, then answer, until cancelled."""
+        path = self.core.config.keyring_file
+        assert path is not None, "the task runs only where there is a keyring file"
+        async for change in self._receive:
+            payload = change.payload
+            try:
+                await replace_file(path, keyring_file_text(change.keyring), mode=_KEYRING_MODE)
+            except OSError as error:
+                self.log.error("failed to write keyring file %s: %s", path, error)
+                payload = file_not_written(error)
+            self._send_answer(change.delivery, payload)
+
+    # --- answers
+
+    def _public_query(self, delivery: Deliver) -> Query:
         """The query as the application gets it."""
         responder = self._responder(delivery)
 
@@ -76,7 +131,7 @@ class QueryAnswers:
             respond,
         )
 
-    def answer(self, delivery: Deliver, payload: bytes) -> None:
+    def _send_answer(self, delivery: Deliver, payload: bytes) -> None:
         """Answer an internal query; what goes wrong is only logged."""
         try:
             self._respond(self._responder(delivery), payload)
@@ -106,77 +161,3 @@ class QueryAnswers:
                 self.send(copy)
         except trio.BrokenResourceError as error:
             raise RelayError(f"failed to send relay response: {error}") from error
-
-
-@attrs.define(eq=False, kw_only=True)
-class InternalQueryStage:
-    """Answers internal queries, makes the others public, passes everything else on.
-
-    Args:
-      core: the rules.
-      memberlist: holds the key ring in force.
-      answers: sends the answers.
-      apply: applies effects.
-      log: told of files that cannot be written.
-      then: the next stage.
-    """
-
-    core: Core
-    memberlist: Memberlist
-    answers: QueryAnswers
-    apply: Callable[[Iterable[Effect]], object]
-    log: Log
-    then: Sink
-    _send: trio.MemorySendChannel[_KeyChange] = attrs.field(init=False)
-    _receive: trio.MemoryReceiveChannel[_KeyChange] = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[_KeyChange](_MAX_WAITING)
-
-    def put(self, item: Occurrence) -> None:
-        """Answer, or pass on."""
-        if not isinstance(item, Deliver):
-            self.then.put(item)
-        elif is_internal(item.query.name):
-            self._answer(item)
-        else:
-            self.then.put(self.answers.public_query(item))
-
-    def close(self) -> None:
-        """Close the next stage."""
-        self.then.close()
-
-    def _answer(self, delivery: Deliver) -> None:
-        answer = answer_internal(
-            delivery.query,
-            local_name=self.core.name,
-            find_member=self.core.members.get,
-            keyring=self.memberlist.keyring,
-            response_limit=self.core.config.query_response_size_limit,
-        )
-        self.apply(answer.effects)
-        if answer.keyring is not None:
-            self.memberlist.keyring = answer.keyring
-        if answer.payload is None:
-            return
-        if answer.keyring is None or self.core.config.keyring_file is None:
-            self.answers.answer(delivery, answer.payload)
-            return
-        try:
-            self._send.send_nowait(_KeyChange(answer.keyring, delivery, answer.payload))
-        except trio.WouldBlock:
-            reason = f"{_MAX_WAITING} changes wait already"
-            self.answers.answer(delivery, file_not_written(reason))
-
-    async def write_keyring_file(self) -> None:
-        """Task: write the file after each change, then answer, until cancelled."""
-        path = self.core.config.keyring_file
-        assert path is not None, "the task runs only where there is a keyring file"
-        async for change in self._receive:
-            payload = change.payload
-            try:
-                await replace_file(path, keyring_file_text(change.keyring), mode=_KEYRING_MODE)
-            except OSError as error:
-                self.log.error("failed to write keyring file %s: %s", path, error)
-                payload = file_not_written(error)
-            self.answers.answer(change.delivery, payload)

@@ -9,7 +9,6 @@ Source: hashicorp/serf v0.9.4, serf/keymanager.go.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final, final
 
 import trio
@@ -26,7 +25,6 @@ from .._cluster.queries import QueryParams
 from .._events import MemberStatus
 from .._exceptions import KeyOperationError
 from .core import Core
-from .one_by_one import OneByOne
 from .query_tracker import QueryTracker
 
 ROTATION_ATTEMPTS: Final = 10
@@ -45,14 +43,10 @@ class KeyManager:
     def __init__(self, core: Core, tracker: QueryTracker) -> None:
         self._core = core
         self._tracker = tracker
-        self._changes = OneByOne()
+        self._changing = trio.Lock()
 
     def __repr__(self) -> str:
         return f"<KeyManager of {self._core.name!r}>"
-
-    async def run(self) -> None:
-        """Task: makes the changes, one at a time, until cancelled."""
-        await self._changes.run()
 
     async def install(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
         """Add a key to every ring.  Nodes can read it from then on; none writes with it yet.
@@ -75,7 +69,8 @@ class KeyManager:
 
     async def list(self, *, relay_factor: int = 0) -> KeyResponse:
         """Which keys are held by how many nodes.  Raises as `install`."""
-        tally = await self._ask(KeyAction.LIST, None, relay_factor)
+        with self._core.until_closed():
+            tally = await self._ask(KeyAction.LIST, None, relay_factor)
         return _confirmed(tally)
 
     async def rotate(self, new_key: str | bytes, *, remove_old: bool = True) -> KeyResponse:
@@ -96,8 +91,9 @@ class KeyManager:
           KeyringError: the key is no base64.
         """
         rotation = KeyRotation(decode_key(new_key), remove_old=remove_old)
-        self._core.require_open()
-        return await self._changes.do(partial(self._rotate, rotation))
+        with self._core.until_closed():
+            async with self._changing:
+                return await self._rotate(rotation)
 
     async def _rotate(self, rotation: KeyRotation) -> KeyResponse:
         attempts = 0
@@ -124,8 +120,9 @@ class KeyManager:
 
     async def _change(self, action: KeyAction, key: str | bytes, relay_factor: int) -> KeyResponse:
         raw = decode_key(key)
-        self._core.require_open()
-        tally = await self._changes.do(partial(self._ask, action, raw, relay_factor))
+        with self._core.until_closed():
+            async with self._changing:
+                tally = await self._ask(action, raw, relay_factor)
         return _confirmed(tally)
 
     async def _ask(self, action: KeyAction, key: bytes | None, relay_factor: int) -> KeyTally:
@@ -140,7 +137,6 @@ class KeyManager:
                     break
         finally:
             response.close()
-        self._core.require_open()
         return tally
 
 

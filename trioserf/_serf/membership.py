@@ -6,8 +6,7 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, Join, Leave, SetTags, forceLeave; m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import trio
 
@@ -20,6 +19,7 @@ from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.tags import encode_tags
 from .core import Core
+from .snapshotter import Snapshotter
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -30,47 +30,24 @@ class Membership:
       core: the rules.
       memberlist: the layer below.
       apply: applies effects.
-      record_leave: tells the snapshot about a leave; waits until it took note.
-      log: told of leaves that nobody may have heard of.
+      snapshotter: notes a leave; None if there is no snapshot.
+      log: where it is noted that a leave may not have been sent.
     """
 
     core: Core
     memberlist: Memberlist
     apply: Callable[[Iterable[Effect]], object]
-    record_leave: Callable[[], object]
+    snapshotter: Snapshotter | None
     log: Log
     _joining: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _leaving: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-    _calls: set[trio.CancelScope] = attrs.field(factory=set, init=False)
-
-    @contextmanager
-    def _call(self) -> Iterator[None]:
-        """Around a call that waits: the end of the node ends it, with the right exception.
-
-        Raises:
-          trio.ClosedResourceError: the node is closed, before the call or during it.
-        """
-        self.core.require_open()
-        with trio.CancelScope() as scope:
-            self._calls.add(scope)
-            try:
-                yield
-            finally:
-                self._calls.discard(scope)
-        if scope.cancelled_caught:
-            self.core.require_open()
-
-    def close(self) -> None:
-        """The node is closed: nobody waits any longer."""
-        for scope in self._calls:
-            scope.cancel()
 
     # --- join
 
     async def join(self, addresses: Sequence[str], *, ignore_old: bool) -> int:
         """Join by way of these addresses, one call at a time; see `Serf.join`."""
         core, reached = self.core, 0
-        with self._call():
+        with self.core.until_closed():
             async with self._joining:
                 if core.state is not SerfState.ALIVE:
                     raise InvalidState(f"Serf can't Join after Leave: node {core.name!r}")
@@ -91,7 +68,7 @@ class Membership:
         Each step may be repeated, so a call that was cancelled leaves the next one free to
         begin anew, and a call during another waits for it.
         """
-        with self._call():
+        with self.core.until_closed():
             async with self._leaving:
                 if self.core.state is not SerfState.LEFT:
                     await self._leave()
@@ -99,7 +76,8 @@ class Membership:
     async def _leave(self) -> None:
         core = self.core
         core.state = SerfState.LEAVING
-        self.record_leave()
+        if self.snapshotter is not None:
+            self.snapshotter.leave()
         alone = not core.members.others_alive()
         if not await self._announce_leave(core.name, prune=False):
             self.log.warning("timeout while waiting for graceful leave")
@@ -135,7 +113,7 @@ class Membership:
 
     async def remove_failed_node(self, name: str, *, prune: bool) -> None:
         """Make a failed node a left one; see `Serf.remove_failed_node`."""
-        with self._call():
+        with self.core.until_closed():
             if not await self._announce_leave(name, prune=prune):
                 limit = self.core.config.broadcast_timeout
                 raise BroadcastTimeout(
@@ -145,7 +123,7 @@ class Membership:
     async def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace all tags; see `Serf.set_tags`."""
         core = self.core
-        with self._call():
+        with self.core.until_closed():
             fresh = attrs.evolve(core.config, tags=tags).tags
             check_tags(encode_tags(fresh, core.config.protocol_version))
             core.tags = fresh

@@ -22,7 +22,8 @@ import trio
 from .._config import Config
 from .._events import SerfState
 from .._exceptions import MergeRefused, SerfInternalError
-from .parts import Parts
+from .._swim.incarnations import SUSPECT_BAND
+from .delegate import SerfDelegate
 from .serf import Serf
 from .snapshotter import Snapshotter
 from .tree import Tree
@@ -60,8 +61,8 @@ async def open_with_nonces(
       random_bytes: source of nonces.
     """
     _require_trio()
-    parts = await _prepare(Config() if config is None else config, random_bytes)
-    core, tree = parts.core, Tree(parts)
+    delegate = await _prepare(Config() if config is None else config, random_bytes)
+    core, tree = delegate.core, Tree(delegate)
     raised: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
@@ -69,8 +70,9 @@ async def open_with_nonces(
                 await nursery.start(
                     tree.run, nursery.cancel_scope.cancel, name=f"trioserf.{core.name}"
                 )
-                yield Serf(parts)
-                await _leave_on_exit(parts)
+                serf = Serf(delegate)
+                yield serf
+                await _leave_on_exit(serf, delegate)
             except trio.Cancelled:
                 raise
             except BaseException as error:
@@ -85,7 +87,7 @@ async def open_with_nonces(
         else:
             tree.failure = tree.failure or ours
     if tree.failure is not None:
-        raised = _crash_report(raised, tree.failure, parts)
+        raised = _crash_report(raised, tree.failure, delegate)
     try:
         if raised is not None:
             raise raised
@@ -130,34 +132,48 @@ def _require_trio() -> None:
     )
 
 
-async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> Parts:
+async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> SerfDelegate:
     """Everything up to, and not including, the first task.  Leaves nothing open if it fails."""
     snapshotter = None
     if config.snapshot_path is not None:
         snapshotter = await Snapshotter.open(config)
-    parts = Parts(config, snapshotter, random_bytes)
+    delegate = SerfDelegate(config, snapshotter, random_bytes)
     try:
-        await parts.memberlist.bind()
-        parts.memberlist.announce(parts.first_incarnation())
+        await delegate.memberlist.bind()
+        delegate.memberlist.announce(_first_incarnation(delegate))
     except MergeRefused as error:
-        parts.log.warning("the merge callback refuses this node itself: %s", error)
+        delegate.log.warning("the merge callback refuses this node itself: %s", error)
     except BaseException:
-        parts.memberlist.close()
+        delegate.memberlist.close()
         raise
-    return parts
+    return delegate
 
 
-async def _leave_on_exit(parts: Parts) -> None:
-    config = parts.core.config
-    if not config.leave_on_exit or parts.core.state is SerfState.SHUTDOWN:
+def _first_incarnation(delegate: SerfDelegate) -> int:
+    """The first incarnation of this node: above that of its last run, if that is known.
+
+    DIFFERS: Go begins with 1, and returns only once it is told that it is declared dead, by a
+    peer that happens to do so.
+    Test: test_a_restarted_node_begins_above_its_former_life.
+    """
+    if delegate.snapshotter is None or delegate.core.config.memberlist.faithful_go:
+        return 1
+    reached = delegate.snapshotter.state.incarnation
+    # No node counts that far: the file is damaged.
+    return reached + 1 if reached < SUSPECT_BAND else 1
+
+
+async def _leave_on_exit(serf: Serf, delegate: SerfDelegate) -> None:
+    config = delegate.core.config
+    if not config.leave_on_exit or delegate.core.state is SerfState.SHUTDOWN:
         return
     with trio.move_on_after(config.leave_timeout) as limit:
         try:
-            await parts.membership.leave()
+            await serf.leave()
         except trio.ClosedResourceError:
-            parts.log.debug("closed while leaving")
+            delegate.log.debug("closed while leaving")
     if limit.cancelled_caught:
-        parts.log.warning("the graceful leave took more than %g s", config.leave_timeout)
+        delegate.log.warning("the graceful leave took more than %g s", config.leave_timeout)
 
 
 def _leaf(group: BaseException) -> BaseException:
@@ -168,15 +184,15 @@ def _leaf(group: BaseException) -> BaseException:
 
 
 def _crash_report(
-    raised: BaseException | None, crash: BaseExceptionGroup[BaseException], parts: Parts
+    raised: BaseException | None, crash: BaseExceptionGroup[BaseException], delegate: SerfDelegate
 ) -> BaseException:
     """What to raise after tasks crashed; an exception of the block before that comes first."""
     if raised is not None and not isinstance(raised, trio.Cancelled):
-        parts.log.error("a task crashed while the node was closing", exc_info=crash)
+        delegate.log.error("a task crashed while the node was closing", exc_info=crash)
         return raised
     passing = crash.split((KeyboardInterrupt, SystemExit))[0]
     error = (
-        SerfInternalError(f"a task of node {parts.core.name!r} crashed: {_leaf(crash)!r}")
+        SerfInternalError(f"a task of node {delegate.core.name!r} crashed: {_leaf(crash)!r}")
         if passing is None
         else _leaf(passing)
     )

@@ -2,8 +2,8 @@
 
 ::
 
-    rules -> snapshot (*) -> internal queries -> user coalescer (*) -> member coalescer (*)
-          -> fanout -> every reader's own buffer
+    rules -> snapshot (*) -> internal queries (of queries alone)
+          -> user coalescer (*) -> member coalescer (*) -> fanout -> every reader's own buffer
 
     (*) only if configured
 
@@ -27,17 +27,12 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.coalescing import MemberCoalescer, UserCoalescer
-from .._cluster.effects import Deliver
 from .._config import Config
 from .._events import MemberEvent, Query, UserEvent
 from .deadlines import Deadlines, Timer
 
 NodeEvent: TypeAlias = MemberEvent | UserEvent | Query
 """What readers get, marks of gaps apart."""
-
-Occurrence: TypeAlias = MemberEvent | UserEvent | Deliver
-"""What the rules publish; a query is not yet in its public form."""
-
 
 Task: TypeAlias = Callable[..., Awaitable[None]]
 """A long-lived task; `trioserf._serf.tree` starts it."""
@@ -47,15 +42,6 @@ class Sink(Protocol):
     """A stage that takes public events."""
 
     def put(self, event: NodeEvent) -> None: ...
-
-    def close(self) -> None:
-        """Pass on what is held, then close the next stage."""
-
-
-class Head(Protocol):
-    """A stage that takes what the rules publish."""
-
-    def put(self, item: Occurrence) -> None: ...
 
     def close(self) -> None:
         """Pass on what is held, then close the next stage."""
@@ -85,19 +71,16 @@ class CoalescingStage(Generic[E_co]):
     Args:
       coalescer: what to hold, and for how long.
       then: the next stage.
+      deadlines: says when the time has come to pass on what is held.
     """
 
     coalescer: Coalescer[E_co]
     then: Sink
-    _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
+    deadlines: Deadlines
     _timer: Timer = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._timer = self._deadlines.timer(self._on_deadline)
-
-    async def run(self) -> None:
-        """Task: passes on what is held, when its time has come, until cancelled."""
-        await self._deadlines.run()
+        self._timer = self.deadlines.timer(self._on_deadline)
 
     def put(self, event: NodeEvent) -> None:
         """Hold the event, or pass it on."""
@@ -119,21 +102,14 @@ class CoalescingStage(Generic[E_co]):
         self.then.close()
 
 
-def coalescing_stages(config: Config, sink: Sink) -> tuple[Sink, dict[str, Task]]:
-    """The stages that merge events, as configured, in front of ``sink``.
-
-    Returns:
-      The first stage, and the task of each one by its name.
-    """
-    tasks: dict[str, Task] = {}
+def coalescing_stages(config: Config, sink: Sink, deadlines: Deadlines) -> Sink:
+    """The stages that merge events, as configured, in front of ``sink``; returns the first."""
     if config.coalesce_period > 0 and config.quiescent_period > 0:
         members = MemberCoalescer(period=config.coalesce_period, quiescent=config.quiescent_period)
-        sink = held = CoalescingStage(members, sink)
-        tasks["member_coalescer"] = held.run
+        sink = CoalescingStage(members, sink, deadlines)
     if config.user_coalesce_period > 0 and config.user_quiescent_period > 0:
         users = UserCoalescer(
             period=config.user_coalesce_period, quiescent=config.user_quiescent_period
         )
-        sink = merged = CoalescingStage(users, sink)
-        tasks["user_coalescer"] = merged.run
-    return sink, tasks
+        sink = CoalescingStage(users, sink, deadlines)
+    return sink

@@ -62,23 +62,20 @@ class QueryTracker:
     Args:
       core: the rules.
       memberlist: says how many nodes are alive, and where answers come to.
+      deadlines: ends each query at its own.
       apply: applies effects.
-      log: told of answers that found no room.
+      log: where it is noted that an answer found no room.
     """
 
     core: Core
     memberlist: Memberlist
+    deadlines: Deadlines
     apply: Callable[[Iterable[Effect]], object]
     log: Log
-    _deadlines: Deadlines = attrs.field(factory=Deadlines, init=False)
     _open: dict[QueryCollector, _OpenQuery] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._open)
-
-    async def run(self) -> None:
-        """Task: ends queries at their deadlines, until cancelled."""
-        await self._deadlines.run()
 
     def default_timeout(self) -> float:
         """How long a query is open if nothing else is said (seconds)."""
@@ -118,13 +115,13 @@ class QueryTracker:
         # Registered before the query goes out, so that no answer can come too early.
         core.pending.add(collector)
         self._open[collector] = _OpenQuery(collector, response, patient)
-        self._deadlines.call_at(query.deadline, partial(self._end, collector))
+        self.deadlines.call_at(query.deadline, partial(self._end, collector))
         self.apply(query.effects)
         self._check(collector)
         if not core.config.memberlist.faithful_go:
             again = trio.current_time()
             again += DIRECT_AFTER * (query.deadline - again)
-            self._deadlines.call_at(again, partial(self._ask_directly, collector))
+            self.deadlines.call_at(again, partial(self._ask_directly, collector))
         return response
 
     def _ask_directly(self, collector: QueryCollector) -> None:
@@ -143,12 +140,12 @@ class QueryTracker:
     async def ask(self, name: str, payload: bytes, params: QueryParams) -> QueryResult:
         """Ask, and wait until nothing more is to be expected.  Raises as `start`."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        response = self.start(name, payload, params)
-        try:
-            await response.wait_settled()
-        finally:
-            response.close()
-        self.core.require_open()
+        with self.core.until_closed():
+            response = self.start(name, payload, params)
+            try:
+                await response.wait_settled()
+            finally:
+                response.close()
         return response.result()
 
     def on_response(self, msg: QueryResponseMessage) -> None:
@@ -176,7 +173,7 @@ class QueryTracker:
             query.response._settle()
         elif not collector.missing or (not query.patient and collector.missing == {self.core.name}):
             due = trio.current_time() + OWN_ANSWER_GRACE
-            self._deadlines.call_at(due, query.response._settle)
+            self.deadlines.call_at(due, query.response._settle)
 
     def _end(self, collector: QueryCollector) -> None:
         self.core.pending.remove(collector)

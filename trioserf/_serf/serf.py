@@ -14,10 +14,11 @@ from .._events import Event, Member, SerfState
 from .._memberlist.memberlist import Memberlist
 from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
+from .delegate import SerfDelegate
 from .fanout import EventKind
 from .key_manager import KeyManager
 from .members_view import Members
-from .parts import Parts
+from .membership import Membership
 from .query_response import QueryResponse, QueryResult
 from .statistics import SerfStatistics, collect, stats
 
@@ -32,9 +33,17 @@ class Serf:
     ``trio.ClosedResourceError``; reads go on giving the last state.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._core = parts.core
+    def __init__(self, delegate: SerfDelegate) -> None:
+        self._delegate = delegate
+        self._core = core = delegate.core
+        self._membership = Membership(
+            core=core,
+            memberlist=delegate.memberlist,
+            apply=delegate.apply_effects,
+            snapshotter=delegate.snapshotter,
+            log=delegate.log,
+        )
+        self._keys = KeyManager(core, delegate.tracker)
 
     def _table(self) -> Table:
         members = self.members()
@@ -79,12 +88,12 @@ class Serf:
     @property
     def memberlist(self) -> Memberlist:
         """The layer below."""
-        return self._parts.memberlist
+        return self._delegate.memberlist
 
     @property
     def keys(self) -> KeyManager:
         """The encryption keys of all members."""
-        return self._parts.keys
+        return self._keys
 
     def members(self) -> Members:
         """All known members of any status, ordered by name."""
@@ -92,7 +101,7 @@ class Serf:
 
     def default_query_timeout(self) -> float:
         """How long a query is open if nothing else is said (seconds)."""
-        return self._parts.tracker.default_timeout()
+        return self._delegate.tracker.default_timeout()
 
     def default_query_params(self) -> QueryParams:
         """How `query` and `ask` ask if nothing else is said, with the timeout of this moment.
@@ -108,39 +117,29 @@ class Serf:
             self._core,
             health_score=self.memberlist.health_score,
             encrypted=self.encryption_enabled,
-            coordinate_resets=self._parts.coordinates.resets,
+            coordinate_resets=self._delegate.coordinates.resets,
         )
 
     def statistics(self) -> SerfStatistics:
         """Everything that the node counts."""
-        parts = self._parts
-        return collect(
-            parts.core,
-            memberlist=parts.memberlist,
-            tracker=parts.tracker,
-            fanout=parts.fanout,
-            coordinates=parts.coordinates,
-            snapshotter=parts.snapshotter,
-            metrics=parts.metrics,
-            drop_log=parts.drop_log,
-        )
+        return collect(self._delegate)
 
     # --- coordinates --------------------------------------------------------------------
 
     def coordinate(self) -> Coordinate:
         """Where this node is, in round-trip time.  Raises `CoordinatesDisabled`."""
-        return self._parts.coordinates.own()
+        return self._delegate.coordinates.own()
 
     def cached_coordinate(self, name: str) -> Coordinate | None:
         """Where a node was when it last answered a probe of ours; None if not known."""
-        return self._parts.coordinates.cached(name)
+        return self._delegate.coordinates.cached(name)
 
     def rtt(self, a: str, b: str | None = None) -> float | None:
         """The estimated round-trip time between ``a`` and ``b``, or this node (seconds).
 
         None if one of them is not known yet.  Raises `CoordinatesDisabled`.
         """
-        return self._parts.coordinates.rtt(a, b)
+        return self._delegate.coordinates.rtt(a, b)
 
     # --- membership ---------------------------------------------------------------------
 
@@ -160,7 +159,7 @@ class Serf:
           trio.ClosedResourceError: the node is closed.
         """
         targets = [addresses] if isinstance(addresses, str) else list(addresses)
-        return await self._parts.membership.join(targets, ignore_old=ignore_old)
+        return await self._membership.join(targets, ignore_old=ignore_old)
 
     async def leave(self) -> None:
         """Leave the cluster gracefully: the others see ``left``, not ``failed``.
@@ -172,7 +171,7 @@ class Serf:
         Raises:
           trio.ClosedResourceError: the node was closed before it had left.
         """
-        await self._parts.membership.leave()
+        await self._membership.leave()
 
     async def remove_failed_node(self, name: str, *, prune: bool = False) -> None:
         """Make a failed member a left one everywhere, so that nobody tries to reach it.
@@ -187,7 +186,7 @@ class Serf:
           BroadcastTimeout: the message is still queued, but was not sent out in time.
           trio.ClosedResourceError: the node is closed.
         """
-        await self._parts.membership.remove_failed_node(name, prune=prune)
+        await self._membership.remove_failed_node(name, prune=prune)
 
     async def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace all tags of this node; returns when the others are told.
@@ -198,7 +197,7 @@ class Serf:
           InvalidState: the node has left.
           trio.ClosedResourceError: the node is closed.
         """
-        await self._parts.membership.set_tags(tags)
+        await self._membership.set_tags(tags)
 
     # --- events and queries -------------------------------------------------------------
 
@@ -209,7 +208,7 @@ class Serf:
         It is there before anything happens, so nothing is missed.  A reader that is too slow
         finds `EventsDropped` where events are missing.
         """
-        return self._parts.events.receive_channel
+        return self._delegate.events.receive_channel
 
     @asynccontextmanager
     async def subscribe(
@@ -229,8 +228,13 @@ class Serf:
         size = max_buffer_size
         if size is None:
             size = self._core.config.event_buffer_size
-        with self._parts.fanout.subscribed(size, types) as subscription:
-            yield subscription.receive_channel
+        fanout = self._delegate.fanout
+        reader = fanout.add(size, types)
+        try:
+            yield reader.receive_channel
+        finally:
+            fanout.discard(reader)
+            reader.receive_channel.close()
 
     async def user_event(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
         """Send a named event to all members, this one included.
@@ -245,11 +249,11 @@ class Serf:
           UserEventTooLarge: nothing was sent.
           trio.ClosedResourceError: the node is closed.
         """
-        await self._parts.user_events.send(name, payload, coalesce=coalesce)
+        await self._delegate.user_events.send(name, payload, coalesce=coalesce)
 
     def user_event_nowait(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
         """As `user_event`, but raises ``trio.WouldBlock`` where that would wait."""
-        self._parts.user_events.send_nowait(name, payload, coalesce=coalesce)
+        self._delegate.user_events.send_nowait(name, payload, coalesce=coalesce)
 
     @asynccontextmanager
     async def query(
@@ -286,7 +290,7 @@ class Serf:
             timeout=timeout,
         )
         await trio.lowlevel.checkpoint()
-        response = self._parts.tracker.start(name, bytes(payload), params)
+        response = self._delegate.tracker.start(name, bytes(payload), params)
         try:
             yield response
         finally:
@@ -314,7 +318,7 @@ class Serf:
             relay_factor=relay_factor,
             timeout=timeout,
         )
-        return await self._parts.tracker.ask(name, bytes(payload), params)
+        return await self._delegate.tracker.ask(name, bytes(payload), params)
 
     # --- the end ------------------------------------------------------------------------
 

@@ -30,7 +30,6 @@ from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
 from .._memberlist.drop_log import Log, node_log
 from .core import Core
-from .pipeline import Head, Occurrence
 from .snapshot_file import SnapshotFile
 
 T = TypeVar("T")
@@ -141,19 +140,17 @@ class Snapshotter:
 
     # --- noting -------------------------------------------------------------------------
 
-    def stage(self, core: Core, then: Head, incarnation: Callable[[], int] = lambda: 0) -> Head:
-        """The stage of the event pipeline that notes what happens.
+    def attach(self, core: Core, incarnation: Callable[[], int] = lambda: 0) -> None:
+        """Complete it: the rules begin where the snapshot ended, so they are made after it.
 
         Args:
           core: its clock is noted.
-          then: the next stage.
-          incarnation: gives that of the own node; 0 for unknown.
+          incarnation: gives that of this node; 0 for unknown.
         """
         self._core = core
         self._incarnation = incarnation
-        return SnapshotStage(self, then)
 
-    def note(self, item: Occurrence) -> None:
+    def note(self, item: MemberEvent | UserEvent | Deliver) -> None:
         """Note an event or a query."""
         match item:
             case MemberEvent():
@@ -170,7 +167,7 @@ class Snapshotter:
 
     def _note_clock(self) -> None:
         """Note what moves without an event: the clock, and the own incarnation."""
-        assert self._core is not None, "the stage is made before anything happens"
+        assert self._core is not None, "it is attached before anything happens"
         self._put(self._log.on_clock(self._core.members.clock.time))
         self._put(self._log.on_incarnation(self._incarnation()))
 
@@ -245,20 +242,3 @@ class Snapshotter:
         )
         if problem is not None:
             self._fail(problem)
-
-
-@attrs.define(eq=False)
-class SnapshotStage:
-    """Notes everything, and passes it on."""
-
-    _snapshotter: Snapshotter
-    _then: Head
-
-    def put(self, item: Occurrence) -> None:
-        """Note it, pass it on."""
-        self._snapshotter.note(item)
-        self._then.put(item)
-
-    def close(self) -> None:
-        """Close the next stage."""
-        self._then.close()

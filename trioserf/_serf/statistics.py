@@ -12,17 +12,13 @@ from typing import final
 from .. import _attrs as attrs
 from .._cluster.effects import QueueName
 from .._events import MemberStatus, SerfState
-from .._memberlist.drop_log import DropLog
-from .._memberlist.memberlist import Memberlist
-from .._memberlist.metrics import Metrics, TrafficStatistics
+from .._memberlist.metrics import TrafficStatistics
 from .._memberlist.statistics import MemberlistStatistics
 from .._swim.broadcasts import QueueStatistics
 from .._tables import Table, shown_as_table
-from .coordinates import Coordinates
 from .core import Core
-from .fanout import Fanout
-from .query_tracker import QueryTracker
-from .snapshotter import SnapshotStatistics, Snapshotter
+from .delegate import SerfDelegate
+from .snapshotter import SnapshotStatistics
 
 
 @final
@@ -94,18 +90,9 @@ def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
         yield from _flat(f"{prefix}.{name}" if prefix else str(name), each)
 
 
-def collect(
-    core: Core,
-    *,
-    memberlist: Memberlist,
-    tracker: QueryTracker,
-    fanout: Fanout,
-    coordinates: Coordinates,
-    snapshotter: Snapshotter | None,
-    metrics: Metrics,
-    drop_log: DropLog,
-) -> SerfStatistics:
+def collect(delegate: SerfDelegate) -> SerfStatistics:
     """The statistics of this moment."""
+    core, memberlist, snapshotter = delegate.core, delegate.memberlist, delegate.snapshotter
     by_status = dict.fromkeys(MemberStatus, 0)
     for member in core.members.members():
         by_status[member.status] += 1
@@ -120,14 +107,14 @@ def collect(
         query_time=core.queries.clock.time,
         queues=MappingProxyType(queues),
         stored_intents=len(core.members.intents),
-        open_queries=len(tracker),
-        subscribers=len(fanout),
-        events_dropped=fanout.dropped,
-        coordinate_resets=coordinates.resets,
+        open_queries=len(delegate.tracker),
+        subscribers=len(delegate.fanout),
+        events_dropped=delegate.fanout.dropped,
+        coordinate_resets=delegate.coordinates.resets,
         encrypted=memberlist.keyring is not None,
         snapshot=None if snapshotter is None else snapshotter.statistics(),
-        bad_input=MappingProxyType(dict(drop_log.counts)),
-        counts=MappingProxyType(dict(metrics.counts)),
+        bad_input=MappingProxyType(dict(delegate.drop_log.counts)),
+        counts=MappingProxyType(dict(delegate.metrics.counts)),
         memberlist=memberlist.statistics(),
     )
 

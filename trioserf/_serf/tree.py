@@ -8,19 +8,16 @@
          ├─ receiver           start(): reading before anything else happens
          ├─ stream_server      start(): accepting
          ├─ ...                the other tasks of the membership half, see `Memberlist.tasks`
-         ├─ query_tracker      ends queries at their deadlines
-         ├─ key_manager        changes keys, one change at a time
-         ├─ pruner             forgets pruned members after their time
-         ├─ member_coalescer   only if configured; user_coalescer alike
-         ├─ conflict_resolver  sleeps until somebody claims our name
+         ├─ deadlines          ends queries, forgets pruned members, passes on merged events
+         ├─ conflict_resolver  sleeps until another node uses this node's name
          ├─ reaper  reconnector  queue_checker
          ├─ snapshotter        only with a snapshot file; writes in a thread
          ├─ keyring_writer     only with a keyring file; writes in a thread
          └─ rejoiner           once, if the snapshot knew peers
 
-Events pass from stage to stage by plain calls (`trioserf._serf.pipeline`); a stage has a task only
-for what it must wait for.  The
-snapshot is replayed, and the sockets are bound, before the tree starts.
+Events pass from stage to stage by plain calls (`trioserf._serf.pipeline`); a stage has a task
+only for what it must wait for.  The snapshot is replayed, and the sockets are bound, before the
+tree starts.
 
 It stops in this order: cancel the tasks and wait for them, end the users' calls, close the
 sockets, let the pipeline give up what it holds and close every reader's channel, end the open
@@ -39,7 +36,7 @@ import trio
 from .._events import SerfState
 from .._memberlist.memberlist import READY_FIRST
 from .background import check_queues, reap, reconnect, rejoin
-from .parts import Parts
+from .delegate import SerfDelegate
 from .pipeline import Task
 from .snapshotter import CLOSE_LIMIT
 
@@ -48,16 +45,16 @@ class Tree:
     """The tasks of one node.
 
     Args:
-      parts: what they work on; bound and announced.
+      delegate: what they work on; memberlist is bound and announced.
 
     Attributes:
       failure: what ended the tree, if it was not `Core.stop`: the group of crashes, or what stands
         above them, like ``KeyboardInterrupt``.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, delegate: SerfDelegate) -> None:
         self.failure: BaseExceptionGroup[BaseException] | None = None
-        self._parts = parts
+        self._delegate = delegate
 
     async def run(
         self,
@@ -70,7 +67,7 @@ class Tree:
         A crash is kept in `failure`, and ``on_failure`` is called.
         """
         try:
-            with self._parts.core.scope:
+            with self._delegate.core.scope:
                 async with trio.open_nursery() as nursery:
                     await self._start_all(nursery)
                     task_status.started()
@@ -87,13 +84,13 @@ class Tree:
                 # bounded because a dead disk must not keep the program from ending.  The call
                 # has its own, shorter limit in real time; this one is of the tasks' clock.
                 with trio.move_on_after(2 * CLOSE_LIMIT, shield=True):
-                    if self._parts.snapshotter is not None:
-                        await self._parts.snapshotter.close()
-                self._parts.core.closed.set()
+                    if self._delegate.snapshotter is not None:
+                        await self._delegate.snapshotter.close()
+                self._delegate.core.closed.set()
 
     async def _start_all(self, nursery: trio.Nursery) -> None:
-        prefix = f"trioserf.{self._parts.core.name}."
-        for name, task in self._parts.memberlist.tasks():
+        prefix = f"trioserf.{self._delegate.core.name}."
+        for name, task in self._delegate.memberlist.tasks():
             if name in READY_FIRST:
                 await nursery.start(task, name=prefix + name)
             else:
@@ -102,35 +99,27 @@ class Tree:
             nursery.start_soon(task, name=prefix + name)
 
     def _serf_tasks(self) -> Iterator[tuple[str, Task]]:
-        parts = self._parts
-        core, memberlist, apply, log = (
-            parts.core,
-            parts.memberlist,
-            parts.delegate.apply_effects,
-            parts.log,
-        )
-        yield "query_tracker", parts.tracker.run
-        yield "key_manager", parts.keys.run
-        yield "pruner", parts.prunes.run
-        yield from parts.coalescers.items()
-        yield "conflict_resolver", parts.resolver.run
+        delegate = self._delegate
+        core, memberlist = delegate.core, delegate.memberlist
+        apply, log, snapshotter = delegate.apply_effects, delegate.log, delegate.snapshotter
+        yield "deadlines", delegate.deadlines.run
+        yield "conflict_resolver", delegate.resolver.run
         yield "reaper", partial(reap, core, apply)
         yield "reconnector", partial(reconnect, core, memberlist, log)
         yield "queue_checker", partial(check_queues, core, apply)
         if core.config.keyring_file is not None:
-            yield "keyring_writer", parts.internal.write_keyring_file
-        if parts.snapshotter is not None:
-            yield "snapshotter", parts.snapshotter.run
-            previous = parts.snapshotter.previous_nodes(core.rng)
+            yield "keyring_writer", delegate.internal.write_keyring_file
+        if snapshotter is not None:
+            yield "snapshotter", snapshotter.run
+            previous = snapshotter.previous_nodes(core.rng)
             if previous:
                 yield "rejoiner", partial(rejoin, memberlist, previous, log)
 
     def _end(self) -> None:
-        parts = self._parts
-        parts.core.state = SerfState.SHUTDOWN
+        delegate = self._delegate
+        delegate.core.state = SerfState.SHUTDOWN
         # First the calls of users: they end as cancelled, not by a socket that is gone.
-        parts.membership.close()
-        parts.memberlist.close()
-        parts.pipeline.close()
-        parts.tracker.close()
-        parts.user_events.close()
+        delegate.core.end_calls()
+        delegate.memberlist.close()
+        delegate.pipeline.close()
+        delegate.tracker.close()

@@ -31,10 +31,9 @@ class UserEventSender:
     apply: Callable[[Iterable[Effect]], object]
     _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
-    @property
-    def _full(self) -> bool:
+    def _is_full(self) -> bool:
         core = self.core
-        depth = core.broadcasts.depth("event")
+        depth = len(core.broadcasts.queues["event"])
         return depth >= core.config.queue_depth_warning and core.members.others_alive()
 
     async def send(self, name: str, payload: bytes, *, coalesce: bool) -> None:
@@ -45,27 +44,23 @@ class UserEventSender:
           trio.ClosedResourceError: the node is closed.
         """
         await trio.lowlevel.checkpoint()
-        self.core.require_open()
-        while self._full:
-            await self._waiting.park()
-            self.core.require_open()
-        self._originate(name, payload, coalesce)
+        while True:
+            try:
+                self.send_nowait(name, payload, coalesce=coalesce)
+            except trio.WouldBlock:
+                with self.core.until_closed():
+                    await self._waiting.park()
+            else:
+                return
 
     def send_nowait(self, name: str, payload: bytes, *, coalesce: bool) -> None:
         """Send an event at once.  Raises as `send`, and ``trio.WouldBlock`` without room."""
         self.core.require_open()
-        if self._full:
+        if self._is_full():
             raise trio.WouldBlock
-        self._originate(name, payload, coalesce)
-
-    def _originate(self, name: str, payload: bytes, coalesce: bool) -> None:
         self.apply(self.core.events.originate(name, bytes(payload), coalesce=coalesce))
 
     def release(self) -> None:
         """There may be room: called after every packet, and when members go.  Cheap."""
-        if self._waiting and not self._full:
+        if self._waiting and not self._is_full():
             self._waiting.unpark_all()
-
-    def close(self) -> None:
-        """The node is closed: nobody waits any longer."""
-        self._waiting.unpark_all()

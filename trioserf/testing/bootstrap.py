@@ -85,7 +85,7 @@ async def _join(
 async def _acquaint(nodes: Sequence[SimNode]) -> None:
     """Let each of these nodes know all of them, without the traffic.  No time passes."""
     # Doors for this would be of no use to anybody but a simulation, so it goes behind them.
-    parts = [node.serf._parts for node in nodes]
+    parts = [node.serf._delegate for node in nodes]
     first, *others = [part.memberlist._parts for part in parts]
     for other in others:
         await _tell(first, await other.exchange.local_frame(join=False), {})
