@@ -98,6 +98,12 @@ def node(name: str = "b", **fields: Any) -> Node:
     return Node(name=name, **{**defaults, **fields})
 
 
+def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
+    """Status and incarnation of one record."""
+    known = table.nodes[name]
+    return str(known.status), known.incarnation
+
+
 def the(kind: type[E], effects: Iterable[Effect]) -> E:
     """The only effect of this kind."""
     found = [effect for effect in effects if isinstance(effect, kind)]

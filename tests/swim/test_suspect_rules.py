@@ -19,16 +19,10 @@ from trioserf._swim.effects import (
     TimeoutDegraded,
 )
 from trioserf._swim.incarnations import MAX_INCARNATION, STEP, SUSPECT_BAND
-from trioserf._swim.table import NodeTable
 
-from .builders import alive, dead, kinds, left, new_table, sent, suspect, table_with, the
+from .builders import alive, dead, kinds, left, new_table, sent, state, suspect, table_with, the
 
 MANY = "bcdefghij"
-
-
-def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
-    node = table.nodes[name]
-    return str(node.status), node.incarnation
 
 
 # --- suspicion ----------------------------------------------------------------------------

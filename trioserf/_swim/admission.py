@@ -1,19 +1,23 @@
-"""Which alive messages are well formed, and which addresses may take part.
+"""Admission: which alive messages are well formed, and which addresses and versions may take part.
 
-Source: hashicorp/memberlist v0.2.2, state.go, aliveNode; config.go, IPAllowed; net.go,
-handleAlive.  Go checks little of the form; what is refused here besides has made peers
-crash or vanish.
+Each node understands a range of protocols and speaks one of them.  What each node speaks must
+lie in the range that every live node understands; the same for the versions of the delegate,
+that is, of Serf.
+
+Source: hashicorp/memberlist v0.2.2, state.go, aliveNode and verifyProtocol; config.go,
+IPAllowed; net.go, handleAlive.  Go checks little of the form; what is refused here besides has
+made peers crash or vanish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import final
 
-from .._wire.messages import Alive
-from .nodes import META_LIMIT, VERSIONS_LENGTH
-from .versions import sound
+from .._exceptions import RemoteProtocolError
+from .._wire.messages import Alive, NodeRecord
+from .nodes import META_LIMIT, VERSIONS_LENGTH, Node, NodeStatus
 
 
 def defect(alive: Alive) -> str | None:
@@ -71,3 +75,64 @@ class AllowedNetworks:
         if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
         return any(ip in network for network in self._networks)
+
+
+def sound(versions: bytes | None) -> bool:
+    """Whether a version vector has six bytes and a possible range of protocols."""
+    return (
+        versions is not None and len(versions) >= VERSIONS_LENGTH and 0 < versions[0] <= versions[1]
+    )
+
+
+def verify(records: Sequence[NodeRecord], nodes: Iterable[Node], *, strict: bool = False) -> None:
+    """Raise unless every node speaks what every live node understands.
+
+    DIFFERS: Go refuses the state of a peer as a whole for one record without versions, so
+    that one bad node splits a cluster.  Such a record is left out here, and refused if it
+    is an alive one when it is merged.
+    Test: test_one_record_without_versions_does_not_refuse_the_others.
+
+    Args:
+      records: what a peer sent.
+      nodes: the local table.
+      strict: refuse all for a record without sound versions, as Go does.
+
+    Raises:
+      RemoteProtocolError: the first record or node that does not fit; merge nothing.
+    """
+    speakers: dict[bytes, str] = {}
+    live: set[bytes] = set()
+    for record in records:
+        vector = record.versions or b""
+        if vector not in speakers and not sound(vector):
+            if not strict:
+                continue
+            if len(vector) < VERSIONS_LENGTH:
+                speakers.setdefault(bytes(VERSIONS_LENGTH), record.name)
+                continue
+        speakers.setdefault(vector, record.name)
+        if record.status == 0:
+            live.add(vector)
+    for node in nodes:
+        speakers.setdefault(node.versions, node.name)
+        if node.status is NodeStatus.ALIVE:
+            live.add(node.versions)
+    _compare(live, speakers)
+
+
+def _compare(live: set[bytes], speakers: dict[bytes, str]) -> None:
+    """Raise unless every vector that is spoken fits into what the live ones understand."""
+    low = max((vector[0] for vector in live), default=0)
+    high = min((vector[1] for vector in live), default=255)
+    delegate_low = max((vector[3] for vector in live), default=0)
+    delegate_high = min((vector[4] for vector in live), default=255)
+    for vector, name in speakers.items():
+        if not low <= vector[2] <= high:
+            raise RemoteProtocolError(
+                f"node {name!r} speaks protocol {vector[2]}, the live nodes {low} to {high}"
+            )
+        if not delegate_low <= vector[5] <= delegate_high:
+            raise RemoteProtocolError(
+                f"node {name!r} speaks delegate protocol {vector[5]},"
+                f" the live nodes {delegate_low} to {delegate_high}"
+            )

@@ -20,7 +20,6 @@ from .._wire.messages import Alive, NodeRecord, encode_message
 from ..abc import Address
 from .address_changes import AddressChanges, AddressDecision
 from .admission import AllowedNetworks, defect
-from .answers import StaleReplies
 from .dropped_nodes import DroppedNodes
 from .effects import (
     Applied,
@@ -35,7 +34,7 @@ from .effects import (
 from .incarnations import ALIVE_BAND, plausible_alive
 from .node_store import NodeStore
 from .nodes import VERSIONS_LENGTH, Node, NodeStatus
-from .refutation import refute, refute_implausible
+from .refutation import StaleReplies, refute, refute_implausible
 
 _DEAD = NodeStatus.DEAD
 

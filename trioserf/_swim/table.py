@@ -27,7 +27,7 @@ from .._config import MemberlistConfig
 from .._exceptions import InvalidState, LocalProtocolError
 from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
-from .admission import defect
+from .admission import defect, verify
 from .alive_rules import AliveRules, node_from
 from .effects import Applied, Effect, NodeDropped, NodeForgotten, NodeJoined, NodeUpdated
 from .incarnations import ALIVE_BAND, successor, wrapped_successor
@@ -37,7 +37,6 @@ from .refutation import announce
 from .selection import gossip_target, select
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion, Suspicions
-from .versions import verify
 
 _SUSPECT = int(NodeStatus.SUSPECT)
 
