@@ -34,9 +34,9 @@ PROGRAMS = {
     "an error and a configuration": "import trioserf; trioserf.SerfError, trioserf.Config()",
     "import, open and close a node": OPEN_AND_CLOSE,
 }
-TIME_BOUNDS = {"import trioserf": 1.6, "import, open and close a node": 2.1}
+TIME_BOUNDS = {"import trioserf": 1.6, "import, open and close a node": 1.8}
 """Most processor time, as a multiple of that of `import trio`."""
-MEMORY_BOUNDS = {"import trioserf": 3.5, "import, open and close a node": 8.0}
+MEMORY_BOUNDS = {"import trioserf": 3.5, "import, open and close a node": 6.0}
 """Most memory beyond that of `import trio` (megabytes)."""
 
 

@@ -2,13 +2,12 @@
 
 Cells often come from the network (names, tags, payloads).  Nothing of them reaches a terminal
 or a page unescaped: control characters are shown as escapes, markup as text, and what is very
-long is cut.  Colours are left to the theme, so that a table reads the same on light and dark
-ground; rich, where somebody uses it, gets a boxed table with the status in colour.
+long is cut.  Colours are left to the theme, so that a table reads the same on a light and
+a dark background; rich, where somebody uses it, gets a boxed table with the status in colour.
 """
 
 from __future__ import annotations
 
-import html
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, final
@@ -102,7 +101,7 @@ class Table:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""
+        caption = f"<caption>{_escape(self.caption)}</caption>" if self.caption else ""
         body = "".join(_html_row("td", row) for row in self.rows[:ROWS_SHOWN])
         note = f"<p>… and {self.rest} more</p>" if self.rest else ""
         return (
@@ -177,4 +176,10 @@ def _html_row(tag: str, cells: Iterable[str]) -> str:
 def _html_cell(tag: str, cell: str) -> str:
     # Only what is long may be broken anywhere, or it would squeeze the columns beside it.
     wrap = ";max-width:30em;overflow-wrap:anywhere" if len(cell) > 40 else ""
-    return f'<{tag} style="text-align:left{wrap}">{html.escape(cell)}</{tag}>'
+    return f'<{tag} style="text-align:left{wrap}">{_escape(cell)}</{tag}>'
+
+
+def _escape(text: str) -> str:
+    from html import escape  # for notebooks; it would take a millisecond of every import
+
+    return escape(text)

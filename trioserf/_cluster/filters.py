@@ -10,12 +10,14 @@ Source: hashicorp/serf v0.9.4, serf/query.go, shouldProcessQuery.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._wire.query_filters import NodeFilter, decode_filter
-from .re2.program import Budget, compile_expression
+
+if TYPE_CHECKING:
+    from .re2.program import Budget
 
 MAX_STEPS: Final = 200_000
 """Work for all filters of one query together (steps of `Budget`); well under a second."""
@@ -50,6 +52,10 @@ def matches(
       filters: as they are in the query.
       node_name, tags: of the node in question; a tag that it does not have is empty.
     """
+    if not filters:
+        return _PASSED
+    from .re2.program import Budget  # most programs never see a query with filters
+
     budget = Budget(MAX_STEPS)
     try:
         for filter in filters:
@@ -64,6 +70,8 @@ def _passes(data: bytes | None, node_name: str, tags: Mapping[str, str], budget:
     filter = decode_filter(data)
     if isinstance(filter, NodeFilter):
         return node_name in filter.names
+    from .re2.program import compile_expression
+
     try:
         program = compile_expression(filter.expr)
         budget.spend(program.size)

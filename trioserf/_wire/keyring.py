@@ -9,7 +9,6 @@ serf/internal_query.go (writeKeyringFile), cmd/serf/command/agent/agent.go (load
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Final, final
 
@@ -109,6 +108,8 @@ class Keyring:
 
 def keyring_file_text(keyring: Keyring) -> bytes:
     """The keyring file of a ring: a JSON list of base64 texts, the primary key first."""
+    import json  # few nodes have a keyring file
+
     keys = [key_to_text(key) for key in keyring.keys]
     return json.dumps(keys, indent=2).encode("ascii")
 
@@ -119,6 +120,8 @@ def parse_keyring_file(data: bytes) -> Keyring:
     Raises:
       KeyringError: not a JSON list of base64 texts, none in it, or an impossible key.
     """
+    import json
+
     try:
         texts = json.loads(data)
     except (ValueError, RecursionError) as error:
