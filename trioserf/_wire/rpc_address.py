@@ -1,0 +1,62 @@
+"""Where an agent listens for RPC: ``host:port``, ``[::1]:port`` or ``unix:/path``.
+
+Source: golang/go, src/net/ipsock.go, SplitHostPort (the texts of the errors).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:7373"
+ADDRESS_VARIABLE: Final = "SERF_RPC_ADDR"
+"""The environment variable that commands take the address from."""
+AUTH_VARIABLE: Final = "SERF_RPC_AUTH"
+"""The environment variable that commands take the key from."""
+
+
+class TCPAddress(NamedTuple):
+    """A host (name or address, without brackets; "" for all addresses) and a port."""
+
+    host: str
+    port: int
+
+
+class UnixAddress(NamedTuple):
+    """The path of a socket in the file system."""
+
+    path: str
+
+
+RPCAddress: TypeAlias = TCPAddress | UnixAddress
+
+
+def parse_rpc_address(text: str) -> RPCAddress:
+    """Take an address apart.
+
+    Raises:
+      ValueError: it has no port, or is none.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if path.startswith("//"):
+            path = path.removeprefix("//")
+        if not path:
+            raise ValueError(f"address {text}: missing path of the socket")
+        return UnixAddress(path)
+    host, port = _split(text)
+    if not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
+        raise ValueError(f"address {text}: invalid port")
+    return TCPAddress(host, int(port))
+
+
+def _split(text: str) -> tuple[str, str]:
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        raise ValueError(f"address {text}: missing port in address")
+    if host.startswith("["):
+        if not host.endswith("]"):
+            raise ValueError(f"address {text}: missing ']' in address")
+        return host[1:-1], port
+    if ":" in host:
+        raise ValueError(f"address {text}: too many colons in address")
+    return host, port
