@@ -1,6 +1,6 @@
 """Where an agent listens for RPC: ``host:port``, ``[::1]:port`` or ``unix:/path``.
 
-Source: golang/go, src/net/ipsock.go, SplitHostPort (the texts of the errors).
+Source: golang/go, net.SplitHostPort (the texts of the errors).
 """
 
 from __future__ import annotations
