@@ -46,7 +46,7 @@ PRIVATE_WORDS = {
 }
 """Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""
 WORDS_LEFT = {
-    *("__init__", "_cluster", "_config", "_events", "_exceptions", "_memberlist"),
+    *("__init__", "_config", "_events", "_exceptions", "_memberlist"),
     *("_memberlist_config", "_net", "_serf", "_settings", "_sleepers", "_swim", "_tables"),
     *("_vivaldi", "_wire", "abc", "lowlevel", "testing"),
     *("testing_plugin",),

@@ -13,7 +13,7 @@ from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._wire.tags import encode_tags
 
-OWN = "self"
+LOCAL = "self"
 
 
 @attrs.define(eq=False)
@@ -35,7 +35,7 @@ def node(name: str, tags: Mapping[str, str] | None = None, **fields: Any) -> Sam
 
 def config(*, faithful: bool = False, **fields: Any) -> Config:
     memberlist = MemberlistConfig(faithful_go=faithful)
-    return Config(node_name=OWN, memberlist=memberlist, **fields)
+    return Config(node_name=LOCAL, memberlist=memberlist, **fields)
 
 
 def member(name: str, status: MemberStatus = MemberStatus.ALIVE, **fields: Any) -> Member:

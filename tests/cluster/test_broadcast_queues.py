@@ -85,14 +85,14 @@ def test_a_lone_queue_has_the_whole_packet() -> None:
     assert 10 == len(box.take(2, 100))
 
 
-def test_a_message_longer_than_the_rest_of_the_packet_is_not_held_up() -> None:
+def test_a_message_longer_than_the_rest_of_the_packet_is_not_delayed() -> None:
     box = broadcasts()
     box.add(plain("query", b"q" * 95))
     box.add(plain("event", b"e" * 10))
     assert [b"q" * 95] == box.take(2, 100)
 
 
-def test_own_events_go_before_those_passed_on() -> None:
+def test_local_events_go_before_rebroadcast_ones() -> None:
     box = broadcasts()
     for number in range(50):
         box.add(plain("event", b"%02d" % number * 20))
@@ -154,7 +154,7 @@ def test_go_keeps_every_intent() -> None:
     assert 3 == box.depth("intent")
 
 
-def test_a_finished_broadcast_gives_notice_once() -> None:
+def test_a_finished_broadcast_calls_back_once() -> None:
     """Checklist 99."""
     notices: list[bool] = []
     box = broadcasts(members=1)
@@ -202,7 +202,7 @@ def test_a_queue_at_its_limit_is_not_pruned() -> None:
     assert 3 == box.depth("event")
 
 
-def test_pruning_gives_notice() -> None:
+def test_pruning_calls_back() -> None:
     notices: list[str] = []
     box = broadcasts(max_queue_depth=1)
     for name in "ab":

@@ -51,7 +51,7 @@ def test_the_last_state_of_each_member_comes_out_grouped_by_kind() -> None:
     assert [] == coalescer.flush()
 
 
-def test_updates_in_separate_periods_are_both_given() -> None:
+def test_updates_in_separate_periods_are_both_published() -> None:
     """Checklist 109."""
     coalescer = members_coalescer()
     for role in ("foo", "bar", "bar"):
@@ -59,7 +59,7 @@ def test_updates_in_separate_periods_are_both_given() -> None:
         assert [event(UPDATE, "zip", role=role)] == coalescer.flush()
 
 
-def test_an_update_is_given_once() -> None:
+def test_an_update_is_published_once() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(UPDATE, "zip"), 0.0)
     coalescer.flush()
@@ -76,7 +76,7 @@ def test_members_handle_the_five_kinds_of_member_events() -> None:
     assert not coalescer.handles(QUERY)
 
 
-def test_a_member_that_comes_back_within_one_period_is_no_news() -> None:
+def test_a_member_that_returns_unchanged_within_one_period_is_not_published() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(JOIN, "foo"), 0.0)
     coalescer.flush()
@@ -85,7 +85,7 @@ def test_a_member_that_comes_back_within_one_period_is_no_news() -> None:
     assert [] == coalescer.flush()
 
 
-def test_a_member_that_returns_changed_within_one_period_is_told() -> None:
+def test_a_member_that_returns_changed_within_one_period_is_published() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(JOIN, "foo"), 0.0)
     coalescer.flush()
@@ -94,7 +94,7 @@ def test_a_member_that_returns_changed_within_one_period_is_told() -> None:
     assert [event(JOIN, "foo", role="new")] == coalescer.flush()
 
 
-def test_what_was_undone_within_one_period_is_no_news() -> None:
+def test_a_change_reverted_within_one_period_is_not_published() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(JOIN, "foo", role="old"), 0.0)
     coalescer.flush()
@@ -108,7 +108,7 @@ def test_what_was_undone_within_one_period_is_no_news() -> None:
     assert [] == coalescer.flush(), "it was up, and is up"
 
 
-def test_an_intent_to_leave_that_came_to_nothing_is_no_news() -> None:
+def test_a_refuted_leave_intent_is_not_published() -> None:
     coalescer = members_coalescer()
     joined = event(JOIN, "foo")
     leaving = attrs.evolve(joined.members[0], status=MemberStatus.LEAVING)
@@ -119,7 +119,7 @@ def test_an_intent_to_leave_that_came_to_nothing_is_no_news() -> None:
     assert [] == coalescer.flush()
 
 
-def test_who_came_and_was_forgotten_within_one_period_is_no_news() -> None:
+def test_a_member_that_joined_and_was_reaped_within_one_period_is_not_published() -> None:
     coalescer = members_coalescer()
     for kind in (JOIN, FAILED, REAP):
         coalescer.add(event(kind, "foo"), 0.0)
@@ -136,14 +136,14 @@ def test_a_join_followed_by_an_update_stays_a_join() -> None:
     assert [event(JOIN, "foo", role="new")] == coalescer.flush()
 
 
-def test_a_member_that_was_forgotten_may_join_again() -> None:
+def test_a_member_that_was_reaped_may_join_again() -> None:
     coalescer = members_coalescer()
     for kind in (JOIN, REAP, JOIN):
         coalescer.add(event(kind, "foo"), 0.0)
         assert [event(kind, "foo")] == coalescer.flush()
 
 
-def test_nothing_is_remembered_of_a_member_that_was_forgotten() -> None:
+def test_no_state_is_left_of_a_member_that_was_reaped() -> None:
     coalescer = members_coalescer()
     for _ in range(2):
         coalescer.add(event(REAP, "foo"), 0.0)
@@ -225,16 +225,18 @@ def test_folding_coalesced_events_gives_the_same_members(
 ) -> None:
     coalescer = members_coalescer()
     now: dict[str, Member] = {}
-    told: dict[str, Member] = {}
+    published: dict[str, Member] = {}
 
     def read() -> None:
         for one in coalescer.flush():
             for seen in one.members:
                 if one.type is EventType.MEMBER_REAP:
-                    assert told.pop(seen.name, None) is not None, "only who was told of"
+                    assert published.pop(seen.name, None) is not None, (
+                        "only members that were published"
+                    )
                 else:
-                    assert told.get(seen.name) != seen, "something changed"
-                    told[seen.name] = seen
+                    assert published.get(seen.name) != seen, "something changed"
+                    published[seen.name] = seen
 
     for change, name, tag in changes:
         known = now.get(name)
@@ -260,4 +262,4 @@ def test_folding_coalesced_events_gives_the_same_members(
             now[name] = after
         coalescer.add(MemberEvent(kind, (after,)), 0.0)
     read()
-    assert now == told
+    assert now == published

@@ -9,18 +9,18 @@ from trioserf._cluster.effects import ResolveConflict
 from trioserf._wire.serf_messages import MemberRecord, encode_conflict_response
 from trioserf.abc import Address
 
-from .samples import OWN, node, warnings
+from .samples import LOCAL, node, warnings
 
 HERE = Address("10.0.0.1", 7946)
 MAPPED = bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 1])
 
 
 def vote(addr: bytes | None = bytes([10, 0, 0, 1]), port: int = 7946) -> bytes:
-    return encode_conflict_response(MemberRecord(name=OWN, addr=addr, port=port))
+    return encode_conflict_response(MemberRecord(name=LOCAL, addr=addr, port=port))
 
 
 def test_a_conflict_about_another_name_is_a_warning() -> None:
-    effects = on_conflict(node("foo"), node("foo", port=1), local_name=OWN, resolve=True)
+    effects = on_conflict(node("foo"), node("foo", port=1), local_name=LOCAL, resolve=True)
     assert ["Name conflict for 'foo' both 10.0.0.1:7946 and 10.0.0.1:1 claim it"] == warnings(
         effects
     )
@@ -28,8 +28,8 @@ def test_a_conflict_about_another_name_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize("resolve", [True, False])
-def test_a_conflict_about_the_own_name_is_resolved_if_enabled(resolve: bool) -> None:
-    effects = on_conflict(node(OWN), node(OWN, port=1), local_name=OWN, resolve=resolve)
+def test_a_conflict_about_the_local_name_is_resolved_if_enabled(resolve: bool) -> None:
+    effects = on_conflict(node(LOCAL), node(LOCAL, port=1), local_name=LOCAL, resolve=resolve)
     assert resolve == (ResolveConflict() in effects)
     assert "10.0.0.1:1" in warnings(effects)[0]
 

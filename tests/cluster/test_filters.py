@@ -63,7 +63,9 @@ def test_a_result_is_true_exactly_if_it_passed() -> None:
         (encode_filter(TagFilter("role", "(ab?){1000}(cd?){1000}")), "too large"),
     ],
 )
-def test_what_cannot_be_decided_is_not_for_us_and_told(filter: bytes | None, problem: str) -> None:
+def test_what_cannot_be_decided_is_not_for_this_node_and_logged(
+    filter: bytes | None, problem: str
+) -> None:
     result = matches([encode_filters(["n1"], {})[0], filter], NAME, TAGS)
     assert not result.passed
     assert result.problem is not None

@@ -28,7 +28,7 @@ from trioserf._wire.serf_messages import (
     encode_serf,
 )
 
-from .samples import OWN, member, warnings
+from .samples import LOCAL, member, warnings
 
 KEYS = [bytes([number]) * 16 for number in range(60)]
 
@@ -43,7 +43,7 @@ def ask(
     *,
     keyring: Keyring | None = None,
     limit: int = 1024,
-    local_name: str = OWN,
+    local_name: str = LOCAL,
 ) -> InternalAnswer:
     members: dict[str, Member] = {"foo": member("foo", tags={"role": "web"})}
     return answer_internal(
@@ -81,7 +81,7 @@ def test_unknown_internal_queries_are_logged_alone() -> None:
 
 def test_a_conflict_about_this_node_is_not_answered() -> None:
     """Checklist 86."""
-    assert InternalAnswer() == ask(CONFLICT, OWN.encode())
+    assert InternalAnswer() == ask(CONFLICT, LOCAL.encode())
 
 
 def test_a_conflict_about_a_member_is_answered_with_what_is_known() -> None:
@@ -245,7 +245,7 @@ def test_a_cut_list_keeps_the_primary_key() -> None:
     assert text(KEYS[0]) == answer.primary_key
 
 
-def test_a_file_that_cannot_be_written_is_told() -> None:
+def test_a_file_that_cannot_be_written_is_reported() -> None:
     assert KeyAnswer(
         result=False, message="Failed to write keyring file: disk full"
     ) == decode_key_answer(file_not_written("disk full"))

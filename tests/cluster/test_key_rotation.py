@@ -26,7 +26,7 @@ LIST, INSTALL, USE, REMOVE = (
 
 @attrs.define
 class Cluster:
-    """Rings by node; a node hears the others only if it can open what they send."""
+    """Rings by node; a node receives from the others only if it can decrypt what they send."""
 
     rings: dict[str, Keyring]
     silent: set[str] = attrs.field(factory=set)
@@ -36,11 +36,11 @@ class Cluster:
     def ask(self, step: RotationStep) -> dict[str, KeyAnswer]:
         answers = {}
         for name, ring in self.rings.items():
-            if name not in self.silent and self.hears(name):
+            if name not in self.silent and self.reaches(name):
                 answers[name] = self.answer(name, ring, step)
         return answers
 
-    def hears(self, name: str) -> bool:
+    def reaches(self, name: str) -> bool:
         """Whether the asking node, the first one, can reach it."""
         asker = next(iter(self.rings.values()))
         return asker.primary in self.rings[name].keys
@@ -70,7 +70,7 @@ class Cluster:
                 break
             steps.append(rotation.step.action)
             rotation.on_report(self.ask(rotation.step), self.rings)
-            self.lost += [name for name in self.rings if not self.hears(name)]
+            self.lost += [name for name in self.rings if not self.reaches(name)]
         return steps
 
 
@@ -154,7 +154,7 @@ def test_a_member_that_joins_late_gets_the_new_key_before_the_old_goes() -> None
     steps = nodes.run(rotation)
     assert [USE, LIST, USE, LIST, INSTALL, LIST, USE, LIST, REMOVE, LIST] == steps
     assert {Keyring([NEW])} == set(nodes.rings.values())
-    assert nodes.hears("late")
+    assert nodes.reaches("late")
 
 
 def test_a_member_known_to_hold_the_key_is_waited_for_without_going_back() -> None:
@@ -208,7 +208,7 @@ def test_a_step_does_not_show_its_key() -> None:
     st.integers(),
     st.integers(0, 12),
 )
-def test_no_order_of_lost_answers_strands_a_node(
+def test_no_order_of_lost_answers_cuts_off_a_node(
     rings: dict[str, list[bytes]], seed: int, losses: int
 ) -> None:
     rng = random.Random(seed)

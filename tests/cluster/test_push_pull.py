@@ -1,4 +1,4 @@
-"""State exchange: what is told, and what is taken in."""
+"""Serf's part of a push/pull: what is sent, and what is merged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from trioserf._wire.serf_messages import (
     encode_serf,
 )
 
-from .samples import OWN, config, happenings, node, published
+from .samples import LOCAL, config, happenings, node, published
 
 
 @attrs.define(eq=False)
@@ -60,11 +60,11 @@ def part(**fields: Any) -> Part:
     settings = config(**fields)
     made = Part(
         settings,
-        MemberRegistry(OWN, settings, clock=LamportClock(1)),
+        MemberRegistry(LOCAL, settings, clock=LamportClock(1)),
         UserEventLog(settings, clock=LamportClock(1)),
-        QueryLog(OWN, settings, clock=LamportClock(1)),
+        QueryLog(LOCAL, settings, clock=LamportClock(1)),
     )
-    made.members.on_node_join(node(OWN), 0.0)
+    made.members.on_node_join(node(LOCAL), 0.0)
     return made
 
 
@@ -82,7 +82,7 @@ def test_the_state_has_its_type_the_clocks_and_the_members() -> None:
     assert 2 == raw[0]
     assert PushPull(
         ltime=42,
-        status_ltimes={OWN: 0, "foo": 7},
+        status_ltimes={LOCAL: 0, "foo": 7},
         left_members=("foo",),
         event_ltime=50,
         events=(
@@ -97,7 +97,7 @@ def test_the_state_has_its_type_the_clocks_and_the_members() -> None:
 def test_the_state_has_the_bytes_of_go() -> None:
     """Captured from a Go node of v0.9.4: an empty slot, and two events of time 49."""
     here = part(event_buffer=2)
-    here.members.erase(OWN)
+    here.members.erase(LOCAL)
     here.members.on_node_join(node("n1"), 0.0)
     here.members.on_join_intent(JoinIntent(20, "n1"), 0.0)
     here.members.clock.witness(41)
@@ -155,19 +155,19 @@ def test_a_member_that_left_elsewhere_is_leaving_here() -> None:
     )
 
 
-def test_a_list_that_knows_nothing_newer_is_not_believed() -> None:
-    told = PushPull(status_ltimes={"foo": 15}, left_members=("foo",))
+def test_a_leave_entry_without_a_newer_intent_is_ignored() -> None:
+    remote = PushPull(status_ltimes={"foo": 15}, left_members=("foo",))
     for faithful, status in [(True, MemberStatus.LEAVING), (False, MemberStatus.ALIVE)]:
         here = part(faithful=faithful)
         here.members.on_node_join(node("foo"), 0.0)
         here.members.on_join_intent(JoinIntent(15, "foo"), 0.0)
-        assert [] == here.merge(told)
+        assert [] == here.merge(remote)
         found = here.members.get("foo")
         assert found is not None
         assert status is found.status
 
 
-def test_who_becomes_leaving_by_a_list_is_told() -> None:
+def test_a_member_that_becomes_leaving_by_an_entry_is_notified() -> None:
     here = part()
     here.members.on_node_join(node("foo"), 0.0)
     effects = here.merge(PushPull(status_ltimes={"foo": 16}, left_members=("foo",)))
@@ -200,7 +200,7 @@ def test_a_newer_join_from_elsewhere_ends_leaving() -> None:
 
 def test_being_listed_as_left_is_refuted() -> None:
     here = part()
-    effects = here.merge(PushPull(ltime=9, status_ltimes={OWN: 3}, left_members=(OWN,)))
+    effects = here.merge(PushPull(ltime=9, status_ltimes={LOCAL: 3}, left_members=(LOCAL,)))
     assert [Broadcast] == [type(effect) for effect in effects]
     assert here.members.local_member.status is MemberStatus.ALIVE
 
@@ -259,8 +259,8 @@ def test_two_nodes_agree_after_an_exchange() -> None:
         other.members.on_node_join(node(f"n{number}"), 0.0)
         one.members.on_join_intent(JoinIntent(10 + number, f"n{number}"), 0.0)
         one.events.originate(f"e{number}", b"", coalesce=False)
-    told = other.merge(one.state())
-    assert 5 == len(published(told))
+    remote = other.merge(one.state())
+    assert 5 == len(published(remote))
     assert one.members.status_ltimes() == other.members.status_ltimes()
     assert one.events.encoded_slots() == other.events.encoded_slots()
     assert [] == one.merge(other.state())

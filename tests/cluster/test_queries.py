@@ -34,13 +34,13 @@ from trioserf._wire.serf_messages import (
 )
 from trioserf.abc import Address
 
-from .samples import OWN, config, member, warnings
+from .samples import LOCAL, config, member, warnings
 
 HERE = Address("10.0.0.9", 7946)
 
 
 def log(**fields: Any) -> QueryLog:
-    return QueryLog(OWN, config(**fields), clock=LamportClock(1))
+    return QueryLog(LOCAL, config(**fields), clock=LamportClock(1))
 
 
 def ask(
@@ -113,7 +113,7 @@ def test_a_query_without_gossip_still_has_time() -> None:
     assert default_timeout(0.2, 16, 5) == default_timeout(0.0, 16, 5)
 
 
-def test_default_params_ask_everybody_for_an_answer_alone() -> None:
+def test_default_params_ask_every_node_for_a_response_without_ack() -> None:
     """Checklist 74."""
     params = QueryParams()
     assert () == params.filter_nodes
@@ -129,12 +129,12 @@ def test_impossible_params_are_refused(field: dict[str, Any]) -> None:
         QueryParams(**field)
 
 
-def test_a_query_names_its_asker_and_is_queued_as_own() -> None:
+def test_a_query_names_its_source_and_is_queued_as_local() -> None:
     queries = log()
     opened = ask(queries, "load", b"x", request_ack=True, relay_factor=2, timeout=5.0)
     msg = opened.message
     assert (1, "load", b"x") == (msg.ltime, msg.name, msg.payload)
-    assert (bytes([10, 0, 0, 9]), 7946, OWN) == (msg.addr, msg.port, msg.source_node)
+    assert (bytes([10, 0, 0, 9]), 7946, LOCAL) == (msg.addr, msg.port, msg.source_node)
     assert (QUERY_FLAG_ACK, 2, 5_000_000_000) == (msg.flags, msg.relay_factor, msg.timeout)
     assert 0 <= msg.id < 2**31
     assert 105.0 == opened.deadline
@@ -144,7 +144,7 @@ def test_a_query_names_its_asker_and_is_queued_as_own() -> None:
     assert msg == decode_serf(queued.message)
 
 
-def test_a_query_has_the_default_timeout_unless_told() -> None:
+def test_a_query_has_the_default_timeout_unless_given_one() -> None:
     queries = log()
     assert pytest.approx(106.4) == ask(queries, live_members=10).deadline
     assert 3_200_000_000 == ask(queries, timeout=0.0).message.timeout
@@ -225,7 +225,7 @@ def test_queries_of_one_time_are_told_apart_by_their_ids() -> None:
 
 
 def test_queries_before_the_minimal_time_are_ignored() -> None:
-    queries = QueryLog(OWN, config(), min_time=10)
+    queries = QueryLog(LOCAL, config(), min_time=10)
     assert (False, []) == receive(queries, query(9))
     assert receive(queries, query(10))[0]
     assert 11 == queries.clock.time
@@ -266,7 +266,7 @@ def test_a_filter_that_cannot_be_decided_is_logged(filters: tuple[bytes | None, 
 
 def test_a_query_for_this_node_is_delivered() -> None:
     """Checklist 76, the rule."""
-    filters = encode_filters(["other", OWN], {"role": "^web"})
+    filters = encode_filters(["other", LOCAL], {"role": "^web"})
     _, effects = receive(log(), query(filters=filters), role="web-1")
     assert 1 == len(delivered(effects))
 
@@ -281,12 +281,12 @@ def test_an_ack_goes_to_the_asker() -> None:
     _, effects = receive(log(), query(7, 8, flags=QUERY_FLAG_ACK))
     (ack,) = replies(effects)
     assert (Address("127.0.0.1", 7946), "n1") == (ack.address, ack.name)
-    assert QueryResponseMessage(7, 8, OWN, 1, None) == decode_serf(ack.message)
+    assert QueryResponseMessage(7, 8, LOCAL, 1, None) == decode_serf(ack.message)
     assert [Count, SendTo, Deliver] == [type(effect) for effect in effects]
 
 
 def test_an_ack_is_relayed_as_often_as_wanted() -> None:
-    members = tuple(member(name) for name in (OWN, "a", "b"))
+    members = tuple(member(name) for name in (LOCAL, "a", "b"))
     _, effects = receive(log(), query(flags=QUERY_FLAG_ACK, relay_factor=1), members)
     direct, relayed = replies(effects)
     assert relayed.name in ("a", "b")
@@ -304,7 +304,7 @@ def test_an_impossible_return_address_loses_the_ack_alone(addr: bytes | None, po
 
 
 def test_an_ack_too_long_to_relay_still_goes_directly() -> None:
-    members = tuple(member(name) for name in (OWN, "a", "b"))
+    members = tuple(member(name) for name in (LOCAL, "a", "b"))
     msg = query(flags=QUERY_FLAG_ACK, relay_factor=1, source_node="n" * 1000)
     _, effects = receive(log(), msg, members)
     assert 1 == len(replies(effects))
@@ -315,10 +315,10 @@ def test_an_ack_too_long_to_relay_still_goes_directly() -> None:
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), max_size=60), st.integers(1, 6))
 def test_a_query_is_delivered_at_most_once(seen: list[tuple[int, int]], size: int) -> None:
     """Checklist 80, 81."""
-    queries = QueryLog(OWN, config(query_buffer=size))
-    told = []
+    queries = QueryLog(LOCAL, config(query_buffer=size))
+    seen = []
     for ltime, id in seen:
         again, effects = receive(queries, query(ltime, id))
         assert bool(delivered(effects)) == again
-        told += [(msg.ltime, msg.id) for msg in delivered(effects)]
-    assert len(told) == len(set(told))
+        seen += [(msg.ltime, msg.id) for msg in delivered(effects)]
+    assert len(seen) == len(set(seen))

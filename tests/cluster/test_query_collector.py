@@ -61,7 +61,7 @@ def test_a_nil_answer_is_an_empty_one() -> None:
     assert NodeResponse("a", b"") == item
 
 
-def test_an_ack_that_nobody_asked_for_is_dropped() -> None:
+def test_an_ack_that_was_not_requested_is_dropped() -> None:
     queries = collector(QUIET)
     assert queries.acks is None
     item, effects = queries.on_response(ack("a"), 1.0)
@@ -98,7 +98,7 @@ def test_an_item_without_room_counts_again() -> None:
     assert quiet.acks is None
 
 
-def test_everyone_answered_means_answers_and_wanted_acks() -> None:
+def test_everyone_answered_means_responses_and_requested_acks() -> None:
     queries = collector(QUERY, "a", "b")
     for msg in (answer("a"), answer("b"), ack("a")):
         queries.on_response(msg, 1.0)
@@ -117,7 +117,7 @@ def test_without_acks_answers_suffice() -> None:
     assert queries.everyone_answered
 
 
-def test_nobody_waits_for_members_that_are_gone() -> None:
+def test_members_that_are_gone_are_not_waited_for() -> None:
     queries = collector(QUERY, "a", "b")
     queries.on_response(answer("a"), 1.0)
     queries.on_response(ack("a"), 1.0)

@@ -106,7 +106,7 @@ def test_what_go_refuses_is_refused(expression: str, reason: str) -> None:
         (r"\p{Cuneiform}", "unsupported"),
     ],
 )
-def test_what_is_over_our_own_limits_is_refused(expression: str, reason: str) -> None:
+def test_what_exceeds_the_limits_of_this_library_is_refused(expression: str, reason: str) -> None:
     with pytest.raises(RemoteProtocolError, match=reason) as refusal:
         parse(expression)
     assert len(str(refusal.value)) < 200

@@ -37,26 +37,26 @@ from trioserf._wire.serf_messages import (
 )
 from trioserf.abc import Address
 
-from .samples import OWN, member
+from .samples import LOCAL, member
 from .test_queries import query
 
 
 def responder(msg: QueryMessage | None = None, *, limit: int = 1024) -> QueryResponder:
-    return QueryResponder(msg or query(7, 8), deadline=10.0, local_name=OWN, limit=limit)
+    return QueryResponder(msg or query(7, 8), deadline=10.0, local_name=LOCAL, limit=limit)
 
 
-def test_an_answer_goes_to_the_asker_once() -> None:
+def test_an_answer_goes_to_the_source_of_the_query_once() -> None:
     answer = responder()
     reply = answer.answer(b"0.4", 1.0)
     assert (Address("127.0.0.1", 7946), "n1") == (reply.address, reply.name)
-    assert QueryResponseMessage(7, 8, OWN, 0, b"0.4") == decode_serf(reply.message)
+    assert QueryResponseMessage(7, 8, LOCAL, 0, b"0.4") == decode_serf(reply.message)
     assert answer.answered
     with pytest.raises(AlreadyResponded, match="response already sent"):
         answer.answer(b"0.4", 1.0)
 
 
 def test_an_empty_answer_is_sent_as_nil() -> None:
-    assert QueryResponseMessage(7, 8, OWN, 0, None) == decode_serf(
+    assert QueryResponseMessage(7, 8, LOCAL, 0, None) == decode_serf(
         responder().answer(b"", 1.0).message
     )
 
@@ -91,11 +91,11 @@ def test_an_answer_to_an_impossible_address_is_refused() -> None:
 
 
 def test_an_answer_is_relayed_as_often_as_wanted() -> None:
-    members = tuple(member(name) for name in (OWN, "a", "b", "c"))
+    members = tuple(member(name) for name in (LOCAL, "a", "b", "c"))
     answer = responder(query(relay_factor=2))
     direct = answer.answer(b"x", 1.0)
     copies = answer.relays(rng=random.Random(1), members=members)
-    assert 2 == len({copy.name for copy in copies} - {OWN})
+    assert 2 == len({copy.name for copy in copies} - {LOCAL})
     assert {direct.message} == {decode_relay(copy.message)[1] for copy in copies}
 
 
@@ -154,16 +154,16 @@ def test_relays_are_distinct_alive_able_and_others(
 
 
 def test_no_candidate_is_missed() -> None:
-    members = [member(OWN), member("a"), member("b")]
+    members = [member(LOCAL), member("a"), member("b")]
     for seed in range(500):
-        chosen = choose_relays(random.Random(seed), members, OWN, 2)
+        chosen = choose_relays(random.Random(seed), members, LOCAL, 2)
         assert {"a", "b"} == {one.name for one in chosen}
 
 
 def test_each_relay_gets_the_answer_wrapped() -> None:
-    members = [member(OWN), member("a", port=1), member("b", port=2)]
+    members = [member(LOCAL), member("a", port=1), member("b", port=2)]
     copies = relayed_copies(
-        b"\x05rest", QUERY, local_name=OWN, limit=1024, rng=random.Random(1), members=members
+        b"\x05rest", QUERY, local_name=LOCAL, limit=1024, rng=random.Random(1), members=members
     )
     wrapped = encode_relay(RelayHeader(UDPAddr(bytes([127, 0, 0, 1]), 7946), "n1"), b"\x05rest")
     assert {
@@ -172,12 +172,12 @@ def test_each_relay_gets_the_answer_wrapped() -> None:
     } == {(copy.address, copy.name, copy.message) for copy in copies}
 
 
-@pytest.mark.parametrize("names", [[], [OWN], [OWN, "a"]])
+@pytest.mark.parametrize("names", [[], [LOCAL], [LOCAL, "a"]])
 def test_a_cluster_too_small_for_the_factor_relays_nothing(names: list[str]) -> None:
     copies = relayed_copies(
         b"\x05",
         QUERY,
-        local_name=OWN,
+        local_name=LOCAL,
         limit=1024,
         rng=random.Random(1),
         members=[member(name) for name in names],
@@ -190,7 +190,7 @@ def test_a_copy_over_the_limit_is_refused() -> None:
         relayed_copies(
             bytes(90),
             QUERY,
-            local_name=OWN,
+            local_name=LOCAL,
             limit=100,
             rng=random.Random(1),
             members=[member(name) for name in "abc"],

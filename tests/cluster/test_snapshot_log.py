@@ -26,7 +26,7 @@ def test_events_become_lines() -> None:
     assert [b"not-alive: foo\n"] == log.on_member_event(event(LEAVE, "foo"))
 
 
-def test_updates_and_reaps_are_not_noted() -> None:
+def test_updates_and_reaps_are_not_recorded() -> None:
     log = SnapshotLog(SnapshotState(alive={"foo": "127.0.0.1:5000"}))
     for kind in (EventType.MEMBER_UPDATE, EventType.MEMBER_REAP):
         assert [] == log.on_member_event(event(kind, "foo"))
@@ -45,20 +45,20 @@ def test_addresses_of_both_families_are_written_as_go_does() -> None:
     assert [b"alive: v6 node [2001:db8::7]:7946\n"] == log.on_member_event(joined)
 
 
-def test_clocks_that_do_not_advance_are_not_noted() -> None:
+def test_clocks_that_do_not_advance_are_not_recorded() -> None:
     log = SnapshotLog(SnapshotState(clock=7, event_clock=42, query_clock=50))
     assert [] == log.on_clock(8) + log.on_user_event(42) + log.on_query(50)
     assert [b"clock: 8\n"] == log.on_clock(9)
     assert [] == log.on_clock(9)
 
 
-def test_a_clock_that_never_ticked_is_not_noted() -> None:
+def test_an_unused_clock_is_not_recorded() -> None:
     log = SnapshotLog(SnapshotState())
     assert [] == log.on_clock(0)
     assert [] == log.on_clock(1)
 
 
-def test_the_highest_times_can_be_noted_and_read() -> None:
+def test_the_highest_times_can_be_recorded_and_read() -> None:
     top = 2**64 - 1
     log = SnapshotLog(SnapshotState())
     lines = log.on_user_event(top) + log.on_query(top) + log.on_clock(top)
@@ -109,7 +109,7 @@ def test_after_a_leave_only_the_clock_goes_on() -> None:
 # --- compaction ---------------------------------------------------------------------------
 
 
-def test_a_compacted_log_says_the_same_in_the_fewest_lines() -> None:
+def test_a_compacted_log_records_the_same_in_the_fewest_lines() -> None:
     log = SnapshotLog(SnapshotState(alive={"a": "10.0.0.1:1"}, clock=3))
     log.on_member_event(event(JOIN, "b"))
     expected = (

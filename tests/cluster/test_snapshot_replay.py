@@ -72,10 +72,10 @@ def test_a_run_of_a_real_node_is_read() -> None:
     assert (peers, 2, 1, 1) == said(read(data, rejoin=True))
 
 
-# --- the own incarnation -------------------------------------------------------------------
+# --- the local incarnation ----------------------------------------------------------------
 
 
-def test_the_own_incarnation_is_a_comment_to_go() -> None:
+def test_the_local_incarnation_is_a_comment_to_go() -> None:
     log = SnapshotLog(SnapshotState())
     assert [b"# incarnation: 3\n"] == log.on_incarnation(3)
     assert [] == log.on_incarnation(3) + log.on_incarnation(2)
@@ -143,7 +143,7 @@ def test_no_file_is_an_empty_state() -> None:
         (b"\xff\xfe", "unrecognized line: '\\xff\\xfe'"),
     ],
 )
-def test_lines_that_say_nothing_are_skipped_and_reported(line: bytes, reason: str) -> None:
+def test_lines_that_cannot_be_read_are_skipped_and_reported(line: bytes, reason: str) -> None:
     state = read(b"clock: 5\n" + line + b"\nevent-clock: 6\n")
     assert ({}, 5, 6, 0) == said(state)
     (skipped,) = state.skipped
@@ -152,7 +152,7 @@ def test_lines_that_say_nothing_are_skipped_and_reported(line: bytes, reason: st
     assert len(skipped.reason) < 400
 
 
-def test_comments_and_lines_of_old_versions_are_passed_over_in_silence() -> None:
+def test_comments_and_lines_of_old_versions_are_ignored() -> None:
     state = read(b"# by hand\ncoordinate: {}\nclock: 00018446744073709551615\n")
     assert ({}, 2**64 - 1, 0, 0) == said(state)
     assert () == state.skipped
@@ -170,7 +170,7 @@ def test_nul_bytes_behind_a_cut_line_do_not_hide_the_next() -> None:
     assert ({}, 9, 0, 0) == said(state)
 
 
-def test_a_last_line_without_end_is_not_used_and_its_place_is_told() -> None:
+def test_a_last_line_without_end_is_not_used_and_its_place_is_reported() -> None:
     state = read(b"clock: 5\nclock: 12")
     assert ({}, 5, 0, 0) == said(state)
     assert state.needs_newline
@@ -209,7 +209,7 @@ def test_a_line_full_of_keywords_is_read_in_bounded_time() -> None:
     assert ({}, 0, 0, 0) == said(state)
 
 
-def test_a_file_cut_at_any_byte_says_what_its_whole_lines_say() -> None:
+def test_a_file_cut_at_any_byte_reads_as_its_whole_lines() -> None:
     log = SnapshotLog(SnapshotState())
     lines = log.on_member_event(event(JOIN, "foo", "a node")) + log.on_clock(12)
     lines += log.on_user_event(42) + log.on_member_event(event(LEAVE, "foo"))

@@ -93,14 +93,14 @@ def test_an_event_over_the_limit_is_refused_after_it_is_encoded() -> None:
 def test_received_events_are_delivered_in_order() -> None:
     """Checklist 69, the rule."""
     events = log()
-    told = [
+    results = [
         events.on_user_event(event(ltime, payload=payload))
         for ltime, payload in [(5, b"first"), (6, b"second")]
     ]
-    assert [True, True] == [again for again, _ in told]
+    assert [True, True] == [again for again, _ in results]
     payloads = [
         one.payload
-        for _, effects in told
+        for _, effects in results
         for one in published(effects)
         if isinstance(one, UserEvent)
     ]
@@ -129,16 +129,16 @@ def test_events_of_one_time_are_all_delivered() -> None:
     """Checklist 72."""
     events = log()
     given_events = [event(1, "foo", b"a"), event(1, "foo", b"b"), event(1, "bar", b"a")]
-    told = []
+    results = []
     for msg in given_events:
         again, effects = events.on_user_event(msg)
         assert again
-        told += published(effects)
+        results += published(effects)
     assert [
         ("foo", b"a"),
         ("foo", b"b"),
         ("bar", b"a"),
-    ] == [(one.name, one.payload) for one in told if isinstance(one, UserEvent)]
+    ] == [(one.name, one.payload) for one in results if isinstance(one, UserEvent)]
 
 
 @pytest.mark.parametrize("payload", [None, b"", b"p"])
@@ -177,7 +177,7 @@ def test_the_last_time_of_all_wraps_the_clock() -> None:
     assert 1 == events.clock.time
 
 
-def test_a_state_exchange_carries_the_whole_ring() -> None:
+def test_a_push_pull_carries_the_whole_ring() -> None:
     """Checklist 23."""
     events = log(event_buffer=8)
     assert 8 == encode(PushPull(events=events.slots())).count(b"\xc0")
@@ -212,9 +212,9 @@ def test_an_event_is_delivered_at_most_once(
     delivered = set()
     for msg in messages:
         again, effects = events.on_user_event(msg)
-        told = published(effects)
-        assert bool(told) == again
-        for one in told:
+        results = published(effects)
+        assert bool(results) == again
+        for one in results:
             assert isinstance(one, UserEvent)
             key = (one.ltime, one.name, one.payload)
             assert key not in delivered

@@ -32,7 +32,7 @@ def written(path: Path, *lines: str) -> bool:
 
 
 @limit(60)
-async def test_an_agent_rejoins_by_a_file_of_ours(
+async def test_an_agent_rejoins_by_a_file_of_this_library(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     path = tmp_path / "snapshot"

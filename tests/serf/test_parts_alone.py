@@ -203,7 +203,7 @@ async def test_a_failure_while_closing_is_an_internal_error(autojump_clock: Mock
         await a.wait_closed()
 
 
-async def test_an_alive_node_that_is_removed_by_its_only_peer_is_told(
+async def test_an_alive_node_that_is_removed_by_its_only_peer_is_notified(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:

@@ -18,9 +18,9 @@ class BroadcastQueues:
     """Intents, queries and user events that wait to be gossiped.
 
     DIFFERS (unless ``faithful_go``): of the intents about one node only the newest is kept,
-    since it alone can still change anything; so the queue is never longer than the cluster
-    has members (test_the_newest_intent_about_a_node_replaces_the_older).  And intents leave a
-    share of every packet to waiting queries and events
+    since only that one can still change anything; so the queue is never longer than the
+    cluster has members (test_the_newest_intent_about_a_node_replaces_the_older).  And intents
+    leave a share of every packet to waiting queries and events
     (test_a_flood_of_intents_leaves_room_for_events).
 
     Args:
@@ -82,7 +82,7 @@ class BroadcastQueues:
                 continue
             kept = int(free * self._share) if any(map(len, queues[index + 1 :])) else 0
             taken = queue.take(overhead, free - kept, local_share=self._share)
-            if not taken and not messages:  # all of them are long: do not hold them up for ever
+            if not taken and not messages:  # all of them are long: do not delay them for ever
                 taken = queue.take(overhead, free, local_share=self._share)
             free -= sum(map(len, taken)) + overhead * len(taken)
             messages += taken

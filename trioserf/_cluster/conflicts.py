@@ -1,4 +1,4 @@
-"""Two nodes with one name: whether this one may keep it, decided by a vote.
+"""Two nodes with one name: whether this one may keep it, by the majority of the other nodes.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, handleNodeConflict, resolveNodeConflict.
 """
@@ -21,11 +21,14 @@ def on_conflict(
       resolve: the setting ``enable_name_conflict_resolution``.
     """
     known = f"{member_ip(existing.addr)}:{existing.port}"
-    claimed = f"{member_ip(other.addr)}:{other.port}"
+    conflicting = f"{member_ip(other.addr)}:{other.port}"
     if existing.name != local_name:
-        return [Log(f"Name conflict for '{existing.name}' both {known} and {claimed} claim it")]
+        return [Log(f"Name conflict for '{existing.name}' both {known} and {conflicting} claim it")]
     effects: list[Effect] = [
-        Log(f"Node name conflicts with another node at {claimed}. Names must be unique!", "error")
+        Log(
+            f"Node name conflicts with another node at {conflicting}. Names must be unique!",
+            "error",
+        )
     ]
     if resolve:
         effects.append(ResolveConflict())
@@ -33,7 +36,7 @@ def on_conflict(
 
 
 class ConflictVotes:
-    """Counts what other nodes believe about the owner of our name.
+    """Counts what other nodes answer about the owner of this node's name.
 
     Args:
       local_address: the advertised address of this node.
@@ -44,18 +47,21 @@ class ConflictVotes:
     """
 
     def __init__(self, local_address: Address) -> None:
-        self._own = (member_ip(local_address.to_bytes()), local_address.port)
+        self._local = (member_ip(local_address.to_bytes()), local_address.port)
         self.responses = 0
         self.matching = 0
 
     def add(self, payload: bytes) -> list[Effect]:
-        """Count one answer; an unreadable one is no vote, an unknown name is one against us."""
+        """Count one response.
+
+        An unreadable one is no vote, an unknown name is a vote against this node.
+        """
         try:
             member = decode_conflict_response(payload)
         except RemoteProtocolError as error:
             return [Log(f"Failed to decode conflict query response: {error}", "error")]
         self.responses += 1
-        if member is not None and (member_ip(member.addr or b""), member.port) == self._own:
+        if member is not None and (member_ip(member.addr or b""), member.port) == self._local:
             self.matching += 1
         return []
 

@@ -1,8 +1,8 @@
-"""What the rules of Serf ask their surroundings to do.
+"""What the rules of Serf want done.
 
 Every effect is frozen and can be applied without waiting.  A rule changes its own state and
-returns the effects in the order in which they are to be applied; the applier awaits nothing
-between the two, so that events are published in the order of the changes.
+returns the effects in the order in which they must be applied; nothing is awaited between the
+two, so events are published in the order of the changes.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def _size(message: bytes) -> str:
 
 @attrs.frozen(kw_only=True)
 class Broadcast:
-    """Gossip ``message``: hand this effect to `BroadcastQueues.add`.
+    """Gossip ``message``: pass this effect to `BroadcastQueues.add`.
 
     Args:
       queue: which of the three queues.
       message: the complete encoded message.
-      local: it began here; such messages keep a share of every packet.
+      local: it originates here; such messages get a share of every packet.
       on_finished: called once, when it was sent its full number of times, was pruned, or
         was superseded by a newer intent about the same node.
       name, ltime: for intents, the node they are about and their Lamport time.
@@ -68,7 +68,7 @@ class Deliver:
 
 @attrs.frozen
 class SendTo:
-    """Send ``message`` straight to one node, as one user message in one packet."""
+    """Send ``message`` directly to one node, as one user message in one packet."""
 
     address: Address
     name: str
@@ -77,11 +77,11 @@ class SendTo:
 
 @attrs.frozen
 class NodeForgotten:
-    """Drop what is cached about a node: its coordinate and its latency samples.
+    """A member was erased: drop what is cached about it, its coordinate and latency samples.
 
     Args:
       name: the node.
-      removed: whether it was pruned, rather than gone for too long.
+      removed: whether it was pruned, rather than reaped.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Sample:
 
 @attrs.frozen
 class Log:
-    """Log a line, at the level that Go uses for it."""
+    """Log a line, at Go's level."""
 
     text: str
     level: LogLevel = "warning"
@@ -117,7 +117,7 @@ class Prune:
     """Wait ``broadcast_timeout + leave_propagate_delay``, then call `finish_prune` with this.
 
     Args:
-      name: the member to forget.
+      name: the member to erase.
       record: which record of that name; a later one is left alone.
     """
 
@@ -127,7 +127,7 @@ class Prune:
 
 @attrs.frozen
 class ResolveConflict:
-    """Another address claims our own name: start a vote, unless one is under way."""
+    """Another node has this node's name: start a conflict query, unless one is under way."""
 
 
 Effect: TypeAlias = (

@@ -2,7 +2,7 @@
 
 What cannot be decided (a broken filter, an unknown type, an expression that Go refuses or
 that is too costly) counts as "not for this node", with a problem to be logged.  The query is
-passed on to others all the same.
+still rebroadcast.
 
 Source: hashicorp/serf v0.9.4, serf/query.go, shouldProcessQuery.
 """
@@ -46,11 +46,11 @@ _FAILED: Final = FilterResult(False)
 def matches(
     filters: Sequence[bytes | None], node_name: str, tags: Mapping[str, str]
 ) -> FilterResult:
-    """Decide about the filters of a query; the first that fails ends it.
+    """Evaluate the filters of a query, up to the first that fails.
 
     Args:
       filters: as they are in the query.
-      node_name, tags: of the node in question; a tag that it does not have is empty.
+      node_name, tags: of the node; a tag that it does not have is empty.
     """
     if not filters:
         return _PASSED

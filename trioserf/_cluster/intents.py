@@ -1,7 +1,7 @@
 """Intents about nodes that are not members yet.
 
-Gossip may bring "n1 is leaving" before "n1 is alive".  The newest intent of each name is kept
-for a while and applied when the member appears.
+Gossip may deliver a leave intent before the alive message of the node.  The newest intent
+about each name is kept for a while and applied when the member joins.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, upsertIntent, recentIntent, reapIntents.
 """
@@ -15,7 +15,7 @@ from .. import _attrs as attrs
 IntentKind: TypeAlias = Literal["join", "leave"]
 
 MAX_RECENT_INTENTS = 1 << 16
-"""Names remembered.
+"""Names that are kept.
 
 DIFFERS: beyond it the one stored first is dropped; Go has no bound
 (test_a_full_store_drops_what_was_stored_first).
@@ -27,7 +27,7 @@ class RecentIntent:
     """An intent that waits for its member.
 
     Args:
-      kind: what was announced.
+      kind: join or leave.
       ltime: its Lamport time.
       seen_at: when it arrived (seconds).
     """
@@ -62,11 +62,11 @@ class RecentIntents:
         return known.ltime if known is not None and known.kind == kind else None
 
     def drop(self, name: str) -> None:
-        """Forget the intent about ``name``, if any."""
+        """Drop the intent about ``name``, if any."""
         self._intents.pop(name, None)
 
     def expire(self, now: float, timeout: float) -> None:
-        """Forget every intent that is older than ``timeout`` seconds."""
+        """Drop every intent that is older than ``timeout`` seconds."""
         old = [name for name, known in self._intents.items() if now - known.seen_at > timeout]
         for name in old:
             del self._intents[name]

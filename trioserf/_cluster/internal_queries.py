@@ -1,4 +1,4 @@
-"""Queries that nodes answer by themselves: pings, name conflicts, keys.
+"""Internal queries, which nodes answer without the application: pings, name conflicts, keys.
 
 Source: hashicorp/serf v0.9.4, serf/internal_query.go; main for the bound of the key list.
 """
@@ -30,11 +30,11 @@ PING = "_serf_ping"
 CONFLICT = "_serf_conflict"
 
 _SMALLEST_KEY = 25
-"""Bytes that a key takes at least in an answer, as text: no more can fit than this allows."""
+"""Least size of a key in a response (bytes of text): an upper bound of how many fit."""
 _NO_RING = "No keyring to modify (encryption not enabled)"
 _NO_RING_LIST = "Keyring is empty (encryption not enabled)"
 _EMPTY_RING = "Keyring is empty"
-# What Go tells the asking node when the ring refuses; operators search for these texts.
+# What Go answers when the key ring refuses; operators search for these texts.
 _REFUSALS = {
     KeyAction.INSTALL: "key size must be 16, 24 or 32 bytes",
     KeyAction.USE: "Requested key is not in the keyring",
@@ -49,12 +49,12 @@ def is_internal(name: str) -> bool:
 
 @attrs.frozen(kw_only=True)
 class InternalAnswer:
-    """What to do about an internal query, in this order.
+    """What to do for an internal query, in this order.
 
     Args:
       effects: lines to log.
-      keyring: the ring to put in force and to write to the keyring file; None for no change.
-      payload: what to answer then; None for no answer.
+      keyring: the ring to install and to write to the keyring file; None for no change.
+      payload: the response then; None for none.
     """
 
     effects: tuple[Effect, ...] = ()
@@ -70,14 +70,14 @@ def answer_internal(
     keyring: Keyring | None,
     response_limit: int,
 ) -> InternalAnswer:
-    """Decide about an internal query.
+    """Handle an internal query.
 
     Args:
-      keyring: the ring in force; None if encryption is off.
+      keyring: the ring in use; None if encryption is off.
       response_limit: longest encoded answer (bytes); a key list is cut to fit.
     """
     if query.name == PING:
-        return InternalAnswer()  # the ack was the answer
+        return InternalAnswer()  # the ack suffices
     if query.name == CONFLICT:
         return _conflict(text(query.payload or b""), local_name, find_member)
     try:
@@ -92,14 +92,14 @@ def answer_internal(
 
 
 def file_not_written(reason: object) -> bytes:
-    """The answer if the keyring file could not be written; the ring stays changed."""
+    """The response if the keyring file could not be written; the ring stays changed."""
     return encode_serf(KeyAnswer(result=False, message=f"Failed to write keyring file: {reason}"))
 
 
 def _conflict(
     name: str, local_name: str, find_member: Callable[[str], Member | None]
 ) -> InternalAnswer:
-    """Tell what this node knows of the owner of a name, unless it claims the name itself."""
+    """The member of that name as this node knows it; no response if it is this node's name."""
     if name == local_name:
         return InternalAnswer()
     member = find_member(name)

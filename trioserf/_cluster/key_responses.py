@@ -1,7 +1,6 @@
-"""Changing keys on all nodes: counting the answers, and driving a rotation.
+"""Changing keys on all nodes: what is asked, and counting the responses.
 
-Source: hashicorp/serf v0.9.4, serf/keymanager.go, streamKeyResp, handleKeyRequest.  The
-rotation is our own.
+Source: hashicorp/serf v0.9.4, serf/keymanager.go, streamKeyResp, handleKeyRequest.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def _read_only_counts(mapping: Mapping[str, int]) -> Mapping[str, int]:
 @shown_as_table
 @attrs.frozen(kw_only=True)
 class KeyResponse:
-    """What the nodes said to a key operation.
+    """The responses of the nodes to a key operation.
 
     Args:
       messages: errors and remarks by node name.
@@ -79,7 +78,7 @@ class KeyAction(enum.Enum):
 
 
 def decode_key(key: str | bytes) -> bytes:
-    """A key given as standard base64 text or as raw bytes; its length is for receivers to judge.
+    """A key given as standard base64 text or as raw bytes; receivers check its length.
 
     Raises:
       KeyringError: it is not base64.  The key is not in the text.
@@ -98,7 +97,7 @@ def key_payload(key: bytes | None) -> bytes:
 
 
 class KeyTally:
-    """Folds the answers to one key operation.
+    """Counts the responses to one key operation.
 
     Attributes:
       num_nodes: nodes alive when it was asked; set it after the query went out.

@@ -25,22 +25,22 @@ _VERIFY = RotationStep(KeyAction.LIST)
 
 
 class KeyRotation:
-    """Drives every node from old keys to a new one, and never strands one.
+    """Moves every node from old keys to a new one, and cuts none of them off.
 
-    Theory.  A node reads whatever any key of its ring opens, and writes with its primary key.
-    So the new key must be in every ring before the first node writes with it, and an old key
-    may go only when nobody writes with it.  Each change is therefore preceded by a list, and
-    the lists alone decide: some ring lacks the new key, install it; else somebody writes with
-    another, use it; else somebody holds another, remove that; else done.  An alive member
-    that does not answer a list stops everything.  Nothing needs to be remembered between the
-    steps, so a rotation that was interrupted is resumed by starting it again, on any node.
+    Theory.  A node decrypts with every key of its ring, and encrypts with its primary key.
+    So the new key must be in every ring before the first node encrypts with it, and an old key
+    may be removed only when no node encrypts with it.  Each change is therefore preceded by a
+    list, and the lists alone decide: some ring lacks the new key, install it; else some node
+    encrypts with another, use it; else some ring has another, remove that; else done.  An alive
+    member that does not answer a list stops everything.  No state is needed between the steps,
+    so a rotation that was interrupted is resumed by starting it again, on any node.
 
-    A member that joins between the list and the use may lack the new key and then be deaf to
-    all others.  If such a member stays silent, the old key is put into use again until it has
-    the new one.
+    A member that joins between the list and the use may lack the new key and then be unable to
+    decrypt what the others send.  If such a member stays silent, the old key is made primary
+    again until it has the new one.
 
     Args:
-      new_key: raw key that all shall use.
+      new_key: raw key that all nodes shall use.
       remove_old: whether all other keys are removed in the end.
 
     Attributes:
@@ -65,7 +65,7 @@ class KeyRotation:
           answers: ``KeyTally.answers``.
           alive: names of the members alive now.
         """
-        assert self.step is not None, "a complete rotation asks nothing"
+        assert self.step is not None, "a complete rotation has no step"
         confirmed = {name: answer for name, answer in answers.items() if answer.result}
         self.waiting_for = tuple(sorted(set(alive) - confirmed.keys()))
         if self.step.action is KeyAction.LIST:
@@ -82,7 +82,7 @@ class KeyRotation:
         in_use = {answer.primary_key for answer in lists.values()}
         if self.waiting_for:
             if self._new_text in in_use and not self._holders.issuperset(self.waiting_for):
-                return self._back_to_the_old()
+                return self._use_old_key()
             return _VERIFY
         others = in_use - {self._new_text}
         if others and self._old_primary is None:
@@ -91,13 +91,13 @@ class KeyRotation:
             return RotationStep(KeyAction.INSTALL, self._new)
         if others:
             return RotationStep(KeyAction.USE, self._new)
-        held = {key for answer in lists.values() for key in answer.keys or ()}
-        old = held - {self._new_text}
+        known = {key for answer in lists.values() for key in answer.keys or ()}
+        old = known - {self._new_text}
         if old and self._remove_old:
             return RotationStep(KeyAction.REMOVE, decode_key(min(old)))
         return None
 
-    def _back_to_the_old(self) -> RotationStep:
+    def _use_old_key(self) -> RotationStep:
         if self._old_primary is None:
             return _VERIFY
         return RotationStep(KeyAction.USE, self._old_primary)

@@ -1,4 +1,4 @@
-"""Lamport clocks: an order for news without a common clock.
+"""Lamport clocks: an order of messages without a common clock.
 
 Source: hashicorp/serf v0.9.4, serf/lamport.go.
 """
@@ -29,6 +29,6 @@ class LamportClock:
         return self.time
 
     def witness(self, seen: int) -> None:
-        """Learn of a time that some node used: the clock moves past it, never back."""
+        """Observe a time that some node used: the clock moves past it, never back."""
         if seen >= self.time:
             self.time = (seen + 1) & TIME_MASK

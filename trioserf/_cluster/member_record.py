@@ -1,4 +1,4 @@
-"""One member: its record, its public face, and the ordered list of all of them.
+"""One member: its record, what `Member` shows of it, and the ordered list of all members.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, memberState, handleNodeJoin, reap, reconnect; main,
 serf/merge_delegate.go, nodeToMember, validateMemberInfo; main, reap (ReconnectTimeoutOverride).
@@ -26,10 +26,10 @@ class Record:
     """What is known about one member.
 
     Args:
-      member: its public face; replaced as a whole at every change.
+      member: what the user sees; replaced as a whole at every change.
       status_ltime: Lamport time of the newest intent about it.
       leave_time: when it failed or left (seconds); None while it is up.
-      pruning: a wait that will end in forgetting it is under way.
+      pruning: a wait that will end in erasing it is under way.
     """
 
     member: Member
@@ -112,7 +112,7 @@ _NODE_LEFT = 3
 
 
 class SortedMembers:
-    """Members ordered by name, given out as an immutable snapshot.
+    """The public list of members, ordered by name; each snapshot of it is immutable.
 
     Changes come from one thread; `snapshot` may be called from any.
     """
@@ -127,7 +127,7 @@ class SortedMembers:
     def snapshot(self) -> tuple[Member, ...]:
         """All members: the same object until a change."""
         # The version is read before the list and raised after the list changes, so what
-        # another thread stores here in between is at worst thrown away too early.
+        # another thread stores here in between is at worst dropped too early.
         version = self._version
         known, snapshot = self._snapshot
         if known != version:
@@ -168,7 +168,7 @@ def overdue(
     """
     gone: list[Record] = []
     for record in records:
-        assert record.leave_time is not None, "a failed or left record has a time of leaving"
+        assert record.leave_time is not None, "a failed or left record has a leave time"
         limit = timeout if override is None else override(record.member, timeout)
         if now - record.leave_time > limit:
             gone.append(record)
@@ -178,10 +178,10 @@ def overdue(
 def choose_reconnect(
     rng: random.Random, *, num_members: int, failed: Sequence[Member], num_left: int
 ) -> Member | None:
-    """The failed member to try in this round, or None to let the round pass.
+    """The failed member to reconnect to in this round, or None to skip the round.
 
     The chance of a try is the number of failed members over that of the others that are up,
-    so that the whole cluster together tries about each failed member once per round.
+    so that the cluster as a whole tries about each failed member once per round.
     """
     if not failed:
         return None

@@ -1,8 +1,8 @@
 """The members of the cluster, and what moves each of them from one status to another.
 
-Two sources speak about a member.  Memberlist sees whether it answers; intents, spread by
-gossip and by state exchange, say what somebody wants: join or leave.  Memberlist alone can
-bring a member up or down; the intent decides whether going down is a leave or a failure::
+Memberlist detects whether a member is up; intents, spread by gossip and push/pull, announce
+that a node joins or leaves.  Only memberlist brings a member up or down; the newest intent
+decides whether going down is a leave or a failure::
 
     from     memberlist join  memberlist leave  newer leave intent     newer join intent
     absent   alive+join (*)   -                 stored                 stored
@@ -12,10 +12,10 @@ bring a member up or down; the intent decides whether going down is a leave or a
     failed   alive+join       warning           left+leave             failed
 
 ``+x`` is a published event; (*) leaving instead if a leave intent is stored for the name.
-An intent is newer if its Lamport time is above that of the last one about the member; older
-ones change nothing and are not passed on, which is what ends their gossip.
+An intent is newer if its Lamport time is above that of the last one about the member; a stale
+one changes nothing and is not rebroadcast, which is what ends its gossip.
 
-A member that failed or left stays known (a tombstone) until `reap` or a prune forgets it.
+A member that failed or left stays in the list (left: a tombstone) until it is reaped or pruned.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, handleNodeJoin, handleNodeLeave,
 handleNodeUpdate, handleNodeJoinIntent, handleNodeLeaveIntent, handlePrune, eraseNode, reap,
@@ -52,7 +52,7 @@ class MemberRegistry:
 
     Attributes:
       clock: the member clock.
-      faithful: whether to do as Go does where it has a hole.
+      faithful: whether to do as Go does where it has a bug.
       intents: intents about names that are not members yet.
     """
 
@@ -61,13 +61,13 @@ class MemberRegistry:
     ) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.intents: RecentIntents = RecentIntents()
-        self._own_name = local_name
+        self._local_name = local_name
         self._config = config
         self.faithful: bool = config.memberlist.faithful_go
         self._records: dict[str, Record] = {}
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
-        self._own = Member(name=local_name, addr=IPv4Address(0), port=0, tags=config.tags)
+        self._local = Member(name=local_name, addr=IPv4Address(0), port=0, tags=config.tags)
         self._sorted = SortedMembers()
 
     # --- reads
@@ -90,11 +90,11 @@ class MemberRegistry:
         return 0 if record is None else record.status_ltime
 
     def status_ltimes(self) -> dict[str, int]:
-        """`status_ltime` of every member, for a state exchange."""
+        """`status_ltime` of every member, for a push/pull."""
         return {name: record.status_ltime for name, record in self._records.items()}
 
     def newer(self, ltimes: Mapping[str, int]) -> list[tuple[str, int]]:
-        """The entries of a peer's `status_ltimes` that are news here.
+        """The entries of a peer's `status_ltimes` that are newer than those here.
 
         The others would change nothing, not even the clock: it is past every known time.
         """
@@ -106,11 +106,11 @@ class MemberRegistry:
         ]
 
     def failed(self) -> tuple[Member, ...]:
-        """Members that failed and are not yet forgotten."""
+        """Members that failed and are not yet reaped."""
         return tuple(record.member for record in self._failed.values())
 
     def left(self) -> tuple[Member, ...]:
-        """Members that left and are not yet forgotten."""
+        """Members that left and are not yet reaped."""
         return tuple(record.member for record in self._left.values())
 
     @property
@@ -130,30 +130,30 @@ class MemberRegistry:
 
     @property
     def local_member(self) -> Member:
-        """The own record: the last known one, even after it was forgotten or never taken up.
+        """This node: as last known, also after it was reaped or before it joined.
 
-        DIFFERS: Go crashes there (test_the_own_record_outlives_its_reaping).
+        DIFFERS: Go crashes there (test_the_local_member_outlives_its_reaping).
         """
-        return self._own
+        return self._local
 
     def others_alive(self) -> bool:
         """Whether any member but this node is alive."""
         return any(
-            record.member.status is MemberStatus.ALIVE and name != self._own_name
+            record.member.status is MemberStatus.ALIVE and name != self._local_name
             for name, record in self._records.items()
         )
 
-    # --- the membership half
+    # --- what memberlist notifies
 
     def on_node_join(self, node: NodeView, now: float) -> list[Effect]:
-        """Memberlist says that a node is alive."""
+        """Memberlist: a node is alive."""
         effects: list[Effect] = []
         status, ltime = MemberStatus.ALIVE, 0
         record = self._records.get(node.name)
         if record is None:
             status, ltime = self._stored_intent(node.name)
         elif record.member.status is MemberStatus.FAILED:
-            assert record.leave_time is not None, "a failed record has a time of leaving"
+            assert record.leave_time is not None, "a failed record has a leave time"
             if now - record.leave_time < self._config.flap_timeout:
                 effects.append(Count("serf.member.flap"))
         member, broken = member_of(node, status)
@@ -168,11 +168,11 @@ class MemberRegistry:
         self._show(record, member)
         effects += (Count("serf.member.join"), _event(EventType.MEMBER_JOIN, member))
         if status is MemberStatus.LEAVING and not self.faithful:
-            effects.append(tell_that_it_leaves(member, ltime))
+            effects.append(send_leave_intent(member, ltime))
         return effects
 
     def on_node_leave(self, node: NodeView, now: float) -> list[Effect]:
-        """Memberlist says that a node is dead or left; which of them, our intents decide."""
+        """Memberlist: a node is dead or left; which of them, the intents decide."""
         record = self._records.get(node.name)
         if record is None:
             return []
@@ -188,7 +188,7 @@ class MemberRegistry:
         return [Count(f"serf.member.{status}"), _event(kind, record.member)]
 
     def on_node_update(self, node: NodeView, now: float) -> list[Effect]:
-        """Memberlist says that a node changed its metadata.
+        """Memberlist: a node changed its metadata.
 
         DIFFERS: no event if the member looks the same as before, for example when the same
         tags are encoded in another order (test_an_update_that_changes_nothing_is_no_event).
@@ -206,10 +206,10 @@ class MemberRegistry:
         return effects
 
     def _stored_intent(self, name: str) -> tuple[MemberStatus, int]:
-        """Status and Lamport time of a new member, by what was said about it before.
+        """Status and Lamport time of a new member, by the intent that came before it.
 
         DIFFERS: an intent is used once.  In Go it stays for its five minutes, so a node that
-        is forgotten and comes back within them appears as leaving
+        is erased and comes back within them appears as leaving
         (test_a_stored_intent_is_used_once).
         """
         status, ltime = MemberStatus.ALIVE, self.intents.lookup(name, "join")
@@ -225,7 +225,7 @@ class MemberRegistry:
     # --- intents
 
     def on_join_intent(self, msg: JoinIntent, now: float) -> tuple[bool, list[Effect]]:
-        """A join intent arrived.  Returns whether to pass it on, and the effects."""
+        """A join intent arrived.  Returns whether to rebroadcast it, and the effects."""
         self.clock.witness(msg.ltime)
         record = self._records.get(msg.node)
         if record is None:
@@ -240,25 +240,25 @@ class MemberRegistry:
     def on_leave_intent(
         self, msg: LeaveIntent, now: float, *, serf_state: SerfState
     ) -> tuple[bool, list[Effect]]:
-        """A leave intent arrived.  Returns whether to pass it on, and the effects.
+        """A leave intent arrived.  Returns whether to rebroadcast it, and the effects.
 
-        One about this node while it is alive is refuted: the effects hold the join intent.
+        One about this node while it is alive is refuted: the effects have the join intent.
 
-        DIFFERS: so is one as new as the own join, whose time a peer made up
-        (test_a_leave_as_new_as_the_own_join_is_refuted).
+        DIFFERS: so is one as new as the local join, whose time a peer derived
+        (test_a_leave_as_new_as_the_local_join_is_refuted).
         """
         self.clock.witness(msg.ltime)
         record = self._records.get(msg.node)
         if record is None:
             return self.intents.upsert(msg.node, "leave", msg.ltime, now), []
         is_newer = msg.ltime > record.status_ltime
-        if msg.node == self._own_name and serf_state is SerfState.ALIVE:
+        if msg.node == self._local_name and serf_state is SerfState.ALIVE:
             is_tie = msg.ltime == record.status_ltime and not self.faithful
             return False, self.join_intent(now) if is_newer or is_tie else []
         if not is_newer:
             return False, []
         # Also when the status stays as it is: otherwise two leaves about one member would
-        # each be news after the other, and be passed on for ever.
+        # each be newer in turn, and be rebroadcast for ever.
         record.status_ltime = msg.ltime
         effects: list[Effect] = []
         match record.member.status:
@@ -277,7 +277,7 @@ class MemberRegistry:
 
     def join_intent(self, now: float) -> list[Effect]:
         """Announce this node: after a join, and to refute a leave."""
-        msg = JoinIntent(self.clock.time, self._own_name)
+        msg = JoinIntent(self.clock.time, self._local_name)
         _, effects = self.on_join_intent(msg, now)
         effects.append(
             Broadcast(
@@ -299,14 +299,14 @@ class MemberRegistry:
         prune: bool = False,
         on_finished: Callable[[], object] | None = None,
     ) -> tuple[bool, list[Effect]]:
-        """Announce that ``name`` leaves: for the own leave, and to remove a failed node.
+        """Announce that ``name`` leaves: this node, or a failed one that is removed.
 
         Returns whether another member is alive, so that the announcement was queued and
         ``on_finished`` will be called; and the effects.
 
         DIFFERS: Go looks for others only after it marked the member, so with two nodes an
-        alive one that is removed never hears of it, cannot refute, and stays leaving for ever
-        (test_an_alive_node_that_is_removed_by_its_only_peer_is_told).
+        alive one that is removed never receives it, cannot refute, and stays leaving for ever
+        (test_an_alive_node_that_is_removed_by_its_only_peer_is_notified).
         """
         msg = LeaveIntent(self.clock.time, name, prune)
         others = self.others_alive()
@@ -326,12 +326,12 @@ class MemberRegistry:
         )
         return True, effects
 
-    # --- forgetting
+    # --- pruning and reaping
 
     def _prune(self, record: Record) -> list[Effect]:
-        """Forget a member that left; one that is leaving gets time to do so first.
+        """Erase a member that left; one that is leaving gets time to do so first.
 
-        DIFFERS: Go waits with its member lock held, so the whole node stalls, and then drops
+        DIFFERS: Go waits while it has its member lock, so the whole node stalls, and then drops
         the member even if it refuted meanwhile
         (test_pruning_a_leaving_member_that_refutes_keeps_it).
         """
@@ -343,7 +343,7 @@ class MemberRegistry:
         return [Prune(record.member.name, record)]
 
     def finish_prune(self, prune: Prune) -> list[Effect]:
-        """The wait of a `Prune` is over: forget the record if it is still leaving or left."""
+        """The wait of a `Prune` is over: erase the record if it is still leaving or left."""
         record = self._records.get(prune.name)
         if record is None or record is not prune.record:
             return []
@@ -353,7 +353,7 @@ class MemberRegistry:
         return []
 
     def reap(self, now: float) -> list[Effect]:
-        """Forget members gone for too long, and old intents.  Every ``reap_interval``."""
+        """Erase members that were gone for too long, and old intents.  Every ``reap_interval``."""
         config = self._config
         override = config.reconnect_timeout_override
         gone = overdue(self._failed.values(), now, config.reconnect_timeout, override)
@@ -368,7 +368,7 @@ class MemberRegistry:
         return effects
 
     def erase(self, name: str, *, removed: bool = False) -> list[Effect]:
-        """Forget a member at once, whatever its status; nothing if it is unknown."""
+        """Erase a member at once, whatever its status; nothing if it is unknown."""
         record = self._records.pop(name, None)
         if record is None:
             return []
@@ -377,13 +377,13 @@ class MemberRegistry:
         self._sorted.remove(name)
         return [NodeForgotten(name, removed), _event(EventType.MEMBER_REAP, record.member)]
 
-    # --- the public faces
+    # --- the public list
 
     def _show(self, record: Record, member: Member) -> None:
         record.member = member
         self._sorted.put(member)
-        if member.name == self._own_name:
-            self._own = member
+        if member.name == self._local_name:
+            self._local = member
 
     def _set_status(self, record: Record, status: MemberStatus) -> None:
         self._show(record, attrs.evolve(record.member, status=status))
@@ -393,7 +393,7 @@ def _broken_tags(name: str) -> Log:
     return Log(f"Failed to decode tags of {name}: kept what could be read", "error")
 
 
-def tell_that_it_leaves(member: Member, ltime: int) -> SendTo:
-    """Tell a member for what it is taken: one that lives refutes."""
+def send_leave_intent(member: Member, ltime: int) -> SendTo:
+    """Send a member the leave intent about itself: one that is alive refutes it."""
     leave = LeaveIntent(ltime, member.name, False)
     return SendTo(member_address(member), member.name, encode_serf(leave))

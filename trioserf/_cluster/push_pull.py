@@ -14,8 +14,9 @@ intent is also sent to the member itself: if it lives, it refutes with a join in
 when somebody removes it.  The same is done when a member joins about which such an entry, or a
 late intent, was stored before.
 
-DIFFERS: Go does neither.  Tests: test_a_list_that_knows_nothing_newer_is_not_believed,
-test_who_becomes_leaving_by_a_list_is_told, test_who_joins_as_leaving_is_told,
+DIFFERS: Go does neither.  Tests: test_a_leave_entry_without_a_newer_intent_is_ignored,
+test_a_member_that_becomes_leaving_by_an_entry_is_notified,
+test_a_member_that_joins_as_leaving_is_notified,
 test_a_member_that_returns_is_not_leaving_for_ever.
 
 Source: hashicorp/serf v0.9.4, serf/delegate.go, LocalState, MergeRemoteState.
@@ -35,12 +36,12 @@ from .._wire.serf_messages import (
 )
 from .effects import Effect
 from .lamport import TIME_MASK, LamportClock
-from .members import MemberRegistry, tell_that_it_leaves
+from .members import MemberRegistry, send_leave_intent
 from .queries import QueryLog
 from .user_events import UserEventLog
 
 # The keys of Go's messagePushPull in the order of their bytes, behind the header of a map of
-# six.  Assembled by hand because the largest part, the ring of events, is kept encoded.
+# six.  Assembled by hand because the largest part, the ring of events, is cached encoded.
 _PREFIX = bytes([SerfMessageType.PUSH_PULL, 0x86])
 _EVENT_LTIME, _EVENTS, _LTIME, _LEFT_MEMBERS, _QUERY_LTIME, _STATUS_LTIMES = (
     pack_value(key)
@@ -49,7 +50,7 @@ _EVENT_LTIME, _EVENTS, _LTIME, _LEFT_MEMBERS, _QUERY_LTIME, _STATUS_LTIMES = (
 
 
 def local_state(members: MemberRegistry, events: UserEventLog, queries: QueryLog) -> bytes:
-    """What to tell a peer."""
+    """The local state, for a peer."""
     left = [member.name for member in members.left()]
     return b"".join(
         (
@@ -80,7 +81,7 @@ def merge_remote_state(
     events: UserEventLog,
     queries: QueryLog,
 ) -> list[Effect]:
-    """Take in what a peer told; nothing of it is passed on.
+    """Merge the state of a peer; nothing of it is rebroadcast.
 
     Args:
       ignore_old: the exchange is part of a join that ignores old events.
@@ -104,7 +105,7 @@ def merge_remote_state(
 
 
 def _witness_before(clock: LamportClock, time: int) -> None:
-    """Learn of a peer's clock, whose value the peer itself has not used yet."""
+    """Observe a peer's clock, whose value the peer itself has not used yet."""
     if time:
         clock.witness(time - 1)
 
@@ -145,24 +146,24 @@ def on_listed_as_left(
     serf_state: SerfState,
     members: MemberRegistry,
 ) -> list[Effect]:
-    """A peer lists a member as left; nothing of it is passed on to others.
+    """A peer lists a member as left.
 
     Args:
       name: the member.
-      ltime: newest intent about it that the peer knows; 0 for none.
+      ltime: the newest intent about it that the peer knows; 0 for none.
       now: trio clock (seconds).
-      serf_state: of this node.
+      serf_state: the state of this node.
       members: changed here.
     """
     was_alive = _status(members, name) is MemberStatus.ALIVE and name != members.local_member.name
-    doubted = was_alive and not members.faithful
-    if doubted and 0 < ltime <= members.status_ltime(name):
+    doubtful = was_alive and not members.faithful
+    if doubtful and 0 < ltime <= members.status_ltime(name):
         return []
     leave = LeaveIntent((ltime + 1) & TIME_MASK, name, False)
     _, effects = members.on_leave_intent(leave, now, serf_state=serf_state)
     member = members.get(name)
-    if doubted and member is not None and member.status is MemberStatus.LEAVING:
-        effects.append(tell_that_it_leaves(member, leave.ltime))
+    if doubtful and member is not None and member.status is MemberStatus.LEAVING:
+        effects.append(send_leave_intent(member, leave.ltime))
     return effects
 
 

@@ -1,7 +1,7 @@
 """Queries: sent once, processed once by every node.
 
-A query spreads like a user event; acks and answers go straight back to the asking node.  The
-asking node treats its own query like anybody's: it may answer itself, over the network.
+A query spreads like a user event; acks and responses go directly to the node that sent it.
+That node processes its own query like any other: it may respond to itself, over the network.
 
 The ring of seen queries works as the one of `user_events`, with query ids for events.
 
@@ -52,13 +52,13 @@ def _tags(value: Mapping[str, str] | None) -> dict[str, str]:
 
 @attrs.frozen(kw_only=True)
 class QueryParams:
-    """How to ask.
+    """The parameters of a query.
 
     Args:
       filter_nodes: only these nodes; empty means all.
-      filter_tags: only nodes whose tags fit, tag to RE2 expression.
-      request_ack: whether every node that was asked acknowledges at once.
-      relay_factor: through how many other nodes each answer is sent in addition (0 to 255).
+      filter_tags: only nodes whose tags match, tag to RE2 expression.
+      request_ack: whether every node that the query is for acknowledges at once.
+      relay_factor: through how many other nodes each response is also sent (0 to 255).
       timeout: seconds; None or 0 means `default_timeout`.
     """
 
@@ -77,10 +77,10 @@ class QueryParams:
 
 @attrs.frozen(kw_only=True)
 class OpenQuery:
-    """A query of this node that is ready to go out: register it, then apply `effects`.
+    """A query of this node, ready to be sent: register it, then apply `effects`.
 
     Args:
-      message: what is asked.
+      message: the query.
       deadline: when it ends (trio clock, seconds).
       effects: the local processing, and the broadcast.
     """
@@ -91,10 +91,10 @@ class OpenQuery:
 
 
 def default_timeout(gossip_interval: float, mult: int, live_members: int) -> float:
-    """How long a query waits for answers if nothing else was said (seconds).
+    """The timeout of a query if none is given (seconds).
 
-    DIFFERS: a lone node counts as one, and with gossip turned off its usual interval counts,
-    so that queries do not end at once (test_a_query_without_live_members_still_has_time,
+    DIFFERS: a lone node counts as one, and with gossip turned off its usual interval is
+    used, so that queries do not end at once (test_a_query_without_live_members_still_has_time,
     test_a_query_without_gossip_still_has_time).
     """
     return (
@@ -122,7 +122,7 @@ class QueryLog:
     ) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.min_time = min_time
-        self._own_name = local_name
+        self._local_name = local_name
         self._config = config
         self._size = config.query_buffer
         self._slots: dict[int, tuple[int, set[int]]] = {}
@@ -140,12 +140,12 @@ class QueryLog:
         tags: Mapping[str, str],
         members: Sequence[Member],
     ) -> OpenQuery:
-        """Ask: build the message, process it here as any receiver would, and queue it.
+        """Send a query: build the message, process it here as any receiver would, and queue it.
 
         Args:
-          address: the advertised address of this node, where answers come to.
+          address: the advertised address of this node, for responses.
           live_members: how many nodes memberlist sees alive.
-          tags: the own tags.
+          tags: the tags of this node.
           members: all members, to choose relays from.
 
         Raises:
@@ -166,7 +166,7 @@ class QueryLog:
             id=rng.getrandbits(31),
             addr=address.to_bytes(),
             port=address.port,
-            source_node=self._own_name,
+            source_node=self._local_name,
             filters=encode_filters(params.filter_nodes, params.filter_tags) or None,
             flags=QUERY_FLAG_ACK if params.request_ack else 0,
             relay_factor=params.relay_factor,
@@ -189,7 +189,7 @@ class QueryLog:
         tags: Mapping[str, str],
         members: Sequence[Member],
     ) -> tuple[bool, list[Effect]]:
-        """A query arrived.  Returns whether to pass it on, and the effects.
+        """A query arrived.  Returns whether to rebroadcast it, and the effects.
 
         DIFFERS: Go also counts every query under its name, without a bound on the names
         (test_queries_are_counted_in_one_counter_whatever_their_name).
@@ -206,12 +206,11 @@ class QueryLog:
             return False, []
         effects: list[Effect] = [Count("serf.queries")]
         again = not msg.flags & QUERY_FLAG_NO_BROADCAST
-        verdict = matches(msg.filters or (), self._own_name, tags)
-        if not verdict.passed:
-            if verdict.problem is not None:
-                effects.append(
-                    Log(f"query {msg.name} of {msg.source_node} is not for us: {verdict.problem}")
-                )
+        result = matches(msg.filters or (), self._local_name, tags)
+        if not result.passed:
+            if result.problem is not None:
+                problem = f"query {msg.name} of {msg.source_node} is ignored: {result.problem}"
+                effects.append(Log(problem))
             return again, effects
         if msg.flags & QUERY_FLAG_ACK:
             effects += self._acknowledge(msg, rng, members)
@@ -236,14 +235,14 @@ class QueryLog:
             address = reply_address(msg)
         except QueryError as error:
             return [Log(f"failed to send ack: {error}", "error")]
-        ack = QueryResponseMessage(msg.ltime, msg.id, self._own_name, RESPONSE_FLAG_ACK, None)
+        ack = QueryResponseMessage(msg.ltime, msg.id, self._local_name, RESPONSE_FLAG_ACK, None)
         raw = encode_serf(ack)
         effects: list[Effect] = [SendTo(address, msg.source_node, raw)]
         try:
             effects += relayed_copies(
                 raw,
                 msg,
-                local_name=self._own_name,
+                local_name=self._local_name,
                 limit=self._config.query_response_size_limit,
                 rng=rng,
                 members=members,

@@ -1,8 +1,8 @@
-"""Collecting what comes back for the queries of this node.
+"""Collecting acks and responses to the queries of this node.
 
-A node may answer over several ways (directly, through relays), so the first copy counts and
+A response may arrive more than once (directly, through relays), so the first copy counts and
 the others are dropped.  Go waits for the whole timeout; here a collector also knows which
-members could answer, and so when nothing more is to come.
+members are eligible, and so when nothing more is to come.
 
 Source: hashicorp/serf v0.9.4, serf/query.go, QueryResponse; serf/serf.go,
 handleQueryResponse.
@@ -30,11 +30,11 @@ def _short(payload: bytes) -> str:
 
 @attrs.frozen
 class NodeResponse:
-    """One node's answer to a query.
+    """One node's response to a query.
 
     Args:
-      node: who answered.
-      payload: what.
+      node: its name.
+      payload: the response.
     """
 
     node: str
@@ -60,16 +60,16 @@ def eligible_members(members: Sequence[Member], query: QueryMessage) -> frozense
 
 
 class QueryCollector:
-    """The answers to one query of this node.
+    """The acks and responses to one query of this node.
 
     Args:
-      query: what was asked.
+      query: as sent.
       deadline: when it ends (trio clock, seconds).
-      eligible: names of the members from which an answer can be expected.
+      eligible: names of the members from which a response can be expected.
 
     Attributes:
-      responses: first answer of each node, by name, in order of arrival.
-      acks: nodes that acknowledged, in order of arrival; None if that was not asked for.
+      responses: first response of each node, by name, in order of arrival.
+      acks: nodes that acknowledged, in order of arrival; None if no acks were requested.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class QueryCollector:
     def on_response(
         self, msg: QueryResponseMessage, now: float
     ) -> tuple[NodeResponse | NodeAck | None, list[Effect]]:
-        """A response for this query arrived: what to hand on, None for a duplicate."""
+        """A response for this query arrived: what to deliver, None for a duplicate."""
         if msg.id != self.query.id:
             return None, [
                 Log(f"query reply of {msg.from_node} has ID {msg.id}, not {self.query.id}")
@@ -106,7 +106,7 @@ class QueryCollector:
         if self.acks is None:
             return None, [
                 Count("serf.query_acks"),
-                Log(f"dropped an ack of {name}: none was asked for"),
+                Log(f"dropped an ack of {name}: none was requested"),
             ]
         if name in self.acks:
             return None, [Count("serf.query_duplicate_acks")]
@@ -122,7 +122,7 @@ class QueryCollector:
             self.acks.pop(item.node, None)
 
     def drop_members(self, names: Iterable[str]) -> bool:
-        """These members failed, left or were forgotten: no longer wait for them.
+        """These members failed, left or were reaped: no longer wait for them.
 
         Returns `everyone_answered`.
         """
@@ -133,16 +133,16 @@ class QueryCollector:
 
     @property
     def everyone_answered(self) -> bool:
-        """Whether no answer (nor wanted ack) of an eligible member is missing."""
+        """Whether no response (nor requested ack) of an eligible member is missing."""
         return not self._awaited and not self._awaited_acks
 
     @property
     def missing(self) -> frozenset[str]:
-        """Eligible members that have not answered and are not known to be gone."""
+        """Eligible members that have not responded and are not known to be gone."""
         return frozenset(self._awaited)
 
     def close(self) -> None:
-        """Take no more answers."""
+        """Accept no more responses."""
         self._closed = True
 
     def finished(self, now: float) -> bool:
@@ -160,7 +160,7 @@ class PendingQueries:
         return len(self._collectors)
 
     def add(self, collector: QueryCollector) -> None:
-        """Register a query before its message goes out."""
+        """Register a query before it is sent."""
         self._collectors[collector.query.ltime] = collector
 
     def remove(self, collector: QueryCollector) -> None:
@@ -172,7 +172,7 @@ class PendingQueries:
     def on_response(
         self, msg: QueryResponseMessage, now: float
     ) -> tuple[QueryCollector | None, NodeResponse | NodeAck | None, list[Effect]]:
-        """A response arrived: which query it is for, what to hand on, and the effects."""
+        """A response arrived: which query it is for, what to deliver, and the effects."""
         collector = self._collectors.get(msg.ltime)
         if collector is None:
             return (
@@ -189,7 +189,7 @@ class PendingQueries:
         return collector, item, effects
 
     def drop_members(self, names: Iterable[str]) -> list[QueryCollector]:
-        """Members are gone; returns the queries that thereby have all their answers."""
+        """Members are gone; returns the queries that are thereby complete."""
         gone = frozenset(names)
         return [
             collector

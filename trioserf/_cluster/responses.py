@@ -38,7 +38,7 @@ from .size_limits import check_relay, check_response
 RELAY_PROTOCOL = 5
 """Memberlist protocol version that a member must understand to be a relay."""
 MAX_FORWARD = 65_507
-"""Longest message that fits one datagram, and so is worth passing on (bytes)."""
+"""Longest message that fits into one datagram, and so can be relayed (bytes)."""
 
 
 def choose_relays(
@@ -47,8 +47,8 @@ def choose_relays(
     """``factor`` distinct members that are alive, can relay, and are not this node; all if fewer.
 
     DIFFERS: Go draws with replacement, three times for each member, and in a small cluster
-    sometimes misses a relay that it has: with two candidates of three members once in forty
-    answers (test_no_candidate_is_missed).
+    sometimes misses a candidate: with two candidates of three members once in forty
+    responses (test_no_candidate_is_missed).
     """
     candidates = [
         member
@@ -69,12 +69,12 @@ def relayed_copies(
     rng: random.Random,
     members: Sequence[Member],
 ) -> list[SendTo]:
-    """The encoded answer ``raw`` wrapped for each relay that the query wants.
+    """The encoded response ``raw`` wrapped for each relay that the query wants.
 
-    In a cluster with fewer members than the query wants relays and this node, none is used.
+    In a cluster with fewer members than the query wants relays plus this node, none is used.
 
     Raises:
-      ResponseTooLarge: the wrapped answer is longer than ``limit`` bytes.
+      ResponseTooLarge: the wrapped response is longer than ``limit`` bytes.
     """
     factor = query.relay_factor
     if not factor or len(members) < factor + 1:
@@ -89,7 +89,7 @@ def relayed_copies(
 
 
 def forward(data: bytes) -> SendTo:
-    """Pass on what a relay message carries, unseen.
+    """Forward what a relay message carries, without decoding it.
 
     Raises:
       RemoteProtocolError: its header is broken, or what it carries does not fit a datagram.
@@ -110,7 +110,7 @@ def forward(data: bytes) -> SendTo:
 
 
 def reply_address(query: QueryMessage) -> Address:
-    """Where answers to ``query`` go.
+    """Where responses to ``query`` go.
 
     Raises:
       QueryError: the query names an impossible address.
@@ -128,16 +128,16 @@ def reply_address(query: QueryMessage) -> Address:
 
 
 class QueryResponder:
-    """The right of this node to answer one delivered query, once.
+    """Responds to one delivered query, once.
 
     Args:
       query: as received.
       deadline: until when (trio clock, seconds).
-      local_name: who answers.
-      limit: longest encoded answer (bytes).
+      local_name: the name of this node.
+      limit: longest encoded response (bytes).
 
     Attributes:
-      answered: whether the answer was given.
+      answered: whether the response was sent.
     """
 
     def __init__(
@@ -146,23 +146,23 @@ class QueryResponder:
         self.answered = False
         self._query = query
         self._deadline = deadline
-        self._own_name = local_name
+        self._local_name = local_name
         self._limit = limit
         self._raw = b""
 
     def answer(self, payload: bytes, now: float) -> SendTo:
-        """The packet of the answer; `relays` gives further copies of it.
+        """The packet of the response; `relays` gives further copies of it.
 
         The query counts as answered once this returns.
 
         Raises:
-          ResponseTooLarge: too long; may be tried again with less.
-          AlreadyResponded: there was an answer before.
+          ResponseTooLarge: too long; a shorter one may be tried.
+          AlreadyResponded: there was a response before.
           DeadlineExceeded: it is too late.
           QueryError: the query names an impossible address.
         """
         query = self._query
-        msg = QueryResponseMessage(query.ltime, query.id, self._own_name, 0, payload or None)
+        msg = QueryResponseMessage(query.ltime, query.id, self._local_name, 0, payload or None)
         raw = encode_serf(msg)
         check_response(raw, self._limit)
         if self.answered:
@@ -178,17 +178,17 @@ class QueryResponder:
         return reply
 
     def relays(self, *, rng: random.Random, members: Sequence[Member]) -> list[SendTo]:
-        """Copies of the answer for as many other members as the query wants; call it after.
+        """Copies of the response for as many relays as the query wants; call it after `answer`.
 
         Raises:
           RelayError: the copies would be too long.
         """
-        assert self.answered, "only an answer that was given can be relayed"
+        assert self.answered, "only a response that was sent can be relayed"
         try:
             return relayed_copies(
                 self._raw,
                 self._query,
-                local_name=self._own_name,
+                local_name=self._local_name,
                 limit=self._limit,
                 rng=rng,
                 members=members,

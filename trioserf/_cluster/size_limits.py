@@ -1,4 +1,4 @@
-"""How long messages may be, and errors that say by how much one is too long.
+"""The size limits of Serf's messages, and the errors for what exceeds them.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, Query; serf/query.go; serf/config.go.
 """
@@ -23,7 +23,7 @@ def check_tags(encoded: bytes) -> None:
 
 
 def check_user_event(name: str, payload: bytes, config: Config) -> None:
-    """Raise `UserEventTooLarge` if name and payload alone are over a limit."""
+    """Raise `UserEventTooLarge` if name and payload alone exceed the limit."""
     size = len(name.encode("utf-8", "surrogateescape")) + len(payload)
     limit = config.user_event_size_limit
     if size > limit:
@@ -33,7 +33,7 @@ def check_user_event(name: str, payload: bytes, config: Config) -> None:
 
 
 def check_encoded_user_event(raw: bytes, config: Config) -> None:
-    """Raise `UserEventTooLarge` if the encoded event is over a limit."""
+    """Raise `UserEventTooLarge` if the encoded event exceeds the limit."""
     limit = config.user_event_size_limit
     if len(raw) > limit:
         raise UserEventTooLarge(
@@ -49,7 +49,7 @@ def check_query(raw: bytes, limit: int) -> None:
 
 
 def check_response(raw: bytes, limit: int) -> None:
-    """Raise `ResponseTooLarge` if the encoded answer is longer than ``limit`` bytes."""
+    """Raise `ResponseTooLarge` if the encoded response is longer than ``limit`` bytes."""
     if len(raw) > limit:
         raise ResponseTooLarge(f"response exceeds limit of {limit} bytes: {len(raw)} bytes")
 

@@ -1,4 +1,4 @@
-"""Writing the snapshot: what happens, as lines to append; and the shortest log that says the same.
+"""Writing the snapshot: the lines to append for each event, and the compacted log.
 
 The format is that of `snapshot_replay`.  Writing files is left to the caller.
 
@@ -27,17 +27,17 @@ _BYTES_PER_NODE: Final = 128
 """Rough size of the lines of one node in a compacted log."""
 _THRESHOLD: Final = 2
 """A log this many times larger than the estimate is worth compacting."""
-_NOTED: Final = (EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED)
+_RECORDED: Final = (EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED)
 
 
 class SnapshotLog:
-    """Turns what happens into lines to append.
+    """Turns events into lines to append.
 
-    Each ``on_…`` method takes note of something and returns the lines to append for it, each
-    with its newline.
+    Each ``on_…`` method records something and returns the lines to append for it, each with its
+    newline.
 
     Args:
-      state: what the replay gave.
+      state: the result of the replay.
       rejoin_after_leave: as for `replay`.
       min_compact_size: logs up to this size are left alone (bytes).
 
@@ -68,12 +68,12 @@ class SnapshotLog:
         return dict(self._alive)
 
     def on_member_event(self, event: MemberEvent) -> list[bytes]:
-        """Members came or went.  Call `on_clock` after it."""
+        """Members joined, left or failed.  Call `on_clock` after it."""
         if self._leaving:
             return []
         lines: list[bytes] = []
         for member in event.members:
-            if event.type not in _NOTED:
+            if event.type not in _RECORDED:
                 continue
             if "\n" in member.name or "\0" in member.name:
                 # DIFFERS: Go writes such names, and reads them back as something else.
@@ -103,12 +103,12 @@ class SnapshotLog:
         return [_clock_line(QUERY_CLOCK, ltime)]
 
     def on_clock(self, time: int) -> list[bytes]:
-        """The member clock shows ``time``: its last value that was used is one less.
+        """The member clock is at ``time``: the last value that was used is one less.
 
-        This goes on after a leave, so that the clock survives it.
+        Recorded also after a leave, so that the clock survives it.
 
-        DIFFERS: Go notes 2**64 - 1 while the clock is still 0.
-        Test: test_a_clock_that_never_ticked_is_not_noted.
+        DIFFERS: Go records 2**64 - 1 while the clock is still 0.
+        Test: test_an_unused_clock_is_not_recorded.
         """
         if time - 1 <= self._clock:
             return []
@@ -116,26 +116,26 @@ class SnapshotLog:
         return [_clock_line(CLOCK, self._clock)]
 
     def on_incarnation(self, incarnation: int) -> list[bytes]:
-        """The incarnation of the node itself; this goes on after a leave."""
+        """The incarnation of the node itself; recorded also after a leave."""
         if incarnation <= self._incarnation:
             return []
         self._incarnation = incarnation
         return [_clock_line(INCARNATION, incarnation)]
 
     def on_leave(self) -> list[bytes]:
-        """The node leaves gracefully.  Nothing but the clock is noted from here on."""
+        """The node leaves gracefully.  From now on only clock and incarnation are recorded."""
         self._leaving = True
         if not self._rejoin:
             self._alive.clear()
         return [LEAVE + b"\n"]
 
     def should_compact(self, size: int) -> bool:
-        """Whether a log of ``size`` bytes is worth replacing by `compacted`."""
+        """Whether a log of ``size`` bytes is to be replaced by `compacted`."""
         estimate = _THRESHOLD * _BYTES_PER_NODE * len(self._alive)
         return size > max(estimate, self._min_compact_size)
 
     def compacted(self) -> bytes:
-        """The shortest log that says the same."""
+        """The shortest log of the same state."""
         lines = [_alive_line(name, address) for name, address in self._alive.items()]
         lines.append(_clock_line(CLOCK, self._clock))
         lines.append(_clock_line(EVENT_CLOCK, self._event_clock))

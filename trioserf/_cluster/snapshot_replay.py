@@ -1,17 +1,17 @@
-"""The snapshot file: what a node remembers of its cluster when it starts again.
+"""The format of the snapshot file, and its replay: what a restarted node knows of its cluster.
 
-A log of text lines.  Who is alive, and how far the three clocks got, is the sum of all lines
-from first to last; when the log has grown long, it is replaced by the few lines that say the
-same.  Reading and writing files is left to the caller: here lines go in and come out.
+A log of text lines.  Which nodes are alive, and the values of the three clocks, result from all
+lines, first to last; when the log has grown long, it is compacted (`snapshot_log`).  Reading
+and writing files is left to the caller.
 
 A file may be damaged: the last line cut short by a crash, NUL bytes where blocks were never
-written, or a line that begins behind a cut one because Go appends without looking.  A replay
-skips what it cannot read, finds the record behind such damage where it can, and reports both.
+written, or a line appended to a cut one by Go.  A replay skips what it cannot read, finds the
+record behind such damage where it can, and reports both.
 
-One line is our own: the incarnation of the node itself, so that its next life begins above the
-last and need not be told that it is held dead.  It is written as a comment, which Go passes
-over in silence and drops when it compacts (test_an_agent_rejoins_by_a_file_of_ours).  A leave
-does not end it: a node that returns after leaving must be above that as well.
+One line is not Go's: the incarnation of the node itself, so that a restarted node begins above
+it and need not first refute that it is dead.  It is written as a comment, which Go ignores and
+drops when it compacts (test_an_agent_rejoins_by_a_file_of_this_library).  A leave does not end
+it: a node that returns after leaving must be above that as well.
 
 Source: hashicorp/serf v0.9.4, serf/snapshot.go.
 """
@@ -34,7 +34,7 @@ _KEYWORDS: Final = (ALIVE, NOT_ALIVE, CLOCK, EVENT_CLOCK, QUERY_CLOCK, LEAVE, IN
 _IGNORED: Final = (b"coordinate: ", b"#")
 """Lines of old versions, and comments."""
 _LEAST_CUT: Final = len(b"# i")
-"""What is left of an own line at least; less may be a record that somebody turned off."""
+"""The least that is left of a cut incarnation line; less may be a record commented out."""
 _MAX_TRIES: Final = 16
 """Places of each keyword that are tried in one damaged line."""
 
@@ -70,13 +70,13 @@ class Skipped:
 
 @attrs.frozen(kw_only=True)
 class SnapshotState:
-    """What a snapshot says.
+    """The state that a snapshot records.
 
     Args:
       alive: name to address (``ip:port``, not checked) of the nodes that were alive, in the
-        order in which they became so.
-      clock, event_clock, query_clock: highest Lamport times that were noted; 0 for none.
-      incarnation: the highest that the node itself had reached; 0 for unknown.
+        order in which they joined.
+      clock, event_clock, query_clock: highest recorded Lamport times; 0 for none.
+      incarnation: the highest of the node itself; 0 for unknown.
       skipped: what could not be used.
       needs_newline: the last line is cut short.  It was not used; cut the file down to
         ``whole_size`` before appending, or at least begin with a newline.
@@ -94,11 +94,11 @@ class SnapshotState:
 
 
 def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
-    """What the content of a snapshot file says.  Never fails.
+    """The state that a snapshot file records.  Never fails.
 
     Args:
       data: the whole file.
-      rejoin_after_leave: a graceful leave is no reason to forget the cluster.
+      rejoin_after_leave: a graceful leave does not clear the state.
     """
     replaying = _Replay(rejoin_after_leave)
     whole, _, fragment = data.rpartition(b"\n")
@@ -149,7 +149,7 @@ class _Replay:
         self.skip(line_no, problem, line[:start])
 
     def _glued_record(self, line: bytes) -> int | None:
-        """Apply the record behind a cut one; where it begins, None if there is none.
+        """Apply the record behind a cut one; its start, None if there is none.
 
         DIFFERS: Go skips the line as a whole.
         Test: test_a_record_behind_a_cut_one_is_found.
@@ -163,7 +163,7 @@ class _Replay:
         return None
 
     def _on_record(self, line: bytes) -> str | None:
-        """Apply a line; or say why it cannot be."""
+        """Apply a line; the reason if that is impossible."""
         if line == LEAVE:
             if not self._rejoin:
                 self.alive.clear()
@@ -199,7 +199,7 @@ class _Replay:
 
 
 def _is_glued_to_an_incarnation(line: bytes) -> bool:
-    """Whether a comment is the beginning of our own line, with a record right behind it."""
+    """Whether a comment is a cut incarnation line, with a record right behind it."""
     return any(
         line.startswith(INCARNATION[:length]) and line.startswith(_KEYWORDS, length)
         for length in range(_LEAST_CUT, len(INCARNATION))

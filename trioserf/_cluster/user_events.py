@@ -1,9 +1,9 @@
 """User events: each delivered once, in a ring of the newest Lamport times.
 
 The ring has one slot per Lamport time, taken modulo its size; a slot belongs to the time that
-used it last and holds all events of that time.  An event is old, and ignored, once the clock
-is more than a ring ahead of it: its slot could have been used again, so nobody could say
-whether it was delivered before.
+used it last and has all events of that time.  An event is stale, and ignored, once the clock
+is more than a ring ahead of it: its slot could have been reused, so it is unknown whether the
+event was delivered before.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, handleUserEvent.
 """
@@ -59,7 +59,7 @@ class UserEventLog:
         self._encoded: bytes | None = empty
 
     def originate(self, name: str, payload: bytes, *, coalesce: bool) -> list[Effect]:
-        """Send an event: it is published here and queued for all others.
+        """Send an event: it is published here and broadcast.
 
         Raises:
           UserEventTooLarge: nothing was changed.
@@ -74,7 +74,7 @@ class UserEventLog:
         return effects
 
     def on_user_event(self, msg: UserEventMessage) -> tuple[bool, list[Effect]]:
-        """An event arrived.  Returns whether to pass it on, and the effects.
+        """An event arrived.  Returns whether to rebroadcast it, and the effects.
 
         DIFFERS: Go also counts every event under its name, without a bound on the names
         (test_events_are_counted_in_one_counter_whatever_their_name).
@@ -107,7 +107,7 @@ class UserEventLog:
         )
 
     def encoded_slots(self) -> bytes:
-        """The ring as a msgpack list, for a state exchange; kept until an event arrives."""
+        """The ring as a msgpack list, for a push/pull; cached until an event arrives."""
         if self._encoded is None:
             pieces = [b"\xc0"] * self._size  # nil
             for index, slot in self._slots.items():

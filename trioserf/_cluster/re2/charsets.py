@@ -1,8 +1,8 @@
 """Sets of characters, as expressions name them: ``[a-z]``, ``\\d``, ``[:alpha:]``, ``\\pL``.
 
 A set is a list of groups; a character belongs to it when some group has it.  Each group, and
-the set as a whole, may be turned into its opposite.  Nothing is enumerated: the categories of
-Unicode are asked for at the time of matching.
+the set as a whole, may be negated.  Nothing is enumerated: the categories of
+Unicode are looked up when matching.
 
 Ignoring case means: a character stands for its whole orbit, that is for all characters with
 which it shares its simple case folding (``k``, ``K`` and the Kelvin sign, for example).
@@ -50,7 +50,7 @@ _ORBITS: Final[Mapping[str, str]] = {char: orbit for orbit in _IRREGULAR_ORBITS 
 
 
 def orbit(char: str) -> str:
-    """The characters that are ``char`` when case is ignored, itself among them."""
+    """The characters equal to ``char`` when case is ignored, ``char`` included."""
     known = _ORBITS.get(char)
     if known is not None:
         return known
@@ -81,7 +81,7 @@ class Group:
         object.__setattr__(self, "_starts", tuple(first for first, _ in self.ranges))
 
     def __contains__(self, char: str) -> bool:
-        """Whether the ranges or categories have ``char``, before any negation."""
+        """Whether ``char`` is in the ranges or categories, before any negation."""
         code = ord(char)
         index = bisect_right(self._starts, code)
         if index and code <= self.ranges[index - 1][1]:

@@ -1,8 +1,8 @@
 """An expression as text, read into a tree.
 
-The dialect is that of Go's ``regexp.Compile``.  What it does not know is an error here too,
-even where Python would take it: look-around, back-references, ``\\Z``, ``(?x)``, doubled
-quantifiers, counts over 1000.  Beyond that come our own limits on length, depth and size.
+The dialect is that of Go's ``regexp.Compile``.  What it refuses is an error here too,
+even where Python would accept it: look-around, back-references, ``\\Z``, ``(?x)``, doubled
+quantifiers, counts over 1000.  Further limits on length, depth and size are this library's.
 
 Source: golang/go, src/regexp/syntax/parse.go, parse, parsePerlFlags, repeat, repeatIsValid.
 """
@@ -31,7 +31,7 @@ def parse(expression: str) -> tuple[Node, int]:
     """The tree of an expression, and how many instructions it needs.
 
     Raises:
-      RemoteProtocolError: Go refuses it, it is over one of our limits, or it names a script
+      RemoteProtocolError: Go refuses it, it is over one of these limits, or it names a script
         that is not known here; the text says which.
     """
     if len(expression) > MAX_EXPRESSION:
@@ -64,7 +64,7 @@ _ASSERTIONS: Final = {
 
 @attrs.frozen
 class _Part:
-    """A node, and what it costs."""
+    """A node, and its cost."""
 
     node: Node
     size: int
@@ -75,7 +75,7 @@ class _Part:
 
 @attrs.define
 class _Level:
-    """What is open: the whole expression, or one parenthesis."""
+    """An open group: the whole expression, or one parenthesis."""
 
     flags_outside: _Flags
     options: list[_Part] = attrs.field(factory=list)

@@ -2,8 +2,8 @@
 
 An instruction reads one character, splits, checks an assertion, or is the end.  Between two
 characters the automaton is in a set of instructions at once (Thompson's method).  Such sets
-recur, so what a set becomes by a character is remembered, as far as memory is allowed to
-grow; a text of usual kind then costs one look-up a character.
+recur, so the transition of a set by a character is cached, up to a limit; a usual text then
+costs one look-up per character.
 
 The search is unanchored: at every place the beginning of the program is added to the set.
 
@@ -264,7 +264,7 @@ def compile_expression(expression: str) -> Program:
     """The program of an expression.
 
     Raises:
-      RemoteProtocolError: Go refuses it, it is over one of our limits, or it names a script
+      RemoteProtocolError: Go refuses it, it is over one of the limits, or it names a script
         that is not known here; the text says which.
     """
     node, _ = parse(expression)
