@@ -26,7 +26,7 @@
 #           _config _memberlist_config _settings    every setting, its unit and bound
 #           _events         members, and what happens to them
 #           abc             the seams: transports, delegates, taps
-#           _sleepers       a seam of our own: how alarms sleep, in earnest and simulated
+#           _seams          what a simulation does in its own way: sleep, and work in threads
 #           _attrs          attrs, whose classes get their methods when they are first used
 #           _key_text       keys in base64
 #           _tables         text and HTML that are safe to show

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trioserf._sleepers import ScopeSleeper
+from trioserf._seams import ScopeSleeper
 from trioserf.testing.deliveries import Deliveries
 from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run
 

@@ -11,10 +11,12 @@ import threading
 import pytest
 import trio
 from trio._core import _run
+from trio.testing import MockClock
 
+from trioserf._seams import run_in_thread
 from trioserf.abc import Packet
-from trioserf.testing import SimNetwork, TraceDigest
-from trioserf.testing.determinism import run, seeded_scheduler, threads_in_place
+from trioserf.testing import SimCluster, SimNetwork, TraceDigest
+from trioserf.testing.determinism import run, seeded_scheduler
 
 PEERS = 8
 
@@ -92,26 +94,76 @@ def test_one_seed_gives_one_run_in_every_process() -> None:
 
 
 def test_the_switches_are_put_back() -> None:
-    before = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate(), trio.to_thread.run_sync
-    with seeded_scheduler(1), threads_in_place():
+    before = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()
+    with seeded_scheduler(1):
         assert _run._ALLOW_DETERMINISTIC_SCHEDULING
-        assert before[2] is not trio.to_thread.run_sync
-    after = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate(), trio.to_thread.run_sync
-    assert before == after
+    assert before == (_run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate())
 
 
-def test_work_for_threads_is_done_in_place_and_takes_no_time() -> None:
+def test_work_of_nodes_for_threads_is_done_in_place_and_takes_no_time() -> None:
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep, 3600)
             with trio.testing.assert_checkpoints():
-                here = await trio.to_thread.run_sync(threading.current_thread)
+                here = await run_in_thread(threading.current_thread)
             assert threading.current_thread() is here
-            assert 0 == trio.current_time()
-            assert await trio.Path(__file__).exists()
             with trio.testing.assert_checkpoints(), pytest.raises(ZeroDivisionError):
-                await trio.to_thread.run_sync(lambda: 1 // 0)
+                await run_in_thread(lambda: 1 // 0)
             assert 0 == trio.current_time()
             nursery.cancel_scope.cancel()
 
     run(1, main)
+
+
+def test_no_time_passes_while_a_thread_of_the_application_works() -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 3600)
+            asked = threading.Event()
+            trio.lowlevel.current_trio_token().run_sync_soon(asked.set)
+            there = await trio.to_thread.run_sync(lambda: (asked.wait(5), threading.get_ident()))
+            assert there[0]
+            assert threading.get_ident() != there[1]
+            assert await trio.Path(__file__).exists()
+            assert 0 == trio.current_time()
+            nursery.cancel_scope.cancel()
+
+    run(1, main)
+
+
+async def works_in_place() -> bool:
+    return threading.current_thread() is await run_in_thread(threading.current_thread)
+
+
+async def test_clusters_that_overlap_leave_nothing_behind(autojump_clock: MockClock) -> None:
+    public = trio.to_thread.run_sync
+
+    async def live(seed: int, start: float, end: float) -> None:
+        await trio.sleep_until(start)
+        async with SimCluster(seed=seed):
+            await trio.sleep_until(end)
+
+    start = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(live, 1, start + 1, start + 3)
+        nursery.start_soon(live, 2, start + 2, start + 4)
+        seen = []
+        for moment in (0.5, 1.5, 2.5, 3.5, 4.5):
+            await trio.sleep_until(start + moment)
+            seen.append(await works_in_place())
+    assert [False, True, True, True, False] == seen
+    assert public is trio.to_thread.run_sync
+
+
+async def test_other_runs_have_threads_while_a_cluster_is_simulated(
+    autojump_clock: MockClock,
+) -> None:
+    public = trio.to_thread.run_sync
+    elsewhere: list[bool] = []
+    async with SimCluster(seed=1):
+        other = threading.Thread(target=lambda: elsewhere.append(trio.run(works_in_place)))
+        other.start()
+        other.join(10)
+        assert await works_in_place()
+        assert public is trio.to_thread.run_sync
+    assert [False] == elsewhere

@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from trioserf._memberlist.alarm import Alarm
-from trioserf._sleepers import ScopeSleeper, sleepers
+from trioserf._seams import ScopeSleeper, sleepers
 from trioserf.testing import SimNetwork
 from trioserf.testing.determinism import run
 from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run

@@ -12,7 +12,7 @@ import math
 import trio
 
 from .. import _attrs as attrs
-from .._sleepers import Sleeper, sleepers
+from .._seams import Sleeper, sleepers
 
 
 @attrs.define(eq=False)

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import trio
 
 from .. import _attrs as attrs
+from .._seams import run_in_thread
 from .._wire.limits import THREAD_THRESHOLD
 from .._wire.messages import MessageType
 from .._wire.streams import StreamCodec, StreamError, StreamParser, StreamRequest, Work
@@ -129,7 +130,7 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
     except LookupError:
         limiter = trio.CapacityLimiter(_MAX_THREADS)
         _limiter.set(limiter)
-    return await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+    return await run_in_thread(work, abandon_on_cancel=True, limiter=limiter)
 
 
 def _clock_is_mocked() -> bool:

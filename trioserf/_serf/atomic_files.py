@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import Final
 
-import trio
+from .._seams import run_in_thread
 
 _SUFFIX: Final = ".new"
 
@@ -24,7 +24,7 @@ async def replace_file(path: str, data: bytes, *, mode: int) -> None:
     Raises:
       OSError: the file is as it was.
     """
-    await trio.to_thread.run_sync(replace_now, path, data, mode)
+    await run_in_thread(replace_now, path, data, mode)
 
 
 def replace_now(path: str, data: bytes, mode: int) -> None:

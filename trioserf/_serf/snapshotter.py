@@ -29,6 +29,7 @@ from .._config import Config
 from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
 from .._memberlist.drop_log import Log, node_log
+from .._seams import run_in_thread
 from .core import Core
 from .snapshot_file import SnapshotFile
 
@@ -107,10 +108,10 @@ class Snapshotter:
         assert config.snapshot_path is not None, "there is a snapshot only where one is wanted"
         file = SnapshotFile(config.snapshot_path, deque())
         try:
-            data = await trio.to_thread.run_sync(file.read)
+            data = await run_in_thread(file.read)
             state = replay(data, rejoin_after_leave=config.rejoin_after_leave)
             if state.needs_newline:
-                await trio.to_thread.run_sync(file.cut, state.whole_size)
+                await run_in_thread(file.cut, state.whole_size)
         except OSError as error:
             raise SnapshotError(f"failed to open snapshot: {error}") from error
         snapshotter = cls(config, file, state, state.whole_size)
@@ -220,7 +221,7 @@ class Snapshotter:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         """Cancellable, so that a dead disk does not keep the node from closing."""
-        return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._limiter)
+        return await run_in_thread(call, abandon_on_cancel=True, limiter=self._limiter)
 
     def _fail(self, error: OSError) -> None:
         self._failures += 1
@@ -237,8 +238,6 @@ class Snapshotter:
         """Write the last lines and wait, for a short time, until the disk has them."""
         self._note_clock()
         data = self._log.compacted() if self._broken else None
-        problem = await trio.to_thread.run_sync(
-            self._file.within, CLOSE_LIMIT, self._next_number(), data
-        )
+        problem = await run_in_thread(self._file.within, CLOSE_LIMIT, self._next_number(), data)
         if problem is not None:
             self._fail(problem)

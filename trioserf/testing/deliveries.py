@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVarTuple, Unpack
 import trio
 
 from .. import _attrs as attrs
-from .._sleepers import Sleeper
+from .._seams import Sleeper
 from .jump_sleeper import sleeper_for_this_run
 
 _Ts = TypeVarTuple("_Ts")

@@ -1,25 +1,28 @@
 """One seed, one run: trio's scheduler made repeatable.
 
 Trio shuffles the tasks that are ready, so that nobody relies on an order.  A failing
-simulation must be replayed in the same order, so here, and only here, three private things
-of trio are reached for: the switch that makes the shuffle depend on a seed alone (the one
-that Hypothesis uses), the random source of that shuffle, and the run of functions in worker
-threads, which end when the machine pleases.  In a simulated run they are called in place.
+simulation must be replayed in the same order, so here, and only here, two private things of trio
+are reached for: the switch that makes the shuffle depend on a seed alone (the one that
+Hypothesis uses), and the random source of that shuffle.  The third thing that differs from run to
+run are worker threads, which end when the machine pleases: nodes of a simulated run do such work
+in place.
 
 What a repeatable run must do itself: take every random choice from a seeded source, wait on
-no real socket or process, and not iterate over sets of strings.
+no real socket, process or thread, and not iterate over sets of strings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import trio
-from trio import _path
 from trio._core import _run
 from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
+
+from .._seams import thread_runner
+from .jump_sleeper import stand_still_for_threads
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -31,8 +34,13 @@ def run(seed: int | str, fn: Callable[[*_Ts], Awaitable[_T]], *args: *_Ts) -> _T
     Args:
       seed: of the scheduler alone; give the network and the nodes theirs.
     """
-    with seeded_scheduler(seed), threads_in_place():
-        return trio.run(fn, *args, clock=MockClock(autojump_threshold=0))
+
+    async def main() -> _T:
+        with threads_in_place():
+            return await fn(*args)
+
+    with seeded_scheduler(seed):
+        return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 @contextmanager
@@ -51,33 +59,39 @@ def seeded_scheduler(seed: int | str) -> Iterator[None]:
         _run._r.setstate(before[1])
 
 
+_blocks: Final[trio.lowlevel.RunVar[int]] = trio.lowlevel.RunVar("trioserf.in_place", default=0)
+
+
 @contextmanager
 def threads_in_place() -> Iterator[None]:
-    """Let ``trio.to_thread.run_sync`` call its function at once, in this thread.
+    """Let the nodes of this run do in place what they would do in worker threads.
 
     A jumping clock does not see threads: while one works, hours of simulated time may pass.
-    Within this block its work takes no time at all, as all other computing in a simulation.
+    Within this block the work of nodes takes no time at all, as all other computing in a
+    simulation.  Blocks may overlap; other runs are not concerned.
+
+    ``trio.to_thread.run_sync()`` of the application still uses threads, and a clock with
+    ``autojump_threshold=0`` stands still meanwhile.
     """
-
-    async def run_in_place(
-        fn: Callable[..., Any],
-        *args: object,
-        thread_name: str | None = None,
-        abandon_on_cancel: bool = False,
-        limiter: object = None,
-    ) -> Any:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            return fn(*args)
-        finally:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-
-    before = trio.to_thread.run_sync
-    places: tuple[Any, ...] = (trio.to_thread, _path)  # trio.Path keeps a name of its own
-    for place in places:
-        place.run_sync = run_in_place
+    stand_still_for_threads()
+    _blocks.set(_blocks.get() + 1)
+    thread_runner.set(_run_in_place)
     try:
         yield
     finally:
-        for place in places:
-            place.run_sync = before
+        _blocks.set(_blocks.get() - 1)
+        if not _blocks.get():
+            thread_runner.set(trio.to_thread.run_sync)
+
+
+async def _run_in_place(
+    fn: Callable[..., Any],
+    *args: object,
+    abandon_on_cancel: bool = False,
+    limiter: trio.CapacityLimiter | None = None,
+) -> Any:
+    await trio.lowlevel.checkpoint_if_cancelled()
+    try:
+        return fn(*args)
+    finally:
+        await trio.lowlevel.cancel_shielded_checkpoint()

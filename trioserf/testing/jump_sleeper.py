@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import time
 import weakref
 
 import trio
@@ -22,18 +23,24 @@ from trio._core._mock_clock import MockClock  # trio.testing, its public place, 
 from trio._core._run import GLOBAL_RUN_CONTEXT
 
 from .. import _attrs as attrs
-from .._sleepers import ScopeSleeper, Sleeper
+from .._seams import ScopeSleeper, Sleeper
+
+_POLL = 0.0002
+"""Seconds of real time between two looks at whether a thread is done."""
 
 
 def sleeper_for_this_run() -> Sleeper:
     """The cheapest kind that the clock of this run allows."""
-    clock = GLOBAL_RUN_CONTEXT.runner.clock
-    if isinstance(clock, MockClock) and clock.autojump_threshold == 0 and clock.rate == 0:
-        jumper = _jumpers.get(clock)
-        if jumper is None:
-            jumper = _jumpers[clock] = _Jumper(clock)
-        return JumpSleeper(jumper)
-    return ScopeSleeper()
+    jumper = _jumper_of_this_run()
+    return ScopeSleeper() if jumper is None else JumpSleeper(jumper)
+
+
+def stand_still_for_threads() -> None:
+    """Let the clock of this run not jump while `trio.to_thread.run_sync` works in a thread.
+
+    Of threads under a limiter of their own it does not know.
+    """
+    _jumper_of_this_run()
 
 
 @attrs.define(eq=False)
@@ -116,6 +123,9 @@ class _Jumper:
 
     def _autojump(self) -> None:
         """Nothing is ready: go to whatever is due first, a deadline or a sleeper."""
+        if trio.to_thread.current_default_thread_limiter().borrowed_tokens:
+            time.sleep(_POLL)  # a thread is at work: no time passes until its result is there
+            return
         clock, deadline = self.clock, GLOBAL_RUN_CONTEXT.runner.deadlines.next_deadline()
         due = self._first_due()
         target = min(due, deadline)
@@ -138,3 +148,14 @@ class _Jumper:
 
 
 _jumpers: weakref.WeakKeyDictionary[MockClock, _Jumper] = weakref.WeakKeyDictionary()
+
+
+def _jumper_of_this_run() -> _Jumper | None:
+    """None if the clock does not jump as soon as nothing is ready."""
+    clock = GLOBAL_RUN_CONTEXT.runner.clock
+    if not (isinstance(clock, MockClock) and clock.autojump_threshold == 0 and clock.rate == 0):
+        return None
+    jumper = _jumpers.get(clock)
+    if jumper is None:
+        jumper = _jumpers[clock] = _Jumper(clock)
+    return jumper

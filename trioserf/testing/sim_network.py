@@ -23,7 +23,7 @@ from typing import Self, Unpack, final
 
 import trio
 
-from .._sleepers import sleepers
+from .._seams import sleepers
 from ..abc import Address
 from .deliveries import Deliveries
 from .jump_sleeper import sleeper_for_this_run
