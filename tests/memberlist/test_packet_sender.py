@@ -83,8 +83,7 @@ def test_a_full_packet_stays_within_the_buffer_size(key, label):
         message = Dead(1, f"n{number}" + os.urandom(20).hex(), "n1")
         sender.queue.queue(encode_message(message), name=str(number))
     sender.send(ACK, AWAY, "n2")
-    with sender.one_round() as send_news:
-        assert send_news(MODERN)
+    assert sender.gossip([MODERN])
     sizes = [len(data) for data, _ in sender.transport.sent]
     # With compression the room is not always used up, without it nearly so.
     assert 2 == len(sizes)
@@ -97,8 +96,7 @@ def test_the_room_is_used_up():
     sender = make(enable_compression=False)
     for number in range(200):
         sender.queue.queue(NEWS + os.urandom(1), name=str(number))
-    with sender.one_round() as send_news:
-        send_news(MODERN)
+    sender.gossip([MODERN])
     ((data, _),) = sender.transport.sent
     assert 1400 - len(NEWS) - 3 <= len(data) <= 1400
 
@@ -109,8 +107,7 @@ def test_user_messages_have_a_share_of_each_packet():
     sender = make(delegate, user_share=0.25, enable_compression=False)
     for number in range(200):
         sender.queue.queue(NEWS + b"%03d" % number, name=str(number))
-    with sender.one_round() as send_news:
-        send_news(MODERN)
+    sender.gossip([MODERN])
     kinds = [type(message) for message, _ in opened(sender.transport.sent)]
     assert 3 <= kinds.count(UserMessage) <= 4
     assert kinds.count(Suspect) >= 20
@@ -120,8 +117,7 @@ def test_a_share_that_nobody_needs_is_used():
     sender = make(Delegate(), user_share=0.5, enable_compression=False)
     for number in range(200):
         sender.queue.queue(NEWS + b"%03d" % number, name=str(number))
-    with sender.one_round() as send_news:
-        send_news(MODERN)
+    sender.gossip([MODERN])
     ((data, _),) = sender.transport.sent
     assert len(data) > 1300
 
@@ -132,8 +128,7 @@ def test_faithful_to_go_nothing_is_reserved():
     sender = make(delegate, faithful_go=True, enable_compression=False)
     for number in range(200):
         sender.queue.queue(NEWS + b"%03d" % number, name=str(number))
-    with sender.one_round() as send_news:
-        send_news(MODERN)
+    sender.gossip([MODERN])
     assert {Suspect} == {type(message) for message, _ in opened(sender.transport.sent)}
 
 
@@ -144,8 +139,7 @@ def test_more_parts_than_old_nodes_can_split_go_into_a_second_packet():
     sender.send(ACK, AWAY)
     assert 1 + 300 == len(opened(sender.transport.sent))
     delegate.broadcasts = [b"u" for _ in range(300)]
-    with sender.one_round() as send_news:
-        send_news(MODERN)
+    sender.gossip([MODERN])
     assert 1 + 300 + 300 == len(opened(sender.transport.sent))
     assert all(data[1] <= 127 for data, _ in sender.transport.sent if data[0] == 7)
 
@@ -153,10 +147,7 @@ def test_more_parts_than_old_nodes_can_split_go_into_a_second_packet():
 def test_a_round_seals_a_packet_once_for_many():
     sender = make(secret_key=bytes(16))
     sender.queue.queue(NEWS, name="n9")
-    with sender.one_round() as send_news:
-        assert send_news(MODERN)
-        assert send_news(MODERN)
-        assert send_news(OLD)
+    assert sender.gossip([MODERN, MODERN, OLD])
     (first, _), (second, _), (third, _) = sender.transport.sent
     assert first == second
     assert first != third
@@ -164,8 +155,7 @@ def test_a_round_seals_a_packet_once_for_many():
 
 def test_a_round_without_news_sends_nothing():
     sender = make(Delegate())
-    with sender.one_round() as send_news:
-        assert not send_news(MODERN)
+    assert not sender.gossip([MODERN])
     assert [] == sender.transport.sent
 
 
@@ -173,8 +163,7 @@ def test_a_round_survives_what_cannot_be_sent():
     sender = make()
     sender.queue.queue(NEWS, name="n9")
     sender.transport.error = trio.BrokenResourceError("unreachable")
-    with sender.one_round() as send_news:
-        assert send_news(MODERN)
+    assert sender.gossip([MODERN])
     assert 1 == sender.metrics.counts["trioserf.gossip.unsent"]
 
 

@@ -74,15 +74,13 @@ class BroadcastQueues:
 
     def take(self, overhead: int, limit: int) -> list[bytes]:
         """Messages for one packet: the sum of ``len + overhead`` stays within ``limit``."""
-        queues = list(self.queues.values())
+        queues = [queue for queue in self.queues.values() if queue.entries]
         messages: list[bytes] = []
         free = limit
-        for index, queue in enumerate(queues):
-            if not len(queue):
-                continue
-            kept = int(free * self._share) if any(map(len, queues[index + 1 :])) else 0
+        for queue in queues:
+            kept = 0 if queue is queues[-1] else int(free * self._share)
             taken = queue.take(overhead, free - kept, local_share=self._share)
-            if not taken and not messages:  # all of them are long: do not delay them for ever
+            if not taken and not messages:  # all of them are long: do not hold them up for ever
                 taken = queue.take(overhead, free, local_share=self._share)
             free -= sum(map(len, taken)) + overhead * len(taken)
             messages += taken

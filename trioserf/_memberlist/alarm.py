@@ -26,7 +26,7 @@ class Alarm:
     def set(self, deadline: float) -> None:
         """Ring at ``deadline`` instead; one in the past rings at once."""
         self.deadline = deadline
-        if self._sleeper is not None:
+        if self._awaited and self._sleeper is not None:
             self._sleeper.move(deadline)
 
     def advance(self, deadline: float) -> None:

@@ -108,7 +108,9 @@ class Gossiper:
             wanted = now + max(EAGER_BATCH, max_delay * self.config.gossip_interval)
             if wanted < self._eager_at:
                 self._eager_at = min(self._eager_at, self._bucket.ready_at(wanted))
-        self._alarm.advance(min(self._tick_at, self._eager_at))
+        due = min(self._tick_at, self._eager_at)
+        if due < self._alarm.deadline:
+            self._alarm.set(due)
 
     async def run(self) -> None:
         """Gossip until cancelled.  Returns at once if gossip is turned off."""
@@ -149,8 +151,7 @@ class Gossiper:
     def _send_to(self, count: int, now: float) -> bool:
         """Send to ``count`` random nodes; whether there may be more to send later."""
         nodes = self.table.gossip_targets(count, now, self.rng)
-        with self.sender.one_round() as send_news:
-            return bool(nodes) and all(send_news(node) for node in nodes)
+        return bool(nodes) and self.sender.gossip(nodes)
 
 
 @attrs.define(eq=False)

@@ -21,8 +21,7 @@ state.go: gossip; broadcast.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -78,7 +77,7 @@ class PacketSender:
         self._share = 0.0 if self.config.faithful_go else self.config.user_share
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
-        """Send a message with whatever news fits beside it.
+        """Send a message with the broadcasts that fit beside it.
 
         Args:
           message: type byte and body.
@@ -90,30 +89,28 @@ class PacketSender:
           trio.ClosedResourceError: closed.
         """
         self._check_name(to, name)
-        news = self._news(self._room() - _PART_OVERHEAD - len(message))
-        self._send_parts([message, *news], to, self._understands_crc(name))
+        others = self._broadcasts(self._room() - _PART_OVERHEAD - len(message))
+        self._send_parts([message, *others], to, self._understands_crc(name))
 
     def send_together(self, messages: Sequence[bytes], to: Address, name: str = "") -> None:
         """Send these messages in one packet, and nothing beside them.  Raises as `send`."""
         self._check_name(to, name)
         self._send_parts(messages, to, self._understands_crc(name))
 
-    @contextmanager
-    def one_round(self) -> Iterator[Callable[[Node], bool]]:
-        """Inside the block: a function that sends news to a node, False if there is none.
+    def gossip(self, nodes: Iterable[Node]) -> bool:
+        """Send each node in turn what the queues have for it; False once there is nothing.
 
         Each node gets its own draw from the queues.  When the draws are alike, as they
         mostly are, the packet is encoded once.
         """
         encoded: dict[tuple[tuple[bytes, ...], bool], bytes] = {}
-
-        def send_news(node: Node) -> bool:
-            news = self._news(self._room())
-            if not news:
+        for node in nodes:
+            messages = self._broadcasts(self._room())
+            if not messages:
                 return False
             crc = node.protocol_max >= _CRC_SINCE
-            for start in range(0, len(news), MAX_PARTS):
-                key = (tuple(news[start : start + MAX_PARTS]), crc)
+            for start in range(0, len(messages), MAX_PARTS):
+                key = (tuple(messages[start : start + MAX_PARTS]), crc)
                 try:
                     data = encoded.get(key)
                     if data is None:
@@ -121,21 +118,19 @@ class PacketSender:
                     self._send_raw(data, key[0], node.address)
                 except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                     self.metrics.count("trioserf.gossip.unsent")
-            return True
-
-        yield send_news
+        return True
 
     def _room(self) -> int:
         return self.config.udp_buffer_size - self.wire.packet_overhead - _COMPOUND_HEADER
 
-    def _news(self, room: int) -> list[bytes]:
+    def _broadcasts(self, room: int) -> list[bytes]:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
         queue, share = self.queue, self._share
         if self.delegate is None:
-            return queue.take(_PART_OVERHEAD, room, local_share=share) if len(queue) else []
+            return queue.take(_PART_OVERHEAD, room, local_share=share) if queue.entries else []
         kept = int(room * share)
         parts: list[bytes] = []
-        if len(queue):
+        if queue.entries:
             parts = queue.take(_PART_OVERHEAD, room - kept, local_share=share)
         rest = room - sum(map(len, parts)) - _PART_OVERHEAD * len(parts)
         if rest <= _USER_OVERHEAD:
@@ -147,7 +142,7 @@ class PacketSender:
             return parts
         if user:
             return parts + [b"\x08" + message for message in user]
-        if kept and len(queue) > len(parts):
+        if kept and len(queue.entries) > len(parts):
             # Nobody needs the share.  What is drawn a second time is in the packet already.
             more = queue.take(_PART_OVERHEAD, rest)
             parts += [message for message in more if message not in parts]
@@ -163,7 +158,9 @@ class PacketSender:
 
     def _encode(self, parts: Sequence[bytes], crc: bool) -> bytes:
         message = parts[0] if len(parts) == 1 else make_compound(parts)
-        return encode_packet(message, self.wire.packet, crc=crc, nonce=self.wire.packet_nonce())
+        wire = self.wire
+        nonce = wire.packet_nonce() if wire.packet.key is not None else None
+        return encode_packet(message, wire.packet, crc=crc, nonce=nonce)
 
     def _send_parts(self, parts: Sequence[bytes], to: Address, crc: bool) -> None:
         for start in range(0, len(parts), MAX_PARTS):

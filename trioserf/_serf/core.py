@@ -100,7 +100,11 @@ class Core:
     def require_open(self) -> None:
         """Raise ``trio.ClosedResourceError`` if the node is closed."""
         if self.state is SerfState.SHUTDOWN:
-            raise trio.ClosedResourceError(f"node {self.name!r} is closed")
+            raise self.closed_error()
+
+    def closed_error(self) -> trio.ClosedResourceError:
+        """What a call on a closed node raises."""
+        return trio.ClosedResourceError(f"node {self.name!r} is closed")
 
     @contextmanager
     def until_closed(self) -> Iterator[None]:

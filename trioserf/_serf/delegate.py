@@ -287,13 +287,12 @@ class SerfDelegate:
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         """What to gossip: intents, then queries, then user events."""
-        if not len(self.core.broadcasts):
-            return []
         messages = self.core.broadcasts.take(overhead, limit)
-        if self.metrics.tap is not None:
-            for message in messages:
-                self.metrics.sample("serf.msgs.sent", len(message))
-        self.user_events.release()
+        if messages:
+            if self.metrics.tap is not None:
+                for message in messages:
+                    self.metrics.sample("serf.msgs.sent", len(message))
+            self.user_events.release()
         return messages
 
     def local_state(self, join: bool) -> bytes:

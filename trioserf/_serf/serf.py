@@ -224,7 +224,8 @@ class Serf:
           trio.ClosedResourceError: the node is closed.
         """
         await trio.lowlevel.checkpoint()
-        self._core.require_open()
+        if self._core.state is SerfState.SHUTDOWN:
+            raise self._core.closed_error()
         size = max_buffer_size
         if size is None:
             size = self._core.config.event_buffer_size

@@ -15,6 +15,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.effects import Effect
+from .._events import SerfState
 from .core import Core
 
 
@@ -33,7 +34,7 @@ class UserEventSender:
 
     def _is_full(self) -> bool:
         core = self.core
-        depth = len(core.broadcasts.queues["event"])
+        depth = len(core.broadcasts.queues["event"].entries)
         return depth >= core.config.queue_depth_warning and core.members.others_alive()
 
     async def send(self, name: str, payload: bytes, *, coalesce: bool) -> None:
@@ -55,7 +56,8 @@ class UserEventSender:
 
     def send_nowait(self, name: str, payload: bytes, *, coalesce: bool) -> None:
         """Send an event at once.  Raises as `send`, and ``trio.WouldBlock`` without room."""
-        self.core.require_open()
+        if self.core.state is SerfState.SHUTDOWN:
+            raise self.core.closed_error()
         if self._is_full():
             raise trio.WouldBlock
         self.apply(self.core.events.originate(name, bytes(payload), coalesce=coalesce))

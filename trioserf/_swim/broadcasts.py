@@ -121,7 +121,8 @@ class TransmitLimitedQueue:
         self._mult = retransmit_mult
         self._num_nodes = num_nodes
         self._clock = clock or _no_time
-        self._entries: dict[int, _Entry] = {}
+        self.entries: dict[int, _Entry] = {}
+        """What waits, in the order in which it was queued; for reading alone."""
         self._named: dict[str, _Entry] = {}
         self._local = _Levels()
         self._relayed = _Levels()
@@ -150,17 +151,18 @@ class TransmitLimitedQueue:
         if older is not None:
             self._replaced += 1
             self._remove(older)
-        self._number = self._number + 1 if self._entries else 1
+        self._number = self._number + 1 if self.entries else 1
         key = len(message) << _NUMBER_BITS | self._number
         levels = self._local if local else self._relayed
         entry = _Entry(key, message, name, on_finished, levels, self._clock())
         self._queued += 1
-        self._entries[key] = entry
+        self.entries[key] = entry
         self._size += len(message)
         if name is not None:
             self._named[name] = entry
         levels.add(entry)
-        _finish(older)
+        if older is not None:
+            _finish(older)
 
     def take(self, overhead: int, limit: int, *, local_share: float = 0.0) -> list[bytes]:
         """Messages for one packet; each counts as sent once.
@@ -171,15 +173,19 @@ class TransmitLimitedQueue:
           local_share: share of ``limit`` that messages which began here get first; one of
             them may exceed it.  0 keeps Go's order.
         """
-        if not self._entries:
-            return []
         taken: list[_Entry] = []
-        used = 0
-        if local_share > 0:
-            used = self._fill(taken, 0, overhead, limit, (self._local,), int(limit * local_share))
-        self._fill(taken, used, overhead, limit, (self._local, self._relayed), limit)
-        self._settle(taken)
-        return [entry.message for entry in taken]
+        if len(self.entries) == 1:
+            for entry in self.entries.values():
+                if overhead + len(entry.message) <= limit:
+                    entry.levels.remove(entry)
+                    taken.append(entry)
+        elif self.entries:
+            used = 0
+            if local_share > 0:
+                enough = int(limit * local_share)
+                used = self._fill(taken, 0, overhead, limit, (self._local,), enough)
+            self._fill(taken, used, overhead, limit, (self._local, self._relayed), limit)
+        return self._sent(taken) if taken else []
 
     def _fill(
         self,
@@ -207,16 +213,17 @@ class TransmitLimitedQueue:
                 key = _take_best(rows, (room + 1) << _NUMBER_BITS)
                 if key < 0:
                     break
-                entry = self._entries[key]
+                entry = self.entries[key]
                 taken.append(entry)
                 used += overhead + len(entry.message)
         return used
 
-    def _settle(self, taken: list[_Entry]) -> None:
+    def _sent(self, taken: list[_Entry]) -> list[bytes]:
         """Put back what was set aside, but for messages that were sent often enough."""
         limit = retransmit_limit(self._mult, self._num_nodes())
-        finished = []
+        messages, finished = [], []
         for entry in taken:
+            messages.append(entry.message)
             entry.transmits += 1
             if entry.transmits >= limit:
                 self._forget(entry)
@@ -226,6 +233,7 @@ class TransmitLimitedQueue:
         self._finished += len(finished)
         for entry in finished:
             _finish(entry)
+        return messages
 
     def prune(self, max_depth: int) -> int:
         """Drop the least needed messages until ``max_depth`` are left; return how many.
@@ -233,7 +241,7 @@ class TransmitLimitedQueue:
         Dropped first is what was sent most often; then the shortest; then the oldest.
         """
         dropped = []
-        while len(self._entries) > max_depth:
+        while len(self.entries) > max_depth:
             entry = self._last()
             self._remove(entry)
             dropped.append(entry)
@@ -250,7 +258,7 @@ class TransmitLimitedQueue:
             if row
         ]
         _, key = max(filled)
-        return self._entries[-key]
+        return self.entries[-key]
 
     def discard(self, name: str) -> bool:
         """Drop the message under ``name``; return whether there was one."""
@@ -264,9 +272,9 @@ class TransmitLimitedQueue:
 
     def clear(self) -> None:
         """Drop everything."""
-        dropped = list(self._entries.values())
+        dropped = list(self.entries.values())
         self._discarded += len(dropped)
-        self._entries.clear()
+        self.entries.clear()
         self._size = 0
         self._named.clear()
         self._local.rows.clear()
@@ -279,13 +287,13 @@ class TransmitLimitedQueue:
         self._forget(entry)
 
     def _forget(self, entry: _Entry) -> None:
-        del self._entries[entry.key]
+        del self.entries[entry.key]
         self._size -= len(entry.message)
         if entry.name is not None:
             del self._named[entry.name]
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     @property
     def size(self) -> int:
@@ -295,7 +303,7 @@ class TransmitLimitedQueue:
     def statistics(self) -> QueueStatistics:
         """The queue at this moment."""
         # Another thread may ask: what is counted is copied before.
-        entries = list(self._entries.values())  # in the order in which they were queued
+        entries = list(self.entries.values())  # in the order in which they were queued
         both = [list(levels.rows) for levels in (self._local, self._relayed)]
         by_transmits = [0] * max(map(len, both))
         for rows in both:
@@ -304,7 +312,7 @@ class TransmitLimitedQueue:
         while by_transmits and not by_transmits[-1]:
             by_transmits.pop()
         return QueueStatistics(
-            depth=len(self._entries),
+            depth=len(self.entries),
             local=sum(map(len, self._local.rows)),
             size=self._size,
             oldest=max(0.0, self._clock() - entries[0].queued_at) if entries else 0.0,
@@ -322,6 +330,6 @@ def _no_time() -> float:
     return 0.0
 
 
-def _finish(entry: _Entry | None) -> None:
-    if entry is not None and entry.on_finished is not None:
+def _finish(entry: _Entry) -> None:
+    if entry.on_finished is not None:
         entry.on_finished()
