@@ -3,13 +3,13 @@
 import trio
 
 from trioserf._memberlist import state_exchange
-from trioserf._wire.streams import StreamCodec, StreamParser
+from trioserf._wire.streams import StreamCodec, StreamParser, decode_frame
 
 from .kit import Delegate, Tap, alive_of, one_node
 
 
 def parsed(data, codec):
-    return StreamParser(codec, accept_side=False).receive(data)
+    return decode_frame(StreamParser(codec, accept_side=False).receive(data), codec)
 
 
 def receive_alive(node):

@@ -29,7 +29,7 @@ from trioserf._wire.keyring import parse_keyring_file
 from trioserf._wire.labels import take_label
 from trioserf._wire.lzw import decompress
 from trioserf._wire.packets import PacketCodec, decode_packet
-from trioserf._wire.streams import StreamCodec, StreamParser, Work
+from trioserf._wire.streams import StreamCodec, StreamParser, decode_frame
 from trioserf._wire.values import unpack_prefix, unpack_value
 
 KEYS = ring(bytes.fromhex("30313233343536373839616263646566"), b"k" * 32)
@@ -56,7 +56,7 @@ def _stream(data: bytes, *, codec: StreamCodec, accept: bool, step: int) -> obje
     for at in range(0, len(data), step):
         result = parser.receive(data[at : at + step])
         if result is not None:
-            return result.run() if isinstance(result, Work) else result
+            return decode_frame(result, codec)
     return parser.eof()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from tests.wire.wire_objects import ring
@@ -11,22 +9,27 @@ from trioserf._wire.codec import encode
 from trioserf._wire.compression import compress_message
 from trioserf._wire.encryption import encrypt
 from trioserf._wire.limits import MAX_FRAME, THREAD_THRESHOLD
-from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, PushPullHeader
+from trioserf._wire.messages import Ack, Compressed, ErrorReply, NodeRecord, Ping, PushPullHeader
 from trioserf._wire.streams import (
+    EncryptedFrame,
+    Frame,
+    PlainFrame,
     PushPullState,
     StreamCodec,
     StreamError,
     StreamParser,
     StreamRequest,
     UserMessageStream,
-    Work,
     ack_bytes,
+    decode_frame,
+    decode_layer,
     dial_prefix,
     error_bytes,
     frame,
     ping_bytes,
     push_pull_bytes,
     user_message_bytes,
+    weight,
 )
 
 KEY, OTHER = bytes(range(16)), b"o" * 32
@@ -37,9 +40,13 @@ RECORD = NodeRecord("node-a", b"\x7f\0\0\1", 7946, b"meta", 1, 0, bytes((1, 5, 2
 USER = user_message_bytes(b"hi")
 
 
-def _feed(parser: StreamParser, pieces: Iterable[bytes]) -> StreamRequest | Work | None:
-    for piece in pieces:
-        result = parser.receive(piece)
+def _frame(
+    data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True, step: int = 1 << 30
+) -> Frame | StreamRequest | None:
+    """What a parser returns when bytes come ``step`` at a time."""
+    parser = StreamParser(codec, accept_side=accept)
+    for at in range(0, len(data), step):
+        result = parser.receive(data[at : at + step])
         if result is not None:
             return result
     return None
@@ -47,9 +54,10 @@ def _feed(parser: StreamParser, pieces: Iterable[bytes]) -> StreamRequest | Work
 
 def _read(
     data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True, step: int = 1 << 30
-) -> StreamRequest | Work | None:
-    parser = StreamParser(codec, accept_side=accept)
-    return _feed(parser, (data[at : at + step] for at in range(0, len(data), step)))
+) -> StreamRequest | None:
+    """The same, decoded."""
+    result = _frame(data, codec, accept=accept, step=step)
+    return None if result is None else decode_frame(result, codec)
 
 
 def _refusal(data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True) -> StreamError:
@@ -255,36 +263,52 @@ _MANY = push_pull_bytes(True, [RECORD] * (THREAD_THRESHOLD // 60), b"state")
     [KEYED, StreamCodec(), StreamCodec(keyring=ring(KEY))],
     ids=["encrypted", "compressed", "both"],
 )
-def test_heavy_work_is_handed_back_for_a_thread(codec: StreamCodec) -> None:
-    work = _read(frame(_MANY, codec, NONCE if codec.encrypts else None), codec, step=5000)
-    assert isinstance(work, Work)
-    assert THREAD_THRESHOLD < work.size
-    request = work.run()
-    assert isinstance(request, PushPullState)
-    assert (THREAD_THRESHOLD // 60, b"state") == (len(request.records), request.user_state)
+def test_the_heavy_layer_of_a_frame_says_so(codec: StreamCodec) -> None:
+    data = frame(_MANY, codec, NONCE if codec.encrypts else None)
+    result = _frame(data, codec, step=5000)
+    weights = []
+    while isinstance(result, Frame):
+        weights.append(weight(result))
+        result = decode_layer(result, codec)
+    assert THREAD_THRESHOLD < max(weights)
+    assert THREAD_THRESHOLD > weights[0] or not codec.encrypts
+    assert isinstance(result, PushPullState)
+    assert (THREAD_THRESHOLD // 60, b"state") == (len(result.records), result.user_state)
 
 
-def test_work_of_every_stage_may_be_handed_back() -> None:
+def test_layers_come_off_one_by_one() -> None:
+    codec = StreamCodec(keyring=ring(KEY))
+    first = _frame(frame(USER, codec, NONCE), codec)
+    assert isinstance(first, EncryptedFrame)
+    second = decode_layer(first, codec)
+    assert isinstance(second, Compressed)
+    third = decode_layer(second, codec)
+    assert PlainFrame(USER) == third
+    assert UserMessageStream(b"hi") == decode_layer(third, codec)
+
+
+def test_decrypting_and_decompressing_may_be_heavy() -> None:
     random_looking = bytes((i * i * 31 + i // 7) % 251 for i in range(40_000))
-    work = _read(compress_message(user_message_bytes(random_looking)), StreamCodec())
-    assert isinstance(work, Work)  # decompressing
-    assert UserMessageStream(random_looking) == work.run()
-    huge = frame(user_message_bytes(bytes(3_000_000)), KEYED, NONCE)
-    work = _read(huge, KEYED)
-    assert isinstance(work, Work)  # decrypting
-    assert UserMessageStream(bytes(3_000_000)) == work.run()
+    compressed = _frame(compress_message(user_message_bytes(random_looking)), StreamCodec())
+    assert isinstance(compressed, Compressed)
+    assert THREAD_THRESHOLD < weight(compressed)
+    assert UserMessageStream(random_looking) == decode_frame(compressed, StreamCodec())
+    encrypted = _frame(frame(user_message_bytes(bytes(3_000_000)), KEYED, NONCE), KEYED)
+    assert isinstance(encrypted, EncryptedFrame)
+    assert THREAD_THRESHOLD < weight(encrypted)
+    assert UserMessageStream(bytes(3_000_000)) == decode_frame(encrypted, KEYED)
 
 
-def test_work_raises_as_the_parser_does() -> None:
+def test_a_broken_frame_is_found_when_it_is_opened_and_the_peer_gets_a_reply() -> None:
     broken = bytearray(frame(user_message_bytes(bytes(3_000_000)), KEYED, NONCE))
     broken[-1] ^= 1
-    work = _read(bytes(broken), KEYED)
-    assert isinstance(work, Work)
+    encrypted = _frame(bytes(broken), KEYED)
+    assert isinstance(encrypted, EncryptedFrame)
     with pytest.raises(StreamError) as caught:
-        work.run()
+        decode_layer(encrypted, KEYED)
     assert caught.value.reply
 
 
 def test_plain_streams_are_parsed_as_they_come() -> None:
-    request = _read(_MANY, step=65536)
+    request = _frame(_MANY, step=65536)
     assert isinstance(request, PushPullState)

@@ -31,8 +31,8 @@ from trioserf._wire.streams import (
     StreamParser,
     StreamRequest,
     UserMessageStream,
-    Work,
     ack_bytes,
+    decode_frame,
     dial_prefix,
     error_bytes,
     frame,
@@ -148,7 +148,7 @@ def _parse(data: bytes, codec: StreamCodec, dialled: bool, step: int) -> StreamR
     for start in range(0, len(data), step):
         result = parser.receive(data[start : start + step])
         if result is not None:
-            return result.run() if isinstance(result, Work) else result
+            return decode_frame(result, codec)
     return None
 
 

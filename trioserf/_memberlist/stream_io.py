@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 import trio
@@ -20,7 +21,15 @@ from .. import _attrs as attrs
 from .._seams import run_in_thread
 from .._wire.limits import THREAD_THRESHOLD
 from .._wire.messages import MessageType
-from .._wire.streams import StreamCodec, StreamError, StreamParser, StreamRequest, Work
+from .._wire.streams import (
+    Frame,
+    StreamCodec,
+    StreamError,
+    StreamParser,
+    StreamRequest,
+    decode_layer,
+    weight,
+)
 from .metrics import Metrics
 
 T = TypeVar("T")
@@ -92,13 +101,23 @@ async def read_message(
             if result is not None:
                 break
         metrics.sample("memberlist.size.remote", size)
-        if isinstance(result, Work):
-            result = await run_cpu_bound(result.run, result.size)
-        metrics.received.frame(type(result), size)
-        return result
+        request = await _decode(result, codec)
+        metrics.received.frame(type(request), size)
+        return request
     finally:
         if budget is not None:
             budget.give_back(size)
+
+
+async def _decode(frame: Frame | StreamRequest, codec: StreamCodec) -> StreamRequest:
+    """The request in a frame: layer by layer, in a thread where one is heavy."""
+    while isinstance(frame, Frame):
+        size = weight(frame)
+        if size < THREAD_THRESHOLD:
+            frame = decode_layer(frame, codec)
+        else:
+            frame = await run_cpu_bound(partial(decode_layer, frame, codec), size)
+    return frame
 
 
 async def write_frame(

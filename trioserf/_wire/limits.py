@@ -85,5 +85,7 @@ THREAD_THRESHOLD: Final = 100_000
 """Plain bytes that are worth a thread: parsing or compressing them takes 10 to 20 ms."""
 COMPRESSED_WEIGHT: Final = 6
 """Decompressing a byte takes as long as parsing so many plain ones."""
+ENCRYPTED_PER_PLAIN: Final = 20
+"""Decrypting so many bytes takes as long as parsing one."""
 SLICE: Final = 1 << 16
 """Bytes that are parsed in one go."""

@@ -1,12 +1,12 @@
 """Reading a stream, as its bytes come.
 
-`StreamParser` takes off label and frame; `_Body` reads what is inside, whether it comes from
-the network bit by bit or is at hand as a whole.  Both are generators inside: where bytes are
-missing they yield, so that the code reads in the order of the bytes.
+`StreamParser` finds the end of what a peer sends.  An encrypted or compressed frame it returns
+as it is, since opening one may be heavy: `decode_layer` takes off one layer at a time, in any
+thread, and `decode_frame` all of them.  What comes in clear has no length in front, so its
+end is found by parsing it, and the parser returns the request itself.
 
 How long a peer may take is the caller's business.  What it can make us do is not: lengths are
-refused before anything is kept for them, work in one call is bounded, and heavy work comes
-back as `Work` that a thread can do.
+refused before anything is kept for them, and the work in one call is bounded.
 
 Source: hashicorp/memberlist v0.5.4, net.go: handleConn, readStream, decryptRemoteState,
 readRemoteState, readUserMsg; limits of v0.6.0.
@@ -14,27 +14,30 @@ readRemoteState, readUserMsg; limits of v0.6.0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from typing import Concatenate, ParamSpec, TypeVar, final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias, final
 
+from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .codec import decode, from_value
+from .codec_settings import CodecSettings
 from .compression import open_envelope
 from .encryption import decrypt
 from .labels import LABEL_BYTE, check_label, take_label
 from .limits import (
     COMPRESSED_WEIGHT,
+    ENCRYPTED_PER_PLAIN,
     FREE_RECORDS,
     LEAST_RECORD,
     MAX_FRAME,
     MAX_NODES,
     MAX_RECORDS,
     MAX_STREAM_COMPRESSED,
+    MAX_STREAM_OUTPUT,
     MAX_STREAM_VALUE,
     MAX_USER_MESSAGE,
     MAX_USER_STATE,
     SLICE,
-    THREAD_THRESHOLD,
 )
 from .messages import (
     Ack,
@@ -46,19 +49,137 @@ from .messages import (
     PushPullHeader,
     UserMessageHeader,
 )
-from .stream_codec import (
-    FRAME_HEADER,
-    PushPullState,
-    StreamCodec,
-    StreamError,
-    StreamRequest,
-    UserMessageStream,
-    Work,
-)
 from .values import ValueReader
 
-T = TypeVar("T")
-P = ParamSpec("P")
+FRAME_HEADER: Final = 5
+"""Type byte and length of an encrypted frame (bytes)."""
+
+
+class StreamError(RemoteProtocolError):
+    """What came on a stream breaks the protocol.  It was dropped; the stream is of no more use.
+
+    ``reply`` is whether the peer gets an error reply; its text is that of the exception.
+    """
+
+    def __init__(self, text: str, *, reply: bool = False) -> None:
+        super().__init__(text)
+        self.reply = reply
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StreamCodec(CodecSettings):
+    """How streams are written and read.
+
+    Args:
+      max_output: most bytes that a stream may decompress to.
+    """
+
+    max_output: int = MAX_STREAM_OUTPUT
+
+
+# --- what a peer sends --------------------------------------------------------------------
+
+
+@final
+@attrs.frozen
+class PushPullState:
+    """A full state exchange: the request and the reply have the same form."""
+
+    join: bool
+    records: tuple[NodeRecord, ...] = attrs.field(repr=lambda records: f"<{len(records)}>")
+    user_state: bytes = attrs.field(repr=lambda state: f"<{len(state)} bytes>")
+
+
+@final
+@attrs.frozen
+class UserMessageStream:
+    """A reliable user message."""
+
+    body: bytes = attrs.field(repr=lambda body: f"<{len(body)} bytes>")
+
+
+StreamRequest: TypeAlias = PushPullState | Ping | Ack | UserMessageStream | ErrorReply
+"""What one side of a stream may send."""
+
+
+@final
+@attrs.frozen(repr=False)
+class EncryptedFrame:
+    """A whole frame: ``header`` is its type byte and length, which are authenticated too."""
+
+    header: bytes
+    ciphertext: bytes
+
+
+@final
+@attrs.frozen(repr=False)
+class PlainFrame:
+    """A whole request, type byte first, that is not parsed yet."""
+
+    data: bytes
+
+
+Frame: TypeAlias = EncryptedFrame | Compressed | PlainFrame
+
+
+def weight(frame: Frame) -> int:
+    """How heavy taking off the next layer is: as parsing so many plain bytes."""
+    match frame:
+        case EncryptedFrame():
+            return len(frame.ciphertext) // ENCRYPTED_PER_PLAIN
+        case Compressed():
+            return COMPRESSED_WEIGHT * len(frame.buffer or b"")
+        case PlainFrame():
+            return len(frame.data)
+
+
+def decode_layer(frame: Frame, codec: StreamCodec) -> Frame | StreamRequest:
+    """The frame without its outermost layer, or the request that was in it.  In any thread.
+
+    Raises:
+      StreamError: it breaks the protocol.  The peer gets a reply for what fails outside of the
+        request, as in Go.
+    """
+    try:
+        match frame:
+            case EncryptedFrame():
+                return _decrypt(frame, codec)
+            case Compressed():
+                plain = open_envelope(frame, codec.max_output)
+                if not plain:
+                    raise RemoteProtocolError("a compressed frame of nothing")
+                return PlainFrame(plain)
+            case PlainFrame():
+                request = _RequestReader().feed(frame.data)
+    except StreamError:
+        raise
+    except RemoteProtocolError as error:
+        raise StreamError(str(error), reply=not isinstance(frame, PlainFrame)) from error
+    if request is None:
+        raise StreamError("a frame is cut short inside")
+    return request
+
+
+def _decrypt(frame: EncryptedFrame, codec: StreamCodec) -> Frame:
+    assert codec.keyring is not None, "checked before the frame was read"
+    aad = frame.header + codec.label
+    plain = decrypt(frame.ciphertext, keyring=codec.keyring, aad=aad, accept_v0=codec.accept_v0)
+    if not plain:
+        raise RemoteProtocolError("an encrypted frame of nothing")
+    if plain[0] == MessageType.COMPRESS:
+        return decode(Compressed, plain[1:])
+    return PlainFrame(plain)
+
+
+def decode_frame(result: Frame | StreamRequest, codec: StreamCodec) -> StreamRequest:
+    """The request in what `StreamParser.receive` returned; raises as `decode_layer`."""
+    while isinstance(result, Frame):
+        result = decode_layer(result, codec)
+    return result
+
+
+# --- the parser ---------------------------------------------------------------------------
 
 
 @final
@@ -74,185 +195,107 @@ class StreamParser:
         self._codec = codec
         self._buffer = bytearray()
         self._started = False
-        self._ladder: Generator[None, None, StreamRequest | Work] | None = self._climb(accept_side)
+        self._read: Callable[[], Frame | StreamRequest | None] = (
+            self._read_label if accept_side else self._read_type
+        )
+        self._compressed: ValueReader
+        self._request: _RequestReader
 
-    def receive(self, data: bytes) -> StreamRequest | Work | None:
+    def receive(self, data: bytes) -> Frame | StreamRequest | None:
         """Take bytes as they came.
 
         Returns:
-          what the peer said, once it is here; or work that will tell; or None if bytes are
-          missing.  What follows the request is ignored.
+          the request, or a frame that `decode_frame` opens; or None if bytes are missing.
+          What follows is ignored.
 
         Raises:
           StreamError: it breaks the protocol.
         """
-        assert self._ladder is not None, "a stream carries one request, which was read already"
         self._started = self._started or bool(data)
         try:
             for piece in _slices(data):
                 self._buffer += piece
-                next(self._ladder)
-        except StopIteration as stop:
-            self._ladder = None
-            result: StreamRequest | Work = stop.value
-            return result
+                result = self._read()
+                if result is not None:
+                    return result
         except StreamError:
             raise
         except RemoteProtocolError as error:
-            raise StreamError(str(error)) from error
+            reply = self._read == self._read_compressed
+            raise StreamError(str(error), reply=reply) from error
         return None
 
     def eof(self) -> None:
         """The peer ends the stream.
 
         Raises:
-          StreamError: in the middle of what it was to say.
+          StreamError: in the middle of a request.
         """
         if self._started:
             raise StreamError("the stream ended early")
 
-    def _climb(self, accept_side: bool) -> Generator[None, None, StreamRequest | Work]:
+    def _read_label(self) -> Frame | StreamRequest | None:
         codec, buffer = self._codec, self._buffer
-        if accept_side:
-            yield from self._label()
-        while not buffer:
-            yield
-        if buffer[0] == MessageType.ENCRYPT:
-            return (yield from self._frame())
-        if codec.keyring and codec.verify_incoming:
-            raise StreamError(
-                "encryption is configured but remote state is not encrypted", reply=True
-            )
-        if buffer[0] == MessageType.COMPRESS:
-            return (yield from self._compressed())
-        body = _Body()
-        while (request := body.feed(bytes(buffer))) is None:
-            buffer.clear()
-            yield
-        return request
-
-    def _label(self) -> Generator[None, None, None]:
-        codec, buffer = self._codec, self._buffer
-        while not buffer:
-            yield
+        if not buffer:
+            return None
         label = b""
         if buffer[0] == LABEL_BYTE:
-            while len(buffer) < 2 or len(buffer) < 2 + buffer[1]:
-                yield
+            if len(buffer) < 2 or len(buffer) < 2 + buffer[1]:
+                return None
             end = 2 + buffer[1]
             label, _ = take_label(bytes(buffer[:end]))
             del buffer[:end]
         check_label(label, codec.label, skip=codec.skip_inbound_label_check)
+        self._read = self._read_type
+        return self._read_type()
 
-    def _frame(self) -> Generator[None, None, StreamRequest | Work]:
+    def _read_type(self) -> Frame | StreamRequest | None:
         codec, buffer = self._codec, self._buffer
-        if not codec.keyring:
+        if not buffer:
+            return None
+        if buffer[0] == MessageType.ENCRYPT:
+            if not codec.keyring:
+                raise StreamError(
+                    "remote state is encrypted and encryption is not configured", reply=True
+                )
+            self._read = self._read_encrypted
+        elif codec.keyring and codec.verify_incoming:
             raise StreamError(
-                "remote state is encrypted and encryption is not configured", reply=True
+                "encryption is configured but remote state is not encrypted", reply=True
             )
-        while len(buffer) < FRAME_HEADER:
-            yield
+        elif buffer[0] == MessageType.COMPRESS:
+            del buffer[0]
+            self._compressed = ValueReader(MAX_STREAM_COMPRESSED)
+            self._read = self._read_compressed
+        else:
+            self._request = _RequestReader()
+            self._read = self._read_plain
+        return self._read()
+
+    def _read_encrypted(self) -> Frame | None:
+        buffer = self._buffer
+        if len(buffer) < FRAME_HEADER:
+            return None
         length = int.from_bytes(buffer[1:FRAME_HEADER], "big")
         if length > MAX_FRAME:
             raise StreamError(f"a frame of {length} bytes is too long", reply=True)
-        while len(buffer) < FRAME_HEADER + length:
-            yield
-        header = bytes(buffer[:FRAME_HEADER])
-        encrypted = bytes(buffer[FRAME_HEADER : FRAME_HEADER + length])
+        end = FRAME_HEADER + length
+        if len(buffer) < end:
+            return None
+        frame = EncryptedFrame(bytes(buffer[:FRAME_HEADER]), bytes(buffer[FRAME_HEADER:end]))
         buffer.clear()
-        # Decrypting is twenty times as fast as parsing.
-        return _now_or_later(length // 20, True, _open_frame, header, encrypted, codec)
+        return frame
 
-    def _compressed(self) -> Generator[None, None, StreamRequest | Work]:
-        buffer = self._buffer
-        reader = ValueReader(MAX_STREAM_COMPRESSED)
-        del buffer[0]
-        try:
-            while True:
-                reader.feed(bytes(buffer))
-                buffer.clear()
-                value = reader.take_value()
-                if value is not None:
-                    envelope = from_value(Compressed, value[0])
-                    break
-                yield
-        except RemoteProtocolError as error:
-            raise StreamError(str(error), reply=True) from error
-        return _now_or_later(_weight(envelope), True, _inflate, envelope, self._codec)
+    def _read_compressed(self) -> Frame | None:
+        self._compressed.feed(bytes(self._buffer))
+        self._buffer.clear()
+        value = self._compressed.take_value()
+        return None if value is None else from_value(Compressed, value[0])
 
-
-# --- what can be done in a thread ---------------------------------------------------------
-
-
-def _now_or_later(
-    weight: int,
-    inline: bool,
-    step: Callable[Concatenate[bool, P], StreamRequest | Work],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> StreamRequest | Work:
-    """The result of a step and of all that follow; or, if the step is heavy, work for a thread.
-
-    Args:
-      weight: plain bytes that take as long to parse.
-      inline: whether this runs between other tasks; else in a thread already.
-      step: called with ``inline`` and ``args``.
-    """
-    if not inline or weight <= THREAD_THRESHOLD:
-        return step(inline, *args, **kwargs)
-
-    def run() -> StreamRequest:
-        result = step(False, *args, **kwargs)
-        assert not isinstance(result, Work), "in a thread, nothing is put off"
-        return result
-
-    return Work(run, weight)
-
-
-def _open_frame(
-    inline: bool, header: bytes, encrypted: bytes, codec: StreamCodec
-) -> StreamRequest | Work:
-    assert codec.keyring is not None, "checked before the frame was read"
-    aad = header + codec.label
-    try:
-        plain = decrypt(encrypted, keyring=codec.keyring, aad=aad, accept_v0=codec.accept_v0)
-        if not plain:
-            raise RemoteProtocolError("an encrypted frame of nothing")
-        if plain[0] != MessageType.COMPRESS:
-            return _now_or_later(len(plain), inline, _read_whole, plain)
-        envelope = decode(Compressed, plain[1:])
-    except RemoteProtocolError as error:
-        raise _owed(error) from error
-    return _now_or_later(_weight(envelope), inline, _inflate, envelope, codec)
-
-
-def _inflate(inline: bool, envelope: Compressed, codec: StreamCodec) -> StreamRequest | Work:
-    try:
-        plain = open_envelope(envelope, codec.max_output)
-        if not plain:
-            raise RemoteProtocolError("a compressed frame of nothing")
-    except RemoteProtocolError as error:
-        raise _owed(error) from error
-    return _now_or_later(len(plain), inline, _read_whole, plain)
-
-
-def _read_whole(_inline: bool, plain: bytes) -> StreamRequest | Work:
-    try:
-        request = _Body().feed(plain)
-    except RemoteProtocolError as error:
-        raise StreamError(str(error)) from error
-    if request is None:
-        raise StreamError("a frame is cut short inside")
-    return request
-
-
-def _weight(envelope: Compressed) -> int:
-    return COMPRESSED_WEIGHT * len(envelope.buffer or b"")
-
-
-def _owed(error: RemoteProtocolError) -> StreamError:
-    """The peer is told of what fails down to here, as in Go."""
-    return error if isinstance(error, StreamError) else StreamError(str(error), reply=True)
+    def _read_plain(self) -> StreamRequest | None:
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return self._request.feed(data)
 
 
 def _slices(data: bytes) -> Iterator[bytes]:
@@ -266,14 +309,27 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 # --- inside the frame ---------------------------------------------------------------------
 
+_HEADERS: Final[Mapping[int, type[Any]]] = {
+    MessageType.PING: Ping,
+    MessageType.ACK: Ack,
+    MessageType.ERROR: ErrorReply,
+    MessageType.USER: UserMessageHeader,
+    MessageType.PUSH_PULL: PushPullHeader,
+}
+"""What follows the type byte; the first three are the whole request."""
+
 
 @final
-class _Body:
-    """Reads type byte and body."""
+class _RequestReader:
+    """Reads a request: type byte, header, node records and raw bytes, as far as it has them."""
 
     def __init__(self) -> None:
-        self._reader = ValueReader(MAX_STREAM_VALUE + SLICE)
-        self._steps = self._read()
+        self._values = ValueReader(MAX_STREAM_VALUE + SLICE)
+        self._kind: type[Any] | None = None
+        self._header: Any = None
+        self._records: list[NodeRecord] = []
+        self._records_start = 0
+        self._tail = bytearray()
 
     def feed(self, data: bytes) -> StreamRequest | None:
         """Take bytes; the request, once it is complete.
@@ -281,62 +337,65 @@ class _Body:
         Raises:
           RemoteProtocolError: it breaks the protocol.
         """
-        try:
-            for piece in _slices(data):
-                self._reader.feed(piece)
-                next(self._steps)
-        except StopIteration as stop:
-            request: StreamRequest = stop.value
-            return request
+        for piece in _slices(data):
+            self._values.feed(piece)
+            request = self._read()
+            if request is not None:
+                return request
         return None
 
-    def _read(self) -> Generator[None, None, StreamRequest]:
-        kind = (yield from self._bytes(1))[0]
-        match kind:
-            case MessageType.PING:
-                return (yield from self._struct(Ping))
-            case MessageType.ACK:
-                return (yield from self._struct(Ack))
-            case MessageType.ERROR:
-                return (yield from self._struct(ErrorReply))
-            case MessageType.USER:
-                length = (yield from self._struct(UserMessageHeader)).length
-                if not 0 <= length <= MAX_USER_MESSAGE:
-                    raise RemoteProtocolError(f"a user message of {length} bytes")
-                return UserMessageStream((yield from self._bytes(length)))
-            case MessageType.PUSH_PULL:
-                return (yield from self._push_pull())
-        raise RemoteProtocolError(f"message type {kind} on a stream")
+    def _read(self) -> StreamRequest | None:
+        """Read on where the bytes ended before."""
+        if self._header is None and not self._read_header():
+            return None
+        header = self._header
+        match header:
+            case UserMessageHeader():
+                return UserMessageStream(bytes(self._tail)) if self._fill(header.length) else None
+            case PushPullHeader():
+                if self._read_records(header.nodes) and self._fill(header.user_state_len):
+                    return PushPullState(header.join, tuple(self._records), bytes(self._tail))
+                return None
+        request: StreamRequest = header
+        return request
 
-    def _push_pull(self) -> Generator[None, None, PushPullState]:
-        header = yield from self._struct(PushPullHeader)
-        if not 0 <= header.nodes <= MAX_NODES:
-            raise RemoteProtocolError(f"a push/pull of {header.nodes} nodes")
-        if not 0 <= header.user_state_len <= MAX_USER_STATE:
-            raise RemoteProtocolError(f"user state of {header.user_state_len} bytes")
-        reader, records = self._reader, list[NodeRecord]()
-        start = reader.taken
-        for count in range(1, header.nodes + 1):
-            while (value := reader.take_value()) is None:
-                yield
+    def _read_header(self) -> bool:
+        values = self._values
+        if self._kind is None:
+            first = values.take_bytes(1)
+            if not first:
+                return False
+            self._kind = _HEADERS.get(first[0])
+            if self._kind is None:
+                raise RemoteProtocolError(f"message type {first[0]} on a stream")
+        value = values.take_value()
+        if value is None:
+            return False
+        self._header = header = from_value(self._kind, value[0])
+        self._records_start = values.taken
+        if type(header) is UserMessageHeader and not 0 <= header.length <= MAX_USER_MESSAGE:
+            raise RemoteProtocolError(f"a user message of {header.length} bytes")
+        if type(header) is PushPullHeader:
+            if not 0 <= header.nodes <= MAX_NODES:
+                raise RemoteProtocolError(f"a push/pull of {header.nodes} nodes")
+            if not 0 <= header.user_state_len <= MAX_USER_STATE:
+                raise RemoteProtocolError(f"user state of {header.user_state_len} bytes")
+        return True
+
+    def _read_records(self, wanted: int) -> bool:
+        values, records = self._values, self._records
+        while len(records) < wanted:
+            value = values.take_value()
+            if value is None:
+                return False
             records.append(from_value(NodeRecord, value[0]))
-            size = reader.taken - start
+            size, count = values.taken - self._records_start, len(records)
             if size > MAX_RECORDS:
                 raise RemoteProtocolError(f"node records of more than {MAX_RECORDS} bytes")
             if count > FREE_RECORDS and size < LEAST_RECORD * count:
                 raise RemoteProtocolError(f"{count} node records in only {size} bytes")
-        state = yield from self._bytes(header.user_state_len)
-        return PushPullState(header.join, tuple(records), state)
+        return True
 
-    def _struct(self, cls: type[T]) -> Generator[None, None, T]:
-        while (value := self._reader.take_value()) is None:
-            yield
-        return from_value(cls, value[0])
-
-    def _bytes(self, count: int) -> Generator[None, None, bytes]:
-        data = bytearray()
-        while True:
-            data += self._reader.take_bytes(count - len(data))
-            if len(data) == count:
-                return bytes(data)
-            yield
+    def _fill(self, size: int) -> bool:
+        self._tail += self._values.take_bytes(size - len(self._tail))
+        return len(self._tail) == size

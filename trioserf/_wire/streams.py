@@ -37,13 +37,18 @@ from .messages import (
     UserMessageHeader,
     encode_message,
 )
-from .stream_codec import PushPullState as PushPullState
-from .stream_codec import StreamCodec as StreamCodec
-from .stream_codec import StreamError as StreamError
-from .stream_codec import StreamRequest as StreamRequest
-from .stream_codec import UserMessageStream as UserMessageStream
-from .stream_codec import Work as Work
+from .stream_parser import EncryptedFrame as EncryptedFrame
+from .stream_parser import Frame as Frame
+from .stream_parser import PlainFrame as PlainFrame
+from .stream_parser import PushPullState as PushPullState
+from .stream_parser import StreamCodec as StreamCodec
+from .stream_parser import StreamError as StreamError
 from .stream_parser import StreamParser as StreamParser
+from .stream_parser import StreamRequest as StreamRequest
+from .stream_parser import UserMessageStream as UserMessageStream
+from .stream_parser import decode_frame as decode_frame
+from .stream_parser import decode_layer as decode_layer
+from .stream_parser import weight as weight
 
 
 def dial_prefix(codec: StreamCodec) -> bytes:

@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 import trio
 
 from .._memberlist.parts import Parts
-from .._wire.streams import PushPullState, StreamCodec, StreamParser, Work
+from .._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
 from .sim_node import SimNode
 
 JoinVia: TypeAlias = Literal["first", "previous", "random", "everybody"] | None
@@ -114,8 +114,8 @@ async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullState
     request = read.get(codec)
     if request is None:
         result = StreamParser(codec, accept_side=False).receive(frame)
-        if isinstance(result, Work):
-            result = result.run()
-        assert isinstance(result, PushPullState), "one frame of full state, as a whole"
-        request = read[codec] = result
+        assert result is not None, "one frame, as a whole"
+        decoded = decode_frame(result, codec)
+        assert isinstance(decoded, PushPullState), "one frame of full state"
+        request = read[codec] = decoded
     await node.exchange.merge(request.records, request.user_state, join=False, source=None)
