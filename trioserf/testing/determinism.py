@@ -1,11 +1,9 @@
 """One seed, one run: trio's scheduler made repeatable.
 
 Trio shuffles the tasks that are ready, so that nobody relies on an order.  A failing
-simulation must be replayed in the same order, so here, and only here, two private things of trio
-are reached for: the switch that makes the shuffle depend on a seed alone (the one that
-Hypothesis uses), and the random source of that shuffle.  The third thing that differs from run to
-run are worker threads, which end when the machine pleases: nodes of a simulated run do such work
-in place.
+simulation must be replayed in the same order, so here the shuffle is made to depend on a seed
+alone.  The other thing that differs from run to run are worker threads, which end when the
+machine pleases: nodes of a simulated run do such work in place.
 
 What a repeatable run must do itself: take every random choice from a seeded source, wait on
 no real socket, process or thread, and not iterate over sets of strings.
@@ -13,16 +11,16 @@ no real socket, process or thread, and not iterate over sets of strings.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 import trio
-from trio._core import _run
-from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
 
 from .._seams import thread_runner
 from .jump_sleeper import stand_still_for_threads
+from .trio_internals import MockClock, allow_deterministic_scheduling, scheduler_random
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -48,15 +46,27 @@ def seeded_scheduler(seed: int | str) -> Iterator[None]:
     """Make the order of ready tasks depend on ``seed`` and the program alone.
 
     To be entered outside of the run, or before anything in it has started.
+
+    *Effects*: warns with a ``RuntimeWarning`` if this version of trio has no such order; then
+    one seed may give different runs.
     """
-    before = _run._ALLOW_DETERMINISTIC_SCHEDULING, _run._r.getstate()
-    _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
-    _run._r.seed(seed)
+    source = scheduler_random()
+    if source is None:
+        warnings.warn(
+            "the order of tasks cannot be made deterministic with this version of trio:"
+            " one seed may give different runs",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        yield
+        return
+    state, allowed = source.getstate(), allow_deterministic_scheduling(True)
+    source.seed(seed)
     try:
         yield
     finally:
-        _run._ALLOW_DETERMINISTIC_SCHEDULING = before[0]  # type: ignore[misc]
-        _run._r.setstate(before[1])
+        allow_deterministic_scheduling(allowed)
+        source.setstate(state)
 
 
 _blocks: Final[trio.lowlevel.RunVar[int]] = trio.lowlevel.RunVar("trioserf.in_place", default=0)

@@ -4,11 +4,10 @@ With a clock that jumps as soon as nothing else is to be done, a `JumpSleeper` c
 a scope with a deadline: where the clock would look for the next deadline and jump to it, it
 also looks at these sleepers, which stand in a heap of their own, and puts the task back into
 the run queue by itself, with no scope, no cancellation and no exception on the way.  For that
-it replaces two methods of one clock object, which is private territory of trio; nothing else
-in trioserf does so.  Everything else stays trio's: what is ready runs first, deadlines fire
-when they are due.
+`trio_internals` replaces two methods of one clock object.  Everything else stays trio's: what is
+ready runs first, deadlines fire when they are due.
 
-With any other clock it is a `ScopeSleeper`.
+With any other clock, or another version of trio, it is a `ScopeSleeper`.
 """
 
 from __future__ import annotations
@@ -19,11 +18,10 @@ import time
 import weakref
 
 import trio
-from trio._core._mock_clock import MockClock  # trio.testing, its public place, loads pytest
-from trio._core._run import GLOBAL_RUN_CONTEXT
 
 from .. import _attrs as attrs
 from .._seams import ScopeSleeper, Sleeper
+from .trio_internals import MockClock, next_deadline, replace_jumps, set_time
 
 _POLL = 0.0002
 """Seconds of real time between two looks at whether a thread is done."""
@@ -91,8 +89,7 @@ class _Jumper:
         self._count = 0
         self._clock = weakref.ref(clock)
         self._plain_jump = type(clock).jump
-        clock.jump = self._jump  # type: ignore[method-assign]
-        clock._autojump = self._autojump  # type: ignore[method-assign]
+        self.installed = replace_jumps(clock, self._autojump, self._jump)
 
     @property
     def clock(self) -> MockClock:
@@ -126,19 +123,19 @@ class _Jumper:
         if trio.to_thread.current_default_thread_limiter().borrowed_tokens:
             time.sleep(_POLL)  # a thread is at work: no time passes until its result is there
             return
-        clock, deadline = self.clock, GLOBAL_RUN_CONTEXT.runner.deadlines.next_deadline()
-        due = self._first_due()
-        target = min(due, deadline)
-        if target < math.inf:
-            clock._virtual_base = max(target, clock._virtual_base)
+        clock, deadline, due = self.clock, next_deadline(), self._first_due()
+        now, target = clock.current_time(), min(due, deadline)
+        if now < target < math.inf:
+            set_time(clock, target)
+            now = target
         if due <= deadline:
-            self._wake_due(clock._virtual_base)
+            self._wake_due(now)
 
     def _jump(self, seconds: float) -> None:
         """A jump by hand, which passes sleepers too."""
         clock = self.clock
         self._plain_jump(clock, seconds)
-        self._wake_due(clock._virtual_base)
+        self._wake_due(clock.current_time())
 
     def _wake_due(self, now: float) -> None:
         while self._first_due() <= now < math.inf:
@@ -152,10 +149,10 @@ _jumpers: weakref.WeakKeyDictionary[MockClock, _Jumper] = weakref.WeakKeyDiction
 
 def _jumper_of_this_run() -> _Jumper | None:
     """None if the clock does not jump as soon as nothing is ready."""
-    clock = GLOBAL_RUN_CONTEXT.runner.clock
+    clock = trio.lowlevel.current_clock()
     if not (isinstance(clock, MockClock) and clock.autojump_threshold == 0 and clock.rate == 0):
         return None
     jumper = _jumpers.get(clock)
     if jumper is None:
         jumper = _jumpers[clock] = _Jumper(clock)
-    return jumper
+    return jumper if jumper.installed else None

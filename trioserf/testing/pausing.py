@@ -5,8 +5,8 @@ While a process is stopped, each of its tasks that trio schedules is taken out o
 queue; when the process goes on they all run at once, overdue timers included, as the timers
 of a real process do.
 
-This is the one place that reaches into trio's scheduler for it: the run queue has no public
-face.  Nothing is installed, and nothing costs anything, while no process is stopped.
+The run queue has no public face, so a version of trio that hides it cannot stop processes.
+Nothing is installed, and nothing costs anything, while no process is stopped.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import contextvars
 from collections import deque
 
 import trio
-from trio._core._run import GLOBAL_RUN_CONTEXT
 
 from .. import _attrs as attrs
+from .trio_internals import run_queue
 
 _process: contextvars.ContextVar[object] = contextvars.ContextVar("trioserf process", default=None)
 
@@ -25,6 +25,13 @@ _process: contextvars.ContextVar[object] = contextvars.ContextVar("trioserf proc
 def join_process(process: object) -> None:
     """Make the calling task, and those it will start, part of a process."""
     _process.set(process)
+
+
+def _ready_tasks() -> deque[trio.lowlevel.Task]:
+    queue = run_queue()
+    if queue is None:
+        raise RuntimeError("no process can be stopped: this trio does not show its run queue")
+    return queue
 
 
 @attrs.define(eq=False)
@@ -36,8 +43,7 @@ class _Gate(trio.abc.Instrument):
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
         waiting = self.held.get(task.context.get(_process))
         if waiting is not None:
-            queue: deque[trio.lowlevel.Task] = GLOBAL_RUN_CONTEXT.runner.runq
-            last = queue.pop()
+            last = _ready_tasks().pop()
             assert last is task, "trio tells of a task right after it has queued it"
             waiting.append(task)
 
@@ -49,7 +55,12 @@ class Processes:
     _gate: _Gate = attrs.field(factory=_Gate, init=False)
 
     def stop(self, process: object) -> None:
-        """Let none of the process's tasks take another step."""
+        """Let none of the process's tasks take another step.
+
+        Raises:
+          RuntimeError: this version of trio does not show its run queue.
+        """
+        _ready_tasks()
         if not self._gate.held:
             trio.lowlevel.add_instrument(self._gate)
         self._gate.held.setdefault(process, [])
@@ -59,6 +70,6 @@ class Processes:
         if process not in self._gate.held:
             return
         waiting = self._gate.held.pop(process)
-        GLOBAL_RUN_CONTEXT.runner.runq.extend(waiting)
+        _ready_tasks().extend(waiting)
         if not self._gate.held:
             trio.lowlevel.remove_instrument(self._gate)

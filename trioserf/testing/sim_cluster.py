@@ -38,6 +38,7 @@ from .node_settings import node_settings
 from .sim_network import SimNetwork
 from .sim_node import SimNode
 from .timeline import Timeline
+from .trio_internals import MockClock
 
 Which: TypeAlias = "str | int | SimNode"
 """A node by its name, by its number (from 0, in order of spawning), or itself."""
@@ -115,7 +116,7 @@ class SimCluster:
     async def _living(self) -> AsyncIterator[None]:
         raised: BaseException | None = None
         with ExitStack() as stack:
-            if type(trio.lowlevel.current_clock()).__name__ == "MockClock":
+            if isinstance(trio.lowlevel.current_clock(), MockClock):
                 stack.enter_context(threads_in_place())
             if self._disks:
                 folder = tempfile.TemporaryDirectory(prefix="trioserf-disks-")
