@@ -93,7 +93,9 @@ class _Recipe:
     def make(self, basic: bool) -> None:
         """Let attrs make a class of the same body, and take its methods."""
         options = self.options | ({"eq": False, "repr": False} if basic else {"init": False})
-        model = _attrs.define(**options)(_class_like(self.cls, self.body))
+        cls = self.cls
+        metaclass: Any = type(cls)
+        model = _attrs.define(**options)(metaclass(cls.__name__, cls.__bases__, self.body))
         slots = {*model.__slots__, "__slots__", "__weakref__", "__attrs_init__"}
         for name, value in vars(model).items():
             if name not in self.body and name not in slots:

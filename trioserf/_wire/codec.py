@@ -105,40 +105,38 @@ _TABLES: dict[type[Any], _Table] = {}
 
 
 def _make_table(cls: type[Any]) -> _Table:
-    fields = [(field, field.metadata[_METADATA]) for field in attrs.fields(cls)]
     readers: list[_Reader] = []
     factories: list[tuple[int, Callable[[], Any]]] = []
-    for index, (field, spec) in enumerate(fields):
-        zero = field.default
+    rows: list[tuple[bytes, _Writer, str]] = []
+    many = False
+    for index, field in enumerate(attrs.fields(cls)):
+        spec: _Spec = field.metadata[_METADATA]
+        key, zero = spec.name.encode(), field.default
         if isinstance(zero, attrs.Factory):  # type: ignore[arg-type]
             factories.append((index, zero.factory))
             zero = None
         plain, high = PLAIN.get(spec.kind, (None, 0))
-        readers.append((raw_text(spec.name), zero, plain, high, spec.name, _reader(spec)))
-    fields.sort(key=lambda item: raw_text(item[1].name))
-    names = [field.name for field, _ in fields]
+        if spec.of is None:
+            read = READERS[spec.kind]
+        else:
+            struct = partial(_read_struct, spec.of)
+            read = struct if spec.kind is Kind.STRUCT else partial(read_list, struct, None)
+        readers.append((key, zero, plain, high, spec.name, read))
+        write = _STRUCT_WRITERS.get(spec.kind) or WRITERS.get(spec.kind)
+        writer = (spec.name, write, high if plain is int else -1, spec.omit_empty)
+        rows.append((key, writer, field.name))
+        many = many or spec.kind in LONG
+    rows.sort()  # by the keys, which differ
+    _, writers, names = zip(*rows, strict=True)
     pick = attrgetter(*names)
     table = _TABLES[cls] = _Table(
         readers=tuple(readers),
         factories=tuple(factories),
-        writers=tuple(_writer(spec) for _, spec in fields),
+        writers=writers,
         values=pick if len(names) > 1 else lambda obj: (pick(obj),),
-        max_values=MANY_VALUES if any(s.kind in LONG for _, s in fields) else FEW_VALUES,
+        max_values=MANY_VALUES if many else FEW_VALUES,
     )
     return table
-
-
-def _writer(spec: _Spec) -> _Writer:
-    plain, high = PLAIN.get(spec.kind, (None, 0))
-    write = _STRUCT_WRITERS.get(spec.kind) or WRITERS.get(spec.kind)
-    return spec.name, write, high if plain is int else -1, spec.omit_empty
-
-
-def _reader(spec: _Spec) -> Callable[[str, Any], Any]:
-    if spec.of is None:
-        return READERS[spec.kind]
-    struct = partial(_read_struct, spec.of)
-    return struct if spec.kind is Kind.STRUCT else partial(read_list, struct, None)
 
 
 def _read_struct(cls: type[T], name: str, value: Any) -> T:

@@ -123,8 +123,10 @@ def decode_packet(data: bytes, codec: PacketCodec) -> DecodedPacket:
         data = _without_label(data, codec)
     if codec.keyring:
         data = _decrypted(data, codec.keyring, codec)
-    if data[:1] == b"\x0c":
-        data = _checked(data)
+    if data[:1] == b"\x0c" and len(data) >= _CRC_HEADER:
+        checksum, data = data[1:_CRC_HEADER], data[_CRC_HEADER:]
+        if zlib.crc32(data) != int.from_bytes(checksum, "big"):
+            raise PacketError("crc", "the checksum does not fit")
     kind = data[0] if data else -1
     if kind in (_COMPOUND, _COMPRESS):
         return _unpack(data, codec.max_output)
@@ -150,15 +152,6 @@ def _decrypted(data: bytes, keyring: Keyring, codec: PacketCodec) -> bytes:
         if codec.verify_incoming:
             raise PacketError("decrypt", str(error)) from error
         return data  # a cluster on its way into or out of encryption
-
-
-def _checked(data: bytes) -> bytes:
-    if len(data) < _CRC_HEADER:
-        return data  # no message has this type, so it is refused as one
-    message = data[_CRC_HEADER:]
-    if zlib.crc32(message) != int.from_bytes(data[1:_CRC_HEADER], "big"):
-        raise PacketError("crc", "the checksum does not fit")
-    return message
 
 
 def _unpack(data: bytes, max_output: int) -> DecodedPacket:

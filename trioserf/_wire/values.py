@@ -49,13 +49,23 @@ def pack_value(value: Any) -> bytes:
     Raises:
       LocalProtocolError: something else is among them, or an integer needs over 64 bits.
     """
+    # A packer is kept, because making one takes three times as long as using it.  A call has it
+    # for itself, whatever other threads do; one that failed or has grown large is not kept.
+    try:
+        packer = _packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(use_bin_type=False)
+    data: bytes
     try:
         try:
-            return _pack_strict(value)
+            data = packer.pack(value)
         except UnicodeEncodeError:  # a name that is not UTF-8
             return _pack_any_text(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise LocalProtocolError(f"cannot be packed: {error}") from error
+    if len(data) <= _SMALL:
+        _packers.append(packer)
+    return data
 
 
 def unpack_value(data: bytes, max_values: int = MANY_VALUES) -> Any:
@@ -150,22 +160,6 @@ class ValueReader:
         """Bytes taken so far."""
         position: int = self._unpacker.tell()
         return position
-
-
-def _pack_strict(value: Any) -> bytes:
-    """Pack with a packer that is kept: making one takes three times as long as using it.
-
-    A call has its packer for itself, whatever other threads do; one that failed or that has
-    grown large is not kept.
-    """
-    try:
-        packer = _packers.pop()
-    except IndexError:
-        packer = msgpack.Packer(use_bin_type=False)
-    data: bytes = packer.pack(value)
-    if len(data) <= _SMALL:
-        _packers.append(packer)
-    return data
 
 
 _SMALL: Final = 4096
