@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from trioserf._cluster.effects import Effect, Log, Publish
+from trioserf._cluster.intents import RecentIntents
 from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._wire.tags import encode_tags
@@ -69,3 +70,9 @@ def happenings(effects: Iterable[Effect]) -> list[tuple[EventType, str]]:
 
 def warnings(effects: Iterable[Effect]) -> list[str]:
     return [effect.text for effect in effects if isinstance(effect, Log)]
+
+
+def stored(intents: RecentIntents, name: str) -> tuple[str, int] | None:
+    """Kind and Lamport time of the stored intent about a name."""
+    intent = intents.get(name)
+    return None if intent is None else (intent.kind, intent.ltime)

@@ -14,7 +14,7 @@ from trioserf._cluster.members import MemberRegistry
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf, encode_serf
 
-from .samples import LOCAL, config, happenings, node, published, warnings
+from .samples import LOCAL, config, happenings, node, published, stored, warnings
 
 JOIN, LEAVE, FAILED, UPDATE, REAP = (
     EventType.MEMBER_JOIN,
@@ -312,10 +312,12 @@ def test_only_other_alive_members_count_as_others() -> None:
     assert not registry.others_alive()
 
 
-def test_newer_lists_unknown_names_and_higher_times() -> None:
+def test_times_of_a_peer_are_merged_if_they_are_newer() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
-    ltimes = {"foo": 12, LOCAL: 1, "new": 0}
-    assert [(LOCAL, 1), ("new", 0)] == registry.newer(ltimes)
+    registry.merge_join_intents({"foo": 11, LOCAL: 1, "new": 0, "left": 9}, {"left"}, 0.0)
+    assert {"foo": 12, LOCAL: 1} == registry.status_ltimes()
+    assert ("join", 0) == stored(registry.intents, "new")
+    assert registry.intents.get("left") is None
 
 
 def test_forgetting_drops_what_is_cached() -> None:
@@ -406,7 +408,7 @@ def test_a_leave_of_an_unknown_node_is_rebroadcast_once() -> None:
     registry = MemberRegistry(LOCAL, config())
     leave = LeaveIntent(10, "foo", False)
     assert (True, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
-    assert 10 == registry.intents.lookup("foo", "leave")
+    assert ("leave", 10) == stored(registry.intents, "foo")
     assert (False, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     assert 11 == registry.clock.time
 
@@ -415,7 +417,7 @@ def test_a_join_of_an_unknown_node_is_rebroadcast_once() -> None:
     """Checklist 59."""
     registry = MemberRegistry(LOCAL, config())
     assert (True, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
-    assert 10 == registry.intents.lookup("foo", "join")
+    assert ("join", 10) == stored(registry.intents, "foo")
     assert (False, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
 
 
@@ -509,7 +511,7 @@ def test_removing_an_unknown_name_on_a_lone_node_succeeds() -> None:
     registry = MemberRegistry(LOCAL, config())
     registry.on_node_join(node(LOCAL), 0.0)
     assert (False, []) == registry.leave_intent("foo", 0.0, serf_state=ALIVE)
-    assert 0 == registry.intents.lookup("foo", "leave")
+    assert ("leave", 0) == stored(registry.intents, "foo")
 
 
 def test_removing_this_node_is_refuted_at_once() -> None:
@@ -615,8 +617,8 @@ def test_reaping_erases_old_tombstones_and_old_intents() -> None:
     registry.on_join_intent(JoinIntent(1, "new"), 10.0)
     assert [(REAP, "10 s")] == happenings(registry.reap(10.0))
     assert ["now", "5 s"] == [one.name for one in registry.left()]
-    assert registry.intents.lookup("old", "join") is None
-    assert 1 == registry.intents.lookup("new", "join")
+    assert registry.intents.get("old") is None
+    assert ("join", 1) == stored(registry.intents, "new")
 
 
 def test_failed_members_have_a_timeout_of_their_own() -> None:

@@ -29,7 +29,7 @@ from trioserf._wire.serf_messages import (
     encode_serf,
 )
 
-from .samples import LOCAL, config, happenings, node, published
+from .samples import LOCAL, config, happenings, node, published, stored
 
 
 @attrs.define(eq=False)
@@ -138,8 +138,8 @@ def test_names_that_are_no_members_become_stored_intents() -> None:
     """Checklist 25, 26."""
     here = part()
     here.merge(PushPull(ltime=42, status_ltimes={"up": 20, "gone": 15}, left_members=("gone",)))
-    assert 20 == here.members.intents.lookup("up", "join")
-    assert 16 == here.members.intents.lookup("gone", "leave")
+    assert ("join", 20) == stored(here.members.intents, "up")
+    assert ("leave", 16) == stored(here.members.intents, "gone")
 
 
 def test_a_member_that_left_elsewhere_is_leaving_here() -> None:
@@ -248,7 +248,7 @@ def test_times_at_the_end_of_the_range_wrap() -> None:
             events=(UserEventSlot(top, (UserEventRecord("e", None),)),),
         )
     )
-    assert 0 == here.members.intents.lookup("a", "leave")
+    assert ("leave", 0) == stored(here.members.intents, "a")
     assert 0 == decode_push_pull(here.state()).event_ltime
 
 

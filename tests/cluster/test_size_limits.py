@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from trioserf._cluster.size_limits import (
-    check_encoded_user_event,
     check_query,
     check_relay,
     check_response,
@@ -14,8 +13,6 @@ from trioserf._cluster.size_limits import (
 )
 from trioserf._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
 from trioserf._wire.tags import encode_tags
-
-from .samples import config
 
 
 def test_tags_of_exactly_512_bytes_fit() -> None:
@@ -27,15 +24,15 @@ def test_tags_of_exactly_512_bytes_fit() -> None:
 
 
 def test_a_user_event_is_measured_in_bytes_not_in_characters() -> None:
-    check_user_event("é" * 5, b"", config(user_event_size_limit=10))
+    check_user_event("é" * 5, b"", b"", 10)
     with pytest.raises(UserEventTooLarge, match="limit of 10 bytes before encoding: 11 bytes"):
-        check_user_event("é" * 5, b"1", config(user_event_size_limit=10))
+        check_user_event("é" * 5, b"1", b"", 10)
 
 
 def test_an_encoded_user_event_has_the_same_limit() -> None:
-    check_encoded_user_event(bytes(512), config())
+    check_user_event("e", b"", bytes(512), 512)
     with pytest.raises(UserEventTooLarge, match="limit of 512 bytes after encoding: 513 bytes"):
-        check_encoded_user_event(bytes(513), config())
+        check_user_event("e", b"", bytes(513), 512)
 
 
 def test_queries_and_responses_name_limit_and_size() -> None:

@@ -49,6 +49,7 @@ class BroadcastQueues:
             "query": TransmitLimitedQueue(mult, num_members, clock),
             "event": TransmitLimitedQueue(mult, num_members, clock),
         }
+        self._order = tuple(self.queues.values())
         self._newest: dict[str, Broadcast] = {}
 
     def add(self, item: Broadcast) -> None:
@@ -74,24 +75,28 @@ class BroadcastQueues:
 
     def take(self, overhead: int, limit: int) -> list[bytes]:
         """Messages for one packet: the sum of ``len + overhead`` stays within ``limit``."""
-        queues = [queue for queue in self.queues.values() if queue.entries]
         messages: list[bytes] = []
         free = limit
-        for queue in queues:
-            kept = 0 if queue is queues[-1] else int(free * self._share)
+        for index, queue in enumerate(self._order):
+            if not queue.entries:
+                continue
+            kept = 0
+            for later in self._order[index + 1 :]:
+                if later.entries:
+                    kept = int(free * self._share)
             taken = queue.take(overhead, free - kept, local_share=self._share)
-            if not taken and not messages:  # all of them are long: do not hold them up for ever
+            if not taken and not messages:  # all of them are long: do not delay them for ever
                 taken = queue.take(overhead, free, local_share=self._share)
             free -= sum(map(len, taken)) + overhead * len(taken)
             messages += taken
         return messages
 
     def __len__(self) -> int:
-        return sum(map(len, self.queues.values()))
+        return sum(map(len, self._order))
 
     def depth(self, queue: QueueName) -> int:
         """How many messages wait in one queue."""
-        return len(self.queues[queue])
+        return len(self.queues[queue].entries)
 
     def max_depth(self) -> int:
         """How many messages one queue may hold before it is pruned."""

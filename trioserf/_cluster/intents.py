@@ -56,10 +56,9 @@ class RecentIntents:
         self._intents[name] = RecentIntent(kind, ltime, now)
         return True
 
-    def lookup(self, name: str, kind: IntentKind) -> int | None:
-        """The Lamport time of the stored intent, if there is one and it is of this kind."""
-        known = self._intents.get(name)
-        return known.ltime if known is not None and known.kind == kind else None
+    def get(self, name: str) -> RecentIntent | None:
+        """The stored intent about ``name``, if any."""
+        return self._intents.get(name)
 
     def drop(self, name: str) -> None:
         """Drop the intent about ``name``, if any."""

@@ -24,7 +24,7 @@ broadcastJoin, forceLeave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address
 
 from .. import _attrs as attrs
@@ -36,10 +36,6 @@ from .effects import Broadcast, Count, Effect, Log, NodeForgotten, Prune, Publis
 from .intents import RecentIntents
 from .lamport import LamportClock
 from .member_record import Record, SortedMembers, member_address, member_of, overdue
-
-
-def _event(kind: EventType, member: Member) -> Publish:
-    return Publish(MemberEvent(kind, (member,)))
 
 
 class MemberRegistry:
@@ -54,6 +50,7 @@ class MemberRegistry:
       clock: the member clock.
       faithful: whether to do as Go does where it has a bug.
       intents: intents about names that are not members yet.
+      count: gives the number of known members of any status.
     """
 
     def __init__(
@@ -65,6 +62,7 @@ class MemberRegistry:
         self._config = config
         self.faithful: bool = config.memberlist.faithful_go
         self._records: dict[str, Record] = {}
+        self.count: Callable[[], int] = self._records.__len__
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
         self._local = Member(name=local_name, addr=IPv4Address(0), port=0, tags=config.tags)
@@ -93,18 +91,6 @@ class MemberRegistry:
         """`status_ltime` of every member, for a push/pull."""
         return {name: record.status_ltime for name, record in self._records.items()}
 
-    def newer(self, ltimes: Mapping[str, int]) -> list[tuple[str, int]]:
-        """The entries of a peer's `status_ltimes` that are newer than those here.
-
-        The others would change nothing, not even the clock: it is past every known time.
-        """
-        get = self._records.get
-        return [
-            (name, ltime)
-            for name, ltime in ltimes.items()
-            if (record := get(name)) is None or ltime > record.status_ltime
-        ]
-
     def failed(self) -> tuple[Member, ...]:
         """Members that failed and are not yet reaped."""
         return tuple(record.member for record in self._failed.values())
@@ -112,6 +98,10 @@ class MemberRegistry:
     def left(self) -> tuple[Member, ...]:
         """Members that left and are not yet reaped."""
         return tuple(record.member for record in self._left.values())
+
+    def left_names(self) -> list[str]:
+        """Their names, for a push/pull."""
+        return list(self._left)
 
     @property
     def num_members(self) -> int:
@@ -134,24 +124,36 @@ class MemberRegistry:
 
         DIFFERS: Go crashes there (test_the_local_member_outlives_its_reaping).
         """
-        return self._local
+        record = self._records.get(self._local_name)
+        return self._local if record is None else record.member
 
     def others_alive(self) -> bool:
         """Whether any member but this node is alive."""
-        return any(
-            record.member.status is MemberStatus.ALIVE and name != self._local_name
-            for name, record in self._records.items()
-        )
+        for name, record in self._records.items():
+            if record.member.status is MemberStatus.ALIVE and name != self._local_name:
+                return True
+        return False
 
     # --- what memberlist notifies
 
     def on_node_join(self, node: NodeView, now: float) -> list[Effect]:
-        """Memberlist: a node is alive."""
+        """Memberlist: a node is alive.
+
+        DIFFERS: a stored intent is used once.  In Go it stays for its five minutes, so a node
+        that is erased and comes back within them appears as leaving
+        (test_a_stored_intent_is_used_once).
+        """
         effects: list[Effect] = []
         status, ltime = MemberStatus.ALIVE, 0
         record = self._records.get(node.name)
         if record is None:
-            status, ltime = self._stored_intent(node.name)
+            intent = self.intents.get(node.name)
+            if intent is not None:
+                ltime = intent.ltime
+                if intent.kind == "leave":
+                    status = MemberStatus.LEAVING
+                if not self.faithful:
+                    self.intents.drop(node.name)
         elif record.member.status is MemberStatus.FAILED:
             assert record.leave_time is not None, "a failed record has a leave time"
             if now - record.leave_time < self._config.flap_timeout:
@@ -165,8 +167,10 @@ class MemberRegistry:
             record.leave_time = None
             self._failed.pop(node.name, None)
             self._left.pop(node.name, None)
-        self._show(record, member)
-        effects += (Count("serf.member.join"), _event(EventType.MEMBER_JOIN, member))
+        record.member = member
+        self._sorted.put(member)
+        event = MemberEvent(EventType.MEMBER_JOIN, (member,))
+        effects += (Count("serf.member.join"), Publish(event))
         if status is MemberStatus.LEAVING and not self.faithful:
             effects.append(send_leave_intent(member, ltime))
         return effects
@@ -185,7 +189,7 @@ class MemberRegistry:
         record.leave_time = now
         departed[node.name] = record
         self._set_status(record, status)
-        return [Count(f"serf.member.{status}"), _event(kind, record.member)]
+        return [Count(f"serf.member.{status}"), Publish(MemberEvent(kind, (record.member,)))]
 
     def on_node_update(self, node: NodeView, now: float) -> list[Effect]:
         """Memberlist: a node changed its metadata.
@@ -201,26 +205,11 @@ class MemberRegistry:
         if broken:
             effects.append(_broken_tags(node.name))
         if member != record.member or self.faithful:
-            self._show(record, member)
-            effects += (Count("serf.member.update"), _event(EventType.MEMBER_UPDATE, member))
+            record.member = member
+            self._sorted.put(member)
+            event = MemberEvent(EventType.MEMBER_UPDATE, (member,))
+            effects += (Count("serf.member.update"), Publish(event))
         return effects
-
-    def _stored_intent(self, name: str) -> tuple[MemberStatus, int]:
-        """Status and Lamport time of a new member, by the intent that came before it.
-
-        DIFFERS: an intent is used once.  In Go it stays for its five minutes, so a node that
-        is erased and comes back within them appears as leaving
-        (test_a_stored_intent_is_used_once).
-        """
-        status, ltime = MemberStatus.ALIVE, self.intents.lookup(name, "join")
-        if ltime is None:
-            ltime = self.intents.lookup(name, "leave")
-            if ltime is None:
-                return MemberStatus.ALIVE, 0
-            status = MemberStatus.LEAVING
-        if not self.faithful:
-            self.intents.drop(name)
-        return status, ltime
 
     # --- intents
 
@@ -236,6 +225,20 @@ class MemberRegistry:
         if record.member.status is MemberStatus.LEAVING:
             self._set_status(record, MemberStatus.ALIVE)
         return True, []
+
+    def merge_join_intents(
+        self, ltimes: Mapping[str, int], left: Collection[str], now: float
+    ) -> None:
+        """Take the times of a peer's members, but for those that ``left``, as join intents.
+
+        Entries that are not newer change nothing, not even the clock, which is past every
+        known time.
+        """
+        get = self._records.get
+        for name, ltime in ltimes.items():
+            record = get(name)
+            if (record is None or ltime > record.status_ltime) and name not in left:
+                self.on_join_intent(JoinIntent(ltime, name), now)
 
     def on_leave_intent(
         self, msg: LeaveIntent, now: float, *, serf_state: SerfState
@@ -268,7 +271,8 @@ class MemberRegistry:
                 # The time of leaving stays the time of the failure.
                 self._left[msg.node] = self._failed.pop(msg.node)
                 self._set_status(record, MemberStatus.LEFT)
-                effects.append(_event(EventType.MEMBER_LEAVE, record.member))
+                event = MemberEvent(EventType.MEMBER_LEAVE, (record.member,))
+                effects.append(Publish(event))
             case _:
                 pass
         if msg.prune:
@@ -278,17 +282,8 @@ class MemberRegistry:
     def join_intent(self, now: float) -> list[Effect]:
         """Announce this node: after a join, and to refute a leave."""
         msg = JoinIntent(self.clock.time, self._local_name)
-        _, effects = self.on_join_intent(msg, now)
-        effects.append(
-            Broadcast(
-                queue="intent",
-                message=encode_serf(msg),
-                local=True,
-                name=msg.node,
-                ltime=msg.ltime,
-            )
-        )
-        return effects
+        self.on_join_intent(msg, now)
+        return [_broadcast(msg)]
 
     def leave_intent(
         self,
@@ -314,16 +309,7 @@ class MemberRegistry:
         _, effects = self.on_leave_intent(msg, now, serf_state=serf_state)
         if not others:
             return False, effects
-        effects.append(
-            Broadcast(
-                queue="intent",
-                message=encode_serf(msg),
-                local=True,
-                on_finished=on_finished,
-                name=name,
-                ltime=msg.ltime,
-            )
-        )
+        effects.append(_broadcast(msg, on_finished))
         return True, effects
 
     # --- pruning and reaping
@@ -375,18 +361,27 @@ class MemberRegistry:
         self._failed.pop(name, None)
         self._left.pop(name, None)
         self._sorted.remove(name)
-        return [NodeForgotten(name, removed), _event(EventType.MEMBER_REAP, record.member)]
-
-    # --- the public list
-
-    def _show(self, record: Record, member: Member) -> None:
-        record.member = member
-        self._sorted.put(member)
-        if member.name == self._local_name:
-            self._local = member
+        if name == self._local_name:
+            self._local = record.member
+        event = MemberEvent(EventType.MEMBER_REAP, (record.member,))
+        return [NodeForgotten(name, removed), Publish(event)]
 
     def _set_status(self, record: Record, status: MemberStatus) -> None:
-        self._show(record, attrs.evolve(record.member, status=status))
+        record.member = attrs.evolve(record.member, status=status)
+        self._sorted.put(record.member)
+
+
+def _broadcast(
+    msg: JoinIntent | LeaveIntent, on_finished: Callable[[], object] | None = None
+) -> Broadcast:
+    return Broadcast(
+        queue="intent",
+        message=encode_serf(msg),
+        local=True,
+        on_finished=on_finished,
+        name=msg.node,
+        ltime=msg.ltime,
+    )
 
 
 def _broken_tags(name: str) -> Log:

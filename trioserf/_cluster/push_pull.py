@@ -27,7 +27,6 @@ from __future__ import annotations
 from .._events import MemberStatus, SerfState
 from .._wire.codec import pack_value
 from .._wire.serf_messages import (
-    JoinIntent,
     LeaveIntent,
     SerfMessageType,
     UserEventMessage,
@@ -35,7 +34,7 @@ from .._wire.serf_messages import (
     decode_push_pull,
 )
 from .effects import Effect
-from .lamport import TIME_MASK, LamportClock
+from .lamport import TIME_MASK
 from .members import MemberRegistry, send_leave_intent
 from .queries import QueryLog
 from .user_events import UserEventLog
@@ -51,7 +50,6 @@ _EVENT_LTIME, _EVENTS, _LTIME, _LEFT_MEMBERS, _QUERY_LTIME, _STATUS_LTIMES = (
 
 def local_state(members: MemberRegistry, events: UserEventLog, queries: QueryLog) -> bytes:
     """The local state, for a peer."""
-    left = [member.name for member in members.left()]
     return b"".join(
         (
             _PREFIX,
@@ -62,7 +60,7 @@ def local_state(members: MemberRegistry, events: UserEventLog, queries: QueryLog
             _LTIME,
             pack_value(members.clock.time),
             _LEFT_MEMBERS,
-            pack_value(left),
+            pack_value(members.left_names()),
             _QUERY_LTIME,
             pack_value(queries.clock.time),
             _STATUS_LTIMES,
@@ -90,42 +88,22 @@ def merge_remote_state(
       RemoteProtocolError: the state is broken; nothing was changed.
     """
     remote = decode_push_pull(state)
-    _witness_before(members.clock, remote.ltime)
-    _witness_before(events.clock, remote.event_ltime)
-    _witness_before(queries.clock, remote.query_ltime)
-    effects = _merge_members(
-        remote.status_ltimes, remote.left_members, now, serf_state=serf_state, members=members
-    )
+    # A peer has not used the value of its clock yet.
+    members.clock.witness(remote.ltime - 1)
+    events.clock.witness(remote.event_ltime - 1)
+    queries.clock.witness(remote.query_ltime - 1)
+    effects: list[Effect] = []
+    ltimes, left = remote.status_ltimes, remote.left_members
+    for name in left:
+        effects += on_listed_as_left(
+            name, ltimes.get(name, 0), now, serf_state=serf_state, members=members
+        )
+    members.merge_join_intents(ltimes, frozenset(left), now)
     if ignore_old:
         events.min_time = max(events.min_time, remote.event_ltime)
     for slot in remote.events:
         if slot is not None:
             effects += _merge_slot(slot, events)
-    return effects
-
-
-def _witness_before(clock: LamportClock, time: int) -> None:
-    """Observe a peer's clock, whose value the peer itself has not used yet."""
-    if time:
-        clock.witness(time - 1)
-
-
-def _merge_members(
-    status_ltimes: dict[str, int],
-    left_members: tuple[str, ...],
-    now: float,
-    *,
-    serf_state: SerfState,
-    members: MemberRegistry,
-) -> list[Effect]:
-    effects: list[Effect] = []
-    for name in left_members:
-        ltime = status_ltimes.get(name, 0)
-        effects += on_listed_as_left(name, ltime, now, serf_state=serf_state, members=members)
-    left = frozenset(left_members)
-    for name, ltime in members.newer(status_ltimes):
-        if name not in left:
-            effects += members.on_join_intent(JoinIntent(ltime, name), now)[1]
     return effects
 
 
@@ -155,7 +133,9 @@ def on_listed_as_left(
       serf_state: the state of this node.
       members: changed here.
     """
-    was_alive = _status(members, name) is MemberStatus.ALIVE and name != members.local_member.name
+    member = members.get(name)
+    was_alive = member is not None and member.status is MemberStatus.ALIVE
+    was_alive = was_alive and name != members.local_member.name
     doubtful = was_alive and not members.faithful
     if doubtful and 0 < ltime <= members.status_ltime(name):
         return []
@@ -165,8 +145,3 @@ def on_listed_as_left(
     if doubtful and member is not None and member.status is MemberStatus.LEAVING:
         effects.append(send_leave_intent(member, leave.ltime))
     return effects
-
-
-def _status(members: MemberRegistry, name: str) -> MemberStatus | None:
-    member = members.get(name)
-    return None if member is None else member.status

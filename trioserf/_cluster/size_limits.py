@@ -5,7 +5,6 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, Query; serf/query.go; se
 
 from __future__ import annotations
 
-from .._config import Config
 from .._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
 
 TAGS_LIMIT = 512
@@ -22,19 +21,13 @@ def check_tags(encoded: bytes) -> None:
         )
 
 
-def check_user_event(name: str, payload: bytes, config: Config) -> None:
-    """Raise `UserEventTooLarge` if name and payload alone exceed the limit."""
+def check_user_event(name: str, payload: bytes, raw: bytes, limit: int) -> None:
+    """Raise `UserEventTooLarge` if the event exceeds ``limit``, encoded (``raw``) or before."""
     size = len(name.encode("utf-8", "surrogateescape")) + len(payload)
-    limit = config.user_event_size_limit
     if size > limit:
         raise UserEventTooLarge(
             f"user event exceeds configured limit of {limit} bytes before encoding: {size} bytes"
         )
-
-
-def check_encoded_user_event(raw: bytes, config: Config) -> None:
-    """Raise `UserEventTooLarge` if the encoded event exceeds the limit."""
-    limit = config.user_event_size_limit
     if len(raw) > limit:
         raise UserEventTooLarge(
             f"encoded user event exceeds configured limit of {limit} bytes after encoding: "

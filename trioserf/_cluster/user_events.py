@@ -22,7 +22,7 @@ from .._wire.serf_messages import (
 )
 from .effects import Broadcast, Count, Effect, Log, Publish
 from .lamport import LamportClock
-from .size_limits import check_encoded_user_event, check_user_event
+from .size_limits import check_user_event
 
 
 @attrs.define(eq=False)
@@ -64,10 +64,9 @@ class UserEventLog:
         Raises:
           UserEventTooLarge: nothing was changed.
         """
-        check_user_event(name, payload, self._config)
         msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
         raw = encode_serf(msg)
-        check_encoded_user_event(raw, self._config)
+        check_user_event(name, payload, raw, self._config.user_event_size_limit)
         # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)
         effects.append(Broadcast(queue="event", message=raw, local=True))

@@ -81,9 +81,7 @@ class Core:
             events=events,
             queries=queries,
             pending=PendingQueries(),
-            broadcasts=BroadcastQueues(
-                config, num_members=lambda: members.num_members, clock=RunClock()
-            ),
+            broadcasts=BroadcastQueues(config, num_members=members.count, clock=RunClock()),
             tags=config.tags,
         )
 
