@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from trioserf._config import MemberlistConfig
-from trioserf._swim.effects import Effect
+from trioserf._swim.effects import Effect, ProbeAddress
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.table import NodeTable
 from trioserf._wire.messages import (
@@ -102,6 +102,12 @@ def state(table: NodeTable, name: str = "b") -> tuple[str, int]:
     """Status and incarnation of one record."""
     known = table.nodes[name]
     return str(known.status), known.incarnation
+
+
+def probed(table: NodeTable, message: Alive, answered: bool, now: float) -> list[Effect]:
+    """Give a table the result of probing because of ``message``."""
+    existing = table.nodes.get(message.node) or node(message.node)
+    return table.address_probed(ProbeAddress(existing, existing.address, message), answered, now)
 
 
 def the(kind: type[E], effects: Iterable[Effect]) -> E:

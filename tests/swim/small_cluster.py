@@ -78,7 +78,7 @@ class SmallCluster:
                         for other in self.up
                     )
                     table = self.tables[name]
-                    self.apply(name, table.address_probed(effect.alive, reply, self.now))
+                    self.apply(name, table.address_probed(effect, reply, self.now))
                 case _:
                     pass
 

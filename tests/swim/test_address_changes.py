@@ -25,6 +25,7 @@ from .builders import (
     new_table,
     node,
     place,
+    probed,
     sent,
     state,
     suspect,
@@ -198,7 +199,7 @@ def test_the_address_of_a_live_node_is_probed_before_its_name_moves(suspected: b
     assert [] == table.on_alive(alive(incarnation=9, addr=ip("y")), 1.1)
     assert before == table.records()
 
-    effects = table.address_probed(message, False, 1.5)
+    effects = probed(table, message, False, 1.5)
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
     assert [message] == sent(effects)
     assert ("alive", 1) == state(table)
@@ -209,7 +210,7 @@ def test_the_address_of_a_live_node_is_probed_before_its_name_moves(suspected: b
 def test_a_new_address_alone_is_an_update() -> None:
     table = table_with("b")
     table.on_alive(alive(incarnation=1, addr=ip("x")), 1.0)
-    effects = table.address_probed(alive(incarnation=1, addr=ip("x")), False, 1.5)
+    effects = probed(table, alive(incarnation=1, addr=ip("x")), False, 1.5)
     assert ["Broadcast", "Applied", "NodeUpdated"] == kinds(effects)
 
 
@@ -218,7 +219,7 @@ def test_a_name_whose_old_address_acks_does_not_move() -> None:
     b = table.nodes["b"]
     message = alive(incarnation=9, addr=ip("x"), meta=b"m")
     table.on_alive(message, 1.0)
-    conflict = the(Conflict, table.address_probed(message, True, 1.2))
+    conflict = the(Conflict, probed(table, message, True, 1.2))
     assert b is conflict.existing
     assert ("b", ip("x"), b"m", VERSIONS, 9) == (
         conflict.other.name,
@@ -238,18 +239,18 @@ def test_a_late_probe_result_is_judged_by_the_record_of_now() -> None:
     table = table_with("b")
     table.on_alive(message, 1.0)
     table.on_alive(alive(incarnation=6), 1.2)
-    assert [] == table.address_probed(message, False, 1.5), "it refuted meanwhile"
-    assert ["Conflict"] == kinds(table.address_probed(message, True, 1.5))
+    assert [] == probed(table, message, False, 1.5), "it refuted meanwhile"
+    assert ["Conflict"] == kinds(probed(table, message, True, 1.5))
 
     table.on_dead(dead(incarnation=6), 2.0)
-    assert ["Broadcast", "Applied", "NodeJoined"] == kinds(
-        table.address_probed(message, True, 2.0)
-    ), "dead meanwhile"
+    assert ["Broadcast", "Applied", "NodeJoined"] == kinds(probed(table, message, True, 2.0)), (
+        "dead meanwhile"
+    )
 
     table = new_table()
-    assert ["Broadcast", "Applied", "NodeJoined"] == kinds(
-        table.address_probed(message, False, 2.0)
-    ), "forgotten meanwhile"
+    assert ["Broadcast", "Applied", "NodeJoined"] == kinds(probed(table, message, False, 2.0)), (
+        "forgotten meanwhile"
+    )
 
 
 def test_a_stale_message_with_a_former_address_does_not_resurrect() -> None:
@@ -316,27 +317,27 @@ def test_the_former_address_of_the_local_node_is_no_conflict() -> None:
     message = alive("a", 7, addr=ip("x"))
     assert [ProbeAddress(table.local_node, place("x"), message)] == table.on_alive(message, 1.0)
     assert [] == table.on_alive(message, 1.1)
-    effects = table.address_probed(message, False, 1.5)
+    effects = probed(table, message, False, 1.5)
     assert [alive("a", 8)] == sent(effects)
     assert Refuted(8) == effects[0]
     assert place("a") == table.local_node.address
 
     table.on_alive(alive("a", 8, addr=ip("x")), 5.0)
-    effects = table.address_probed(alive("a", 8, addr=ip("x")), False, 5.5)
+    effects = probed(table, alive("a", 8, addr=ip("x")), False, 5.5)
     assert [alive("a", 9)] == sent(effects)
 
     table.on_alive(alive("a", 3, addr=ip("x")), 9.0)
-    assert [] == table.address_probed(alive("a", 3, addr=ip("x")), False, 9.5)
+    assert [] == probed(table, alive("a", 3, addr=ip("x")), False, 9.5)
 
 
 def test_another_node_with_the_local_name_is_a_conflict_once_it_acks() -> None:
     table = new_table()
     message = alive("a", 7, addr=ip("x"))
     table.on_alive(message, 1.0)
-    conflict = the(Conflict, table.address_probed(message, True, 1.5))
+    conflict = the(Conflict, probed(table, message, True, 1.5))
     assert (table.local_node, ip("x")) == (conflict.existing, conflict.other.addr)
     assert ["Conflict"] == kinds(table.on_alive(message, 1.6))
-    assert [] == table.address_probed(message, False, 1.7), "a result of no probe under way"
+    assert [] == probed(table, message, False, 1.7), "a result of no probe under way"
     assert ("alive", 1) == state(table, "a")
 
 

@@ -44,7 +44,7 @@ from .builders import (
     ],
 )
 def test_a_well_formed_alive_message_has_no_defect(fields: dict[str, Any]) -> None:
-    assert defect(alive(**fields)) is None
+    assert defect("b", alive(**fields)) is None
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,12 @@ def test_a_well_formed_alive_message_has_no_defect(fields: dict[str, Any]) -> No
     ],
 )
 def test_a_malformed_alive_message_has_a_defect(fields: dict[str, Any], reason: str) -> None:
-    assert reason == defect(alive(**fields))
+    message = alive(**fields)
+    assert reason == defect(message.node, message)
 
 
 def test_without_networks_every_address_is_allowed() -> None:
     networks = AllowedNetworks(())
-    assert not networks
     assert networks.allow(ip("b"))
     assert networks.allow(b"odd")
 

@@ -26,6 +26,7 @@ from .builders import (
     new_table,
     node,
     place,
+    probed,
     sent,
     state,
     suspect,
@@ -195,7 +196,7 @@ def test_after_leaving_alive_messages_about_the_local_node_are_ignored() -> None
     table.leave(0.0)
     for message in (alive("a", 9), alive("a", 9, addr=ip("x")), alive("a", 0)):
         assert [] == table.on_alive(message, 1.0)
-    assert [] == table.address_probed(alive("a", 5, addr=ip("x")), True, 1.0)
+    assert [] == probed(table, alive("a", 5, addr=ip("x")), True, 1.0)
     assert ("left", 1) == state(table, "a")
 
 

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from trioserf._swim.nodes import Node, NodeStatus
-from trioserf._swim.selection import gossip_target, select
+from trioserf._swim.nodes import Node
+from trioserf._swim.selection import select
 
 from .builders import node
 
@@ -67,20 +67,3 @@ def test_a_large_cluster_is_not_looked_through() -> None:
 
     select(random.Random(1), nodes(1000), 3, exclude)
     assert looked_at < 10
-
-
-@pytest.mark.parametrize(
-    ("status", "age", "worth"),
-    [
-        (NodeStatus.ALIVE, 1000.0, True),
-        (NodeStatus.SUSPECT, 1000.0, True),
-        (NodeStatus.DEAD, 0.0, True),
-        (NodeStatus.DEAD, 30.0, True),
-        (NodeStatus.DEAD, 30.1, False),
-        (NodeStatus.LEFT, 0.0, False),
-    ],
-)
-def test_gossip_goes_to_live_nodes_and_for_a_while_to_dead_ones(
-    status: NodeStatus, age: float, worth: bool
-) -> None:
-    assert worth == gossip_target(node(status=status, changed_at=100.0), 100.0 + age, 30.0)

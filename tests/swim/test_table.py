@@ -99,7 +99,7 @@ def test_before_the_start_there_is_no_local_node() -> None:
         lambda: table.update_local(0.0, b""),
         lambda: table.leave(0.0),
     ):
-        with pytest.raises(InvalidState, match="has not been started"):
+        with pytest.raises(InvalidState, match="'a' has not been started"):
             call()
 
 
@@ -400,3 +400,25 @@ def test_the_merge_hook_sees_a_joining_peer_and_may_refuse_it() -> None:
     assert {"a", "b0"} == set(table.nodes)
     table.merge([record("c"), record("evil")], 2.0)
     assert {"a", "b0", "c", "evil"} == set(table.nodes), "not called when no node joins"
+
+
+@pytest.mark.parametrize(
+    ("status", "age", "chosen"),
+    [
+        (NodeStatus.ALIVE, 1000.0, True),
+        (NodeStatus.SUSPECT, 1000.0, True),
+        (NodeStatus.DEAD, 0.0, True),
+        (NodeStatus.DEAD, 30.0, True),
+        (NodeStatus.DEAD, 30.1, False),
+        (NodeStatus.LEFT, 0.0, False),
+    ],
+)
+def test_gossip_goes_to_live_nodes_and_for_a_while_to_dead_ones(
+    status: NodeStatus, age: float, chosen: bool
+) -> None:
+    table = table_with("b", gossip_to_the_dead_time=30.0)
+    b = table.nodes["b"]
+    b.update(status=status)
+    b.changed_at = 100.0
+    targets = table.gossip_targets(3, 100.0 + age, random.Random(1))
+    assert ([b] if chosen else []) == targets

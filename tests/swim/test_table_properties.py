@@ -85,7 +85,7 @@ class TableMachine(RuleBasedStateMachine):
         self.queue = TransmitLimitedQueue(4, lambda: self.table.num_nodes)
         self.queue.queue(b"local", name="a")
         self.schedule = ProbeSchedule(self.table, random.Random(seed))
-        self.probes: list[Alive] = []
+        self.probes: list[ProbeAddress] = []
         self.reached: dict[tuple[str, bytes, int], int] = {}
         self.before: State = {}
         self.correcting = False
@@ -118,7 +118,7 @@ class TableMachine(RuleBasedStateMachine):
                     for key in [key for key in self.reached if key[0] == name]:
                         del self.reached[key]
                 case ProbeAddress():
-                    self.probes.append(effect.alive)
+                    self.probes.append(effect)
                 case SendTo():
                     message = decode_message(effect.message)
                     assert isinstance(message, Dead)
@@ -177,9 +177,9 @@ class TableMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.probes)
     @rule(answered=st.booleans(), data=st.data())
     def end_probe(self, answered: bool, data: Any) -> None:
-        message = data.draw(st.sampled_from(self.probes))
-        self.probes.remove(message)
-        self.apply(self.table.address_probed(message, answered, self.now))
+        probe = data.draw(st.sampled_from(self.probes))
+        self.probes.remove(probe)
+        self.apply(self.table.address_probed(probe, answered, self.now))
 
     # --- the local node and time ----------------------------------------------------------
 

@@ -86,4 +86,4 @@ class AddressProber:
 
     def _decide(self, challenge: ProbeAddress, *, answered: bool) -> None:
         now = trio.current_time()
-        self.apply(self.table.address_probed(challenge.alive, answered, now))
+        self.apply(self.table.address_probed(challenge, answered, now))

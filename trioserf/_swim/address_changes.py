@@ -30,8 +30,7 @@ from typing import Final, TypeAlias, final
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
-from .._wire.messages import Alive
-from .nodes import Incarnation, Node, NodeStatus
+from .nodes import AliveState, Incarnation, Node, NodeStatus
 
 FORMER_ADDRESSES: Final = 8
 """Addresses remembered for each name; the oldest go first."""
@@ -86,7 +85,7 @@ class AddressChanges:
         self._former: dict[str, dict[Place, Incarnation]] = {}
         self._probes: dict[str, _Probe] = {}
 
-    def decide(self, node: Node, alive: Alive, now: float) -> AddressDecision:
+    def decide(self, node: Node, alive: AliveState, now: float) -> AddressDecision:
         """Decide about an alive message with another address than the record's.
 
         `PROBE` is returned once; until its result or a time limit, `WAIT`.
@@ -101,7 +100,7 @@ class AddressChanges:
             return AddressDecision.ACCEPT
         return self._probe(node.name, (node.addr, node.port), node.incarnation, now)
 
-    def decide_local(self, name: str, alive: Alive, now: float) -> AddressDecision:
+    def decide_local(self, name: str, alive: AliveState, now: float) -> AddressDecision:
         """Decide about an alive message with the local name and another address.
 
         Here that other address is probed: it may be a former one of this node.
@@ -133,7 +132,7 @@ class AddressChanges:
         """
         return self._conclude(node.name, (node.addr, node.port), node.incarnation, answered, now)
 
-    def conclude_local(self, name: str, alive: Alive, answered: bool, now: float) -> bool:
+    def conclude_local(self, name: str, alive: AliveState, answered: bool, now: float) -> bool:
         """Note the result of a probe for the local name; return whether no other node has it."""
         return self._conclude(name, _place(alive), 0, answered, now)
 
@@ -150,7 +149,7 @@ class AddressChanges:
         del self._probes[name]
         return probe.place == place and probe.incarnation == incarnation
 
-    def reached(self, node: Node, alive: Alive) -> Incarnation:
+    def reached(self, node: Node, alive: AliveState) -> Incarnation:
         """The highest incarnation known of ``node`` at the address of ``alive``; 0 for none."""
         if alive.addr == node.addr and alive.port == node.port:
             return node.incarnation
@@ -172,5 +171,5 @@ class AddressChanges:
         self._probes.pop(name, None)
 
 
-def _place(alive: Alive) -> Place:
+def _place(alive: AliveState) -> Place:
     return alive.addr or b"", alive.port

@@ -16,18 +16,18 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import final
 
 from .._exceptions import RemoteProtocolError
-from .._wire.messages import Alive, NodeRecord
-from .nodes import META_LIMIT, VERSIONS_LENGTH, Node, NodeStatus
+from .._wire.messages import NodeRecord
+from .nodes import META_LIMIT, VERSIONS_LENGTH, AliveState, Node, NodeStatus
 
 
-def defect(alive: Alive) -> str | None:
+def defect(name: str, alive: AliveState) -> str | None:
     """What is wrong with the form of an alive message; None for nothing.
 
     DIFFERS: Go takes any name, address, port, incarnation and length of metadata, and any
     versions; each of these harms a node later.
     Test: test_a_malformed_alive_message_is_refused.
     """
-    if not alive.node:
+    if not name:
         return "no name"
     if len(alive.addr or b"") not in (4, 16):
         return f"an address of {len(alive.addr or b'')} bytes"
@@ -54,10 +54,6 @@ class AllowedNetworks:
 
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
         self._networks = tuple(networks)
-
-    def __bool__(self) -> bool:
-        """Whether anything is refused at all."""
-        return bool(self._networks)
 
     def allow(self, address: bytes | str) -> bool:
         """Whether an address, 4 or 16 bytes or text, lies in one of the networks.
@@ -117,15 +113,10 @@ def verify(records: Sequence[NodeRecord], nodes: Iterable[Node], *, strict: bool
         speakers.setdefault(node.versions, node.name)
         if node.status is NodeStatus.ALIVE:
             live.add(node.versions)
-    _compare(live, speakers)
-
-
-def _compare(live: set[bytes], speakers: dict[bytes, str]) -> None:
-    """Raise unless every vector that is spoken fits into what the live ones understand."""
-    low = max((vector[0] for vector in live), default=0)
-    high = min((vector[1] for vector in live), default=255)
-    delegate_low = max((vector[3] for vector in live), default=0)
-    delegate_high = min((vector[4] for vector in live), default=255)
+    low, high, delegate_low, delegate_high = 0, 255, 0, 255
+    for vector in live:
+        low, high = max(low, vector[0]), min(high, vector[1])
+        delegate_low, delegate_high = max(delegate_low, vector[3]), min(delegate_high, vector[4])
     for vector, name in speakers.items():
         if not low <= vector[2] <= high:
             raise RemoteProtocolError(

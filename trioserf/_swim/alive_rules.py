@@ -33,7 +33,7 @@ from .effects import (
 )
 from .incarnations import ALIVE_BAND, plausible_alive
 from .node_store import NodeStore
-from .nodes import VERSIONS_LENGTH, Node, NodeStatus
+from .nodes import VERSIONS_LENGTH, AliveState, Node, NodeStatus
 from .refutation import StaleReplies, refute, refute_implausible
 
 _DEAD = NodeStatus.DEAD
@@ -42,6 +42,8 @@ _DEAD = NodeStatus.DEAD
 @final
 class AliveRules:
     """Applies alive messages, or refuses them.
+
+    The name of the node is an argument beside the message, because a record calls it otherwise.
 
     Args:
       store: the records, changed here.
@@ -60,58 +62,63 @@ class AliveRules:
         self._store = store
         self._check = check
         self._faithful = config.faithful_go
-        self._networks = AllowedNetworks(config.cidrs_allowed)
+        self._networks = AllowedNetworks(config.cidrs_allowed) if config.cidrs_allowed else None
         self._bind_port = config.bind_port
-        self._ports_are_shared = config.protocol_version == 1
+        self._one_port = config.protocol_version == 1
         self._address_changes = AddressChanges(config)
         self._dropped = DroppedNodes(0.0 if config.faithful_go else config.seed_memory)
-        self._replies = StaleReplies(
-            store.name, max(config.probe_interval, config.gossip_interval), rng
-        )
+        interval = max(config.probe_interval, config.gossip_interval)
+        self._replies = StaleReplies(store.name, interval, rng)
 
-    def on_alive(self, alive: Alive, now: float, source: Address | None) -> list[Effect]:
+    def on_alive(
+        self, name: str, alive: AliveState, now: float, source: Address | None
+    ) -> list[Effect]:
         """Apply one message.  Most are stale, and end here at once."""
         store = self._store
-        node = store.nodes.get(alive.node)
-        if node is None:
-            return self._about_unknown(alive, now, source)
-        if node is store.local_node:
-            return self._about_local(node, alive, now, source)
-        if alive.addr == node.addr and alive.port == node.port:
-            if alive.incarnation > node.incarnation:
-                return self._about_known(node, alive, now, source)
+        node = store.nodes.get(name)
+        local = node is not None and node is store.local_node
+        if local and store.leaving:
+            return []
+        if (
+            node is not None
+            and not local
+            and alive.incarnation <= node.incarnation
+            and alive.addr == node.addr
+            and alive.port == node.port
+        ):
             if node.status < _DEAD and node.incarnation < ALIVE_BAND:
                 return []
             return self._stale(node, alive, now, source)
-        return self._about_known(node, alive, now, source)
-
-    def _about_unknown(self, alive: Alive, now: float, source: Address | None) -> list[Effect]:
-        examined = self._examine(alive, source)
+        examined = self._examine(name, alive, source)
         if isinstance(examined, Refused):
             return [examined]
-        alive = examined
-        removed = self._dropped.removed(alive.node)
-        if removed is not None and alive.incarnation <= self._address_changes.reached(
-            removed, alive
-        ):
-            return self._stale(removed, alive, now, source)
-        refused = self._refused_by_check(alive)
+        if node is None:
+            return self._about_unknown(name, examined, now, source)
+        if local:
+            return self._about_local(node, examined, now)
+        return self._about_known(node, examined, now, source)
+
+    def _about_unknown(
+        self, name: str, alive: AliveState, now: float, source: Address | None
+    ) -> list[Effect]:
+        removed = self._dropped.removed(name)
+        if removed is not None:
+            reached = self._address_changes.reached(removed, alive)
+            if alive.incarnation <= reached:
+                return self._stale(removed, alive, now, source)
+        refused = self._refused_by_check(name, alive)
         if refused is not None:
             return [refused]
-        node = node_from(alive)
-        node.update(incarnation=0, status=NodeStatus.DEAD)
+        node = node_from(name, alive)
+        node.incarnation, node.status = 0, _DEAD
         self._store.insert(node)
-        return self.apply_alive(node, alive, now)
+        return self._apply(node, alive, now)
 
     def _about_known(
-        self, node: Node, alive: Alive, now: float, source: Address | None
+        self, node: Node, alive: AliveState, now: float, source: Address | None
     ) -> list[Effect]:
-        examined = self._examine(alive, source)
-        if isinstance(examined, Refused):
-            return [examined]
-        alive = examined
-        same_place = self._same_address(node, alive)
-        if same_place and alive.incarnation <= node.incarnation:
+        same_address = self._same_address(node, alive)
+        if same_address and alive.incarnation <= node.incarnation:
             return self._stale(node, alive, now, source)
         if not (
             self._faithful
@@ -119,19 +126,16 @@ class AliveRules:
             or _from_the_node(alive, source)
         ):
             return [Refused(node.name, f"implausible incarnation {alive.incarnation}")]
-        refused = self._refused_by_check(alive)
+        refused = self._refused_by_check(node.name, alive)
         if refused is not None:
             return [refused]
-        if same_place:
-            return self.apply_alive(node, alive, now)
-        return self._move(node, alive, now, source)
-
-    def _move(self, node: Node, alive: Alive, now: float, source: Address | None) -> list[Effect]:
+        if same_address:
+            return self._apply(node, alive, now)
         match self._address_changes.decide(node, alive, now):
             case AddressDecision.ACCEPT:
-                return self.apply_alive(node, alive, now)
+                return self._apply(node, alive, now)
             case AddressDecision.REFUSE:
-                return [Conflict(node, node_from(alive))]
+                return [Conflict(node, node_from(node.name, alive))]
             case AddressDecision.PROBE:
                 return [ProbeAddress(node, node.address, alive)]
             case AddressDecision.WAIT:
@@ -141,98 +145,88 @@ class AliveRules:
             case never:
                 assert_never(never)
 
-    def address_probed(self, alive: Alive, answered: bool, now: float) -> list[Effect]:
-        """Decide, now that the address was probed."""
-        node = self._store.nodes.get(alive.node)
-        if node is not None and node is self._store.local_node:
-            return self._local_address_probed(node, alive, answered, now)
-        if node is None or node.is_gone:
-            return self.on_alive(alive, now, None)
-        if self._address_changes.conclude(node, answered, now):
-            return self.apply_alive(node, alive, now)
-        return [Conflict(node, node_from(alive))] if answered else []
-
-    def trusts(self, place: Address) -> bool:
-        """Whether a peer that was dialled there counts as the source of its own record.
-
-        Only the senders of packets must be in ``cidrs_allowed``: an address that was dialled
-        may be that of a gateway.
-        """
-        return self._networks.allow(place.host)
-
-    # --- about the local node ---------------------------------------------------------------
-
-    def _about_local(
-        self, local: Node, alive: Alive, now: float, source: Address | None
-    ) -> list[Effect]:
-        if self._store.leaving:
-            return []
-        examined = self._examine(alive, source)
-        if isinstance(examined, Refused):
-            return [examined]
-        alive = examined
-        if not self._same_address(local, alive):
-            return self._about_local_name(local, alive, now)
-        if alive.incarnation < local.incarnation or (
-            alive.incarnation == local.incarnation
-            and (alive.meta or b"") == local.meta
-            and alive.versions == local.versions
+    def _about_local(self, local: Node, alive: AliveState, now: float) -> list[Effect]:
+        same_address = self._same_address(local, alive)
+        if same_address and (
+            alive.incarnation < local.incarnation
+            or (
+                alive.incarnation == local.incarnation
+                and (alive.meta or b"") == local.meta
+                and alive.versions == local.versions
+            )
         ):
             return []
-        refused = self._refused_by_check(alive)
-        return [refused] if refused is not None else self._refute(local, alive)
-
-    def _about_local_name(self, local: Node, alive: Alive, now: float) -> list[Effect]:
-        refused = self._refused_by_check(alive)
+        refused = self._refused_by_check(local.name, alive)
         if refused is not None:
             return [refused]
+        if same_address:
+            return self._refute(local, alive)
         match self._address_changes.decide_local(local.name, alive, now):
             case AddressDecision.PROBE:
-                return [ProbeAddress(local, node_from(alive).address, alive)]
+                return [ProbeAddress(local, _address(alive), alive)]
             case AddressDecision.WAIT:
                 return []
             case _:
-                return [Conflict(local, node_from(alive))]
+                return [Conflict(local, node_from(local.name, alive))]
 
-    def _local_address_probed(
-        self, local: Node, alive: Alive, answered: bool, now: float
-    ) -> list[Effect]:
-        if self._store.leaving:
-            return []
-        if not self._address_changes.conclude_local(local.name, alive, answered, now):
-            return [Conflict(local, node_from(alive))] if answered else []
-        # No node is there: peers have a record of the former address of this node, perhaps
-        # with a higher incarnation than now.
-        return self._refute(local, alive) if alive.incarnation >= local.incarnation else []
-
-    def _refute(self, local: Node, alive: Alive) -> list[Effect]:
+    def _refute(self, local: Node, alive: AliveState) -> list[Effect]:
         if self._faithful or plausible_alive(alive.incarnation, local.incarnation):
             return refute(local, alive.incarnation, faithful=self._faithful)
         return refute_implausible(local, alive.incarnation)
 
+    def address_probed(self, probe: ProbeAddress, answered: bool, now: float) -> list[Effect]:
+        """Decide, now that the address was probed."""
+        name, alive = probe.existing.name, probe.alive
+        node = self._store.nodes.get(name)
+        if node is None or (node.is_gone and node is not self._store.local_node):
+            return self.on_alive(name, alive, now, None)
+        if node is not self._store.local_node:
+            if self._address_changes.conclude(node, answered, now):
+                return self._apply(node, alive, now)
+        elif self._store.leaving:
+            return []
+        elif self._address_changes.conclude_local(name, alive, answered, now):
+            # No node is there: peers have a record of the former address of this node, perhaps
+            # with a higher incarnation than now.
+            return self._refute(node, alive) if alive.incarnation >= node.incarnation else []
+        return [Conflict(node, node_from(name, alive))] if answered else []
+
     # --- steps --------------------------------------------------------------------------
 
-    def _examine(self, alive: Alive, source: Address | None) -> Alive | Refused:
+    def _examine(
+        self, name: str, alive: AliveState, source: Address | None
+    ) -> AliveState | Refused:
         """The message in the form in which it is gossiped on, or why it is refused."""
-        if self._ports_are_shared or alive.port == 0:
-            alive = attrs.evolve(alive, port=self._default_port())
-        reason = defect(alive)
+        if self._one_port or alive.port == 0:
+            # Port 0 stands for the local one, because clusters share one by default.
+            local = self._store.local_node
+            port = self._bind_port or (local.port if local is not None else 0)
+            alive = attrs.evolve(alive, port=port)
+        reason = defect(name, alive)
         if reason is not None:
-            return Refused(alive.node, reason)
+            return Refused(name, reason)
         assert alive.addr is not None, "a well-formed message has an address"
         assert alive.versions is not None, "a well-formed message has versions"
-        if self._networks:
+        if self._networks is not None:
             if source is not None and not self._networks.allow(source.host):
-                return Refused(alive.node, f"packet from {source.host} not allowed", quiet=True)
-            node = self._store.nodes.get(alive.node)
+                return Refused(name, f"packet from {source.host} not allowed", quiet=True)
+            node = self._store.nodes.get(name)
             moves = node is None or node.addr != alive.addr or node.port != alive.port
             if (moves or source is not None) and not self._networks.allow(alive.addr):
-                return Refused(alive.node, "address not allowed", quiet=source is not None)
+                return Refused(name, "address not allowed", quiet=source is not None)
         if len(alive.versions) > VERSIONS_LENGTH:
             alive = attrs.evolve(alive, versions=alive.versions[:VERSIONS_LENGTH])
         return alive
 
-    def _same_address(self, node: Node, alive: Alive) -> bool:
+    def _refused_by_check(self, name: str, alive: AliveState) -> Refused | None:
+        if self._check is not None:
+            try:
+                self._check(node_from(name, alive))
+            except MergeRefused as refusal:
+                return Refused(name, str(refusal) or "refused by the alive hook")
+        return None
+
+    def _same_address(self, node: Node, alive: AliveState) -> bool:
         """Whether a well-formed message names the address of the record.
 
         DIFFERS: to Go an IPv4 address in 4 bytes and in 16 are a conflict.  A node that is
@@ -241,62 +235,34 @@ class AliveRules:
         """
         if alive.addr == node.addr and alive.port == node.port:
             return True
-        return not self._faithful and node_from(alive).address == node.address
+        return not self._faithful and _address(alive) == node.address
 
-    def _default_port(self) -> int:
-        """What port 0 stands for: the local one, because clusters share one by default."""
-        local = self._store.local_node
-        return self._bind_port or (local.port if local is not None else 0)
-
-    def _refused_by_check(self, alive: Alive) -> Refused | None:
-        if self._check is None:
-            return None
-        try:
-            self._check(node_from(alive))
-        except MergeRefused as refusal:
-            return Refused(alive.node, str(refusal) or "refused by the alive hook")
-        return None
-
-    def _stale(self, node: Node, alive: Alive, now: float, source: Address | None) -> list[Effect]:
-        if self._faithful:
+    def _stale(
+        self, node: Node, alive: AliveState, now: float, source: Address | None
+    ) -> list[Effect]:
+        if self._faithful or not (node.is_gone or self._same_address(node, alive)):
             return []
         from_the_node = _from_the_node(alive, source)
         reached = self._address_changes.reached(node, alive)
-        if not (node.is_gone or self._same_address(node, alive)):
-            return []
         if from_the_node and not plausible_alive(reached, alive.incarnation):
-            return self._correct(node, alive, now, source)
+            # Go back from an incarnation in the band to the one that the node itself sent.
+            examined = self._examine(node.name, alive, source)
+            if isinstance(examined, Refused):
+                return [examined]
+            refused = self._refused_by_check(node.name, examined)
+            return [refused] if refused is not None else self._apply(node, examined, now)
         if not node.is_gone:
             return []
-        assert alive.addr is not None, "the address of a record"
+        num_nodes = len(self._store.sequence)
         reply = self._replies.reply(
-            node,
-            Address.from_bytes(alive.addr, alive.port),
-            reached,
-            now,
-            from_the_node=from_the_node,
-            num_nodes=len(self._store.sequence),
+            node, _address(alive), reached, now, from_the_node=from_the_node, num_nodes=num_nodes
         )
         return [] if reply is None else [reply]
 
-    def _correct(
-        self, node: Node, alive: Alive, now: float, source: Address | None
-    ) -> list[Effect]:
-        """Go back from an incarnation in the band to the one that the node itself sent."""
-        examined = self._examine(alive, source)
-        if isinstance(examined, Refused):
-            return [examined]
-        refused = self._refused_by_check(examined)
-        return [refused] if refused is not None else self.apply_alive(node, examined, now)
-
-    def apply_alive(self, node: Node, alive: Alive, now: float) -> list[Effect]:
+    def _apply(self, node: Node, alive: AliveState, now: float) -> list[Effect]:
         """Change the record as the message says, and broadcast the message."""
         assert alive.addr is not None, "a well-formed message has an address"
-        store = self._store
-        if node.status is NodeStatus.SUSPECT:
-            store.suspicions.refute(node.name)
-        was_gone = node.is_gone
-        meta = alive.meta or b""
+        name, status, meta = node.name, node.status, alive.meta or b""
         changed = meta != node.meta
         if alive.addr != node.addr or alive.port != node.port:
             self._address_changes.remember(node)
@@ -304,32 +270,47 @@ class AliveRules:
             node.move(alive.addr, alive.port)
             changed = changed or node.address != before
         node.update(incarnation=alive.incarnation, meta=meta, versions=alive.versions)
-        if node.status is not NodeStatus.ALIVE:
-            store.set_status(node, NodeStatus.ALIVE, now)
-        effects: list[Effect] = [
-            Broadcast(node.name, encode_message(alive)),
-            Applied("alive"),
-        ]
-        if was_gone:
-            self._replies.forget(node.name)
-            self._dropped.forget(node.name)
+        if status is NodeStatus.SUSPECT:
+            self._store.suspicions.refute(name)
+        if status is not NodeStatus.ALIVE:
+            self._store.set_status(node, NodeStatus.ALIVE, now)
+        if isinstance(alive, NodeRecord):
+            alive = Alive(
+                alive.incarnation, name, alive.addr, alive.port, alive.meta, alive.versions
+            )
+        effects: list[Effect] = [Broadcast(name, encode_message(alive)), Applied("alive")]
+        if status >= _DEAD:
+            self._replies.forget(name)
+            self._dropped.forget(name)
             effects.append(NodeJoined(node))
         elif changed:
             effects.append(NodeUpdated(node))
         return effects
 
-    # --- dropped records -------------------------------------------------------------------
+    # --- peers and dropped records -------------------------------------------------------
+
+    def trusts(self, dialled: Address) -> bool:
+        """Whether a peer that was dialled there counts as the source of its own record.
+
+        Only the senders of packets must be in ``cidrs_allowed``: an address that was dialled
+        may be that of a gateway.
+        """
+        return self._networks is None or self._networks.allow(dialled.host)
+
+    def trust_peer(self, record: NodeRecord, host: str) -> None:
+        """A peer sent an unknown node: one at its own host is alive, whatever its incarnation."""
+        if (
+            record.name in self._dropped
+            and len(record.addr or b"") in (4, 16)
+            and host == _address(record).host
+        ):
+            self._dropped.forget(record.name)
 
     def remove(self, name: str) -> None:
         """This node was removed on purpose; nothing happens if it is not dead or left."""
         node = self._store.nodes.get(name)
         if node is None or (node.is_gone and node is not self._store.local_node):
             self._dropped.remove(name, in_table=node is not None)
-
-    def trust_peer(self, record: NodeRecord, host: str) -> None:
-        """A peer sent an unknown node: one at its own host is alive, whatever its incarnation."""
-        if len(record.addr or b"") in (4, 16) and host == _place(record).host:
-            self._dropped.forget(record.name)
 
     def drop(self, node: Node, now: float) -> bool:
         """The record of a node was dropped; whether the node was removed on purpose."""
@@ -346,10 +327,10 @@ class AliveRules:
             self._replies.forget(name)
 
 
-def node_from(alive: Alive) -> Node:
-    """The node that a well-formed alive message describes."""
+def node_from(name: str, alive: AliveState) -> Node:
+    """The node that an alive message describes."""
     return Node(
-        name=alive.node,
+        name=name,
         addr=alive.addr or b"",
         port=alive.port,
         meta=alive.meta or b"",
@@ -358,10 +339,10 @@ def node_from(alive: Alive) -> Node:
     )
 
 
-def _place(record: NodeRecord) -> Address:
-    return Address.from_bytes(record.addr or b"", record.port)
+def _address(alive: AliveState) -> Address:
+    return Address.from_bytes(alive.addr or b"", alive.port)
 
 
-def _from_the_node(alive: Alive, source: Address | None) -> bool:
+def _from_the_node(alive: AliveState, source: Address | None) -> bool:
     """Whether the message came from the address that it names."""
-    return source is not None and source == Address.from_bytes(alive.addr or b"", alive.port)
+    return source is not None and source == _address(alive)

@@ -51,6 +51,9 @@ class DroppedNodes:
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._records
+
     def remove(self, name: str, *, in_table: bool) -> None:
         """A node that is gone was removed on purpose.
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Final, Literal, TypeAlias, final
 
 from .. import _attrs as attrs
-from .._wire.messages import Alive
 from ..abc import Address
-from .nodes import Incarnation, Node
+from .nodes import AliveState, Incarnation, Node
 
 SHORT_DELAY: Final = 0.1
 NEXT_INTERVAL: Final = 1.0
@@ -86,7 +85,7 @@ class ProbeAddress:
     """An alive message has another address than the node of that name: probe before deciding.
 
     Ping ``existing.name`` at ``address`` (with the usual ``probe_timeout``) and call
-    ``NodeTable.address_probed(alive, answered, now)``.  Until then further alive messages with
+    ``NodeTable.address_probed(probe, answered, now)``.  Until then further alive messages with
     other addresses are ignored for this name.
 
     Args:
@@ -98,7 +97,7 @@ class ProbeAddress:
 
     existing: Node
     address: Address
-    alive: Alive
+    alive: AliveState
 
 
 @final

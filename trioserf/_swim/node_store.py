@@ -10,7 +10,6 @@ import random
 from collections.abc import Mapping
 from typing import final
 
-from .._exceptions import InvalidState
 from .nodes import Node, NodeStatus
 from .suspicion import Suspicions
 
@@ -92,12 +91,6 @@ class NodeStore:
                 self._counts[node.status] -= 1
             self.sequence[:] = [node for node in self.sequence if node.name in self.nodes]
         return dropped
-
-    def require_local_node(self) -> Node:
-        """The local record.  Raises `InvalidState` when there is none yet."""
-        if self.local_node is None:
-            raise InvalidState(f"node {self.name!r} has not been started")
-        return self.local_node
 
     @property
     def counts(self) -> Mapping[NodeStatus, int]:

@@ -10,11 +10,14 @@ import math
 from typing import Final, Self, TypeAlias, final
 
 from .. import _attrs as attrs
-from .._wire.messages import NodeRecord
+from .._wire.messages import Alive, NodeRecord
 from ..abc import Address
 
 Incarnation: TypeAlias = int
 """Version of what is known of a node: unsigned, 32 bits; only the node itself raises it."""
+
+AliveState: TypeAlias = Alive | NodeRecord
+"""What says that a node is alive: a message, or its record in a push/pull."""
 
 VERSIONS_LENGTH: Final = 6
 """Bytes in a version vector: ``pmin pmax pcur dmin dmax dcur``."""

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from .nodes import Node, NodeStatus
+from .nodes import Node
 
 DRAWS_PER_NODE: Final = 4
 """Random draws for each node wanted, before all candidates are looked at."""
@@ -41,14 +41,3 @@ def select(
     rest = [node for node in nodes if node not in chosen and not exclude(node)]
     chosen.extend(rng.sample(rest, min(k - len(chosen), len(rest))))
     return chosen
-
-
-def gossip_target(node: Node, now: float, window: float) -> bool:
-    """Whether ``node`` is worth gossip: live, or dead for at most ``window`` seconds.
-
-    Dead nodes learn that way that they are declared dead, and refute it if they are alive.
-    """
-    status = node.status
-    if status is NodeStatus.DEAD:
-        return now - node.changed_at <= window
-    return status is not NodeStatus.LEFT

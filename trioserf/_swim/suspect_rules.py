@@ -61,7 +61,7 @@ class SuspectRules:
         node = store.nodes.get(suspect.node)
         if node is None or suspect.incarnation < node.incarnation:
             return []
-        if not self._plausible(node, suspect):
+        if not (self._faithful or plausible_suspect(suspect.incarnation, node.incarnation)):
             return self._implausible(node, suspect)
         suspicion = store.suspicions.get(suspect.node)
         if suspicion is not None:
@@ -114,7 +114,7 @@ class SuspectRules:
         node = store.nodes.get(dead.node)
         if node is None or dead.incarnation < node.incarnation:
             return []
-        if not self._plausible(node, dead):
+        if not (self._faithful or plausible_suspect(dead.incarnation, node.incarnation)):
             return self._implausible(node, dead)
         if node.is_gone:
             raised = self._raise_incarnation(node, dead)
@@ -186,9 +186,6 @@ class SuspectRules:
             return False
         node.update(incarnation=message.incarnation)
         return True
-
-    def _plausible(self, node: Node, message: Suspect | Dead) -> bool:
-        return self._faithful or plausible_suspect(message.incarnation, node.incarnation)
 
     def _implausible(self, node: Node, message: Suspect | Dead) -> list[Effect]:
         if node is not self._store.local_node:

@@ -29,16 +29,22 @@ from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
 from .admission import defect, verify
 from .alive_rules import AliveRules, node_from
-from .effects import Applied, Effect, NodeDropped, NodeForgotten, NodeJoined, NodeUpdated
-from .incarnations import ALIVE_BAND, successor, wrapped_successor
+from .effects import (
+    Applied,
+    Effect,
+    NodeDropped,
+    NodeForgotten,
+    NodeJoined,
+    NodeUpdated,
+    ProbeAddress,
+)
+from .incarnations import successor, wrapped_successor
 from .node_store import NodeStore
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
 from .refutation import announce
-from .selection import gossip_target, select
+from .selection import select
 from .suspect_rules import SuspectRules
-from .suspicion import Suspicion, Suspicions
-
-_SUSPECT = int(NodeStatus.SUSPECT)
+from .suspicion import Suspicion
 
 
 @final
@@ -57,8 +63,10 @@ class NodeTable:
       merge_check: may refuse the state of a joining peer by raising `MergeRefused`.
 
     Attributes:
+      name: the local name.
       nodes: all records by name.  Read only.
       sequence: the same in probing order.  Read only, but for `ProbeSchedule`.
+      suspicions: the running ones, and how many there were.  Read only.
     """
 
     def __init__(
@@ -77,20 +85,20 @@ class NodeTable:
         self._merge_check = merge_check
         self._faithful = config.faithful_go
         self._window = config.gossip_to_the_dead_time
+        self.name = name
         self.nodes: Mapping[str, Node] = self._store.nodes
-        self.sequence: list[Node] = self._store.sequence
+        self.sequence = self._store.sequence
+        self.suspicions = self._store.suspicions
 
     # --- the local node -----------------------------------------------------------------
 
     @property
-    def name(self) -> str:
-        """The local name."""
-        return self._store.name
-
-    @property
     def local_node(self) -> Node:
         """The local record.  Raises `InvalidState` before `start`."""
-        return self._store.require_local_node()
+        local = self._store.local_node
+        if local is None:
+            raise InvalidState(f"node {self.name!r} has not been started")
+        return local
 
     @property
     def leaving(self) -> bool:
@@ -117,12 +125,12 @@ class NodeTable:
           MergeRefused: ``alive_check`` refuses the local node.
         """
         alive = Alive(incarnation, self.name, addr, port, meta, versions)
-        reason = defect(alive)
+        reason = defect(self.name, alive)
         if reason is None and len(versions) != VERSIONS_LENGTH:
             reason = f"versions of {len(versions)} bytes"
         if reason is not None:
             raise LocalProtocolError(f"peers would refuse the local node: {reason}")
-        local = node_from(alive)
+        local = node_from(self.name, alive)
         if self._alive_check is not None:
             self._alive_check(local)
         local.changed_at = now
@@ -175,7 +183,7 @@ class NodeTable:
         Args:
           source: who sent the packet; None if it came by stream.
         """
-        return self._alive_rules.on_alive(alive, now, source)
+        return self._alive_rules.on_alive(alive.node, alive, now, source)
 
     def on_suspect(self, suspect: Suspect, now: float) -> list[Effect]:
         """Apply a suspect message."""
@@ -185,14 +193,9 @@ class NodeTable:
         """Apply a dead message; one from its own node says that it left."""
         return self._suspect_rules.on_dead(dead, now)
 
-    def address_probed(self, alive: Alive, answered: bool, now: float) -> list[Effect]:
-        """The address of a `ProbeAddress` effect was probed.
-
-        Args:
-          alive: the message of the effect.
-          answered: whether the address acked.
-        """
-        return self._alive_rules.address_probed(alive, answered, now)
+    def address_probed(self, probe: ProbeAddress, answered: bool, now: float) -> list[Effect]:
+        """The address of the effect ``probe`` was probed; ``answered`` says whether it acked."""
+        return self._alive_rules.address_probed(probe, answered, now)
 
     def merge(
         self,
@@ -222,7 +225,7 @@ class NodeTable:
         """The first half of `merge`: raises what it raises, and changes nothing."""
         verify(records, self.sequence, strict=self._faithful)
         if join and self._merge_check is not None:
-            self._merge_check([_node_of_record(record) for record in records])
+            self._merge_check([_node_from_record(record) for record in records])
 
     def merge_checked(
         self,
@@ -241,46 +244,19 @@ class NodeTable:
         effects: list[Effect] = []
         if source is not None and not self._alive_rules.trusts(source):
             source = None
+        nodes, suspect_rules = self.nodes, self._suspect_rules
         for record in records:
-            if not self._is_stale(record):
-                if peer and record.name not in self.nodes:
-                    self._alive_rules.trust_peer(record, peer)
-                effects += self._merge_one(record, now, source)
+            name, incarnation = record.name, record.incarnation
+            if peer and name not in nodes:
+                self._alive_rules.trust_peer(record, peer)
+            if record.status == NodeStatus.ALIVE:
+                effects += self._alive_rules.on_alive(name, record, now, source)
+            elif name in nodes and incarnation >= nodes[name].incarnation:
+                if record.status == NodeStatus.LEFT:
+                    effects += suspect_rules.on_dead(Dead(incarnation, name, name), now)
+                elif record.status in (NodeStatus.DEAD, NodeStatus.SUSPECT):
+                    effects += suspect_rules.on_suspect(Suspect(incarnation, name, self.name), now)
         return effects
-
-    def _is_stale(self, record: NodeRecord) -> bool:
-        """Whether a record changes nothing: nearly all do not, so it is found out cheaply."""
-        node = self.nodes.get(record.name)
-        if node is None or record.incarnation >= ALIVE_BAND or node.incarnation >= ALIVE_BAND:
-            return False
-        if record.status == 0:
-            return (
-                record.incarnation <= node.incarnation
-                and node.status <= _SUSPECT
-                and node is not self._store.local_node
-                and record.addr == node.addr
-                and record.port == node.port
-            )
-        return record.incarnation < node.incarnation
-
-    def _merge_one(self, record: NodeRecord, now: float, source: Address | None) -> list[Effect]:
-        match record.status:
-            case NodeStatus.ALIVE:
-                alive = Alive(
-                    incarnation=record.incarnation,
-                    node=record.name,
-                    addr=record.addr,
-                    port=record.port,
-                    meta=record.meta,
-                    versions=record.versions,
-                )
-                return self._alive_rules.on_alive(alive, now, source)
-            case NodeStatus.LEFT:
-                return self.on_dead(Dead(record.incarnation, record.name, record.name), now)
-            case NodeStatus.DEAD | NodeStatus.SUSPECT:
-                return self.on_suspect(Suspect(record.incarnation, record.name, self.name), now)
-            case _:
-                return []
 
     # --- failure detection --------------------------------------------------------------
 
@@ -304,11 +280,6 @@ class NodeTable:
     def expired(self, now: float) -> list[Effect]:
         """Declare dead every node whose suspicion is over."""
         return self._suspect_rules.expired(now)
-
-    @property
-    def suspicions(self) -> Suspicions:
-        """The running suspicions, and how many there were.  Read only."""
-        return self._store.suspicions
 
     def suspicion(self, name: str) -> Suspicion | None:
         """The running suspicion about a node."""
@@ -342,14 +313,18 @@ class NodeTable:
 
     def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
         """Up to ``k`` random nodes to gossip to: never the local one, never one that left."""
-        local = self._store.local_node
-        window = self._window
-        return select(
-            rng,
-            self.sequence,
-            k,
-            lambda node: node is local or not gossip_target(node, now, window),
-        )
+        local, window = self._store.local_node, self._window
+
+        def exclude(node: Node) -> bool:
+            status = node.status
+            # Dead nodes learn that way that they are declared dead, and refute it if they live.
+            return (
+                node is local
+                or status is NodeStatus.LEFT
+                or (status is NodeStatus.DEAD and now - node.changed_at > window)
+            )
+
+        return select(rng, self.sequence, k, exclude)
 
     def live_count(self) -> int:
         """Nodes alive or suspect, the local one included."""
@@ -360,14 +335,8 @@ class NodeTable:
         return self._store.counts
 
 
-def _node_of_record(record: NodeRecord) -> Node:
-    known = record.status in (0, 1, 2, 3)
-    return Node(
-        name=record.name,
-        addr=record.addr or b"",
-        port=record.port,
-        meta=record.meta or b"",
-        versions=record.versions or b"",
-        incarnation=record.incarnation,
-        status=NodeStatus(record.status) if known else NodeStatus.DEAD,
-    )
+def _node_from_record(record: NodeRecord) -> Node:
+    node = node_from(record.name, record)
+    known = record.status in tuple(NodeStatus)
+    node.status = NodeStatus(record.status) if known else NodeStatus.DEAD
+    return node
