@@ -9,8 +9,8 @@ changes them less than it changes the time that passes; the last column sets the
 time.  Memory is what the process grew by, at its peak.
 
 Up to 200 nodes join the first one and gossip does the rest.  Beyond, they begin acquainted,
-`SimCluster.spawn(n, join="everybody")`: to gossip, each of n nodes is told of each other some 25
-times, which is n² work of no interest to whoever watches the cluster at rest.
+`SimCluster.spawn(n, join="everybody")`: with gossip, each of n nodes receives each join some 25
+times, which is n² work of no interest when the cluster is watched at rest.
 
 Each node holds a record of each other: memory grows with the square of the cluster as well,
 about a kilobyte for each pair.  5,000 nodes need some 20 GB and a quarter of an hour to start;

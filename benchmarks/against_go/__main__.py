@@ -1,11 +1,11 @@
-"""Clusters of Go agents, of ours, and of both in turns, measured side by side.
+"""Clusters of Go agents, of trioserf nodes, and of both in turns, measured side by side.
 
 Run ``python -m benchmarks.against_go`` from a checkout (``--quick``: less than a minute).  Who is
 root on a Linux with network namespaces gets the whole table; elsewhere everybody is on loopback,
 where neither loss can be made nor packets be counted.
 
 The three clusters run at the same time, so that each has the same share of the machine.  What is
-wanted: with the same settings no later detection than Go, no more false verdicts, no more packets.
+wanted: with the same settings no later detection than Go, no more false positives, no more packets.
 """
 
 from __future__ import annotations

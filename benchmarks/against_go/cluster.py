@@ -1,4 +1,4 @@
-"""Clusters of real agents, of ours, or of both, that tell when each member learns what.
+"""Clusters of real agents, of trioserf nodes, or of both, that show when each member learns what.
 
 Both kinds write a line for each event to a pipe; it is stamped when it is read, by one process
 for all, so that clocks and formats of time play no part.
@@ -35,12 +35,12 @@ class Make(enum.Enum):
     """Who made a member."""
 
     GO = "Go"
-    OURS = "ours"
+    TRIOSERF = "trioserf"
 
 
 @attrs.frozen
 class Report:
-    """What one member was told: ``Join``, ``Failed`` or ``Leave`` of a member, or ``Event``."""
+    """What one member reported: ``Join``, ``Failed`` or ``Leave`` of a member, or ``Event``."""
 
     when: float
     """Seconds, trio clock."""
@@ -60,15 +60,15 @@ class Member:
     reports: list[Report] = attrs.field(factory=list)
     """Of this life alone."""
     view: dict[str, str] = attrs.field(factory=dict)
-    """Name to the last of what was told of it."""
+    """Name to the last report about it."""
     lives: int = 0
 
     @property
     def address(self) -> str:
         return f"{self.host}:7946"
 
-    def told(self, what: str, name: str) -> float | None:
-        """When it was first told so (trio clock); None if never."""
+    def reported(self, what: str, name: str) -> float | None:
+        """When it first reported so (trio clock); None if never."""
         return next((r.when for r in self.reports if (r.what, r.name) == (what, name)), None)
 
     def read(self, line: str) -> None:
@@ -161,7 +161,7 @@ class Cluster:
         """Have a member send a user event; its name."""
         number = next(self.numbers)
         assert member.process is not None, "dead members are silent"
-        if member.make is Make.OURS:
+        if member.make is Make.TRIOSERF:
             sent = sum(r.what == "Event" and r.name.startswith(member.name) for r in member.reports)
             member.process.process.send_signal(signal.SIGUSR1)
             return f"{member.name}-{sent}"
@@ -195,8 +195,8 @@ class Cluster:
 
 
 def makes(kind: str, size: int) -> list[Make]:
-    """Who is who: a cluster of ``go``, of ``ours``, or ``mixed``, in turns."""
-    turns = {"go": [Make.GO], "ours": [Make.OURS], "mixed": [Make.GO, Make.OURS]}[kind]
+    """Who is who: a cluster of ``go``, of ``trioserf``, or ``mixed``, in turns."""
+    turns = {"go": [Make.GO], "trioserf": [Make.TRIOSERF], "mixed": [Make.GO, Make.TRIOSERF]}[kind]
     return [turns[i % len(turns)] for i in range(size)]
 
 
@@ -207,7 +207,7 @@ async def cluster(
     """Run a cluster for the length of the block.
 
     Args:
-      kind: ``go``, ``ours`` or ``mixed``.
+      kind: ``go``, ``trioserf`` or ``mixed``.
       apart: on hosts of their own, where loss and counters can be had; else on loopback.
     """
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What is measured on one cluster: traffic, CPU, detection, false verdicts, events."""
+"""What is measured on one cluster: traffic, CPU, detection, false positives, events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trio
 from benchmarks.against_go.cluster import Cluster, Make, Member
 
 EPISODE = 15.0
-"""Seconds: reports of one member's failure that are no further apart are one false verdict."""
+"""Seconds: reports of one member's failure that are no further apart are one false positive."""
 
 
 @attrs.define
@@ -31,20 +31,20 @@ class Detection:
     delays: Sequence[tuple[Make, float]]
     """Who noticed, and after how long; members that never did are absent."""
     missed: int
-    """Members that were not told in time."""
+    """Members that did not learn of it in time."""
 
 
 @attrs.frozen
-class FalseVerdicts:
+class FalsePositives:
     """Failures reported of members that lived."""
 
-    told: int
+    reported: int
     """Reports of all members together."""
-    told_by_ours: int
+    reported_by_trioserf: int
     episodes: int
-    """Members wrongly declared failed, each time counted once however many were told."""
-    of_ours: int
-    """Episodes whose victim was one of ours."""
+    """Members wrongly declared failed, each time counted once however many reported it."""
+    of_trioserf: int
+    """Episodes whose victim was a trioserf node."""
     member_seconds: float
 
 
@@ -62,9 +62,9 @@ class Figures:
     """From the sender's own report to each other member's (seconds)."""
     events_missed: int = 0
     """Members that a user event did not reach in time, over all events."""
-    events_missed_by_ours: int = 0
-    false_verdicts: dict[int, FalseVerdicts] = attrs.field(factory=dict)
-    """Loss (percent) to what was wrongly told."""
+    events_missed_by_trioserf: int = 0
+    false_positives: dict[int, FalsePositives] = attrs.field(factory=dict)
+    """Loss (percent) to what was wrongly reported."""
     lossy: dict[int, Traffic] = attrs.field(factory=dict)
 
 
@@ -92,22 +92,22 @@ def _mean(members: Sequence[Member], values: Sequence[float]) -> dict[Make, floa
 
 
 async def events(cluster: Cluster, figures: Figures, count: int) -> None:
-    """Send user events, by one member after the other, and see when each is told of them."""
+    """Send user events, by one member after the other, and see when each receives them."""
     for index in range(count):
         sender = cluster.members[index % len(cluster.members)]
         name = await cluster.send_event(sender)
 
         def everywhere(name: str = name) -> bool:
-            return all(m.told("Event", name) is not None for m in cluster.members)
+            return all(m.reported("Event", name) is not None for m in cluster.members)
 
         await cluster.until(everywhere, seconds=5)
-        start = sender.told("Event", name)
-        assert start is not None, f"{sender.name} was not told of its own event"
+        start = sender.reported("Event", name)
+        assert start is not None, f"{sender.name} did not receive its own event"
         for member in cluster.others(sender):
-            when = member.told("Event", name)
+            when = member.reported("Event", name)
             if when is None:
                 figures.events_missed += 1
-                figures.events_missed_by_ours += member.make is Make.OURS
+                figures.events_missed_by_trioserf += member.make is Make.TRIOSERF
             else:
                 figures.event_delays.append(when - start)
         await trio.sleep(0.25)
@@ -134,14 +134,14 @@ async def _detected(cluster: Cluster, victim: Member) -> Detection:
     others = cluster.others(victim)
     seen = {member.name: len(member.reports) for member in others}
 
-    def told(member: Member) -> float | None:
+    def reported(member: Member) -> float | None:
         reports = member.reports[seen[member.name] :]
         return next((r.when for r in reports if (r.what, r.name) == ("Failed", victim.name)), None)
 
     cluster.kill(victim)
     start = trio.current_time()
-    await cluster.until(lambda: all(told(m) is not None for m in others), seconds=60)
-    delays = [(m.make, when - start) for m in others if (when := told(m)) is not None]
+    await cluster.until(lambda: all(reported(m) is not None for m in others), seconds=60)
+    delays = [(m.make, when - start) for m in others if (when := reported(m)) is not None]
     return Detection(victim.make, delays, len(others) - len(delays))
 
 
@@ -161,20 +161,20 @@ async def under_loss(cluster: Cluster, figures: Figures, percent: int, seconds: 
         ]
         figures.cpu = _mean(cluster.members, spent)
         figures.memory = _mean(cluster.members, [member.memory() for member in cluster.members])
-    told = [
+    reported = [
         (report.when, report.name, member.make)
         for member, earlier in zip(cluster.members, before, strict=True)
         for report in member.reports[earlier:]
         if report.what == "Failed"
     ]
     await _lose(cluster, 0)
-    episodes = _episodes([(when, name) for when, name, _ in told])
-    ours = {m.name for m in cluster.members if m.make is Make.OURS}
-    figures.false_verdicts[percent] = FalseVerdicts(
-        told=len(told),
-        told_by_ours=sum(make is Make.OURS for _, _, make in told),
+    episodes = _episodes([(when, name) for when, name, _ in reported])
+    ours = {m.name for m in cluster.members if m.make is Make.TRIOSERF}
+    figures.false_positives[percent] = FalsePositives(
+        reported=len(reported),
+        reported_by_trioserf=sum(make is Make.TRIOSERF for _, _, make in reported),
         episodes=len(episodes),
-        of_ours=sum(name in ours for name in episodes),
+        of_trioserf=sum(name in ours for name in episodes),
         member_seconds=seconds * len(cluster.members),
     )
     await cluster.agree(seconds=120)
@@ -186,11 +186,11 @@ async def _lose(cluster: Cluster, percent: int) -> None:
         await cluster.network.lose(percent)
 
 
-def _episodes(told: Sequence[tuple[float, str]]) -> list[str]:
+def _episodes(reported: Sequence[tuple[float, str]]) -> list[str]:
     """Whom each episode was about."""
     last: dict[str, float] = {}
     begun = []
-    for when, name in sorted(told):
+    for when, name in sorted(reported):
         if when - last.get(name, -EPISODE) >= EPISODE:
             begun.append(name)
         last[name] = when

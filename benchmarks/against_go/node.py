@@ -1,4 +1,4 @@
-"""A node of ours as a program, to be measured: one line for each event, in the words of Go's log.
+"""A trioserf node as a program, to be measured: one line for each event, in the words of Go's log.
 
 Its one argument is a JSON object.  SIGUSR1 sends the next user event.
 """

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from benchmarks.against_go.cluster import Make
 from benchmarks.against_go.measure import Detection, Figures, Traffic
 
-TITLES = {"go": "Go", "ours": "ours", "mixed": "mixed"}
+TITLES = {"go": "Go", "trioserf": "trioserf", "mixed": "mixed"}
 
 
 class Line(NamedTuple):
@@ -44,7 +44,7 @@ def _detection() -> Iterator[Line]:
     yield Line(f"{last}, fastest (s)", lambda f: _part(_each_kill(f, max), 0))
     yield Line(f"{last}, median (s)", lambda f: _median(_each_kill(f, max)))
     yield Line(f"{last}, slowest (s)", lambda f: _part(_each_kill(f, max), 1))
-    missed = "members not told of a kill in 60 s"
+    missed = "members that do not know of a kill in 60 s"
     yield Line(missed, lambda f: sum(d.missed for d in f.detections), "{:.0f}", False)
 
 
@@ -65,11 +65,11 @@ def _loss(percent: int) -> Iterator[Line]:
     at = f"at {percent} % loss" if percent else "at rest"
 
     def wrong(figures: Figures, name: str) -> float | None:
-        verdicts = figures.false_verdicts.get(percent)
-        return None if verdicts is None else getattr(verdicts, name)
+        positives = figures.false_positives.get(percent)
+        return None if positives is None else getattr(positives, name)
 
-    yield Line(f"false verdicts {at}", lambda f: wrong(f, "episodes"), "{:.0f}", False)
-    yield Line(f"members told of them {at}", lambda f: wrong(f, "told"), "{:.0f}", False)
+    yield Line(f"false positives {at}", lambda f: wrong(f, "episodes"), "{:.0f}", False)
+    yield Line(f"members that reported them {at}", lambda f: wrong(f, "reported"), "{:.0f}", False)
     yield from _traffic(at, lambda f: f.lossy.get(percent))
 
 
@@ -105,16 +105,16 @@ def show(found: Mapping[str, Figures], losses: Sequence[int]) -> None:
 
 
 def _behind(detection: Detection) -> float:
-    """How much later than Go ours knew of one kill (seconds), by the mean of each."""
+    """How much later than Go trioserf knew of one kill (seconds), by the mean of each."""
     means = {
         observer: statistics.fmean(delay for make, delay in detection.delays if make is observer)
         for observer in Make
     }
-    return means[Make.OURS] - means[Make.GO]
+    return means[Make.TRIOSERF] - means[Make.GO]
 
 
 def show_inside(mixed: Figures) -> None:
-    """Which make was first and which was told, where both live in one cluster."""
+    """Which make was first and which knew, where both live in one cluster."""
     print("\nInside the mixed cluster:\n")
     for observer in Make:
         delays = [delay for d in mixed.detections for make, delay in d.delays if make is observer]
@@ -124,14 +124,17 @@ def show_inside(mixed: Figures) -> None:
             f" memory {mixed.memory[observer]:.1f} MiB"
         )
     behind = [_behind(d) for d in mixed.detections]
-    print(f"* ours knows of a kill {1000 * statistics.median(behind):.0f} ms after Go (median)")
-    print(f"* {mixed.events_missed} members missed an event, {mixed.events_missed_by_ours} of ours")
+    print(f"* trioserf knows of a kill {1000 * statistics.median(behind):.0f} ms after Go (median)")
+    missed = mixed.events_missed_by_trioserf
+    print(f"* {mixed.events_missed} members missed an event, {missed} of them trioserf")
     for victim in Make:
         last = [max(x for _, x in d.delays) for d in mixed.detections if d.victim is victim]
         if last:
             print(f"* one of {victim.value} killed: all know after {statistics.median(last):.2f} s")
-    for percent, verdicts in mixed.false_verdicts.items():
+    for percent, positives in mixed.false_positives.items():
         print(
-            f"* {percent} % loss: {verdicts.episodes} false verdicts, {verdicts.of_ours} of them"
-            f" about ours; {verdicts.told} members were told, {verdicts.told_by_ours} of them ours"
+            f"* {percent} % loss: {positives.episodes} false positives,"
+            f" {positives.of_trioserf} of them about trioserf nodes;"
+            f" reported by {positives.reported} members, "
+            f"{positives.reported_by_trioserf} of them trioserf"
         )

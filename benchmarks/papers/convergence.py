@@ -1,4 +1,4 @@
-"""How fast news reaches everybody: Serf's formula, and the real rules in simulation.
+"""How fast an event reaches everybody: Serf's formula, and the real rules in simulation.
 
 Run ``python -m benchmarks.papers.convergence`` (``--quick``: one small cluster).
 
@@ -45,7 +45,7 @@ async def simulate(n: int, loss: float, eager: bool, events: int) -> list[tuple[
     )
     rng = random.Random(n)
     async with SimCluster(seed=n, config=config, latency=(0.0002, 0.0006)) as cluster:
-        # Without push/pulls a member that the news of a join missed would never learn of it.
+        # Without push/pulls a member that missed the broadcast of a join would never learn of it.
         await cluster.spawn(n, join="everybody")
         await cluster.converged()
         cluster.change_link(loss=loss)
@@ -73,9 +73,9 @@ def main(arguments: list[str]) -> None:
     print(f"{'n':>5}{'loss':>7}  {'':22}{head}")
     for n in sizes:
         for loss in (0.0, 0.25):
-            told = "".join(f"{formula(n, loss, share):9.3f}" for share in SHARES)
-            print(f"{n:5}{loss:7.0%}  {'formula (published)':22}{told}")
-            for eager, name in ((False, "Go's ticks"), (True, "trioserf, eager")):
+            row = "".join(f"{formula(n, loss, share):9.3f}" for share in SHARES)
+            print(f"{n:5}{loss:7.0%}  {'formula (published)':22}{row}")
+            for eager, name in ((False, "Go's interval"), (True, "trioserf, eager")):
                 found = run(1, simulate, n, loss, eager, events)
                 medians = "".join(
                     f"{statistics.median(column):9.3f}" for column in zip(*found, strict=True)

@@ -5,7 +5,7 @@ Run ``python -m benchmarks.papers.lifeguard`` (``--quick``: a smaller cluster, o
 What some members send and are sent is held back for a while, passes for a moment, and is held
 back again, as in an overloaded process.  Their timers go on, as in the paper.  They are
 suspected with good reason; a false alarm is every "failed" that a member tells of one that was
-never blocked, and the worse ones are told by members that were never blocked themselves.
+never blocked, and the worse ones are reported by members that were never blocked themselves.
 
 Source: the Lifeguard paper (Dadgar, Phillips, Currey, 2018), tables of false positives and of
 message load, and the chart of the alpha trade-off.
@@ -34,7 +34,7 @@ class Variant(NamedTuple):
     suspicion: bool
     """Suspicions that begin long (LHA-Suspicion)."""
     buddy: bool
-    """Suspects are told at once (Buddy System)."""
+    """Suspects are notified at once (Buddy System)."""
     published: tuple[float, float, float, float]
     """Share of plain SWIM's false positives, of those at healthy members, of messages, of bytes."""
 
@@ -125,7 +125,7 @@ async def anomalies(variant: Variant, alpha: int, setup: Setup, seed: int) -> Co
 
         opens_at = block_links(cluster, slow)
 
-        async def suffer(name: str) -> None:
+        async def block_often(name: str) -> None:
             await trio.sleep(rng.random())
             while True:
                 opens_at[name] = trio.current_time() + setup.blocked_for
@@ -133,7 +133,7 @@ async def anomalies(variant: Variant, alpha: int, setup: Setup, seed: int) -> Co
 
         async with trio.open_nursery() as nursery:
             for name in sorted(slow):
-                nursery.start_soon(suffer, name)
+                nursery.start_soon(block_often, name)
             await trio.sleep(setup.lasts)
             nursery.cancel_scope.cancel()
         opens_at.update(dict.fromkeys(slow, 0.0))
@@ -161,12 +161,12 @@ async def anomalies(variant: Variant, alpha: int, setup: Setup, seed: int) -> Co
 async def time_to_detect(cluster: SimCluster, victim: str) -> float:
     """Seconds from a crash until the first member tells of it."""
 
-    def told() -> int:
+    def detections() -> int:
         return len(cluster.timeline.about(victim, EventType.MEMBER_FAILED))
 
-    crashed, before = trio.current_time(), told()
+    crashed, before = trio.current_time(), detections()
     await cluster.crash(victim)
-    await cluster.until(lambda: told() > before)
+    await cluster.until(lambda: detections() > before)
     return trio.current_time() - crashed
 
 
@@ -195,11 +195,11 @@ def main(arguments: list[str]) -> None:
         f"{setup.members} members, {setup.slow} of them blocked for {setup.blocked_for:g} s and "
         f"open for {setup.runs_for:g} s, in turns,\nfor {setup.lasts:g} s; alpha {ALPHA}, beta "
         f"{BETA}; {setup.runs} runs.  The paper: 128 members, up to 32 slow,\nmany lengths of both."
-        "  FP: wrong verdicts on healthy members; FP-: those at healthy members.\n"
+        "  FP: false positives about healthy members; FP-: those at healthy members.\n"
     )
     print(
         f"{'':15}{'FP':>6}{'FP-':>6}{'packets':>9}{'MB':>7}  "
-        f"{'ours: FP, FP-, packets, bytes':^36}{'paper: the same':^37}"
+        f"{'here: FP, FP-, packets, bytes':^36}{'paper: the same':^37}"
     )
     plain, latest = None, None
     for variant in VARIANTS:
@@ -218,7 +218,7 @@ def main(arguments: list[str]) -> None:
         "\nThe alpha trade-off of Lifeguard: median time to detect a crash, and false positives, in"
         "\npercent of SWIM's with alpha 5\n"
     )
-    print(f"{'alpha':8}{'latency':>10}{'ours':>9}{'paper':>8}{'FP':>7}{'ours':>9}{'paper':>8}")
+    print(f"{'alpha':8}{'latency':>10}{'here':>9}{'paper':>8}{'FP':>7}{'here':>9}{'paper':>8}")
     for alpha, (latency, alarms) in PUBLISHED_ALPHA.items():
         mine = latest if alpha == ALPHA else measure(VARIANTS[-1], alpha, setup)
         print(

@@ -38,7 +38,7 @@ def settings(variant: str) -> Config:
         awareness_max_multiplier=1,
         disable_tcp_pings=True,
         push_pull_interval=0.0,
-        # News travels on pings and acks alone; in basic SWIM each is sent to all at once.
+        # Broadcasts travel on pings and acks alone; in basic SWIM each is sent to all at once.
         gossip_interval=0.01 if basic else 0.0,
         gossip_nodes=MEMBERS - 1 if basic else 3,
         retransmit_mult=(MEMBERS - 1) // 2 if basic else 3,
@@ -54,7 +54,7 @@ def settings(variant: str) -> Config:
 async def survivors(variant: str, seed: int) -> int:
     """Members never declared dead; one that is declared dead leaves the group, as in SWIM."""
     async with SimCluster(seed=seed, config=settings(variant), record=False) as cluster:
-        # Without push/pulls a member that the news of a join missed would never learn of it.
+        # Without push/pulls a member that missed the broadcast of a join would never learn of it.
         await cluster.spawn(MEMBERS, join="everybody")
         cluster.change_link(loss=LOSS)
         start = trio.current_time()
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> None:
         f"Survivors of {MEMBERS} members after {LASTS:g} s with {LOSS:.0%} of packets lost\n"
         f"(period {PERIOD:g} s, 1 helper; {runs} runs, the paper tells of one)\n"
     )
-    print(f"{'':16}{'paper':>8}{'ours, mean':>12}{'range':>10}")
+    print(f"{'':16}{'paper':>8}{'here, mean':>12}{'range':>10}")
     for variant, published in PUBLISHED.items():
         with ExitStack() as stack:
             stack.enter_context(no_buddies())
@@ -97,14 +97,14 @@ def main(arguments: list[str]) -> None:
         spread = f"{min(found)}-{max(found)}"
         print(f"{variant:16}{published:8}{statistics.mean(found):12.1f}{spread:>10}")
     print("\nPackets sent per member and period, nobody failing\n")
-    print(f"{'members':16}{'paper':>8}{'ours':>12}")
+    print(f"{'members':16}{'paper':>8}{'here':>12}")
     for members in (8, 28) if "--quick" in arguments else (8, 17, 28, 55):
         print(f"{members:<16}{'≈ 2.0':>8}{run(1, load, members, 20):12.2f}")
     print(
-        "\nWhat differs: who is declared dead leaves the group here the moment anybody says so"
-        " (in\nthe paper when it hears of it).  trioserf cannot do without dissemination on pings"
-        " and acks:\nbasic SWIM's multicast is played by sending each news to all members at once,"
-        " and members\npass it on, so news of deaths is more reliable than a single multicast."
+        "\nWhat differs: who is declared dead leaves the group here the moment any member says so"
+        " (in\nthe paper when it receives that).  trioserf cannot do without dissemination on pings"
+        " and acks:\nbasic SWIM's multicast is simulated by sending each message to all at once,"
+        " and members\npass it on, so dead messages are more reliable than a single multicast."
         "  Loss is drawn\nfor each packet on its way; helpers' packets meet it too."
     )
 

@@ -29,14 +29,14 @@ def _replaced(place: Any, name: str, new: Any) -> Iterator[None]:
 
 @contextmanager
 def no_suspicion() -> Iterator[None]:
-    """Whoever is suspected is declared dead at once."""
+    """A suspect is declared dead at once."""
     with _replaced(suspect_rules, "suspicion_timeout", lambda mult, n, interval: 0.0):
         yield
 
 
 @contextmanager
 def no_buddies() -> Iterator[None]:
-    """A suspect is probed without being told that it is one."""
+    """A suspect is probed without being notified that it is one."""
     first_messages = ProbeRound.first_messages
 
     def ping_alone(self: ProbeRound) -> tuple[bytes, ...]:
