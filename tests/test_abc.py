@@ -15,7 +15,7 @@ def test_a_transport_need_not_count() -> None:
     assert Wire().statistics() is None
 
 
-async def test_a_transport_resolves_as_the_system_does_unless_it_says_otherwise() -> None:
+async def test_a_transport_resolves_as_the_system_does_by_default() -> None:
     assert [Address("10.0.0.1", 7946)] == await Wire().resolve("10.0.0.1", 7946)
 
 

@@ -220,11 +220,11 @@ def test_strange_node_names_are_refused_only_when_asked(name: str) -> None:
         Config(node_name=name, validate_node_names=True)
 
 
-def test_every_memberlist_field_is_listed_as_ours_or_known_to_go() -> None:
+def test_every_memberlist_field_is_listed_as_new_or_known_to_go() -> None:
     text = MemberlistConfig.__doc__ or ""
-    ours = {
+    new = {
         "transport", "eager_gossip", "user_share", "max_streams", "max_relays",
         "max_packet_output", "seed_memory", "accept_v0", "faithful_go", "tap",
     }  # fmt: skip
-    assert all(f"``{name}``" in text for name in ours)
-    assert ours <= {field.name for field in attrs.fields(config_module.MemberlistConfig)}
+    assert all(f"``{name}``" in text for name in new)
+    assert new <= {field.name for field in attrs.fields(config_module.MemberlistConfig)}

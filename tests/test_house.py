@@ -46,9 +46,9 @@ PRIVATE_WORDS = {
 }
 """Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""
 WORDS_LEFT = {
-    *("__init__", "_config", "_events", "_exceptions", "_memberlist"),
-    *("_memberlist_config", "_net", "_serf", "_settings", "_sleepers", "_swim", "_tables"),
-    *("_vivaldi", "_wire", "abc", "lowlevel", "testing"),
+    *("__init__", "_memberlist"),
+    *("_serf", "_swim"),
+    *("lowlevel", "testing"),
     *("testing_plugin",),
 }
 """Rooms that still have such words."""

@@ -29,7 +29,7 @@ def test_markup_from_the_network_is_shown_as_text() -> None:
     assert "\x1b" not in shown + str(table)
 
 
-def test_a_long_table_says_how_much_more_there_is() -> None:
+def test_a_long_table_counts_the_rows_that_are_not_shown() -> None:
     table = Table(header=("n",), rows=tuple((n,) for n in range(ROWS_SHOWN + 5)))
     assert "… and 5 more" in table._repr_html_()
     assert str(table).endswith("… and 5 more")

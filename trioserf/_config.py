@@ -1,8 +1,9 @@
 """Every setting, its unit, its default, and the name Go gives it.
 
 Durations are float seconds, sizes are bytes.  A field ``snake_case`` is Go's ``SnakeCase``;
-fields that Go does not have say so.  Bad values raise `ConfigError` when the object is made,
-so a running node never meets one.  Objects are frozen: ``attrs.evolve`` makes a changed copy.
+fields that Go does not have are named below.  Bad values raise `ConfigError` when the object
+is made, so a running node never meets one.  Objects are frozen: ``attrs.evolve`` makes a changed
+copy.
 
 Source: hashicorp/memberlist v0.2.2, config.go; hashicorp/serf v0.9.4, serf/config.go.
 """
@@ -36,9 +37,9 @@ from ._settings import (
 )
 
 PROTOCOL_VERSION_MIN = 2
-"""Lowest Serf protocol version that can be spoken."""
+"""Lowest Serf protocol version that can be used."""
 PROTOCOL_VERSION_MAX = 5
-"""Highest Serf protocol version that can be spoken."""
+"""Highest Serf protocol version that can be used."""
 PROTOCOL_VERSION_MAP: Mapping[int, int] = MappingProxyType({2: 2, 3: 2, 4: 2, 5: 2})
 """Serf protocol version to memberlist protocol version."""
 USER_EVENT_SIZE_LIMIT = 9216
@@ -93,7 +94,7 @@ class Config:
     broadcast_timeout: float = setting(5.0, POSITIVE)
     leave_propagate_delay: float = setting(1.0, SECONDS)
     coalesce_period: float = setting(0.0, SECONDS)
-    """Longest time that member events are held to be merged; 0 turns merging off."""
+    """Longest time that member events wait to be merged; 0 turns merging off."""
     quiescent_period: float = setting(0.0, SECONDS)
     user_coalesce_period: float = setting(0.0, SECONDS)
     user_quiescent_period: float = setting(0.0, SECONDS)
@@ -141,7 +142,7 @@ class Config:
         factory=dict, converter=frozen_mapping, hash=False
     )
     event_buffer_size: int = setting(2048, COUNT_1)
-    """Events held for a slow reader of ``Serf.events`` before they are dropped."""
+    """Events kept for a slow reader of ``Serf.events`` before they are dropped."""
     leave_on_exit: bool = setting(True, BOOL)
     """Whether leaving the block of ``open`` normally leaves the cluster gracefully."""
     leave_timeout: float = setting(15.0, POSITIVE)
@@ -166,7 +167,7 @@ class Config:
 
         Args:
           bind: ``host:port`` to listen on (UDP and TCP); port 0 takes a free one.
-          advertise: ``host:port`` to tell others.
+          advertise: ``host:port`` that other nodes shall use.
           encrypt_key: base64 text or raw bytes; turns encryption on.
           fields: any field of `Config`.
         """
@@ -193,7 +194,7 @@ class Config:
         encrypt_key: str | bytes | None = None,
         **fields: Any,
     ) -> Config:
-        """Defaults for loopback; binds 127.0.0.1 unless told otherwise; arguments as `lan`."""
+        """Defaults for loopback; binds 127.0.0.1 by default; arguments as `lan`."""
         if bind is None and "memberlist" not in fields:
             bind = f"127.0.0.1:{DEFAULT_PORT}"
         return cls._profile(MemberlistConfig.local, bind, advertise, encrypt_key, fields)

@@ -1,4 +1,4 @@
-"""What a node tells its user: members, and the events about them.
+"""What a node reports to its user: members, and the events about them.
 
 All values are frozen.  Enumerations carry Go's numbers and print Go's texts, so that
 ``str(event.type)`` is what ``serf monitor`` shows.
@@ -73,7 +73,7 @@ class Member:
 
     Args:
       name: unique name.
-      addr, port: where it says it can be reached.
+      addr, port: where it can be reached.
       tags: read-only mapping.
       status: see `MemberStatus`.
       protocol_min, protocol_max, protocol_cur: memberlist protocol versions.

@@ -6,7 +6,7 @@
     ├── ConfigError (ValueError)         a setting has an impossible value
     │   ├── InvalidNodeName
     │   └── TagsTooLarge
-    ├── LocalProtocolError               we were asked for something the protocol forbids
+    ├── LocalProtocolError               the caller asked for something the protocol forbids
     │   ├── InvalidState                 the call does not fit the node's state
     │   └── UserEventTooLarge
     ├── RemoteProtocolError              a peer sent something the protocol forbids
@@ -27,10 +27,10 @@
     ├── CoordinateError (ValueError)
     ├── FeatureNotSupported
     ├── RPCError                         an agent answered a request with an error
-    └── SerfInternalError                a bug of ours: one of the node's tasks crashed
+    └── SerfInternalError                a bug: one of the node's tasks crashed
 
-Resources follow trio: ``trio.ClosedResourceError`` after we closed something,
-``trio.BrokenResourceError`` when the world broke it, ``trio.BusyResourceError`` for two
+Resources follow trio: ``trio.ClosedResourceError`` after this node closed it,
+``trio.BrokenResourceError`` when it broke from outside, ``trio.BusyResourceError`` for two
 users at once, ``trio.WouldBlock`` from ``*_nowait`` calls.
 """
 
@@ -50,7 +50,7 @@ class ConfigError(SerfError, ValueError):
     Args:
       field: the name of the setting, as written in Python.
       value: what was given; secrets are passed as a description, never as themselves.
-      expected: the bound that was missed, in words.
+      expected: the bound that was missed, as text.
     """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
@@ -69,7 +69,7 @@ class TagsTooLarge(ConfigError):
 
 
 class LocalProtocolError(SerfError):
-    """We asked for something that the protocol forbids.  Nothing was sent."""
+    """The caller asked for something that the protocol forbids.  Nothing was sent."""
 
 
 class InvalidState(LocalProtocolError):
@@ -83,7 +83,7 @@ class UserEventTooLarge(LocalProtocolError):
 class RemoteProtocolError(SerfError):
     """Bytes from a peer break the protocol.  They were dropped; no state changed.
 
-    Every parser of ``trioserf._wire`` returns or raises this, whatever it is given.
+    Every parser of ``trioserf._wire`` returns or raises this, for any input.
     """
 
 
@@ -164,7 +164,7 @@ class CoordinatesDisabled(SerfError):
 
 
 class CoordinateError(SerfError, ValueError):
-    """A coordinate or a round-trip time is unusable; the own coordinate is unchanged."""
+    """A coordinate or a round-trip time is unusable; the local coordinate is unchanged."""
 
 
 class FeatureNotSupported(SerfError):

@@ -1,7 +1,7 @@
 """Encryption keys as text: standard base64, as ``serf keygen`` prints them.
 
 How long a key must be is not known here.  Settings and key rings refuse other lengths; a key
-operation carries any key, and each node that is asked says whether it takes it.
+operation carries any key, and each node that is asked replies whether it accepts it.
 
 Source: hashicorp/serf v0.9.4, cmd/serf/command/keygen.go; serf/keymanager.go.
 """

@@ -129,7 +129,7 @@ class MemberlistConfig:
     """Only its default is accepted.
 
     DIFFERS: Go asks the DNS server named in the file for all records over TCP.  Here the system
-    looks names up, by its own configuration, IPv4 and IPv6.
+    looks names up, by its configuration, IPv4 and IPv6.
     Test: test_names_are_looked_up_as_the_system_does_and_nothing_else_can_be_asked_for.
     """
     handoff_queue_depth: int = setting(1024, COUNT_1)
@@ -149,11 +149,11 @@ class MemberlistConfig:
     tap: Tap | None = attrs.field(default=None, eq=False)
     """Observes metrics."""
     eager_gossip: bool = setting(True, BOOL)
-    """Send news at once inside the usual number of transmissions, not at the next tick."""
+    """Gossip a new broadcast at once, within the usual number of transmissions."""
     user_share: float = setting(
         0.25, bound(lambda v: is_number(v) and 0 <= v <= 0.9, "a share, 0 to 0.9")
     )
-    """Share of each packet kept for user messages, and for messages of our own."""
+    """Share of each packet kept for user messages, and as much for messages about nodes."""
     max_streams: int = setting(128, COUNT_1)
     """Inbound streams served at once; push/pulls among them at most 127."""
     max_relays: int = setting(512, COUNT_1)
@@ -164,7 +164,7 @@ class MemberlistConfig:
     """Accept encryption version 0, whose version byte is not authenticated."""
     seed_memory: float = setting(86400.0, SECONDS)
     """How long a lost peer or a seed is remembered for healing partitions, and how long a
-    node that was removed may not be brought back by old news (seconds)."""
+    node that was removed may not be brought back by stale messages (seconds)."""
     faithful_go: bool = setting(False, BOOL)
     """For the test kit: behave as Go does where trioserf closes a hole."""
 

@@ -31,7 +31,7 @@ class Sleeper(Protocol):
         """Sleep until ``due``, or what `move` said since.  *Checkpoint*: always."""
 
     def move(self, due: float) -> None:
-        """Wake the sleeper at ``due`` instead; nothing if nobody sleeps."""
+        """Wake the sleeper at ``due`` instead; nothing if no task sleeps."""
 
 
 @attrs.define(eq=False)

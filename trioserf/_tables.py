@@ -147,7 +147,7 @@ C = TypeVar("C", bound=type[HasTable])
 def shown_as_table(cls: C) -> C:
     """Let a class show its ``_table()``: printed, as the result of a cell, and by rich.
 
-    What the class shows in a way of its own stays as it is.
+    Methods that the class has already stay as they are.
     """
 
     def text(self: HasTable) -> str:

@@ -4,7 +4,7 @@
 simulated one lives in `trioserf.testing`.  `Delegate` and the other handlers are what the
 membership half calls: Serf is one such user, a program of yours may be another.  `Tap`
 observes.  All handlers are plain functions: they are called between a packet and the next,
-must not wait, and must not call back into the membership half unless they say so.
+must not wait, and must not call back into the membership half unless documented.
 
 Source: hashicorp/memberlist v0.2.2, transport.go, delegate.go, event_delegate.go,
 conflict_delegate.go, merge_delegate.go, alive_delegate.go, ping_delegate.go.
@@ -65,7 +65,7 @@ class Packet(NamedTuple):
 
     Args:
       data: the whole datagram.
-      source: who sent it, as far as the network tells.
+      source: who sent it, according to the network.
       received_at: when it was read (trio clock, seconds).
     """
 
@@ -85,7 +85,7 @@ class TransportStatistics:
       send_errors: refused by the system.
       packets_received, bytes_received: handed to the receiver.
       receive_errors: errors that reading raised.
-      wake_ups: waits for readability; packets_received / wake_ups tells how well
+      wake_ups: waits for readability; packets_received / wake_ups shows how well
         draining works.
       streams_dialled, streams_accepted: streams that came to be.
       dial_errors: streams that did not.
@@ -219,7 +219,7 @@ class Transport(ABC):
         return await resolve(host, port)
 
     def statistics(self) -> TransportStatistics | None:
-        """What was sent, received and lost so far; None, the default, if nobody counts."""
+        """What was sent, received and lost so far; None, the default, if it does not count."""
         return None
 
 
@@ -250,7 +250,7 @@ class Delegate(Protocol):
     """What rides on membership: metadata, messages, broadcasts and state exchange."""
 
     def node_meta(self, limit: int) -> bytes:
-        """The metadata of the own node, at most ``limit`` bytes."""
+        """The metadata of the local node, at most ``limit`` bytes."""
 
     def notify_message(self, message: bytes) -> None:
         """A user message arrived, by packet or by stream."""
@@ -259,14 +259,14 @@ class Delegate(Protocol):
         """Messages to piggy-back: the sum of ``len + overhead`` stays within ``limit``."""
 
     def local_state(self, join: bool) -> bytes:
-        """What to tell a peer in a push/pull."""
+        """What to send to a peer in a push/pull."""
 
     def merge_remote_state(self, state: bytes, join: bool) -> None:
-        """What a peer told in a push/pull; never empty."""
+        """What a peer sent in a push/pull; never empty."""
 
 
 class EventHandler(Protocol):
-    """Told of every change of membership, the own node included."""
+    """Notified of every change of membership, the local node included."""
 
     def notify_join(self, node: NodeView) -> None: ...
     def notify_leave(self, node: NodeView) -> None: ...
@@ -274,7 +274,7 @@ class EventHandler(Protocol):
 
 
 class ConflictHandler(Protocol):
-    """Told when a second address claims a known name."""
+    """Notified when a second address uses a known name."""
 
     def notify_conflict(self, existing: NodeView, other: NodeView) -> None: ...
 

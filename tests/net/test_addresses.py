@@ -19,7 +19,7 @@ from trioserf._net.addresses import (
     parse_address,
     pick_advertise,
 )
-from trioserf._net.interfaces import InterfaceAddress, own_addresses
+from trioserf._net.interfaces import InterfaceAddress, machine_addresses
 from trioserf.abc import Address
 
 
@@ -136,7 +136,7 @@ def test_without_a_default_interface_the_larger_network_goes_first() -> None:
     assert ip_address("172.16.0.1") == choose_advertised(CANDIDATES[:3], ipv6_first=False)
 
 
-def test_without_a_private_address_the_user_is_told_to_give_one() -> None:
+def test_without_a_private_address_the_error_asks_for_one() -> None:
     with pytest.raises(ValueError, match="give one to advertise"):
         choose_advertised([interface("8.8.8.8", 24, default=True)], ipv6_first=False)
 
@@ -156,7 +156,7 @@ def test_a_single_bound_address_is_advertised(bound: str, expected: bytes) -> No
 
 @pytest.mark.parametrize("bound", ["0.0.0.0", "::"])
 def test_what_is_chosen_on_this_machine_is_private_or_refused(bound: str) -> None:
-    if any(is_private(address.ip) for address in own_addresses()):
+    if any(is_private(address.ip) for address in machine_addresses()):
         assert is_private(ip_address(pick_advertise(bound)))
     else:
         with pytest.raises(ValueError, match="no private address"):
@@ -184,7 +184,7 @@ def test_bound_to_every_address_one_is_chosen(monkeypatch):
 
 
 @pytest.mark.parametrize("error", [OSError("no"), ValueError("none is private")])
-def test_with_nothing_to_choose_the_user_must_say(monkeypatch, error):
+def test_with_nothing_to_choose_the_user_must_give_an_address(monkeypatch, error):
     def pick(host):
         raise error
 

@@ -1,4 +1,4 @@
-"""What the machine says about its own addresses."""
+"""The addresses of this machine."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from trioserf._net import interfaces
-from trioserf._net.interfaces import own_addresses
+from trioserf._net.interfaces import machine_addresses
 
 
 def test_the_loopback_address_is_among_them() -> None:
-    found = {address.ip: address for address in own_addresses()}
+    found = {address.ip: address for address in machine_addresses()}
     assert ip_address("127.0.0.1") in found
 
 
 def test_each_address_is_there_once_with_a_possible_prefix() -> None:
-    found = own_addresses()
+    found = machine_addresses()
     assert len(found) == len({address.ip for address in found})
     assert all(0 <= address.prefix <= address.ip.max_prefixlen for address in found)
 
 
 def test_loopback_does_not_lead_to_the_world() -> None:
-    assert not any(address.default for address in own_addresses() if address.ip.is_loopback)
+    assert not any(address.default for address in machine_addresses() if address.ip.is_loopback)
 
 
 def test_lines_of_the_kernel_that_make_no_sense_are_skipped(

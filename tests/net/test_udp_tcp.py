@@ -60,7 +60,7 @@ async def test_an_error_of_an_earlier_datagram_does_not_hide_the_next_packets() 
     assert useful
 
 
-async def test_a_round_of_errors_alone_is_told_so_that_the_loop_rests() -> None:
+async def test_a_round_of_errors_alone_makes_the_loop_rest() -> None:
     down = OSError(errno.ENETDOWN, "network is down")
     useful, got, transport = drain([down, down, down])
     assert [] == got
@@ -183,7 +183,7 @@ async def test_statistics_count_both_ways() -> None:
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-async def test_bound_to_every_address_both_families_are_heard_in_their_plain_form() -> None:
+async def test_bound_to_every_address_both_families_are_received_in_their_plain_form() -> None:
     wide = NetTransport("0.0.0.0", 0)
     await wide.open()
     port = wide.local_address.port
@@ -209,7 +209,7 @@ async def test_bound_to_every_address_both_families_are_heard_in_their_plain_for
         wide.close()
 
 
-def test_it_says_where_it_is() -> None:
+def test_its_repr_shows_its_address_and_state() -> None:
     assert "<NetTransport 127.0.0.1:7946 new>" == repr(NetTransport("127.0.0.1", 7946))
     assert Address("127.0.0.1", 7946) == NetTransport("127.0.0.1", 7946).local_address
 

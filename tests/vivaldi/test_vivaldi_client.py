@@ -137,7 +137,7 @@ def test_coordinates_of_another_dimension_are_refused() -> None:
         node.set(bad)
 
 
-def test_a_poisoned_own_coordinate_is_reset_by_the_next_update() -> None:
+def test_a_poisoned_local_coordinate_is_reset_by_the_next_update() -> None:
     """Checklist of Serf, item 119."""
     node = client()
     node._coordinate = at(math.nan, 0, 0)
@@ -216,7 +216,7 @@ def test_without_a_window_there_is_no_adjustment() -> None:
         max_size=12,
     )
 )
-def test_whatever_peers_send_the_coordinate_stays_believable(
+def test_the_coordinate_stays_plausible_for_any_input_of_peers(
     peers: list[tuple[list[float], float, float, float, float]],
 ) -> None:
     node = client()

@@ -11,7 +11,7 @@ from trioserf._wire.compound import MAX_PART, make_compound, split_compound
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=127), st.binary())
-def test_parts_come_back_whatever_follows(parts: list[bytes], more: bytes) -> None:
+def test_parts_are_split_with_any_bytes_behind_them(parts: list[bytes], more: bytes) -> None:
     assert (parts, 0) == split_compound(make_compound(parts)[1:] + more)
 
 

@@ -206,7 +206,7 @@ def test_a_great_length_of_a_frame_allocates_nothing() -> None:
         assert _stream_error(b"\x0a\x01\x40\x00\x01", KEYED_STREAM).reply
 
 
-def test_node_records_of_next_to_nothing_are_not_believed_by_the_million() -> None:
+def test_a_million_node_records_of_next_to_nothing_are_refused() -> None:
     data = b"\x06" + encode(PushPullHeader(MAX_NODES, 0, True)) + b"\xc0" * MAX_NODES
     with bounded(3.0, 5_000_000):
         assert "only" in str(_stream_error(data))
@@ -309,14 +309,17 @@ def test_odd_parts_of_a_compound_are_read_up_to_a_bound(odd: bytes) -> None:
 
 
 def test_flat_parts_are_read_as_long_as_a_sender_can_pack_them() -> None:
-    claims = [
+    messages = [
         encode_message(Alive(1, f"node-{n}", b"\x0a\0\0\1", 7946, b"m" * 300, bytes(6)))
         for n in range(170)
     ]
-    compounds = [make_compound(claims[:100]), make_compound(claims[100:])]
+    compounds = [
+        make_compound(messages[:100]),
+        make_compound(messages[100:]),
+    ]
     decoded = decode_packet(compress_message(make_compound(compounds)), PLAIN)
     assert (170, ()) == (len(decoded.messages), decoded.problems)
-    too_many = make_compound([make_compound(claims[:100])] * 3)
+    too_many = make_compound([make_compound(messages[:100])] * 3)
     assert 0 < len(decode_packet(compress_message(too_many), PLAIN).messages) < 200
 
 
@@ -360,7 +363,7 @@ def test_long_texts_are_no_reason_to_refuse() -> None:
 
 @pytest.mark.parametrize("versions", [None, b"", b"\1", b"\1\5", b"\1\5\2\2\5", bytes(6), bytes(9)])
 def test_version_vectors_of_any_length_are_read_as_they_are(versions: bytes | None) -> None:
-    # crashed up to v0.6.0; whoever uses them must look at the length
+    # crashed up to v0.6.0; users of them must check the length
     alive = Alive(1, "a", b"\x7f\0\0\1", 7946, None, versions)
     assert alive == decode_message(encode_message(alive))
     record = NodeRecord("a", b"\x7f\0\0\1", 7946, None, 1, 0, versions)

@@ -81,7 +81,7 @@ def test_a_ring_never_changes() -> None:
         ring.keys = (A,)  # type: ignore[misc]
 
 
-def test_an_empty_ring_is_false_and_the_repr_tells_no_key() -> None:
+def test_an_empty_ring_is_false_and_the_repr_shows_no_key() -> None:
     assert not Keyring()
     assert Keyring((A,))
     assert 2 == len(Keyring((A, B)))
@@ -119,7 +119,7 @@ def test_repeated_keys_and_line_ends_in_the_file_do_no_harm() -> None:
         (b'["YWFh"]', "expected 16, 24 or 32"),
     ],
 )
-def test_a_broken_file_is_refused_without_telling_keys(data: bytes, reason: str) -> None:
+def test_a_broken_file_is_refused_without_showing_keys(data: bytes, reason: str) -> None:
     with pytest.raises(KeyringError, match=reason) as caught:
         parse_keyring_file(data)
     assert "YWFh" not in str(caught.value)

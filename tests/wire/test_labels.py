@@ -35,12 +35,12 @@ def test_a_label_may_have_255_bytes() -> None:
         label_header(b"a" * 256)
 
 
-def test_only_our_own_label_is_accepted() -> None:
+def test_only_the_configured_label_is_accepted() -> None:
     check_label(b"blue", b"blue", skip=False)
     check_label(b"", b"", skip=False)
-    for received, own in ((b"red", b"blue"), (b"", b"blue"), (b"blue", b"")):
+    for received, expected in ((b"red", b"blue"), (b"", b"blue"), (b"blue", b"")):
         with pytest.raises(RemoteProtocolError, match="label"):
-            check_label(received, own, skip=False)
+            check_label(received, expected, skip=False)
 
 
 def test_where_someone_else_checks_labels_none_may_come() -> None:

@@ -92,16 +92,16 @@ def _layer(data: bytes, codec: PacketCodec) -> str:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"),
+    ("received", "expected"),
     [(b"red", b"blue"), (b"", b"blue"), (b"blue", b"")],
     ids=["wrong", "missing", "unexpected"],
 )
-def test_a_packet_with_another_label_is_refused(theirs: bytes, ours: bytes) -> None:
-    data = encode_packet(PING_BYTES, PacketCodec(label=theirs), crc=False)
-    assert "label" == _layer(data, PacketCodec(label=ours))
+def test_a_packet_with_another_label_is_refused(received: bytes, expected: bytes) -> None:
+    data = encode_packet(PING_BYTES, PacketCodec(label=received), crc=False)
+    assert "label" == _layer(data, PacketCodec(label=expected))
 
 
-def test_where_labels_are_checked_elsewhere_ours_still_authenticates() -> None:
+def test_where_labels_are_checked_elsewhere_the_label_still_authenticates() -> None:
     codec = PacketCodec(label=b"blue", keyring=ring(KEY))
     data = encode_packet(PING_BYTES, codec, crc=False, nonce=NONCE)
     behind = PacketCodec(label=b"blue", keyring=ring(KEY), skip_inbound_label_check=True)
@@ -111,7 +111,7 @@ def test_where_labels_are_checked_elsewhere_ours_still_authenticates() -> None:
     assert "decrypt" == _layer(data[6:], other)
 
 
-def test_with_keys_plain_packets_are_refused_unless_told_otherwise() -> None:
+def test_with_keys_plain_packets_are_refused_unless_configured_otherwise() -> None:
     assert "decrypt" == _layer(PING_BYTES, PacketCodec(keyring=ring(KEY)))
     lenient = PacketCodec(keyring=ring(KEY), verify_incoming=False)
     assert (PING,) == decode_packet(PING_BYTES, lenient).messages
@@ -168,12 +168,12 @@ def test_a_useless_packet_is_refused_with_its_layer(data: bytes, layer: str) -> 
     assert layer == _layer(data, PLAIN)
 
 
-def test_the_error_is_one_of_ours() -> None:
+def test_the_error_is_a_serf_error() -> None:
     with pytest.raises(RemoteProtocolError, match="message type 6 in a packet"):
         decode_packet(b"\x06", PLAIN)
 
 
-def test_good_parts_are_used_and_bad_ones_are_told() -> None:
+def test_good_parts_are_used_and_bad_ones_are_reported() -> None:
     parts = [PING_BYTES, b"\x00\x81", _user(b"u"), b"\x09\x80", b"\x63", PING_BYTES]
     decoded = decode_packet(make_compound(parts), PLAIN)
     assert (PING, UserMessage(b"u"), PING) == decoded.messages

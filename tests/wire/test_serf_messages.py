@@ -259,7 +259,7 @@ def test_a_key_request_is_refused_when_empty_or_of_another_type(payload: str) ->
         ("08a161", "Failed to decode key query response: [8 161 97]"),
     ],
 )
-def test_a_broken_key_answer_is_refused_in_go_s_words(payload: str, text: str) -> None:
+def test_a_broken_key_answer_is_refused_with_go_s_text(payload: str, text: str) -> None:
     with pytest.raises(RemoteProtocolError) as refusal:
         decode_key_answer(h(payload))
     assert text == str(refusal.value)
@@ -435,7 +435,7 @@ def test_nil_slots_records_and_lists_of_a_state_are_read() -> None:
         JoinIntent(1, "\ud800"),
     ],
 )
-def test_what_cannot_be_written_is_our_own_error(message: Any) -> None:
+def test_what_cannot_be_written_is_a_local_protocol_error(message: Any) -> None:
     with pytest.raises(LocalProtocolError):
         encode_serf(message)
 

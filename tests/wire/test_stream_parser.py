@@ -70,7 +70,7 @@ def _refusal(data: bytes, codec: StreamCodec = PLAIN, *, accept: bool = True) ->
 
 # --- whole, bit by bit, with more behind --------------------------------------------------
 
-_SAID: list[tuple[bytes, StreamRequest]] = [
+_REQUESTS: list[tuple[bytes, StreamRequest]] = [
     (push_pull_bytes(True, [RECORD] * 3, b"hello"), PushPullState(True, (RECORD,) * 3, b"hello")),
     (push_pull_bytes(False, [], b""), PushPullState(False, (), b"")),
     (USER, UserMessageStream(b"hi")),
@@ -93,18 +93,18 @@ _CODECS = [
 
 
 @pytest.mark.parametrize("codec", _CODECS, ids=range(len(_CODECS)))
-@pytest.mark.parametrize(("plain", "said"), _SAID, ids=range(len(_SAID)))
+@pytest.mark.parametrize(("plain", "expected"), _REQUESTS, ids=range(len(_REQUESTS)))
 @pytest.mark.parametrize("accept", [True, False], ids=["request", "reply"])
-def test_what_was_said_comes_back_however_it_arrives(
-    codec: StreamCodec, plain: bytes, said: StreamRequest, accept: bool
+def test_a_request_is_read_however_its_bytes_arrive(
+    codec: StreamCodec, plain: bytes, expected: StreamRequest, accept: bool
 ) -> None:
     data = frame(plain, codec, NONCE if codec.encrypts else None)
     if accept:
         data = dial_prefix(codec) + data
-    assert said == _read(data, codec, accept=accept)
-    assert said == _read(data + b"\xc1\xffmore", codec, accept=accept)
-    assert said == _read(data, codec, accept=accept, step=1)
-    assert said == _read(data, codec, accept=accept, step=3)
+    assert expected == _read(data, codec, accept=accept)
+    assert expected == _read(data + b"\xc1\xffmore", codec, accept=accept)
+    assert expected == _read(data, codec, accept=accept, step=1)
+    assert expected == _read(data, codec, accept=accept, step=3)
     for end in range(len(data)):
         assert _read(data[:end], codec, accept=accept) is None
 
@@ -148,7 +148,7 @@ def test_a_stream_that_ends_in_the_middle_is_an_error(data: bytes) -> None:
     assert not caught.value.reply
 
 
-# --- refusals, and who is told ------------------------------------------------------------
+# --- refusals, and error replies -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_reply_is_authenticated_with_the_label() -> None:
         (compress_message(USER), StreamCodec(max_output=5), "longer than 5"),
     ],
 )
-def test_what_fails_before_the_message_is_told_to_the_peer(
+def test_what_fails_before_the_message_is_reported_to_the_peer(
     data: bytes, codec: StreamCodec, text: str
 ) -> None:
     error = _refusal(data, codec)
@@ -224,7 +224,7 @@ def test_what_fails_inside_the_message_ends_the_stream_without_reply(data: bytes
     assert not _refusal(data).reply
 
 
-def test_plain_streams_are_read_despite_keys_if_told_so() -> None:
+def test_plain_streams_are_read_despite_keys_if_configured_so() -> None:
     codec = StreamCodec(keyring=ring(KEY), verify_incoming=False)
     assert UserMessageStream(b"hi") == _read(USER, codec)
 
@@ -237,7 +237,7 @@ def test_version_0_may_be_refused() -> None:
     assert "version 0 is refused" in str(_refusal(data, strict))
 
 
-def test_an_encrypted_frame_ends_where_it_says() -> None:
+def test_an_encrypted_frame_ends_where_its_header_says() -> None:
     aad = b"\x0a" + (29 + len(USER) - 1).to_bytes(4, "big")
     cut = aad + encrypt(USER[:-1], key=KEY, nonce=NONCE, version=1, aad=aad)
     assert "cut short" in str(_refusal(cut, KEYED))
@@ -263,7 +263,7 @@ _MANY = push_pull_bytes(True, [RECORD] * (THREAD_THRESHOLD // 60), b"state")
     [KEYED, StreamCodec(), StreamCodec(keyring=ring(KEY))],
     ids=["encrypted", "compressed", "both"],
 )
-def test_the_heavy_layer_of_a_frame_says_so(codec: StreamCodec) -> None:
+def test_the_weight_of_a_heavy_layer_is_above_the_threshold(codec: StreamCodec) -> None:
     data = frame(_MANY, codec, NONCE if codec.encrypts else None)
     result = _frame(data, codec, step=5000)
     weights = []

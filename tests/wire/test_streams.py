@@ -42,7 +42,7 @@ def test_a_push_pull_is_header_records_and_user_state() -> None:
     assert _PUSH_PULL == push_pull_bytes(True, [RECORD], b"hello").hex()
 
 
-def test_a_user_message_tells_its_length() -> None:
+def test_a_user_message_has_its_length_in_front() -> None:
     assert "0881aa557365724d73674c656e026869" == user_message_bytes(b"hi").hex()
 
 

@@ -16,7 +16,7 @@ def h(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
-def test_all_tags_travel_from_protocol_3_on(protocol: int) -> None:
+def test_all_tags_are_sent_from_protocol_3_on(protocol: int) -> None:
     """Checklist of Serf, item 13."""
     meta = encode_tags({"role": "web"}, protocol)
     assert h("ff81 a4726f6c65 a3776562") == meta

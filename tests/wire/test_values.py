@@ -59,14 +59,14 @@ def test_values_are_written_in_the_forms_of_the_older_line(value: Any, expected:
     assert expected == pack_value(value).hex()
 
 
-def test_text_that_is_not_utf_8_travels_unchanged() -> None:
+def test_text_that_is_not_utf_8_is_sent_unchanged() -> None:
     raw = b"\xff\xfe\x80bad"
     assert raw == raw_text(text(raw))
     assert b"\xa6" + raw == pack_value(text(raw))
 
 
 @pytest.mark.parametrize("value", [object(), 2**64, -(2**63) - 1, {"a": {1}}, "\ud800"])
-def test_what_msgpack_cannot_hold_is_our_own_mistake(value: Any) -> None:
+def test_what_msgpack_cannot_hold_is_a_local_protocol_error(value: Any) -> None:
     with pytest.raises(LocalProtocolError):
         pack_value(value)
 

@@ -114,8 +114,8 @@ def _unwrapped(data: bytes, codec: PacketCodec, steps: list[str]) -> bytes:
 _DIALLED = ("push-pull, initiator side", "user message", "TCP fallback ping")
 
 
-def _said(fields: dict[str, Any]) -> StreamRequest:
-    """What the vector's side of the stream says."""
+def _request(fields: dict[str, Any]) -> StreamRequest:
+    """The request or reply of the vector."""
     if "nodes" in fields:
         records = tuple(from_fields(NodeRecord, node) for node in fields["nodes"])
         return PushPullState(fields["join"], records, fields["user_state"] or b"")
@@ -128,18 +128,18 @@ def _said(fields: dict[str, Any]) -> StreamRequest:
     return UserMessageStream(fields["body"])
 
 
-def _plain(said: StreamRequest) -> bytes:
-    match said:
+def _plain(request: StreamRequest) -> bytes:
+    match request:
         case PushPullState():
-            return push_pull_bytes(said.join, said.records, said.user_state)
+            return push_pull_bytes(request.join, request.records, request.user_state)
         case UserMessageStream():
-            return user_message_bytes(said.body)
+            return user_message_bytes(request.body)
         case Ping():
-            return ping_bytes(said)
+            return ping_bytes(request)
         case Ack():
-            return ack_bytes(said)
+            return ack_bytes(request)
         case ErrorReply():
-            return error_bytes(said.error)
+            return error_bytes(request.error)
 
 
 def _parse(data: bytes, codec: StreamCodec, dialled: bool, step: int) -> StreamRequest | None:
@@ -158,15 +158,15 @@ def test_streams(vector: Vector) -> None:
     fields, data = vector.input, vector.data
     codec = StreamCodec(**_settings(fields))
     dialled = fields["kind"] in _DIALLED
-    said = _said(fields)
+    request = _request(fields)
     expected = vector_files.writings(vector)
     if expected and vector.encodes:
         prefix = dial_prefix(codec) if dialled else b""
-        assert {prefix + frame(_plain(said), codec, _nonce(fields))} == expected
-    assert said == _parse(data, codec, dialled, len(data))
-    assert said == _parse(data + b"\x00\x85trailing", codec, dialled, len(data) + 10)
-    assert said == _parse(data, codec, dialled, 1)
-    assert said == _parse(data, codec, dialled, 7)
+        assert {prefix + frame(_plain(request), codec, _nonce(fields))} == expected
+    assert request == _parse(data, codec, dialled, len(data))
+    assert request == _parse(data + b"\x00\x85trailing", codec, dialled, len(data) + 10)
+    assert request == _parse(data, codec, dialled, 1)
+    assert request == _parse(data, codec, dialled, 7)
     assert _parse(data[:-1], codec, dialled, 1000) is None
 
 
@@ -214,17 +214,17 @@ def test_captured_streams(vector: Vector) -> None:
     keyring = ring(*vector.input["keys"]) if vector.input["keys"] else None
     label, _ = take_label(vector.data)
     codec = StreamCodec(keyring=keyring, label=label)
-    said = _parse(vector.data, codec, True, 11)
-    assert said == _parse(vector.data, codec, True, len(vector.data))
+    request = _parse(vector.data, codec, True, 11)
+    assert request == _parse(vector.data, codec, True, len(vector.data))
     message = vector.input["message"]
-    match said:
+    match request:
         case PushPullState():
             header = message["header"]
-            assert header["Join"] == said.join
-            assert header["UserStateLen"] == len(said.user_state)
+            assert header["Join"] == request.join
+            assert header["UserStateLen"] == len(request.user_state)
             records = tuple(from_fields(NodeRecord, node) for node in message["nodes"])
-            assert records == said.records
+            assert records == request.records
         case UserMessageStream():
-            assert message["header"]["UserMsgLen"] == len(said.body)
+            assert message["header"]["UserMsgLen"] == len(request.body)
         case _:
-            _check_message(message, said)
+            _check_message(message, request)

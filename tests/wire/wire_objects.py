@@ -1,4 +1,4 @@
-"""Objects of classes that travel, from fields under their names in Go."""
+"""Objects of message classes, from fields under their names in Go."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError
 from ..abc import Address
-from .interfaces import InterfaceAddress, IPAddress, own_addresses
+from .interfaces import InterfaceAddress, IPAddress, machine_addresses
 
 # --- strings ------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ _NOT_FORWARDED_NETWORKS = tuple(map(ip_network, _NOT_FORWARDED.split()))
 def is_private(ip: IPAddress) -> bool:
     """Whether Go takes the address for a private one that others can reach.
 
-    This is not ``ip.is_private``: that says yes to networks for documentation, and no to
+    This is not ``ip.is_private``: that includes networks for documentation, but not
     100.64.0.0/10, which carriers and overlay networks use.
     """
     return any(ip in network for network in _SPECIAL_NETWORKS) and not any(
@@ -125,12 +125,12 @@ def pick_advertise(bind_addr: str) -> bytes:
 
     Raises:
       ValueError: no IP address, or bound to every address and none is private.
-      OSError: the machine did not tell its addresses.
+      OSError: the addresses of this machine cannot be read.
     """
     ip = ip_address(bind_addr.partition("%")[0])
     if not ip.is_unspecified:
         return ip.packed
-    chosen = choose_advertised(own_addresses(), ipv6_first=isinstance(ip, IPv6Address))
+    chosen = choose_advertised(machine_addresses(), ipv6_first=isinstance(ip, IPv6Address))
     return chosen.packed
 
 

@@ -79,8 +79,8 @@ def _explained(error: OSError, address: Address) -> OSError:
 
 def _bind_once(host: str, port: int) -> BoundPair:
     ip = ip_address(host.partition("%")[0])
-    # Go opens one socket for both families whichever wildcard it is given, so a Go cluster
-    # bound to 0.0.0.0 speaks IPv6 too; without IPv6 on the machine IPv4 alone must do.
+    # Go opens one socket for both families for either wildcard, so a Go cluster
+    # bound to 0.0.0.0 uses IPv6 too; without IPv6 on the machine IPv4 alone must do.
     if ip.is_unspecified and socket.has_ipv6:
         try:
             return _bind_family(socket.AF_INET6, host, ("::", port, 0, 0), port)

@@ -1,7 +1,7 @@
 """The addresses of this machine, with the standard library alone.
 
 Two questions are asked of the system: which address would be used towards the rest of the
-world (a datagram socket is connected, which sends nothing, and asked for its own name), and,
+world (a datagram socket is connected, which sends nothing, and asked for its local address), and,
 on Linux, which addresses the interfaces have.  Elsewhere the names of the host stand in for
 the second.
 """
@@ -22,7 +22,7 @@ from .. import _attrs as attrs
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
 _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8::1"}
-"""Addresses for documentation: on nobody's local network, so the default route leads there."""
+"""Addresses for documentation: on no local network, so the default route leads there."""
 _ON_LINUX: bool = sys.platform == "linux"
 _SIOCGIFFLAGS = 0x8913
 _SIOCGIFADDR = 0x8915
@@ -46,7 +46,7 @@ class InterfaceAddress:
     default: bool
 
 
-def own_addresses() -> list[InterfaceAddress]:
+def machine_addresses() -> list[InterfaceAddress]:
     """Every address of this machine that can be found out, each once."""
     defaults = list(_default_addresses())
     found: dict[IPAddress, tuple[int, str]] = {}

@@ -1,8 +1,8 @@
 """Between `Address` and what the socket calls take and give.
 
-A socket bound to every address speaks IPv4 and IPv6 at once; on such a socket an IPv4
-address is written as ``::ffff:a.b.c.d``.  Nobody outside of this module sees that form.
-Everything is cached: a node sends to, and hears from, the same few thousand addresses.
+A socket bound to every address takes IPv4 and IPv6 at once; on such a socket an IPv4
+address is written as ``::ffff:a.b.c.d``.  That form is not seen outside of this module.
+Everything is cached: a node sends to, and receives from, the same few thousand addresses.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Datagrams are read and sent on the bare socket: after one wait for readability up to 64 are
 taken without waiting, and sending never waits.  Under load that costs a sixth of a wait for
-each packet, and nobody starves, because there is a checkpoint between two rounds.
+each packet, and no other task starves, because there is a checkpoint between two rounds.
 
-Linux does not tell a socket that serves many peers that one of them refused a datagram;
+Linux does not report to a socket that serves many peers that one of them refused a datagram;
 other systems raise that from the next call.  Either way the loop goes on and counts.
 
 Source: hashicorp/memberlist v0.2.2, net_transport.go.

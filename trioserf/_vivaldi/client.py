@@ -1,4 +1,4 @@
-"""One node's own coordinate, moved a little by every probe.
+"""The coordinate of the local node, moved a little by every probe.
 
 Each round-trip time passes a median filter for that peer, then moves the node towards or
 away from the peer (Vivaldi), feeds the adjustment term, and last a weak pull towards the
@@ -23,7 +23,7 @@ from .config import CoordinateConfig
 from .coordinate import ZERO_THRESHOLD, Coordinate
 
 MAX_RTT: Final = 10.0
-"""Longest round-trip time that is believed (seconds, itself allowed)."""
+"""Longest round-trip time that is accepted (seconds, itself allowed)."""
 MAX_EXTENT: Final = 1000.0
 """Largest absolute value of anything in a believable coordinate, the error apart (seconds).
 
@@ -34,7 +34,7 @@ At `MAX_RTT` gravity holds every node within 150 * sqrt(2.5) = 237 seconds of th
 @final
 @attrs.frozen
 class CoordinateStats:
-    """How often the own coordinate had to start again from the origin."""
+    """How often the local coordinate had to start again from the origin."""
 
     resets: int
 
@@ -94,11 +94,11 @@ class VivaldiClient:
         self._latencies.pop(node, None)
 
     def update(self, node: str, other: Coordinate, rtt: float) -> Coordinate:
-        """Learn from one probe, and return the own coordinate after it.
+        """Learn from one probe, and return the local coordinate after it.
 
         Args:
           node: the name of the peer.
-          other: what the peer says of itself.
+          other: the coordinate that the peer sent.
           rtt: the measured round-trip time (seconds).  Zero is used, but odd: callers
             count it.
 
@@ -141,19 +141,19 @@ class VivaldiClient:
     def _move(self, other: Coordinate, latency: float) -> None:
         """The step of Vivaldi: a spring between both nodes relaxes a little."""
         config = self.config
-        own = self._coordinate
-        distance = own.distance_to(other)
+        local = self._coordinate
+        distance = local.distance_to(other)
         latency = max(latency, ZERO_THRESHOLD)
         wrongness = abs(distance - latency) / latency
-        total_error = max(own.error + other.error, ZERO_THRESHOLD)
-        weight = own.error / total_error
+        total_error = max(local.error + other.error, ZERO_THRESHOLD)
+        weight = local.error / total_error
         step = config.vivaldi_ce * weight
         error = min(
-            step * wrongness + own.error * (1.0 - step),
+            step * wrongness + local.error * (1.0 - step),
             config.vivaldi_error_max,
         )
         force = config.vivaldi_cc * weight * (latency - distance)
-        unmoved = Coordinate(own.vec, error, own.adjustment, own.height)
+        unmoved = Coordinate(local.vec, error, local.adjustment, local.height)
         self._coordinate = unmoved.apply_force(config, force, other, self._rng)
 
     def _adjust(self, other: Coordinate, latency: float) -> None:
@@ -166,8 +166,8 @@ class VivaldiClient:
         total = 0.0
         for sample in self._samples:
             total += sample
-        own = self._coordinate
-        self._coordinate = Coordinate(own.vec, own.error, total / (2.0 * size), own.height)
+        local = self._coordinate
+        self._coordinate = Coordinate(local.vec, local.error, total / (2.0 * size), local.height)
 
     def _pull_to_origin(self) -> None:
         """Gravity: grows with the square of the distance."""

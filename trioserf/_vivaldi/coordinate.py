@@ -120,7 +120,7 @@ class Coordinate:
         )
 
     def is_compatible(self, other: Coordinate) -> bool:
-        """Whether both live in a space of the same dimensions."""
+        """Whether both are in a space of the same dimensions."""
         return len(self.vec) == len(other.vec)
 
     def raw_distance(self, other: Coordinate) -> float:

@@ -1,5 +1,5 @@
 """Bytes and the messages they stand for.  Pure: no clock, no socket, no randomness.
 
-Every parser returns or raises `RemoteProtocolError`, in bounded time and memory, whatever
-bytes arrive; every writer returns or raises `LocalProtocolError`.
+Every parser returns or raises `RemoteProtocolError`, in bounded time and memory, for any
+bytes; every writer returns or raises `LocalProtocolError`.
 """

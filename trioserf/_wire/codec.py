@@ -1,8 +1,8 @@
-"""msgpack as Go's codec speaks it, and frozen classes as Go structs.
+"""msgpack as Go's codec writes and reads it, and frozen classes as Go structs.
 
-A class that travels declares each field once with `wire`: its Go name, its kind, and its
+A message class declares each field once with `wire`: its Go name, its kind, and its
 default.  From that `encode` writes a map whose keys are sorted by bytes, with strings and
-bytes in the old raw forms only; and `decode` reads whatever a Go decoder would read: keys in
+bytes in the old raw forms only; and `decode` reads all that a Go decoder would read: keys in
 any order, unknown ones, missing ones, nil for anything, any integer width, a struct given
 as an array in the order of declaration.  Anything else is a `RemoteProtocolError`.
 
@@ -50,7 +50,7 @@ def wire(
     default: Any = attrs.NOTHING,
     repr: bool | Callable[[Any], str] = True,
 ) -> Any:
-    """One field of a class that travels.
+    """One field of a message class.
 
     Args:
       name: the field's name in Go.
@@ -212,7 +212,7 @@ _STRUCT_WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {
 
 
 def encode(obj: Any) -> bytes:
-    """An object of a class that travels, as its bytes.
+    """The bytes of an object of a message class.
 
     Raises:
       LocalProtocolError: a field holds what its kind cannot.

@@ -1,4 +1,4 @@
-"""What packets and streams have in common: whom they are for, who may read them, how short.
+"""The settings that packets and streams have in common: label, keys, compression.
 
 Source: hashicorp/memberlist v0.2.2, config.go: Config (SecretKey, GossipVerifyIncoming,
 GossipVerifyOutgoing, EnableCompression); v0.5.4: Label, SkipInboundLabelCheck.
@@ -14,12 +14,12 @@ from .keyring import Keyring
 class CodecSettings:
     """How packets, or streams, are written and read.
 
-    A base class, where this house prefers parts: a codec is nothing but these settings and a
-    bound, and its readers and writers ask for them with every packet.
+    A base class, where parts are usual here: a codec is nothing but these settings and a bound,
+    and its readers and writers ask for them with every packet.
 
     Args:
       label: the label of the cluster; empty for none.
-      skip_inbound_label_check: someone in front of us checks and removes it.
+      skip_inbound_label_check: a proxy in front of this node checks and removes it.
       keyring: keys; None or an empty ring turns encryption off.
       verify_incoming: refuse what cannot be decrypted.
       verify_outgoing: encrypt what is sent.

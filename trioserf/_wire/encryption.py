@@ -3,8 +3,8 @@
     version || nonce (12) || ciphertext || tag (16)
 
 Version 0 pads the plaintext to blocks of 16 bytes as PKCS #7 does, version 1 does not.  The
-version byte itself is not authenticated: whoever has seen a packet of version 1 can make it
-claim version 0.  So padding is checked in full, and a node may refuse version 0 altogether.
+version byte itself is not authenticated: anybody who has seen a packet of version 1 can mark
+it as version 0.  So padding is checked in full, and a node may refuse version 0 altogether.
 
 Source: hashicorp/memberlist v0.2.2, security.go.
 """
@@ -71,7 +71,7 @@ def encrypt(plaintext: bytes, *, key: bytes, nonce: bytes, version: int, aad: by
 
 
 def decrypt(data: bytes, *, keyring: Keyring, aad: bytes = b"", accept_v0: bool = True) -> bytes:
-    """Decrypt with whichever key fits, the primary one first.
+    """Decrypt with the first key that fits, beginning with the primary one.
 
     Raises:
       RemoteProtocolError: an unknown or refused version, too short, no key fits, or broken

@@ -2,8 +2,8 @@
 
     f4 || length (1 to 255) || label
 
-No message type and no encryption version is f4, so whatever begins with it has a label.  It
-travels in clear; with encryption it is authenticated along with the ciphertext.
+No message type and no encryption version is f4, so all that begins with it has a label.  It
+is sent in clear; with encryption it is authenticated along with the ciphertext.
 
 Source: hashicorp/memberlist v0.3.0, label.go.
 """
@@ -53,13 +53,13 @@ def take_label(data: bytes) -> tuple[bytes, bytes]:
     return data[2:end], data[end:]
 
 
-def check_label(received: bytes, own: bytes, *, skip: bool) -> None:
+def check_label(received: bytes, expected: bytes, *, skip: bool) -> None:
     """Refuse what is meant for another cluster.
 
     Args:
       received: the label that came; empty for none.
-      own: ours.
-      skip: someone in front of us has checked and removed the label.
+      expected: the configured label.
+      skip: a proxy in front of this node has checked and removed the label.
 
     Raises:
       RemoteProtocolError: they differ; with ``skip``, there is one at all.
@@ -67,5 +67,5 @@ def check_label(received: bytes, own: bytes, *, skip: bool) -> None:
     if skip:
         if received:
             raise RemoteProtocolError("a label where it should be removed already")
-    elif received != own:
-        raise RemoteProtocolError(f"label {received!r}, expected {own!r}")
+    elif received != expected:
+        raise RemoteProtocolError(f"label {received!r}, expected {expected!r}")

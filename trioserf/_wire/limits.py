@@ -1,9 +1,10 @@
-"""Every size limit of the wire, and the magic numbers of its layers.
+"""Every size limit of packets, streams and msgpack.
 
 Limits guard against what a peer may send; none is negotiated.  Sizes are bytes.
 
 Source: hashicorp/memberlist v0.2.2, net.go, util.go, security.go; the limits that v0.2.2
-does not have are those of hashicorp/memberlist v0.6.0, net.go, unless said otherwise.
+does not have are those of hashicorp/memberlist v0.6.0, net.go, where that is named.  A limit
+without a source is not Go's.
 """
 
 from __future__ import annotations
@@ -13,51 +14,51 @@ from typing import Final
 # --- msgpack ------------------------------------------------------------------------------
 
 SMALL_INPUT: Final = 128
-"""Input up to this length (bytes) can claim too little to matter: 5,400 elements; ours."""
+"""Input up to this length (bytes) can claim too little to matter: 5,400 elements."""
 WIDE_HEADERS: Final = 8
-"""Bytes that look like a 16-bit or 32-bit container header, before a value is walked; ours."""
+"""Bytes that look like a 16-bit or 32-bit container header, before a value is walked."""
 MAX_CLAIMS: Final = 2_000_000
-"""Elements that such headers may claim together before a value is walked; ours."""
+"""Elements that such headers may claim together before a value is walked."""
 MAX_NESTING: Final = 16
-"""Containers inside containers in a walked value; the messages need 5; ours."""
+"""Containers inside containers in a walked value; the messages need 5."""
 FEW_VALUES: Final = 1024
-"""Values in one walked message that holds no long list; the messages need 50; ours."""
+"""Values in one walked message that holds no long list; the messages need 50."""
 FEW_CONTAINERS: Final = 64
-"""Bytes that look like a container header, before a value without long lists is walked; ours."""
+"""Bytes that look like a container header, before a value without long lists is walked."""
 LARGE_VALUE: Final = 1 << 15
-"""A value without long lists in more input than this (bytes) is walked in any case; ours."""
+"""A value without long lists in more input than this (bytes) is walked in any case."""
 MANY_VALUES: Final = 400_000
-"""Values in one walked message that may hold long lists: 100,000 members need half; ours."""
+"""Values in one walked message that may hold long lists: 100,000 members need half."""
 MANY_CONTAINERS: Final = 1 << 15
-"""Bytes that look like a container header, before such a message is walked; ours."""
+"""Bytes that look like a container header, before such a message is walked."""
 MAX_FILTER_NAMES: Final = 1 << 14
-"""Names in the filter of a query that is walked; a query has 1024 bytes by default; ours."""
+"""Names in the filter of a query that is walked; a query has 1024 bytes by default."""
 MAX_ARRAY: Final = 1024
-"""Elements of an array that arrives piece by piece; the messages need 512; ours."""
+"""Elements of an array that arrives piece by piece; the messages need 512."""
 MAX_MAP: Final = 256
-"""Pairs of a map that arrives piece by piece; the messages need 7; ours."""
+"""Pairs of a map that arrives piece by piece; the messages need 7."""
 
 # --- compression --------------------------------------------------------------------------
 
 LZW_CLEARS: Final = 16
-"""Clears of the table that any LZW stream may have; ours."""
+"""Clears of the table that any LZW stream may have."""
 LZW_BYTES_PER_CLEAR: Final = 1024
-"""A long LZW stream may have one more for so many of its bytes; Go writes one in 5,405; ours."""
+"""A long LZW stream may have one more for so many of its bytes; Go writes one in 5,405."""
 
 # --- packets ------------------------------------------------------------------------------
 
 MAX_PACKET_OUTPUT: Final = 1 << 20
-"""Bytes that one datagram may decompress to, unless configured; ours."""
+"""Bytes that one datagram may decompress to, unless configured."""
 MAX_DEPTH: Final = 4
-"""Compounds and compressed messages inside each other; Go nests two; ours."""
+"""Compounds and compressed messages inside each other; Go nests two."""
 MAX_PIECES: Final = 1024
-"""Messages, compounds and compressed messages in one datagram; Go packs 255; ours."""
+"""Messages, compounds and compressed messages in one datagram; Go packs 255."""
 MAX_PARTS_SIZE: Final = 1 << 16
-"""Bytes of all messages of compounds in one datagram; Go packs ``UDPBufferSize``; ours."""
+"""Bytes of all messages of compounds in one datagram; Go packs ``UDPBufferSize``."""
 FREE_PARTS_SIZE: Final = 1 << 14
-"""So many of them may be of any form; beyond, only flat messages are read; ours."""
+"""Bytes of them that may be of any form; beyond, only flat messages are read."""
 FLAT_CONTAINERS: Final = 8
-"""Bytes that look like a container header in a flat message; a ping has one; ours."""
+"""Bytes that look like a container header in a flat message; a ping has one."""
 
 # --- streams ------------------------------------------------------------------------------
 
@@ -72,13 +73,13 @@ MAX_USER_MESSAGE: Final = 20 * 1024 * 1024
 MAX_STREAM_OUTPUT: Final = 40 * 1024 * 1024
 """Bytes that one stream may decompress to.  Source: memberlist main (1b4c746), util.go."""
 MAX_STREAM_COMPRESSED: Final = 40 * 1024 * 1024
-"""Compressed message that is not in an encrypted frame (bytes); ours."""
+"""Compressed message that is not in an encrypted frame (bytes)."""
 MAX_RECORDS: Final = 40 * 1024 * 1024
-"""All node records of a push/pull (bytes); ours."""
+"""All node records of a push/pull (bytes)."""
 MAX_STREAM_VALUE: Final = 1 << 20
-"""One header or one node record on a stream (bytes); ours."""
+"""One header or one node record on a stream (bytes)."""
 FREE_RECORDS: Final = 1000
-"""So many node records may be of any length."""
+"""Node records that may be of any length."""
 LEAST_RECORD: Final = 16
 """Mean length that more node records than that must have (bytes).  Go's have 60 and more."""
 THREAD_THRESHOLD: Final = 100_000

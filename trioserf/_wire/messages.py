@@ -76,7 +76,7 @@ class Ack:
 
 @attrs.frozen
 class Nack:
-    """Go's ``nackResp``: the helper lives but the target did not answer in time."""
+    """Go's ``nackResp``: the helper is alive but the target did not answer in time."""
 
     seq_no: int = wire("SeqNo", Kind.U32)
 
@@ -187,15 +187,18 @@ _PACKET_BODIES: Final = {
 
 
 _USER: Final = int(MessageType.USER)
-_CLAIMS: Final = frozenset(map(int, (MessageType.SUSPECT, MessageType.ALIVE, MessageType.DEAD)))
+_ALIVE: Final = bytes((MessageType.ALIVE,))
+_ABOUT_NODES: Final = frozenset(
+    map(int, (MessageType.SUSPECT, MessageType.ALIVE, MessageType.DEAD))
+)
 _CACHED: Final = 4096
-"""Claims that are remembered."""
+"""Messages about nodes that are cached."""
 _CACHED_SIZE: Final = 1024
-"""Longest claim that is remembered (bytes); an alive message with all metadata is shorter."""
+"""Longest of them (bytes); an alive message with all metadata is shorter."""
 
 
 def encode_message(message: PacketMessage | ErrorReply) -> bytes:
-    """A message as it travels: type byte and body.
+    """A message as it is sent: type byte and body.
 
     Raises:
       LocalProtocolError: a field holds what its kind cannot.
@@ -203,14 +206,14 @@ def encode_message(message: PacketMessage | ErrorReply) -> bytes:
     if type(message) is UserMessage:
         return b"\x08" + message.body
     if type(message) is Alive:
-        return _encode_life(message)
+        return _encode_alive(message)
     return _TYPE_BYTES[type(message)] + encode(message)
 
 
 @lru_cache(maxsize=_CACHED)
-def _encode_life(claim: Alive) -> bytes:
-    """A claim of life, which all simulated nodes of a process pass on in the same words."""
-    return b"\x04" + encode(claim)
+def _encode_alive(alive: Alive) -> bytes:
+    """An alive message, which all simulated nodes of a process rebroadcast unchanged."""
+    return _ALIVE + encode(alive)
 
 
 def decode_message(data: bytes) -> PacketMessage:
@@ -224,8 +227,8 @@ def decode_message(data: bytes) -> PacketMessage:
     kind = data[0]
     if kind == _USER:
         return UserMessage(data[1:])
-    if kind in _CLAIMS and len(data) <= _CACHED_SIZE:
-        return _decode_claim(data)
+    if kind in _ABOUT_NODES and len(data) <= _CACHED_SIZE:
+        return _decode_cached(data)
     cls = _PACKET_BODIES.get(kind)
     if cls is not None:
         return decode(cls, data[1:])
@@ -233,10 +236,10 @@ def decode_message(data: bytes) -> PacketMessage:
 
 
 @lru_cache(maxsize=_CACHED)
-def _decode_claim(data: bytes) -> PacketMessage:
-    """A claim about a node, which gossip brings again and again in the same bytes.
+def _decode_cached(data: bytes) -> PacketMessage:
+    """A message about a node, which gossip brings again and again in the same bytes.
 
-    So it is read once, and everybody gets the same frozen object.  What cannot be read is
-    not remembered.
+    So it is decoded once, and every receiver gets the same frozen object.  What cannot be read is
+    not cached.
     """
     return decode(_PACKET_BODIES[data[0]], data[1:])

@@ -158,7 +158,7 @@ def _unpack(data: bytes, max_output: int) -> DecodedPacket:
     """The messages inside nested compounds and compressed messages.
 
     DIFFERS: Go recurses as deep as the packet asks for, decompresses without a bound, and
-    reads whatever the parts hold.
+    reads all that the parts hold.
     `test_nesting_is_bounded`, `test_a_packet_of_many_bombs_is_bounded`,
     `test_odd_parts_of_a_compound_are_read_up_to_a_bound`.
     """
@@ -208,7 +208,7 @@ def _check_part(piece: bytes, size: int) -> None:
     """Refuse more than a sender may pack, and long before that what is no flat message.
 
     A few kilobytes may decompress to a megabyte of messages, and a message may hold a thousand
-    empty lists in a field that nobody knows: reading that would take half a second.
+    empty lists in an unknown field: reading that would take half a second.
 
     Args:
       piece: a message that was a part of a compound.

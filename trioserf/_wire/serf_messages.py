@@ -1,10 +1,10 @@
-"""The messages of Serf, as frozen classes: what rides in memberlist's user messages.
+"""The messages of Serf, as frozen classes: what is sent in memberlist's user messages.
 
 Each class names its Go struct; the order of its fields is Go's order of declaration.  A
 message is one type byte and one msgpack value; bytes behind it are ignored.  A relay message
 is the exception: behind its header comes a whole further message.
 
-Where a message may turn up: the gossiped and answered ones (`decode_serf`) and relays in user
+Where a message may occur: the gossiped and answered ones (`decode_serf`) and relays in user
 messages; `PushPull` in state exchanges only; conflict responses, key requests and key answers
 inside the payloads of internal queries and their answers.
 
@@ -202,7 +202,7 @@ class CoordinateRecord:
 SerfMessage: TypeAlias = (
     LeaveIntent | JoinIntent | UserEventMessage | QueryMessage | QueryResponseMessage
 )
-"""What may come in a user message of its own, relays apart."""
+"""What a user message may hold, relays apart."""
 
 _SERF_BODIES: Final[Mapping[int, type[SerfMessage]]] = {
     SerfMessageType.LEAVE: LeaveIntent,
@@ -222,9 +222,9 @@ _CONFLICT_RESPONSE: Final = bytes((SerfMessageType.CONFLICT_RESPONSE,))
 _LAST_INTENT: Final = int(SerfMessageType.JOIN)
 """Leave is 0 and join is 1: the two intents."""
 _CACHED: Final = 4096
-"""Intents that are remembered."""
+"""Intents that are cached."""
 _CACHED_SIZE: Final = 256
-"""Longest intent that is remembered (bytes); names have at most 128 characters."""
+"""Longest intent that is cached (bytes); names have at most 128 characters."""
 PING_VERSION: Final = 1
 """First byte of a ping payload."""
 
@@ -259,7 +259,7 @@ def decode_serf(data: bytes) -> SerfMessage:
 
 @lru_cache(maxsize=_CACHED)
 def _decode_intent(data: bytes) -> SerfMessage:
-    """An intent: gossip brings it again and again in the same bytes, so it is read once."""
+    """An intent: gossip brings it again and again in the same bytes, so it is decoded once."""
     return decode(_SERF_BODIES[data[0]], data[1:])
 
 

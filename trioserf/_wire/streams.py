@@ -1,4 +1,4 @@
-"""What travels on a stream: one request, at most one reply, each in a frame.
+"""What is sent on a stream: one request, at most one reply, each in a frame.
 
 ::
 
@@ -8,7 +8,7 @@
     plain          := 00 ping | 02 ack | 06 push/pull | 08 user message | 0d error
     push/pull      := header || node records || user state
 
-Only the encrypted frame tells its length.  The rest must be parsed to find its end, because
+Only the encrypted frame has a length in front.  The rest must be parsed to find its end, because
 Go keeps its side of the stream open.  `StreamParser` takes bytes as they come; here are the
 writers.
 

@@ -21,7 +21,7 @@ _SALVAGE_LIMIT: Final = 4096
 
 
 def encode_tags(tags: Mapping[str, str], protocol: int) -> bytes:
-    """The metadata of a node that speaks Serf protocol version ``protocol``.
+    """The metadata of a node with Serf protocol version ``protocol``.
 
     QUIRK: version 2 sends the tag ``role`` alone, as bare text; all others are lost.
     """

@@ -1,7 +1,7 @@
 """msgpack in go-msgpack's dialect, for plain values.
 
 Written: strings and bytes in the old raw forms only, integers in their shortest form, without
-regard to sign.  Read: everything; strings come as bytes, whichever form they had.
+regard to sign.  Read: everything; strings come as bytes, from each of their forms.
 
 Memory: ``msgpack.unpackb`` makes a list as long as its header claims before it reads the
 first element, and it nests a thousand deep, so a few kilobytes of nested headers could ask
@@ -110,7 +110,7 @@ def unpack_prefix(data: bytes, offset: int = 0, max_values: int = MANY_VALUES) -
 class ValueReader:
     """Values that arrive piece by piece, and raw bytes between them.
 
-    Feed it, then take until it says None.  It holds what is fed and not taken.
+    Feed it, then take until it returns None.  It keeps what is fed and not taken.
 
     Args:
       max_size: refuse to hold more than this (bytes).
@@ -165,7 +165,7 @@ class ValueReader:
 _SMALL: Final = 4096
 """Bytes; a packer that wrote more is thrown away with its buffer."""
 _packers: Final[list[Any]] = []
-"""Packers that nobody uses; asking first whether there is one would let two threads take it."""
+"""Packers that are not in use; asking first whether there is one would let two threads take it."""
 _pack_any_text: Callable[[Any], bytes] = partial(
     msgpack.packb, use_bin_type=False, unicode_errors="surrogateescape"
 )
