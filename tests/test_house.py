@@ -45,12 +45,7 @@ PRIVATE_WORDS = {
     r"the own \w+": "the local ..., this node's ...",
 }
 """Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""
-WORDS_LEFT = {
-    *("__init__", "_memberlist"),
-    *("_serf", "_swim"),
-    *("lowlevel", "testing"),
-    *("testing_plugin",),
-}
+WORDS_LEFT = {"_memberlist", "_serf", "testing"}
 """Rooms that still have such words."""
 
 TASK_STARTERS = {
