@@ -177,7 +177,7 @@ def opened(packets, codec=None):
 
 
 def alive_of(name, addr=b"\x0a\x00\x00\x02", incarnation=1, meta=b"", versions=VERSIONS):
-    """A claim that a node lives."""
+    """An alive message."""
     return Alive(incarnation, name, addr, 7946, meta, versions)
 
 

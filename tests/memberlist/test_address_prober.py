@@ -2,7 +2,7 @@
 
 import trio
 
-from trioserf._memberlist.address_prober import MAX_CHALLENGES
+from trioserf._memberlist.address_prober import MAX_PROBES
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import Ack, Ping, encode_message
 from trioserf.abc import Address
@@ -18,7 +18,7 @@ class Conflicts:
         self.seen.append((existing.name, existing.addr[-1], other.addr[-1]))
 
 
-def claim(wire, name, last, incarnation=1):
+def alive(wire, name, last, incarnation=1):
     wire.deliver(encode_message(alive_of(name, bytes((10, 0, 0, last)), incarnation)))
 
 
@@ -32,9 +32,9 @@ QUIET = {"gossip_interval": 0, "probe_interval": 1000.0}
 async def test_an_old_address_that_answers_keeps_its_name(autojump_clock):
     conflicts = Conflicts()
     async with one_node(conflict=conflicts, **QUIET) as (node, wire):
-        claim(wire, "n2", 2)
+        alive(wire, "n2", 2)
         await trio.sleep(0.01)
-        claim(wire, "n2", 3, 5)
+        alive(wire, "n2", 3, 5)
         await trio.sleep(0.01)
         (ping,) = pings(wire)
         assert "n2" == ping.node
@@ -49,9 +49,9 @@ async def test_an_old_address_that_answers_keeps_its_name(autojump_clock):
 async def test_an_old_address_that_is_silent_loses_its_name(autojump_clock):
     conflicts, events = Conflicts(), Events()
     async with one_node(conflict=conflicts, events=events, **QUIET) as (node, wire):
-        claim(wire, "n2", 2)
+        alive(wire, "n2", 2)
         await trio.sleep(0.01)
-        claim(wire, "n2", 3, 5)
+        alive(wire, "n2", 3, 5)
         await trio.sleep(0.51)
         assert 2 == len(pings(wire))
         assert [] == conflicts.seen
@@ -62,42 +62,42 @@ async def test_an_old_address_that_is_silent_loses_its_name(autojump_clock):
 
 async def test_an_address_that_cannot_be_sent_to_is_silent(autojump_clock):
     async with one_node(**QUIET) as (node, wire):
-        claim(wire, "n2", 2)
+        alive(wire, "n2", 2)
         await trio.sleep(0.01)
         wire.error = trio.BrokenResourceError("unreachable")
-        claim(wire, "n2", 3, 5)
+        alive(wire, "n2", 3, 5)
         await trio.sleep(0.51)
         assert 3 == node.node("n2").addr[-1]
 
 
-async def test_faithful_to_go_there_is_no_challenge(autojump_clock):
+async def test_faithful_to_go_no_address_is_probed(autojump_clock):
     conflicts = Conflicts()
     async with one_node(conflict=conflicts, faithful_go=True, **QUIET) as (node, wire):
-        claim(wire, "n2", 2)
+        alive(wire, "n2", 2)
         await trio.sleep(0.01)
-        claim(wire, "n2", 3, 5)
+        alive(wire, "n2", 3, 5)
         await trio.sleep(2)
         assert [] == pings(wire)
         assert [("n2", 2, 3)] == conflicts.seen
         assert 2 == node.node("n2").addr[-1]
 
 
-async def test_challenges_are_bounded(autojump_clock):
+async def test_probes_are_bounded(autojump_clock):
     conflicts = Conflicts()
-    count = MAX_CHALLENGES + 5
+    count = MAX_PROBES + 5
     async with one_node(conflict=conflicts, **QUIET) as (_, wire):
         for number in range(count):
-            claim(wire, f"x{number}", 2)
+            alive(wire, f"x{number}", 2)
         await trio.sleep(0.01)
         for number in range(count):
-            claim(wire, f"x{number}", 3, 5)
+            alive(wire, f"x{number}", 3, 5)
         await trio.sleep(0.01)
         assert 5 == len(conflicts.seen)
-        assert MAX_CHALLENGES == len(pings(wire))
+        assert MAX_PROBES == len(pings(wire))
         # When they are over there is room again.
         await trio.sleep(1)
-        claim(wire, "y", 2)
-        claim(wire, "y", 3, 5)
+        alive(wire, "y", 2)
+        alive(wire, "y", 3, 5)
         await trio.sleep(0.01)
         assert 5 == len(conflicts.seen)
 

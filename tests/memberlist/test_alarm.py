@@ -1,4 +1,4 @@
-"""The one re-armable timer."""
+"""The timer that can be moved, the rate limit, and the clock of the run."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from trioserf._memberlist.alarm import Alarm, RunClock
+from trioserf._memberlist.alarm import Alarm, RunClock, TokenBucket
 
 
 async def test_it_rings_at_its_deadline(autojump_clock):
@@ -89,3 +89,16 @@ async def test_the_clock_of_a_run_is_that_of_trio(autojump_clock):
     for _ in range(2):
         assert trio.current_time() == clock()
         await trio.sleep(1)
+
+
+def test_a_bucket_allows_a_burst_and_then_one_each_period():
+    bucket = TokenBucket(3, 0.1)
+    ready = []
+    now = 0.0
+    for _ in range(6):
+        now = bucket.ready_at(now)
+        ready.append(round(now, 6))
+        bucket.spend(now)
+    assert [0.0, 0.0, 0.0, 0.1, 0.2, 0.3] == ready
+    assert [100.0, 100.0] == [bucket.ready_at(100.0), bucket.ready_at(100.0)]
+    assert -math.inf < bucket.ready_at(0.0)

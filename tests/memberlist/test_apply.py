@@ -22,7 +22,7 @@ DEAD = encode_message(Dead(3, "n2", "n1"))
 
 async def test_broadcasts_are_queued_under_their_name_and_forgotten_with_it(autojump_clock):
     async with one_node(probe_interval=0) as (node, _):
-        apply, queue = node._parts.apply, node._parts.queue
+        apply, queue = node._apply, node._queue
         finished = []
         before = len(queue)
         apply([Broadcast("n2", DEAD, on_finished=lambda: finished.append(1))])
@@ -36,7 +36,7 @@ async def test_broadcasts_are_queued_under_their_name_and_forgotten_with_it(auto
 async def test_what_happened_is_counted(autojump_clock):
     tap = Tap()
     async with one_node(tap=tap) as (node, _):
-        apply = node._parts.apply
+        apply = node._apply
         apply([Applied("dead"), TimeoutDegraded("n2"), Refuted(5)])
         counts = node.statistics().counts
         assert 1 == counts["memberlist.msg.dead"]
@@ -49,22 +49,22 @@ async def test_the_score_is_a_gauge_when_it_changes(autojump_clock):
     tap = Tap()
     async with one_node(tap=tap) as (node, _):
         for delta in (-1, 0, 2, 100, 1, -1):
-            node._parts.apply.change_health(delta)
+            node._apply.change_health(delta)
         assert [2, 7, 6] == tap.values("memberlist.health.score")
 
 
-async def test_an_answer_goes_out_at_once(autojump_clock):
+async def test_a_message_to_one_node_goes_out_at_once(autojump_clock):
     async with one_node(probe_interval=0, gossip_interval=0) as (node, wire):
-        node._parts.apply([SendTo(AWAY, "n2", DEAD)])
+        node._apply([SendTo(AWAY, "n2", DEAD)])
         assert (Dead(3, "n2", "n1"), AWAY) == opened(wire.sent)[0]
         wire.error = trio.BrokenResourceError("unreachable")
-        node._parts.apply([SendTo(AWAY, "n2", DEAD)])
+        node._apply([SendTo(AWAY, "n2", DEAD)])
 
 
 async def test_refusals_are_counted_and_some_are_quiet(autojump_clock, caplog):
     async with one_node() as (node, _):
-        node._parts.apply([Refused("n2", "why not"), Refused("n3", "network", quiet=True)])
-        assert 1 == node.statistics().bad_input["claim"]
+        node._apply([Refused("n2", "why not"), Refused("n3", "network", quiet=True)])
+        assert 1 == node.statistics().bad_input["refused"]
         assert 2 == node.statistics().counts["trioserf.memberlist.refused"]
         assert ["n2"] == [name for name in ("n2", "n3") if name in caplog.text]
 
@@ -72,7 +72,7 @@ async def test_refusals_are_counted_and_some_are_quiet(autojump_clock, caplog):
 async def test_lost_nodes_are_remembered(autojump_clock):
     async with one_node() as (node, _):
         lost = Node(name="n2", addr=b"\x0a\x00\x00\x02", port=1, status=NodeStatus.DEAD)
-        node._parts.apply([NodeDropped(lost)])
+        node._apply([NodeDropped(lost)])
         assert 1 == node.statistics().lost
 
 
@@ -82,11 +82,11 @@ async def test_suspicions_move_the_alarm(autojump_clock):
     from .kit import alive_of
 
     async with one_node(probe_interval=1000.0, gossip_interval=0) as (node, wire):
-        alarm = node._parts.suspicion_alarm
+        alarm = node._apply.suspicion_alarm
         for message in (alive_of("n2"), Suspect(1, "n2", "n3")):
             wire.deliver(encode_message(message))
         await trio.sleep(0.01)
-        assert alarm.deadline == node._parts.table.next_deadline() < float("inf")
+        assert alarm.deadline == node._table.next_deadline() < float("inf")
         await trio.sleep_until(alarm.deadline + 0.01)
         assert NodeStatus.DEAD is node.node("n2").status
         assert float("inf") == alarm.deadline

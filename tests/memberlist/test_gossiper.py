@@ -1,28 +1,13 @@
-"""When news goes out, and to how many."""
-
-import math
+"""When broadcasts are sent, and to how many nodes."""
 
 import pytest
 import trio
 
-from trioserf._memberlist.gossiper import EAGER_BATCH, TokenBucket
+from trioserf._memberlist.gossiper import EAGER_BATCH
 from trioserf._swim.broadcasts import TransmitLimitedQueue
 from trioserf._wire.messages import Alive, Suspect, UserMessage, encode_message
 
 from .kit import Delegate, Tap, alive_of, cluster, one_node, opened
-
-
-def test_a_bucket_allows_a_burst_and_then_one_each_period():
-    bucket = TokenBucket(3, 0.1)
-    ready = []
-    now = 0.0
-    for _ in range(6):
-        now = bucket.ready_at(now)
-        ready.append(round(now, 6))
-        bucket.spend(now)
-    assert [0.0, 0.0, 0.0, 0.1, 0.2, 0.3] == ready
-    assert [100.0, 100.0] == [bucket.ready_at(100.0), bucket.ready_at(100.0)]
-    assert -math.inf < bucket.ready_at(0.0)
 
 
 class Spreading(Delegate):
@@ -61,28 +46,28 @@ async def spread(count, **fields):
             await c.nodes[number].join(["10.0.0.1"])
         await trio.sleep(5)
         start = trio.current_time()
-        delegates[-1].say(b"news")
+        delegates[-1].say(b"event")
         await trio.sleep(3)
-        assert all(b"news" in delegate.got for delegate in delegates)
+        assert all(b"event" in delegate.got for delegate in delegates)
         transmits = sum(delegate.transmits for delegate in delegates)
-        return [delegate.got[b"news"] - start for delegate in delegates], transmits
+        return [delegate.got[b"event"] - start for delegate in delegates], transmits
 
 
 @pytest.mark.slow
 async def test_eager_gossip_spreads_in_milliseconds_with_the_transmissions_of_go(autojump_clock):
     eager, eager_transmits = await spread(12)
-    ticks, tick_transmits = await spread(12, eager_gossip=False)
+    regular, regular_transmits = await spread(12, eager_gossip=False)
     assert max(eager) < 0.02
-    assert 0.1 < max(ticks) < 1.5
-    assert 12 * 8 == eager_transmits == tick_transmits
+    assert 0.1 < max(regular) < 1.5
+    assert 12 * 8 == eager_transmits == regular_transmits
 
 
-async def test_go_gossips_by_the_tick_alone(autojump_clock):
+async def test_go_has_regular_rounds_alone(autojump_clock):
     latencies, _ = await spread(3, faithful_go=True)
     assert 0.01 < max(latencies) <= 0.4
 
 
-async def test_an_idle_node_does_not_tick(autojump_clock):
+async def test_an_idle_node_has_no_rounds(autojump_clock):
     async with cluster() as c:
         first, _ = await c.start_many(2)
         await trio.sleep(10)
@@ -93,7 +78,7 @@ async def test_an_idle_node_does_not_tick(autojump_clock):
         assert before.gossip_eager == after.gossip_eager
 
 
-async def test_ticks_keep_their_phase(autojump_clock):
+async def test_regular_rounds_keep_their_phase(autojump_clock):
     delegate = Delegate()
     async with one_node(
         delegate=delegate, eager_gossip=False, gossip_interval=0.2, probe_interval=0
@@ -116,24 +101,24 @@ def encoded_alive(name):
     return encode_message(alive_of(name))
 
 
-async def test_no_tick_comes_twice_however_the_numbers_round(autojump_clock):
+async def test_no_regular_round_comes_twice_however_the_numbers_round(autojump_clock):
     delegate = Delegate()
     async with one_node(
         delegate=delegate, eager_gossip=False, gossip_interval=0.2, probe_interval=0
     ) as (node, wire):
         wire.deliver(encoded_alive("n2"))
         await trio.sleep(5)
-        ticks = node._parts.gossiper
+        gossiper = node._gossiper
         for number in range(200):
-            before = ticks.ticks
+            before = gossiper.regular_rounds
             delegate.broadcasts = [bytes([65 + number % 20]) * 1300 for _ in range(3)]
             node.wake_gossip()
             await trio.sleep(0.2)
-            assert ticks.ticks <= before + 2
+            assert gossiper.regular_rounds <= before + 2
             await trio.sleep(1)
 
 
-async def test_news_that_come_together_travel_together(autojump_clock):
+async def test_what_is_queued_together_is_sent_together(autojump_clock):
     delegate = Delegate()
     async with one_node(delegate=delegate, probe_interval=0) as (node, wire):
         wire.deliver(encoded_alive("n2"))
@@ -147,7 +132,7 @@ async def test_news_that_come_together_travel_together(autojump_clock):
         assert 3 == len([m for m, _ in opened(wire.sent) if isinstance(m, UserMessage)])
 
 
-async def test_a_claim_waits_for_the_intent_that_follows_it(autojump_clock):
+async def test_an_alive_message_waits_for_the_intent_that_follows_it(autojump_clock):
     delegate = Delegate()
     async with one_node(delegate=delegate, probe_interval=0, gossip_interval=10) as (node, wire):
         wire.deliver(encoded_alive("n2"))
@@ -163,7 +148,7 @@ async def test_a_claim_waits_for_the_intent_that_follows_it(autojump_clock):
         assert {Alive, UserMessage} == {type(message) for message, _ in opened(wire.sent[:1])}
 
 
-async def test_a_suspicion_waits_for_the_tick(autojump_clock):
+async def test_a_suspect_message_waits_for_the_regular_round(autojump_clock):
     async with one_node(probe_interval=1e6, gossip_interval=2) as (node, wire):
         wire.deliver(encoded_alive("n2"))
         await trio.sleep(50)
@@ -177,7 +162,7 @@ async def test_a_suspicion_waits_for_the_tick(autojump_clock):
 
 
 @pytest.mark.slow
-async def test_a_flood_of_news_is_sent_in_growing_batches(autojump_clock):
+async def test_a_flood_of_broadcasts_is_sent_in_growing_batches(autojump_clock):
     delegate = Delegate()
     async with one_node(delegate=delegate, probe_interval=0) as (node, wire):
         wire.deliver(encoded_alive("n2"))
@@ -209,6 +194,6 @@ async def test_the_queue_is_sampled_while_there_is_a_tap(autojump_clock):
     async with one_node(tap=tap, queue_check_interval=30.0, gossip_interval=0) as (node, _):
         await trio.sleep(61)
         assert [1, 1] == tap.values("memberlist.queue.broadcasts")
-        node._parts.metrics.tap = None
+        node._metrics.tap = None
         await trio.sleep(100)
     assert 2 == len(tap.values("memberlist.queue.broadcasts"))

@@ -27,7 +27,7 @@ async def test_one_success_is_enough(autojump_clock):
             await c.start(number)
         assert 1 == await c.nodes[1].join(["10.0.0.77", "10.0.0.2", "/bad", "10.0.0.2:99999"])
         # Of the others the healer looks for the one that may exist.
-        assert {"10.0.0.77", "10.0.0.2"} == set(c.nodes[1]._parts.seeds.joined)
+        assert {"10.0.0.77", "10.0.0.2"} == set(c.nodes[1]._seeds.joined)
 
 
 async def test_none_is_an_error_with_a_cause_and_a_note_for_each(autojump_clock):
@@ -71,7 +71,7 @@ async def test_a_name_with_many_addresses_counts_once(autojump_clock):
         for number in (1, 2, 3):
             await c.start(number)
         node = c.nodes[1]
-        node._parts.joiner.resolve = resolver({"seed": ["10.0.0.66", "10.0.0.2", "10.0.0.3"]})
+        node._transport.resolve = resolver({"seed": ["10.0.0.66", "10.0.0.2", "10.0.0.3"]})
         c.network.cut("10.0.0.1", "10.0.0.66")
         start = trio.current_time()
         assert 1 == await node.join(["seed"])
@@ -86,17 +86,17 @@ async def test_a_name_is_looked_up_on_every_attempt(autojump_clock):
             await c.start(number)
         c.network.transport("10.0.0.9")
         answers = {"seed": ["10.0.0.9"]}
-        c.nodes[1]._parts.joiner.resolve = resolver(answers)
+        c.nodes[1]._transport.resolve = resolver(answers)
         with pytest.raises(JoinError):
             await c.nodes[1].join(["seed"])
         answers["seed"] = ["10.0.0.2"]
         assert 1 == await c.nodes[1].join(["seed"])
 
 
-async def test_a_name_of_which_no_address_answers_tells_them_all(autojump_clock):
+async def test_a_name_of_which_no_address_answers_has_all_errors(autojump_clock):
     async with cluster() as c:
         node = await c.start(1)
-        node._parts.joiner.resolve = resolver({"seed": ["10.0.0.8", "10.0.0.9"], "none": []})
+        node._transport.resolve = resolver({"seed": ["10.0.0.8", "10.0.0.9"], "none": []})
         c.network.transport("10.0.0.8")
         c.network.transport("10.0.0.9")
         with pytest.raises(JoinError) as caught:
@@ -172,7 +172,7 @@ async def test_a_node_closed_while_it_asks_for_an_address_says_so(autojump_clock
             await trio.sleep(1)
             node.close()
 
-        node._parts.joiner.resolve = slow
+        node._transport.resolve = slow
         c.nursery.start_soon(close)
         with pytest.raises(trio.ClosedResourceError):
             await node.join(["seed"])

@@ -75,7 +75,7 @@ async def test_the_tasks_that_must_be_ready_come_first():
     assert len(set(names)) == len(names)
 
 
-async def test_what_it_tells_about_itself(autojump_clock):
+async def test_what_it_says_about_itself(autojump_clock):
     events, delegate = Events(), Delegate(b"meta")
     async with one_node(
         events=events,
@@ -167,7 +167,7 @@ async def test_encryption_starts_in_a_running_cluster(autojump_clock):
             await trio.sleep(2)
         await trio.sleep(40)
         assert all(3 == node.num_alive for node in nodes)
-        # Who does not know the key is not heard where incoming packets are verified.
+        # A peer that does not know the key is ignored where incoming packets are verified.
         strict = await c.start(4, secret_key=KEY)
         await strict.join(["10.0.0.1"])
         await trio.sleep(10)
@@ -245,7 +245,7 @@ async def test_events_handlers_that_raise_break_nothing(autojump_clock):
         assert nodes[0].statistics().bad_input["handler"] >= 2
 
 
-async def test_an_accusation_is_refuted(autojump_clock):
+async def test_a_suspect_message_is_refuted(autojump_clock):
     from trioserf._wire.messages import Dead, Suspect
 
     async with one_node(probe_interval=0) as (node, wire):

@@ -3,7 +3,7 @@
 import logging
 
 from trioserf._memberlist.drop_log import node_log
-from trioserf._memberlist.metrics import Metrics, Traffic
+from trioserf._memberlist.metrics import Metrics
 from trioserf._wire.messages import Ack, Nack, Ping, UserMessage
 from trioserf._wire.streams import PushPullState
 
@@ -41,23 +41,26 @@ def test_a_tap_that_raises_is_removed_and_logged(caplog):
 
 
 def test_a_packet_counts_under_its_leading_message():
-    traffic = Traffic()
-    traffic.sent([b"\x00ping", b"\x08user", b"\x08user"], 30)
-    traffic.sent([b"\x08user"], 6)
-    statistics = traffic.statistics()
+    metrics = Metrics(None, {}, node_log("memberlist", "n1"))
+    metrics.packet_sent([b"\x00ping", b"\x08user", b"\x08user"], 30)
+    metrics.packet_sent([b"\x08user"], 6)
+    statistics = metrics.sent.statistics()
     assert {"ping": 1, "user": 1} == statistics.packets
     assert {"ping": 30, "user": 6} == statistics.packet_bytes
     assert {"ping": 1, "user": 3} == statistics.messages
+    assert 36 == metrics.counts["memberlist.udp.sent"]
 
 
 def test_both_directions_have_the_same_names():
-    traffic = Traffic()
-    traffic.received([Ping(1), Nack(2), UserMessage(b"x")], 40)
-    traffic.received([Ack(1, None)], 10)
-    traffic.received([], 5)
-    traffic.frame(PushPullState, 100)
-    statistics = traffic.statistics()
+    tap = Tap()
+    metrics = Metrics(tap, {}, node_log("memberlist", "n1"))
+    metrics.packet_received([Ping(1), Nack(2), UserMessage(b"x")], 40)
+    metrics.packet_received([Ack(1, None)], 10)
+    metrics.packet_received([], 5)
+    metrics.received.frame(PushPullState, 100)
+    statistics = metrics.received.statistics()
     assert {"ping": 1, "ack": 1} == statistics.packets
     assert 50 == sum(statistics.packet_bytes.values())
     assert {"ping": 1, "nack": 1, "user": 1, "ack": 1} == statistics.messages
     assert ({"push_pull": 1}, {"push_pull": 100}) == (statistics.frames, statistics.frame_bytes)
+    assert [40, 10, 5] == tap.values("memberlist.udp.received")

@@ -56,12 +56,12 @@ async def test_a_suspect_waits_at_most_a_multiple_of_the_shortest_time(autojump_
         introduce(wire, "n2", "n3", "n4", "n5")
         wire.deliver(encode_message(Suspect(1, "n2", "n3")))
         await trio.sleep(0.01)
-        suspicion = node._parts.table.suspicion("n2")
+        suspicion = node._table.suspicion("n2")
         assert 4.0 * mult == pytest.approx(suspicion.deadline - suspicion.started)
 
 
 @pytest.mark.parametrize("mult", [1, 5])
-async def test_news_are_sent_a_multiple_of_times(autojump_clock, mult):
+async def test_broadcasts_are_sent_a_multiple_of_times(autojump_clock, mult):
     async with one_node(probe_interval=0, retransmit_mult=mult, gossip_nodes=1) as (node, wire):
         introduce(wire, "n2")
         await trio.sleep(30)
@@ -101,13 +101,13 @@ async def test_behind_a_sidecar_labels_are_neither_expected_nor_allowed(autojump
         assert 0 < bare.statistics().bad_input["label"]
 
 
-async def test_versions_of_the_delegate_are_told(autojump_clock):
+async def test_versions_of_the_delegate_are_announced(autojump_clock):
     fields = {"delegate_protocol_min": 2, "delegate_protocol_max": 5}
     async with one_node(delegate_protocol_version=4, **fields) as (node, _):
         assert bytes((1, 5, 2, 2, 5, 4)) == node.local_node.versions
 
 
-async def test_more_alive_claims_than_the_handoff_holds_are_dropped(autojump_clock):
+async def test_more_alive_messages_than_the_handoff_has_room_for_are_dropped(autojump_clock):
     async with one_node(handoff_queue_depth=3, gossip_interval=0, probe_interval=0) as (node, wire):
         for number in range(5):
             wire.deliver(encode_message(alive_of(f"m{number}", bytes((10, 0, 1, number)))))

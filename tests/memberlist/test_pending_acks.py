@@ -1,9 +1,9 @@
-"""Acks that are waited for."""
+"""Acks that are awaited."""
 
 import pytest
 
 from trioserf._exceptions import LocalProtocolError
-from trioserf._memberlist.pending_acks import PendingAcks, SequenceNumbers
+from trioserf._memberlist.pending_acks import PendingAcks
 from trioserf._wire.messages import Ack
 
 
@@ -25,7 +25,7 @@ def test_nacks_count_and_leave_the_entry():
     assert 2 == len(nacks)
 
 
-def test_numbers_nobody_waits_for_are_ignored():
+def test_numbers_that_are_not_awaited_are_ignored():
     pending = PendingAcks()
     assert not pending.ack(Ack(1, None), 0.0)
     assert not pending.nack(1)
@@ -61,10 +61,10 @@ def test_the_table_is_bounded():
 
 
 def test_numbers_start_at_one_and_wrap_at_32_bits():
-    numbers = SequenceNumbers()
-    assert [1, 2] == [numbers.next(), numbers.next()]
-    numbers._last = 0xFFFFFFFF
-    assert [0, 1] == [numbers.next(), numbers.next()]
+    pending = PendingAcks()
+    assert [1, 2] == [pending.next_seq_no(), pending.next_seq_no()]
+    pending._last = 0xFFFFFFFF
+    assert [0, 1] == [pending.next_seq_no(), pending.next_seq_no()]
 
 
 def test_the_failure_detector_has_room_in_a_full_table():

@@ -39,7 +39,7 @@ def introduce(wire, *names):
         wire.deliver(encode_message(alive_of(name, bytes((10, 0, 0, number)))))
 
 
-async def test_an_answered_probe_tells_its_round_trip_time(autojump_clock):
+async def test_an_answered_probe_gives_its_round_trip_time(autojump_clock):
     handler, tap = Pings(b""), Tap()
     async with one_node(ping=handler, gossip_interval=0, tap=tap) as (node, wire):
         introduce(wire, "n2")
@@ -105,7 +105,7 @@ async def test_silence_means_suspicion_and_doubt_about_oneself(autojump_clock):
         assert 1 == node.statistics().probes_failed
 
 
-async def test_nacks_say_that_the_fault_is_not_ours(autojump_clock):
+async def test_nacks_say_that_the_fault_is_not_local(autojump_clock):
     async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
         introduce(wire, "n2", "n3", "n4")
         ping = await next_ping(wire)
@@ -133,7 +133,7 @@ async def test_missing_nacks_raise_the_score_and_stretch_the_next_probe(autojump
         assert 2 == node.statistics().probes_failed
 
 
-async def test_a_suspect_is_told_of_the_suspicion(autojump_clock):
+async def test_a_suspect_is_sent_the_suspect_message(autojump_clock):
     async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
         introduce(wire, "n2")
         await next_ping(wire)
@@ -155,11 +155,11 @@ async def test_a_refused_ping_asks_helpers_at_once(autojump_clock):
         assert 1 == node.statistics().probes_failed
 
 
-async def test_a_refused_ping_that_helpers_saved_says_nothing_about_ourselves(autojump_clock):
+async def test_a_refused_ping_that_helpers_saved_leaves_the_health_score(autojump_clock):
     async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
         introduce(wire, "n2", "n3")
         await trio.sleep(0.01)
-        node._parts.apply.change_health(3)
+        node._apply.change_health(3)
         wire.refuse = 1
         await wire.until_sent()
         request = opened(wire.sent)[0][0]
@@ -168,7 +168,7 @@ async def test_a_refused_ping_that_helpers_saved_says_nothing_about_ourselves(au
         assert 3 == node.health_score
 
 
-async def test_a_closed_transport_ends_probes_without_a_verdict(autojump_clock):
+async def test_a_closed_transport_ends_probes_without_a_result(autojump_clock):
     async with one_node(gossip_interval=0) as (node, wire):
         introduce(wire, "n2")
         await trio.sleep(0.01)
@@ -204,20 +204,20 @@ async def test_with_packets_blocked_a_stream_saves_the_node(autojump_clock):
         nodes = await c.start_many(2)
         await trio.sleep(2)
         c.network.change_link("10.0.0.1", "10.0.0.2", loss=0.0)
-        real = nodes[1]._parts.transport.send_packet
-        nodes[1]._parts.transport.send_packet = lambda data, to: None
+        real = nodes[1]._transport.send_packet
+        nodes[1]._transport.send_packet = lambda data, to: None
         await trio.sleep(30)
         assert 2 == nodes[0].num_alive
         assert NodeStatus.ALIVE is nodes[0].node("n2").status
         assert 0 == nodes[0].statistics().probes_failed
-        nodes[1]._parts.transport.send_packet = real
+        nodes[1]._transport.send_packet = real
 
 
 async def test_streams_can_be_left_out_for_single_nodes(autojump_clock):
     async with cluster() as c:
         nodes = await c.start_many(2, disable_tcp_pings_for_node=lambda name: name == "n2")
         await trio.sleep(2)
-        nodes[1]._parts.transport.send_packet = lambda data, to: None
+        nodes[1]._transport.send_packet = lambda data, to: None
         await c.events[1].until(("failed", "n2"))
 
 
@@ -229,7 +229,7 @@ async def test_turned_off_nobody_is_probed(autojump_clock):
         assert 0 == node.statistics().probes
 
 
-async def test_after_a_pause_of_the_process_one_tick_stands_for_all_missed(
+async def test_after_a_pause_of_the_process_one_probe_stands_for_all_missed(
     autojump_clock,
 ):
     async with one_node(gossip_interval=0) as (_, wire):
@@ -250,7 +250,7 @@ async def test_after_a_pause_of_the_process_one_tick_stands_for_all_missed(
 async def test_failures_are_detected_however_many_pings_are_under_way(autojump_clock):
     async with one_node(gossip_interval=0) as (node, wire):
         introduce(wire, "n2")
-        node._parts.pending.limit = 0
+        node._pending_acks.limit = 0
         with pytest.raises(LocalProtocolError):
             await node.ping("n2", AWAY)
         await next_ping(wire)
@@ -269,14 +269,14 @@ async def test_a_function_that_raises_leaves_streams_on(autojump_clock):
         assert 0 < node.statistics().probes_failed
 
 
-async def test_blocked_packets_are_told_to_the_log_once(autojump_clock, caplog):
+async def test_blocked_packets_are_logged_once(autojump_clock, caplog):
     async with cluster() as c:
         nodes = await c.start_many(2)
         await trio.sleep(2)
-        nodes[1]._parts.transport.send_packet = lambda data, to: None
+        nodes[1]._transport.send_packet = lambda data, to: None
         await trio.sleep(30)
-        told = [record.getMessage() for record in caplog.records]
-        assert 2 == sum("UDP blocked" in line for line in told), "each node says it once"
+        lines = [record.getMessage() for record in caplog.records]
+        assert 2 == sum("UDP blocked" in line for line in lines), "each node says it once"
 
 
 async def test_a_transport_closed_while_helpers_are_asked_ends_nothing_else(autojump_clock):

@@ -47,15 +47,15 @@ async def test_turned_off_nobody_is_asked(autojump_clock):
         assert 0 == nodes[0].statistics().push_pulls
 
 
-async def test_an_exchange_that_told_something_new_is_soon_followed_by_another(autojump_clock):
+async def test_an_exchange_that_brought_something_new_is_soon_followed_by_another(autojump_clock):
     async with cluster() as c:
         nodes = await c.start_many(3, push_pull_interval=1000, seed_memory=0)
         before = nodes[2].statistics().push_pulls
         await trio.sleep(4)
         after = nodes[2].statistics().push_pulls
-        assert after == before + 1  # it joined, which told it of the others
+        assert after == before + 1  # it joined, and learned of the others
         await trio.sleep(100)
-        assert after == nodes[2].statistics().push_pulls  # that told it nothing new
+        assert after == nodes[2].statistics().push_pulls  # that brought nothing new
 
 
 async def test_as_go_does_it_waits_for_the_next_interval(autojump_clock):

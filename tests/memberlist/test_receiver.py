@@ -70,7 +70,7 @@ async def test_a_datagram_full_of_pings_is_no_amplifier(autojump_clock):
         assert 100 - MAX_REQUESTS == node.statistics().bad_input["requests"]
 
 
-async def test_an_indirect_ping_is_relayed_and_its_ack_passed_on_without_payload(autojump_clock):
+async def test_an_indirect_ping_is_sent_on_and_its_ack_passed_back_without_payload(autojump_clock):
     async with one_node() as (node, wire):
         request = IndirectPing(
             99, b"\x0a\x00\x00\x03", 7003, "n3", True, b"\x0a\x00\x00\x09", 7000, "n9"
@@ -87,7 +87,7 @@ async def test_an_indirect_ping_is_relayed_and_its_ack_passed_on_without_payload
         assert 0 == node.statistics().relays
 
 
-async def test_a_relay_without_an_answer_ends_in_a_nack_if_wanted(autojump_clock):
+async def test_an_indirect_ping_without_an_answer_ends_in_a_nack_if_wanted(autojump_clock):
     async with one_node(probe_timeout=0.5) as (node, wire):
         deliver(wire, IndirectPing(98, b"\x0a\x00\x00\x03", 7003, "n3", False))
         deliver(wire, IndirectPing(99, b"\x0a\x00\x00\x03", 7003, "n3", True))
@@ -98,13 +98,13 @@ async def test_a_relay_without_an_answer_ends_in_a_nack_if_wanted(autojump_clock
         assert 0 == node.statistics().relays
 
 
-async def test_a_relay_to_port_0_goes_to_our_own_port(autojump_clock):
+async def test_an_indirect_ping_to_port_0_goes_to_the_local_port(autojump_clock):
     async with one_node(bind_port=7777) as (_, wire):
         deliver(wire, IndirectPing(99, b"\x0a\x00\x00\x03", 0, "n3", True))
         assert [7777] == [to.port for _, to in answers(wire, Ping)]
 
 
-async def test_relays_are_bounded(autojump_clock):
+async def test_indirect_pings_are_bounded(autojump_clock):
     async with one_node(max_relays=3) as (node, wire):
         for number in range(5):
             deliver(wire, IndirectPing(number, b"\x0a\x00\x00\x03", 7003, "n3", True))
@@ -126,7 +126,7 @@ async def test_acks_and_nacks_nobody_waits_for_are_ignored(autojump_clock):
         assert {} == dict(node.statistics().bad_input)
 
 
-async def test_claims_and_user_messages_reach_rules_and_delegate(autojump_clock):
+async def test_messages_about_nodes_and_user_messages_reach_rules_and_delegate(autojump_clock):
     delegate, events = Delegate(), Events()
     async with one_node(delegate=delegate, events=events) as (node, wire):
         deliver(wire, UserMessage(b"hello"), alive_of("n2"), Suspect(1, "n2", "n3"))

@@ -3,7 +3,7 @@
 import trio
 
 from trioserf._memberlist import state_exchange
-from trioserf._wire.streams import StreamCodec, StreamParser, decode_frame
+from trioserf._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
 
 from .kit import Delegate, Tap, alive_of, one_node
 
@@ -14,7 +14,7 @@ def parsed(data, codec):
 
 def receive_alive(node):
     """As if an alive message about "n2" came out of the handoff queue."""
-    node._parts.apply(node._parts.table.on_alive(alive_of("n2"), trio.current_time()))
+    node._apply(node._table.on_alive(alive_of("n2"), trio.current_time()))
 
 
 async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, monkeypatch):
@@ -25,7 +25,7 @@ async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, mo
     )
     delegate = Delegate(state=b"1")
     async with one_node(delegate=delegate, probe_interval=0) as (node, _):
-        exchange = node._parts.exchange
+        exchange = node._exchange
         first = await exchange.local_frame(join=False)
         assert first == await exchange.local_frame(join=False)
         assert 1 == len(calls)
@@ -34,14 +34,14 @@ async def test_nothing_is_encoded_twice_while_nothing_changes(autojump_clock, mo
         await exchange.local_frame(join=True)
         assert 3 == len(calls)
         receive_alive(node)
-        told = parsed(await exchange.local_frame(join=True), node._parts.wire.stream)
+        state = parsed(await exchange.local_frame(join=True), node._wire.stream)
         assert 4 == len(calls)
-        assert {"n1", "n2"} == {record.name for record in told.records}
+        assert {"n1", "n2"} == {record.name for record in state.records}
 
 
 async def test_each_frame_has_a_nonce_of_its_own(autojump_clock):
     async with one_node(secret_key=bytes(16)) as (node, _):
-        exchange, codec = node._parts.exchange, node._parts.wire.stream
+        exchange, codec = node._exchange, node._wire.stream
         first = await exchange.local_frame(join=False)
         second = await exchange.local_frame(join=False)
         assert first != second
@@ -50,7 +50,7 @@ async def test_each_frame_has_a_nonce_of_its_own(autojump_clock):
 
 async def test_compression_can_be_off(autojump_clock):
     async with one_node(enable_compression=False) as (node, _):
-        data = await node._parts.exchange.local_frame(join=False)
+        data = await node._exchange.local_frame(join=False)
         assert 6 == data[0]
         assert ["n1"] == [record.name for record in parsed(data, StreamCodec()).records]
 
@@ -58,7 +58,7 @@ async def test_compression_can_be_off(autojump_clock):
 async def test_nodes_are_counted_for_the_tap_on_every_exchange(autojump_clock):
     tap = Tap()
     async with one_node(tap=tap) as (node, _):
-        await node._parts.exchange.local_frame(join=False)
+        await node._exchange.local_frame(join=False)
         gauges = {
             labels["node_state"]: value
             for _, name, value, labels in tap.seen
@@ -74,13 +74,13 @@ async def test_a_delegate_that_raises_spoils_no_merge(autojump_clock):
             raise RuntimeError("delegate")
 
     async with one_node(delegate=Broken()) as (node, _):
-        await node._parts.exchange.merge((), b"state", join=False, source=None)
+        await node._exchange.merge(PushPullState(False, (), b"state"), join=False, source=None)
         assert 1 == node.statistics().bad_input["handler"]
 
 
 async def test_a_change_while_a_frame_is_made_is_in_the_next(autojump_clock):
     async with one_node(probe_interval=0) as (node, _):
-        exchange, codec = node._parts.exchange, node._parts.wire.stream
+        exchange, codec = node._exchange, node._wire.stream
         frames = []
 
         async def make():
@@ -90,17 +90,17 @@ async def test_a_change_while_a_frame_is_made_is_in_the_next(autojump_clock):
             nursery.start_soon(make)
             await trio.lowlevel.checkpoint()
             receive_alive(node)
-        told = parsed(await exchange.local_frame(join=False), codec)
-        assert {"n1", "n2"} == {record.name for record in told.records}
+        state = parsed(await exchange.local_frame(join=False), codec)
+        assert {"n1", "n2"} == {record.name for record in state.records}
 
 
-async def test_a_delegate_without_state_does_not_keep_ours_back(autojump_clock):
+async def test_a_delegate_without_state_does_not_keep_the_nodes_back(autojump_clock):
     class Broken(Delegate):
         def local_state(self, join):
             raise RuntimeError("delegate")
 
     async with one_node(delegate=Broken()) as (node, _):
-        exchange = node._parts.exchange
-        told = parsed(await exchange.local_frame(join=False), node._parts.wire.stream)
-        assert (["n1"], b"") == ([record.name for record in told.records], told.user_state)
+        exchange = node._exchange
+        state = parsed(await exchange.local_frame(join=False), node._wire.stream)
+        assert (["n1"], b"") == ([record.name for record in state.records], state.user_state)
         assert 1 == node.statistics().bad_input["handler"]

@@ -52,20 +52,16 @@ async def serve(c, reply, requests=None):
     c.nursery.start_soon(run)
 
 
-def client_of(node):
-    return node._parts.client
-
-
 async def test_state_is_exchanged_and_merged(autojump_clock):
     async with cluster() as c:
-        delegate, requests, tap = Delegate(state=b"ours"), [], Tap()
+        delegate, requests, tap = Delegate(state=b"local"), [], Tap()
         node = await c.start(1, delegate=delegate, tap=tap)
-        await serve(c, frame(push_pull_bytes(False, [record()], b"theirs"), PLAIN, None), requests)
-        await client_of(node).push_pull(THERE, "", join=True)
-        assert [(b"theirs", True)] == delegate.merged
+        await serve(c, frame(push_pull_bytes(False, [record()], b"remote"), PLAIN, None), requests)
+        await node._push_puller.push_pull(THERE, "", join=True)
+        assert [(b"remote", True)] == delegate.merged
         assert ["n1", "n9"] == [member.name for member in node.members()]
         (request,) = requests
-        assert (True, b"ours") == (request.join, request.user_state)
+        assert (True, b"local") == (request.join, request.user_state)
         assert [1] == tap.values("memberlist.tcp.connect")
         assert 1 == len(tap.values("memberlist.pushPullNode"))
         assert 1 == len(tap.values("memberlist.size.remote"))
@@ -83,17 +79,17 @@ async def test_state_is_exchanged_and_merged(autojump_clock):
         (None, TimeoutError, "did not complete the exchange in 10 s"),
     ],
 )
-async def test_what_goes_wrong_is_told(autojump_clock, reply, error, text):
+async def test_what_goes_wrong_is_an_error(autojump_clock, reply, error, text):
     async with cluster() as c:
         node = await c.start(1)
         await serve(c, reply)
         with pytest.raises(error, match=text):
-            await client_of(node).push_pull(THERE, "", join=True)
+            await node._push_puller.push_pull(THERE, "", join=True)
         assert 1 == node.num_nodes
         assert 1 == node.statistics().push_pulls_failed
 
 
-async def test_our_merge_handler_may_refuse(autojump_clock):
+async def test_the_local_merge_handler_may_refuse(autojump_clock):
     class Refuse:
         def notify_merge(self, nodes):
             raise MergeRefused(f"no {nodes[0].name}")
@@ -102,7 +98,7 @@ async def test_our_merge_handler_may_refuse(autojump_clock):
         node = await c.start(1, merge=Refuse())
         await serve(c, frame(push_pull_bytes(False, [record()], b""), PLAIN, None))
         with pytest.raises(MergeRefused, match="no n9"):
-            await client_of(node).push_pull(THERE, "", join=True)
+            await node._push_puller.push_pull(THERE, "", join=True)
         assert 1 == node.num_nodes
 
 
@@ -111,11 +107,11 @@ async def test_nobody_there_is_an_os_error(autojump_clock):
         node = await c.start(1, tcp_timeout=3.0)
         c.network.transport(PEER)
         with pytest.raises(ConnectionRefusedError):
-            await client_of(node).push_pull(THERE, "", join=True)
+            await node._push_puller.push_pull(THERE, "", join=True)
         c.network.cut("10.0.0.1", PEER)
         start = trio.current_time()
         with pytest.raises(TimeoutError, match=r"no connection to 10.0.0.200:7946 within 3 s"):
-            await client_of(node).push_pull(THERE, "", join=True)
+            await node._push_puller.push_pull(THERE, "", join=True)
         assert 3.0 == pytest.approx(trio.current_time() - start)
 
 
@@ -130,14 +126,14 @@ async def test_a_stream_that_breaks_is_an_os_error(autojump_clock):
 
         c.nursery.start_soon(cut)
         with pytest.raises(ConnectionResetError):
-            await client_of(node).push_pull(THERE, "", join=True)
+            await node._push_puller.push_pull(THERE, "", join=True)
 
 
 async def test_required_names_must_be_there(autojump_clock):
     async with cluster() as c:
         node = await c.start(1, require_node_names=True)
         with pytest.raises(LocalProtocolError, match="node names are required"):
-            await client_of(node).push_pull(THERE, "", join=True)
+            await node._push_puller.push_pull(THERE, "", join=True)
 
 
 async def test_a_reliable_message_arrives_whole(autojump_clock):
@@ -159,7 +155,7 @@ async def test_a_message_too_long_for_a_stream_is_refused_before(autojump_clock)
     async with cluster() as c:
         node = await c.start(1)
         with pytest.raises(LocalProtocolError, match="expected at most"):
-            await client_of(node).send_user_message(THERE, "", bytes(MAX_USER_MESSAGE + 1))
+            await node._client.send_user_message(THERE, "", bytes(MAX_USER_MESSAGE + 1))
         assert 0 == node.statistics().counts.get("memberlist.tcp.sent", 0)
 
 
@@ -168,7 +164,7 @@ async def test_a_user_message_needs_no_reply(autojump_clock):
         requests = []
         node = await c.start(1)
         await serve(c, None, requests)
-        await client_of(node).send_user_message(THERE, "", b"hi")
+        await node._client.send_user_message(THERE, "", b"hi")
         await trio.sleep(0.1)
         assert [UserMessageStream(b"hi")] == requests
 
@@ -190,7 +186,7 @@ async def test_a_ping_on_a_stream_is_yes_or_no(autojump_clock, reply, answered):
         target = node.local_node.copy()
         target.move(b"\x0a\x00\x00\xc8", 7946)
         deadline = trio.current_time() + 2
-        assert answered is await client_of(node).ping(target, 5, deadline)
+        assert answered is await node._client.ping(target, 5, deadline)
         assert trio.current_time() <= deadline + 0.001
 
 
@@ -213,8 +209,8 @@ async def test_a_reply_that_drips_has_one_deadline_for_all(autojump_clock, what)
         if what == "ping":
             peer = Node(name="n9", addr=bytes((10, 0, 0, 200)), port=7946)
             with trio.fail_after(20):
-                assert not await client_of(node).ping(peer, 1, started + 5.0)
+                assert not await node._client.ping(peer, 1, started + 5.0)
         else:
             with pytest.raises(TimeoutError):
-                await client_of(node).push_pull(THERE, "", join=True)
+                await node._push_puller.push_pull(THERE, "", join=True)
         assert 5.0 == pytest.approx(trio.current_time() - started, abs=0.5)

@@ -89,16 +89,16 @@ async def test_a_user_message_reaches_the_delegate(autojump_clock):
         assert [b"hello"] == delegate.messages
 
 
-async def test_a_push_pull_tells_our_state_first_and_is_merged_then(autojump_clock):
+async def test_a_push_pull_sends_the_local_state_first_and_is_merged_then(autojump_clock):
     async with cluster() as c:
-        delegate = Delegate(state=b"ours")
+        delegate = Delegate(state=b"local")
         node, peer = await with_peer(c, delegate=delegate)
-        reply = await peer.ask(push_pull_bytes(True, [record()], b"theirs"))
+        reply = await peer.ask(push_pull_bytes(True, [record()], b"remote"))
         assert isinstance(reply, PushPullState)
-        assert (True, b"ours") == (reply.join, reply.user_state)
-        assert ["n1"] == [told.name for told in reply.records]
+        assert (True, b"local") == (reply.join, reply.user_state)
+        assert ["n1"] == [record.name for record in reply.records]
         await trio.sleep(0.1)
-        assert [(b"theirs", True)] == delegate.merged
+        assert [(b"remote", True)] == delegate.merged
         assert ["n1", "n9"] == [member.name for member in node.members()]
 
 
@@ -130,7 +130,7 @@ async def test_versions_that_cannot_live_together_are_refused(autojump_clock):
         assert 1 == node.statistics().bad_input["merge"]
 
 
-async def test_who_does_not_encrypt_is_told_so(autojump_clock):
+async def test_a_peer_that_does_not_encrypt_gets_an_error_reply(autojump_clock):
     async with cluster() as c:
         key = bytes(16)
         node, peer = await with_peer(c, secret_key=key)
@@ -241,7 +241,7 @@ async def test_a_burst_beyond_the_limit_is_turned_away(autojump_clock):
 async def test_the_bytes_of_incomplete_requests_are_bounded(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c)
-        node._parts.stream_server._budget.limit = 100_000
+        node._stream_server._budget.limit = 100_000
         big = user_message_bytes(b"x" * 300_000)
         stream = await peer.dial()
         await stream.send_all(big[:150_000])
@@ -249,7 +249,7 @@ async def test_the_bytes_of_incomplete_requests_are_bounded(autojump_clock):
         with pytest.raises(trio.BrokenResourceError):
             await stream.send_all(big[150_000:])
         assert 1 == node.statistics().bad_input["stream"]
-        assert 0 == node._parts.stream_server._budget.used
+        assert 0 == node._stream_server._budget.used
 
 
 async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):
@@ -296,7 +296,7 @@ async def test_a_reply_that_nobody_asked_for_is_no_request(autojump_clock):
 async def test_a_failed_accept_is_tried_again(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c)
-        server = node._parts.stream_server
+        server = node._stream_server
         real = server.transport.accept_stream
         failures = iter([OSError("too many open files")] * 3)
 

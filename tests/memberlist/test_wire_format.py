@@ -8,7 +8,7 @@ from trioserf._config import MemberlistConfig
 from trioserf._exceptions import ConfigError
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._wire.keyring import Keyring
-from trioserf._wire.packets import decode_packet, encode_packet
+from trioserf._wire.packets import decode_packet
 
 KEY, OTHER = bytes(16), bytes(range(32))
 ACK = bytes.fromhex("0282a75061796c6f6164c0a55365714e6f2a")
@@ -44,34 +44,40 @@ def test_keys_that_make_no_ring_are_a_bad_setting(monkeypatch):
         configured_keyring(MemberlistConfig(secret_key=KEY))
 
 
+def first_byte(here):
+    """What tells a packet in clear from an encrypted one."""
+    return here.encode_packet([ACK], crc=False)[0]
+
+
 def test_encryption_starts_and_stops_at_run_time():
     here = wire(keyring=())
-    assert here.packet_nonce() is None
-    assert 5 == here.packet_overhead
+    assert ACK[0] == first_byte(here)
+    assert 1400 - 5 - 2 == here.packet_room
     here.set_keyring(Keyring((KEY,)))
-    assert 12 == len(here.packet_nonce())
+    assert 1 == first_byte(here)
     assert 12 == len(here.stream_nonce())
-    assert 5 + 29 == here.packet_overhead
+    assert 1400 - 5 - 2 - 29 == here.packet_room
     here.set_keyring(None)
-    assert here.packet_nonce() is None
+    assert ACK[0] == first_byte(here)
     assert here.stream_nonce() is None
 
 
-def test_the_overhead_counts_label_and_encryption():
-    assert 5 + 2 + 4 == wire(label="blue").packet_overhead
-    assert 5 + 45 == wire(secret_key=KEY, protocol_version=1).packet_overhead
-    assert 5 == wire(secret_key=KEY, gossip_verify_outgoing=False).packet_overhead
+def test_the_room_is_less_by_label_and_encryption():
+    room = wire().packet_room
+    assert room - 2 - 4 == wire(label="blue").packet_room
+    assert room - 45 == wire(secret_key=KEY, protocol_version=1).packet_room
+    assert room == wire(secret_key=KEY, gossip_verify_outgoing=False).packet_room
 
 
 def test_version_0_of_encryption_is_accepted_by_those_who_speak_it():
     old = wire(secret_key=KEY, protocol_version=1, accept_v0=False)
-    encrypted = encode_packet(ACK, old.packet, crc=False, nonce=old.packet_nonce())
+    encrypted = old.encode_packet([ACK], crc=False)
     assert 0 == encrypted[0]
     assert 1 == len(decode_packet(encrypted, old.packet).messages)
 
 
 def test_a_peer_with_the_same_settings_understands():
     here = wire(secret_key=KEY, label="blue")
-    encrypted = encode_packet(ACK, here.packet, crc=True, nonce=here.packet_nonce())
+    encrypted = here.encode_packet([ACK, ACK], crc=True)
     there = wire(keyring=(OTHER, KEY), label="blue")
-    assert 1 == len(decode_packet(encrypted, there.packet).messages)
+    assert 2 == len(decode_packet(encrypted, there.packet).messages)

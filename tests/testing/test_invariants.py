@@ -113,7 +113,7 @@ async def test_a_queue_that_grows_beyond_the_cluster_is_found(autojump_clock: Mo
         await cluster.spawn(2)
         await cluster.converged()
         assert [] == list(Sizes().complaints(cluster, 0.0))
-        queue = cluster[0].serf.memberlist._parts.queue
+        queue = cluster[0].serf.memberlist._queue
         for number in range(3):
             queue.queue(encode_message(Dead(1, f"n{number}", "x")), name=f"n{number}")
         assert [f"node-1 has {len(queue)} queued messages about nodes: expected at most 2"] == list(

@@ -1,8 +1,8 @@
-"""The one timer of the tasks: re-armed from anywhere, waited for by one task.
+"""Time for the tasks: a timer that can be moved, a rate limit, and the clock of the run.
 
 A task that sleeps until "the next deadline" would have to be woken whenever that deadline
-moves.  Here moving it only changes the deadline of the scope the task sleeps in, so a probe
-that is answered, or a suspicion that is confirmed, costs no task switch.
+moves.  Moving an `Alarm` only changes the deadline of the scope that the task sleeps in, so a
+probe that is answered, or a suspicion that is confirmed, costs no task switch.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ class Alarm:
     def advance(self, deadline: float) -> None:
         """Ring at ``deadline`` if that is earlier than planned."""
         if deadline < self.deadline:
-            self.set(deadline)
+            self.deadline = deadline
+            if self._sleeper is not None:
+                self._sleeper.move(deadline)
 
     async def wait(self) -> None:
         """Sleep until the alarm rings; it is off after that, unless it was set anew.
 
-        It may return although the deadline was just moved: whoever waits looks at the facts.
+        It may return although the deadline was just moved: the caller looks at the facts.
         *Checkpoint*: always.  *Cancellation*: the deadline stays set.
 
         Raises:
@@ -54,6 +56,23 @@ class Alarm:
             self._awaited = False
         if self.deadline <= trio.current_time():
             self.deadline = math.inf
+
+
+@attrs.define(eq=False)
+class TokenBucket:
+    """Allows ``burst`` uses at once and one more every ``period`` seconds."""
+
+    burst: int
+    period: float
+    _full_at: float = attrs.field(default=-math.inf, init=False)
+
+    def ready_at(self, now: float) -> float:
+        """When the next use is allowed: ``now`` or later."""
+        return max(now, self._full_at - (self.burst - 1) * self.period)
+
+    def spend(self, now: float) -> None:
+        """Count one use."""
+        self._full_at = max(now, self._full_at) + self.period
 
 
 @attrs.define(eq=False)

@@ -42,7 +42,7 @@ class DropLog:
 
     Layers are those of the packet ladder (``label``, ``decrypt``, ``crc``, ``compound``,
     ``compress``, ``message``), and what comes after it: ``name``, ``address``, ``relay``,
-    ``requests``, ``handoff``, ``claim``, ``conflict``, ``merge``, ``stream``, ``streams``
+    ``requests``, ``handoff``, ``refused``, ``conflict``, ``merge``, ``stream``, ``streams``
     and ``handler``.
     """
 

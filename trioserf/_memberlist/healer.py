@@ -1,9 +1,9 @@
 """Task: finds the other part of a cluster that fell apart.
 
-When a partition lasts longer than the dead are remembered, neither side knows the other any
+When a partition lasts longer than dead nodes are remembered, neither side knows the other any
 more, and no probe and no gossip ever crosses again.  So this node remembers, for
 ``seed_memory`` seconds, which addresses it joined, or was to join beside others that answered,
-and which nodes it lost.  Every now and then, when some of them are not alive in our view, it
+and which nodes it lost.  Every now and then, when some of them are not alive in its table, it
 exchanges full state with one of them.
 
 The cluster as a whole makes about one attempt for each missing node in each period: each
@@ -16,7 +16,6 @@ memberlist, issue 222.  The chance follows hashicorp/serf v0.9.4, serf/serf.go: 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -26,9 +25,9 @@ from .._config import MemberlistConfig
 from .._swim.nodes import Node
 from .._swim.table import NodeTable
 from .drop_log import Log
-from .push_puller import EXCHANGE_ERRORS
+from .joiner import Joiner
+from .push_puller import EXCHANGE_ERRORS, PushPuller
 from .seeds import Seeds
-from .stream_client import StreamClient
 
 PERIOD: Final = 30.0
 """Mean time between two looks (seconds), if there are no push/pulls to take it from."""
@@ -36,23 +35,13 @@ PERIOD: Final = 30.0
 
 @attrs.define(eq=False, kw_only=True)
 class Healer:
-    """The task that looks for missing parts.
-
-    Args:
-      config: the period and the memory.
-      table: who is alive.
-      seeds: what is remembered.
-      client: exchanges with a lost node.
-      join_one: exchanges with an address string.
-      rng: chooses whether, when and with whom.
-      log: where attempts are noted.
-    """
+    """The task that looks for missing parts."""
 
     config: MemberlistConfig
     table: NodeTable
     seeds: Seeds
-    client: StreamClient
-    join_one: Callable[[str], Awaitable[object]]
+    push_puller: PushPuller
+    joiner: Joiner
     rng: random.Random
     log: Log
     attempts: int = attrs.field(default=0, init=False)
@@ -71,14 +60,14 @@ class Healer:
             if missing and self.rng.random() * self.table.live_count() < len(missing):
                 await self._contact(self.rng.choice(missing))
 
-    async def _contact(self, whom: str | Node) -> None:
+    async def _contact(self, target: str | Node) -> None:
         self.attempts += 1
-        name = whom if isinstance(whom, str) else whom.name
+        name = target if isinstance(target, str) else target.name
         try:
-            if isinstance(whom, str):
-                await self.join_one(whom)
+            if isinstance(target, str):
+                await self.joiner.join_one(target)
             else:
-                await self.client.push_pull(whom.address, whom.name, join=True)
+                await self.push_puller.push_pull(target.address, target.name, join=True)
         except EXCHANGE_ERRORS as error:
             self.log.debug("%s is still missing: %s", name, error)
         else:

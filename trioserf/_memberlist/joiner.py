@@ -11,7 +11,7 @@ Source: hashicorp/memberlist v0.2.2, memberlist.go: Join, resolveAddr.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -19,17 +19,16 @@ import trio
 from .. import _attrs as attrs
 from .._exceptions import JoinError, LocalProtocolError
 from .._net.addresses import parse_address
-from ..abc import Address
-from .push_puller import EXCHANGE_ERRORS
+from ..abc import Address, Transport
+from .push_puller import EXCHANGE_ERRORS, PushPuller
 from .seeds import Seeds
-from .stream_client import StreamClient
 
 MAX_AT_ONCE: Final = 32
 """Address strings worked on at the same time."""
 MAX_ADDRESSES: Final = 16
 """Addresses of one name that are tried."""
 _FAILURES: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
-"""How a try may end; the last where the own transport is closed meanwhile."""
+"""How a try may end; the last where the local transport is closed meanwhile."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -37,21 +36,18 @@ class Joiner:
     """Joins.
 
     Args:
-      client: the exchange.
-      resolve: all addresses of a host and port.
-      seeds: remembers what was joined.
-      default_port: for strings without a port.
+      default_port: gives the port for strings without one.
     """
 
-    client: StreamClient
-    resolve: Callable[[str, int], Awaitable[Sequence[Address]]]
+    push_puller: PushPuller
+    transport: Transport
     seeds: Seeds
     default_port: Callable[[], int]
 
     async def join(self, addresses: Sequence[str]) -> int:
         """How many of the strings were reached.
 
-        If only some were, the healer goes on with those that nobody answered at.
+        The healer goes on with those at which no node answered, if others did.
 
         Raises:
           JoinError: none, and at least one was given.
@@ -85,29 +81,30 @@ class Joiner:
 
         Raises:
           OSError, RemoteProtocolError, LocalProtocolError, MergeRefused: none did.
-          trio.ClosedResourceError: nobody could be asked, for the own transport is closed.
+          trio.ClosedResourceError: the local transport is closed.
         """
         try:
             name, host, port = parse_address(text, self.default_port())
         except ValueError as error:
             raise LocalProtocolError(str(error)) from error
-        found = await self.resolve(host, port)
+        found = await self.transport.resolve(host, port)
         if not found:
             raise OSError(f"{host!r} has no address")
-        address = await self._first_of(list(found)[:MAX_ADDRESSES], name)
+        address = found[0]
+        if len(found) == 1:
+            await self.push_puller.push_pull(address, name, join=True)
+        else:
+            address = await self._first_of(found[:MAX_ADDRESSES], name)
         self.seeds.remember(text, address, trio.current_time())
         return address
 
     async def _first_of(self, addresses: Sequence[Address], name: str) -> Address:
-        if len(addresses) == 1:
-            await self.client.push_pull(addresses[0], name, join=True)
-            return addresses[0]
         reached: list[Address] = []
         errors: list[Exception] = []
 
         async def try_address(address: Address) -> None:
             try:
-                await self.client.push_pull(address, name, join=True)
+                await self.push_puller.push_pull(address, name, join=True)
             except _FAILURES as error:
                 errors.append(error)
             else:

@@ -1,8 +1,9 @@
 """The membership half of a node, as one object.
 
-`Memberlist` wires the rules (`trioserf._swim`), the transport and the tasks together, and
-is a door: every call hands over in a few lines.  It starts no task by itself.  Its owner
-binds, announces, runs `tasks` in its own nursery, and closes::
+`Memberlist` makes every part of the membership half, once, from the settings, the transport and
+the user's handlers, and gives each what it needs.  It is also the door to them: every call hands
+over in a few lines.  It starts no task by itself.  Its owner binds, announces, runs `tasks` in
+its own nursery, and closes::
 
     memberlist = Memberlist(config, transport=transport, rng=random.Random())
     await memberlist.bind()
@@ -26,16 +27,22 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
-from typing import Final, final
+from collections.abc import Awaitable, Callable, Sequence
+from types import MappingProxyType
+from typing import Final, TypeAlias, TypeVar, final
 
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import ConfigError, InvalidState, JoinError
+from .._exceptions import ConfigError, InvalidState, JoinError, MergeRefused
 from .._net.addresses import advertised_address, is_public
-from .._swim.nodes import Node
+from .._swim.awareness import Awareness
+from .._swim.broadcasts import TransmitLimitedQueue
+from .._swim.nodes import Node, NodeStatus
+from .._swim.probing import ProbeSchedule
+from .._swim.table import NodeTable
 from .._wire.keyring import Keyring
+from .._wire.messages import USER_PREFIX
 from ..abc import (
     Address,
     AliveHandler,
@@ -47,13 +54,34 @@ from ..abc import (
     PingHandler,
     Transport,
 )
-from .packet_sender import address_of
-from .parts import Handlers, Parts, Task
-from .statistics import MemberlistStatistics, collect
+from .address_prober import AddressProber
+from .alarm import RunClock
+from .announce import Announcer
+from .apply import Applier
+from .drop_log import DropLog, node_log
+from .gossiper import Gossiper
+from .handoff import Handoff
+from .healer import Healer
+from .indirect_pings import IndirectPings
+from .joiner import Joiner
+from .metrics import Metrics
+from .packet_sender import PacketSender, address_of
+from .pending_acks import PendingAcks, Pinger
+from .prober import Prober
+from .push_puller import PushPuller
+from .receiver import Receiver
+from .seeds import Seeds
+from .state_exchange import StateExchange
+from .statistics import MemberlistStatistics
+from .stream_client import StreamClient
+from .stream_server import StreamServer
+from .wire_format import WireFormat, configured_keyring
+
+T = TypeVar("T")
+Task: TypeAlias = Callable[..., Awaitable[None]]
 
 READY_FIRST: Final = ("receiver", "stream_server")
 """Tasks of `Memberlist.tasks` that take ``task_status`` and must be ready before others."""
-
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 5
@@ -70,10 +98,10 @@ class Memberlist:
       rng: source of every random choice.
       random_bytes: source of nonces.
       delegate: metadata, user messages, broadcasts and user state.
-      events: told of joins, leaves and updates, in order, from the moment of `announce`.
-      conflict: told when a second address claims a known name.
+      events: notified of joins, leaves and updates, in order, from the moment of `announce`.
+      conflict: notified when a second address claims a known name.
       merge: may refuse the state of a joining peer.
-      alive: may refuse single alive messages, the own ones included.
+      alive: may refuse single alive messages, this node's included.
       ping: gives the payload of acks and learns round-trip times.
 
     Raises:
@@ -97,18 +125,177 @@ class Memberlist:
         if not config.name:
             raise ConfigError("name", config.name, "a node name that is not empty")
         self._config = config
+        self._transport = transport
         self._address: Address | None = None
-        self._announced = False
-        self._closed = False
-        handlers = Handlers(
+        self._announced = self._closed = False
+        self._log = node_log("memberlist", config.name)
+        self._metrics = Metrics(config.tap, config.metric_labels, self._log)
+        self._drop_log = DropLog(self._log)
+        self._wire = WireFormat(config, random_bytes, configured_keyring(config))
+        self._table = NodeTable(
+            name=config.name,
+            config=config,
+            rng=rng,
+            alive_check=None if alive is None else self._checked(alive.notify_alive),
+            merge_check=None if merge is None else self._checked(merge.notify_merge),
+        )
+        self._awareness = Awareness(config.awareness_max_multiplier)
+        self._seeds = Seeds(config.seed_memory)
+        self._make_packet_parts(rng, delegate, events, conflict, ping)
+        self._make_stream_parts(rng, delegate)
+        self._prober = Prober(
+            config=config,
+            table=self._table,
+            schedule=ProbeSchedule(self._table, rng),
+            sender=self._sender,
+            client=self._client,
+            pending_acks=self._pending_acks,
+            awareness=self._awareness,
+            apply=self._apply,
+            ping=ping,
+            rng=rng,
+            drop_log=self._drop_log,
+            metrics=self._metrics,
+            log=self._log,
+        )
+
+    def _checked(self, hook: Callable[[T], object]) -> Callable[[T], None]:
+        """A hook that can do nothing but refuse: a crash of it is logged, and refuses."""
+
+        def check(subject: T) -> None:
+            try:
+                hook(subject)
+            except MergeRefused:
+                raise
+            except Exception as error:
+                self._drop_log.crash("handler", hook, error)
+                raise MergeRefused(f"the handler raised {error!r}") from error
+
+        return check
+
+    def _make_packet_parts(
+        self,
+        rng: random.Random,
+        delegate: Delegate | None,
+        events: EventHandler | None,
+        conflict: ConflictHandler | None,
+        ping: PingHandler | None,
+    ) -> None:
+        config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
+        drop_log, transport = self._drop_log, self._transport
+        self._queue = TransmitLimitedQueue(
+            config.retransmit_mult, lambda: table.num_nodes, RunClock()
+        )
+        self._sender = PacketSender(
+            config=config,
+            transport=transport,
+            wire=wire,
+            queue=self._queue,
             delegate=delegate,
+            find_node=table.nodes.get,
+            drop_log=drop_log,
+            metrics=metrics,
+        )
+        self._pending_acks = PendingAcks()
+        self._pinger = Pinger(self._sender, self._pending_acks)
+        self._indirect_pings = IndirectPings(config.max_relays, config.probe_timeout, self._sender)
+        self._gossiper = Gossiper(
+            config=config, table=table, sender=self._sender, rng=rng, metrics=metrics
+        )
+        self._address_prober = AddressProber(config=config, table=table, pinger=self._pinger)
+        self._apply = Applier(
+            table=table,
+            sender=self._sender,
+            gossiper=self._gossiper,
+            address_prober=self._address_prober,
+            awareness=self._awareness,
+            seeds=self._seeds,
             events=events,
             conflict=conflict,
-            merge=merge,
-            alive=alive,
-            ping=ping,
+            drop_log=drop_log,
+            metrics=metrics,
+            log=self._log,
         )
-        self._parts = Parts(config, transport, rng, random_bytes, handlers)
+        self._announcer = Announcer(table, self._apply, delegate)
+        self._handoff = Handoff(
+            depth=config.handoff_queue_depth,
+            table=table,
+            apply=self._apply,
+            delegate=delegate,
+            drop_log=drop_log,
+        )
+        self._receiver = Receiver(
+            config=config,
+            transport=transport,
+            wire=wire,
+            table=table,
+            sender=self._sender,
+            handoff=self._handoff,
+            pending_acks=self._pending_acks,
+            indirect_pings=self._indirect_pings,
+            ping=ping,
+            default_port=self._default_port,
+            drop_log=drop_log,
+            metrics=metrics,
+        )
+
+    def _make_stream_parts(self, rng: random.Random, delegate: Delegate | None) -> None:
+        config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
+        drop_log, transport = self._drop_log, self._transport
+        self._exchange = exchange = StateExchange(
+            table=table,
+            apply=self._apply,
+            delegate=delegate,
+            wire=wire,
+            drop_log=drop_log,
+            metrics=metrics,
+        )
+        self._client = StreamClient(
+            config=config,
+            transport=transport,
+            wire=wire,
+            table=table,
+            exchange=exchange,
+            metrics=metrics,
+        )
+        self._stream_server = StreamServer(
+            config=config,
+            transport=transport,
+            wire=wire,
+            exchange=exchange,
+            handoff=self._handoff,
+            drop_log=drop_log,
+            metrics=metrics,
+            log=self._log,
+        )
+        self._push_puller = PushPuller(
+            config=config,
+            table=table,
+            client=self._client,
+            exchange=exchange,
+            rng=rng,
+            metrics=metrics,
+            log=self._log,
+        )
+        self._joiner = Joiner(
+            push_puller=self._push_puller,
+            transport=transport,
+            seeds=self._seeds,
+            default_port=self._default_port,
+        )
+        self._healer = Healer(
+            config=config,
+            table=table,
+            seeds=self._seeds,
+            push_puller=self._push_puller,
+            joiner=self._joiner,
+            rng=rng,
+            log=self._log,
+        )
+
+    def _default_port(self) -> int:
+        """What stands for a port that is not given."""
+        return self._config.bind_port or self._transport.local_address.port
 
     # --- life ---------------------------------------------------------------------------
 
@@ -119,13 +306,13 @@ class Memberlist:
           OSError: the address cannot be bound.
           ConfigError: there is no address to advertise.
         """
-        await self._parts.transport.open()
-        self._address = advertised_address(self._config, self._parts.transport.local_address)
+        await self._transport.open()
+        self._address = advertised_address(self._config, self._transport.local_address)
         if not self.keyring and is_public(self._address):
-            self._parts.log.warning("%s is public, and nothing is encrypted", self._address)
+            self._log.warning("%s is public, and nothing is encrypted", self._address)
 
     def announce(self, incarnation: int = 1) -> None:
-        """Enter the own node into the table: ``events.notify_join`` is called with it.
+        """Enter this node into the table: ``events.notify_join`` is called with it.
 
         Called once, after `bind` and before the tasks.
 
@@ -135,31 +322,25 @@ class Memberlist:
         Raises:
           InvalidState: before `bind`, or a second time.
           LocalProtocolError: the delegate's metadata is too long.
-          MergeRefused: the alive handler refuses the own node.
+          MergeRefused: the alive handler refuses this node.
         """
         address = self.advertise_address
         if self._announced:
             raise InvalidState("the node was announced already")
-        config, parts = self._config, self._parts
-        effects = parts.table.start(
+        config = self._config
+        least, most = config.delegate_protocol_min, config.delegate_protocol_max
+        protocol = PROTOCOL_MIN, PROTOCOL_MAX, config.protocol_version
+        versions = bytes((*protocol, least, most, config.delegate_protocol_version))
+        effects = self._table.start(
             trio.current_time(),
             addr=address.to_bytes(),
             port=address.port,
-            meta=parts.announcer.meta(),
-            versions=bytes(
-                (
-                    PROTOCOL_MIN,
-                    PROTOCOL_MAX,
-                    config.protocol_version,
-                    config.delegate_protocol_min,
-                    config.delegate_protocol_max,
-                    config.delegate_protocol_version,
-                )
-            ),
+            meta=self._announcer.meta(),
+            versions=versions,
             incarnation=incarnation,
         )
         self._announced = True
-        parts.apply(effects)
+        self._apply(effects)
 
     def tasks(self) -> Sequence[tuple[str, Task]]:
         """The tasks to run, in the order in which to start them.
@@ -167,12 +348,24 @@ class Memberlist:
         Those named in `READY_FIRST` take ``task_status``; the others take nothing.  All run
         until cancelled; `close` alone also ends the first two.
         """
-        return self._parts.tasks()
+        return (
+            ("receiver", self._receiver.run),
+            ("stream_server", self._stream_server.run),
+            ("handoff", self._handoff.run),
+            ("indirect_pings", self._indirect_pings.run),
+            ("address_prober", self._address_prober.run),
+            ("suspicion_timer", self._apply.expire_suspicions),
+            ("prober", self._prober.run),
+            ("gossiper", self._gossiper.run),
+            ("push_puller", self._push_puller.run),
+            ("healer", self._healer.run),
+            ("queue_gauge", self._gossiper.sample_queue),
+        )
 
     def close(self) -> None:
-        """Close the transport.  Idempotent, never waits, tells nobody."""
+        """Close the transport.  Idempotent, never waits, sends nothing."""
         self._closed = True
-        self._parts.transport.close()
+        self._transport.close()
 
     # --- reads --------------------------------------------------------------------------
 
@@ -186,17 +379,17 @@ class Memberlist:
 
     @property
     def announced(self) -> bool:
-        """Whether `announce` entered the own node into the table."""
+        """Whether `announce` entered this node into the table."""
         return self._announced
 
     @property
     def local_node(self) -> Node:
-        """The own record.  Raises `InvalidState` before `announce`."""
-        return self._parts.table.local_node
+        """The record of this node.  Raises `InvalidState` before `announce`."""
+        return self._table.local_node
 
     @property
     def advertise_address(self) -> Address:
-        """What others are told.  Raises `InvalidState` before `bind`."""
+        """The address that peers use.  Raises `InvalidState` before `bind`."""
         if self._address is None:
             raise InvalidState("the node has no address before it is bound")
         return self._address
@@ -209,17 +402,17 @@ class Memberlist:
     @property
     def health_score(self) -> int:
         """Lifeguard's local health: 0 is well; higher stretches the probe interval."""
-        return self._parts.awareness.score
+        return self._awareness.score
 
     @property
     def num_nodes(self) -> int:
         """All records: self, suspect, dead and left ones included."""
-        return self._parts.table.num_nodes
+        return self._table.num_nodes
 
     @property
     def num_alive(self) -> int:
         """Records neither dead nor left, self included."""
-        return self._parts.table.live_count()
+        return self._table.live_count()
 
     def members(self) -> tuple[Node, ...]:
         """Records neither dead nor left, self included, ordered by name."""
@@ -227,12 +420,12 @@ class Memberlist:
 
     def nodes(self) -> tuple[Node, ...]:
         """All records, ordered by name."""
-        nodes = self._parts.table.nodes
+        nodes = self._table.nodes
         return tuple(nodes[name] for name in sorted(nodes))
 
     def node(self, name: str) -> Node | None:
         """The record of this name, whatever its status."""
-        return self._parts.table.nodes.get(name)
+        return self._table.nodes.get(name)
 
     @property
     def keyring(self) -> Keyring | None:
@@ -240,21 +433,60 @@ class Memberlist:
 
         Rings are immutable: assign another one to change keys, or to start encryption.
         """
-        return self._parts.wire.keyring
+        return self._wire.keyring
 
     @keyring.setter
     def keyring(self, ring: Keyring | None) -> None:
-        self._parts.wire.set_keyring(ring)
+        self._wire.set_keyring(ring)
 
     def statistics(self) -> MemberlistStatistics:
         """Counters and sizes of this moment."""
-        return collect(self._parts)
+        table, metrics = self._table, self._metrics
+        local, status = table.nodes.get(self.name), table.counts()
+        sent, transport = metrics.sent.statistics(), self._transport.statistics()
+        return MemberlistStatistics(
+            alive=status.get(NodeStatus.ALIVE, 0),
+            suspect=status.get(NodeStatus.SUSPECT, 0),
+            dead=status.get(NodeStatus.DEAD, 0),
+            left=status.get(NodeStatus.LEFT, 0),
+            incarnation=0 if local is None else local.incarnation,
+            health_score=self._awareness.score,
+            queued_broadcasts=len(self._queue),
+            queue=self._queue.statistics(),
+            pending_acks=len(self._pending_acks),
+            relays=len(self._indirect_pings),
+            handoff=len(self._handoff),
+            seeds=len(self._seeds.joined),
+            lost=len(self._seeds.lost),
+            heals=self._healer.attempts,
+            streams=len(self._stream_server),
+            packets_sent=sum(sent.packets.values()),
+            packets_received=self._receiver.packets,
+            bytes_sent=sum(sent.packet_bytes.values()),
+            bytes_received=self._receiver.bytes_received,
+            packets_lost=None if transport is None else transport.packets_lost,
+            sent=sent,
+            received=metrics.received.statistics(),
+            probes=self._prober.probes,
+            probes_indirect=self._prober.indirect,
+            probes_failed=self._prober.failed,
+            suspicions=table.suspicions.begun,
+            suspicions_refuted=table.suspicions.refuted,
+            gossip_ticks=self._gossiper.regular_rounds,
+            gossip_eager=self._gossiper.eager_rounds,
+            push_pulls=self._push_puller.push_pulls,
+            push_pulls_failed=self._push_puller.push_pulls_failed,
+            refuted=self._apply.refuted,
+            conflicts=self._apply.conflicts,
+            bad_input=MappingProxyType(dict(self._drop_log.counts)),
+            counts=MappingProxyType(dict(metrics.counts)),
+        )
 
     # --- sending ------------------------------------------------------------------------
 
     def wake_gossip(self) -> None:
-        """Tell the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
-        self._parts.gossiper.wake()
+        """Notify the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
+        self._gossiper.wake()
 
     def send_to_address(self, address: Address, name: str, message: bytes) -> None:
         """Send one user message in one packet, at once, without any guarantee.
@@ -269,7 +501,7 @@ class Memberlist:
           trio.BrokenResourceError: the system refused the packet.
           trio.ClosedResourceError: closed.
         """
-        self._parts.sender.send_together([b"\x08" + message], address, name)
+        self._sender.send_together([USER_PREFIX + message], address, name)
 
     def send_best_effort(self, node: NodeView, message: bytes) -> None:
         """As `send_to_address`, to a known node."""
@@ -286,7 +518,7 @@ class Memberlist:
         """
         self._check_open()
         try:
-            await self._parts.client.send_user_message(address_of(node), node.name, message)
+            await self._client.send_user_message(address_of(node), node.name, message)
         except OSError:
             self._check_open()
             raise
@@ -298,9 +530,7 @@ class Memberlist:
           NoAckError: no answer within ``probe_timeout``.
         """
         self._check_open()
-        parts = self._parts
-        timeout = self._config.probe_timeout
-        return await parts.pinger.ping(parts.table.local_node, name, address, timeout)
+        return await self._pinger.ping(self.local_node, name, address, self._config.probe_timeout)
 
     # --- membership ---------------------------------------------------------------------
 
@@ -319,13 +549,13 @@ class Memberlist:
         """
         self._check_open()
         try:
-            return await self._parts.joiner.join(addresses)
+            return await self._joiner.join(addresses)
         except JoinError:
             self._check_open()
             raise
 
     async def leave(self, timeout: float) -> None:
-        """Tell the others that this node leaves, and wait until that is sent out.
+        """Broadcast that this node leaves, and wait until that is sent out.
 
         The node goes on serving until its tasks are stopped.  A second call does nothing.
 
@@ -333,10 +563,10 @@ class Memberlist:
           timeout: longest wait (seconds); 0 waits for ever.
 
         Raises:
-          BroadcastTimeout: the node has left, but perhaps not all others know.
+          BroadcastTimeout: the node has left, but perhaps not all peers know.
         """
         self._check_open()
-        await self._parts.announcer.leave(timeout)
+        await self._announcer.leave(timeout)
 
     def forget(self, name: str) -> None:
         """A node that is gone was removed on purpose: do not look for it any more.
@@ -344,22 +574,22 @@ class Memberlist:
         For ``seed_memory`` seconds only a life newer than its last brings it back, not what
         some peer has kept of it.
         """
-        self._parts.seeds.forget(name)
-        self._parts.table.remove(name)
+        self._seeds.forget(name)
+        self._table.remove(name)
 
     async def update_node(self, timeout: float) -> None:
-        """Ask the delegate for new metadata, tell the others, wait until that is sent out.
+        """Ask the delegate for new metadata, broadcast it, wait until that is sent out.
 
         Args:
           timeout: longest wait (seconds); 0 waits for ever.
 
         Raises:
-          BroadcastTimeout: the change is in force, but perhaps not all others know.
+          BroadcastTimeout: the change is in force, but perhaps not all peers know.
           InvalidState: after leaving.
           LocalProtocolError: metadata of more than 512 bytes; nothing changed.
         """
         self._check_open()
-        await self._parts.announcer.update(timeout)
+        await self._announcer.update(timeout)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -14,7 +14,7 @@ awareness.go, suspicion.go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
@@ -81,23 +81,6 @@ class Traffic:
     frames: Counter[Key] = attrs.field(factory=Counter, init=False)
     frame_bytes: Counter[Key] = attrs.field(factory=Counter, init=False)
 
-    def sent(self, parts: Sequence[bytes], size: int) -> None:
-        """A packet of these messages, ``size`` bytes long, went out."""
-        kind = parts[0][0]
-        self.packets[kind] += 1
-        self.packet_bytes[kind] += size
-        messages = self.messages
-        for part in parts:
-            messages[part[0]] += 1
-
-    def received(self, messages: Sequence[object], size: int) -> None:
-        """A packet of these messages, ``size`` bytes long, came in."""
-        if messages:
-            kind = type(messages[0])
-            self.packets[kind] += 1
-            self.packet_bytes[kind] += size
-            self.messages.update(map(type, messages))
-
     def frame(self, kind: Key, size: int) -> None:
         """A frame of ``size`` bytes travelled on a stream."""
         self.frames[kind] += 1
@@ -125,12 +108,11 @@ def _name(key: Key) -> str:
 
 @attrs.define(eq=False)
 class Metrics:
-    """Go's metrics of one node.
+    """Go's metrics of one node, and its traffic.
 
     Args:
-      tap: who else wants to know; None for nobody.
+      tap: receives every metric too.
       labels: added to every metric.
-      log: where a broken tap is reported.
     """
 
     tap: Tap | None
@@ -144,23 +126,50 @@ class Metrics:
         """Add to a counter."""
         self.counts[name] += value
         if self.tap is not None:
-            self._tell("count", name, value, None)
+            self._notify(self.tap.count, name, value, self.labels)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
         if self.tap is not None:
-            self._tell("gauge", name, value, labels)
+            self._notify(self.tap.gauge, name, value, {**self.labels, **labels})
 
     def sample(self, name: str, value: float) -> None:
         """Add one observation; durations are milliseconds, as in Go."""
         if self.tap is not None:
-            self._tell("sample", name, value, None)
+            self._notify(self.tap.sample, name, value, self.labels)
 
-    def _tell(self, kind: str, name: str, value: float, labels: Mapping[str, str] | None) -> None:
+    def packet_sent(self, messages: Sequence[bytes], size: int) -> None:
+        """A packet of these messages, ``size`` bytes long, was sent."""
+        self.counts["memberlist.udp.sent"] += size
+        traffic, kind = self.sent, messages[0][0]
+        traffic.packets[kind] += 1
+        traffic.packet_bytes[kind] += size
+        for message in messages:
+            traffic.messages[message[0]] += 1
+        if self.tap is not None:
+            self._notify(self.tap.count, "memberlist.udp.sent", size, self.labels)
+
+    def packet_received(self, messages: Sequence[object], size: int) -> None:
+        """A packet of these messages, ``size`` bytes long, arrived; none if it was unreadable."""
+        self.counts["memberlist.udp.received"] += size
+        if messages:
+            traffic, kind = self.received, type(messages[0])
+            traffic.packets[kind] += 1
+            traffic.packet_bytes[kind] += size
+            for message in messages:
+                traffic.messages[type(message)] += 1
+        if self.tap is not None:
+            self._notify(self.tap.count, "memberlist.udp.received", size, self.labels)
+
+    def _notify(
+        self,
+        hook: Callable[[str, float, Mapping[str, str]], object],
+        name: str,
+        value: float,
+        labels: Mapping[str, str],
+    ) -> None:
         try:
-            getattr(self.tap, kind)(
-                name, value, {**self.labels, **labels} if labels else self.labels
-            )
+            hook(name, value, labels)
         except Exception:
             self.tap = None
             self.log.exception("the tap raised on %s and is removed", name)

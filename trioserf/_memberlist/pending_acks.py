@@ -3,7 +3,7 @@
 An entry lives inside a with-block, so none outlives its waiter.  Acks and nacks are matched
 by sequence number alone, as in Go; the first ack takes the entry out, nacks only count.
 
-Source: hashicorp/memberlist v0.2.2, state.go: setProbeChannels, setAckHandler,
+Source: hashicorp/memberlist v0.2.2, state.go: nextSeqNo, setProbeChannels, setAckHandler,
 invokeAckHandler, invokeNackHandler; memberlist.go: Ping; net.go: sendMsg.
 """
 
@@ -18,12 +18,13 @@ import trio
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.nodes import Node
-from .._wire.messages import Ack, Ping, encode_message
+from .._swim.probing import ping_message
+from .._wire.messages import Ack
 from ..abc import Address
 from .packet_sender import PacketSender
 
 MAX_PENDING: Final = 4096
-"""Most pings of our own under way; one prober and a few callers need a handful."""
+"""Most pings under way; one prober and a few callers need a handful."""
 
 
 @attrs.define(eq=False)
@@ -45,17 +46,23 @@ class _Waiter:
 
 @attrs.define(eq=False)
 class PendingAcks:
-    """The pings of our own that may still be answered.
+    """The pings of this node that may still be answered.
 
     Args:
       limit: most entries at once.
     """
 
     limit: int = MAX_PENDING
+    _last: int = attrs.field(default=0, init=False)
     _waiters: dict[int, _Waiter] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._waiters)
+
+    def next_seq_no(self) -> int:
+        """A number for a ping: 1, 2, … with 32 bits, then from 0 again."""
+        self._last = (self._last + 1) & 0xFFFFFFFF
+        return self._last
 
     def expect(
         self,
@@ -78,7 +85,7 @@ class PendingAcks:
         return _Waiter(self._waiters, seq_no, on_ack, on_nack)
 
     def ack(self, ack: Ack, received_at: float) -> bool:
-        """An ack arrived: hand it over.  Whether anybody waited for it."""
+        """An ack arrived: hand it over.  Whether it was awaited."""
         waiter = self._waiters.pop(ack.seq_no, None)
         if waiter is None:
             return False
@@ -86,7 +93,7 @@ class PendingAcks:
         return True
 
     def nack(self, seq_no: int) -> bool:
-        """A nack arrived: count it.  Whether anybody waited for it."""
+        """A nack arrived: count it.  Whether it was awaited."""
         waiter = self._waiters.get(seq_no)
         if waiter is None or waiter.on_nack is None:
             return False
@@ -95,47 +102,17 @@ class PendingAcks:
 
 
 @attrs.define(eq=False)
-class SequenceNumbers:
-    """Issues numbers for pings: 1, 2, … with 32 bits, then from 0 again."""
-
-    _last: int = attrs.field(default=0, init=False)
-
-    def next(self) -> int:
-        self._last = (self._last + 1) & 0xFFFFFFFF
-        return self._last
-
-
-def ping_message(seq_no: int, node: str, own: Node) -> bytes:
-    """A ping, type byte and body, that names ``own`` as its source."""
-    ping = Ping(
-        seq_no=seq_no,
-        node=node,
-        source_addr=own.addr,
-        source_port=own.port,
-        source_node=own.name,
-    )
-    return encode_message(ping)
-
-
-@attrs.define(eq=False, kw_only=True)
 class Pinger:
-    """Pings a node outside of the failure detector.
-
-    Args:
-      sender: sends the pings.
-      pending: knows who waits for acks.
-      numbers: issues sequence numbers.
-    """
+    """Pings nodes outside of the failure detector."""
 
     sender: PacketSender
-    pending: PendingAcks
-    numbers: SequenceNumbers
+    pending_acks: PendingAcks
 
-    async def ping(self, own: Node, name: str, to: Address, timeout: float) -> float:
+    async def ping(self, local: Node, name: str, to: Address, timeout: float) -> float:
         """The round-trip time to a node (seconds).
 
         Args:
-          own: the own record.
+          local: the record of this node.
           name: the node that must be there; "" for any.
           to: its address.
           timeout: longest wait (seconds).
@@ -152,9 +129,9 @@ class Pinger:
             received_at = at
             answered.set()
 
-        seq_no = self.numbers.next()
-        with self.pending.expect(seq_no, on_ack):
-            self.sender.send(ping_message(seq_no, name, own), to, name)
+        seq_no = self.pending_acks.next_seq_no()
+        with self.pending_acks.expect(seq_no, on_ack):
+            self.sender.send(ping_message(seq_no, name, local), to, name)
             sent_at = trio.current_time()
             with trio.move_on_after(timeout):
                 await answered.wait()

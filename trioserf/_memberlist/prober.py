@@ -1,7 +1,7 @@
-"""Task: asks one node after another whether it lives.
+"""Task: probes one node after another.
 
 A probe that is answered costs one wake-up: the task sends the ping and sleeps; the ack is
-dealt with in the receive path, which moves the alarm to the next tick.  Only a node that
+handled in the receive path, which moves the alarm to the next probe.  Only a node that
 does not answer within ``probe_timeout`` makes the task ask helpers and try a stream.
 
 Source: hashicorp/memberlist v0.2.2, state.go: schedule, probe, probeNode.
@@ -25,43 +25,28 @@ from .._wire.messages import Ack
 from ..abc import PingHandler
 from .alarm import Alarm
 from .apply import Applier
-from .drop_log import Log
+from .drop_log import DropLog, Log
 from .metrics import Metrics
 from .packet_sender import PacketSender
-from .pending_acks import PendingAcks, SequenceNumbers
+from .pending_acks import PendingAcks
 from .stream_client import StreamClient
 
 
 @attrs.define(eq=False, kw_only=True)
 class Prober:
-    """The failure detector.
-
-    Args:
-      config: intervals and timeouts.
-      table: the nodes.
-      schedule: whom to probe next.
-      sender: sends pings.
-      client: tries streams.
-      pending: knows who waits for acks.
-      numbers: issues sequence numbers.
-      awareness: the health score.
-      apply: applies results.
-      ping: learns round-trip times.
-      rng: chooses helpers and the phase of the ticks.
-      metrics, log: where it is noted.
-    """
+    """The failure detector."""
 
     config: MemberlistConfig
     table: NodeTable
     schedule: ProbeSchedule
     sender: PacketSender
     client: StreamClient
-    pending: PendingAcks
-    numbers: SequenceNumbers
+    pending_acks: PendingAcks
     awareness: Awareness
     apply: Applier
     ping: PingHandler | None
     rng: random.Random
+    drop_log: DropLog
     metrics: Metrics
     log: Log
     probes: int = attrs.field(default=0, init=False)
@@ -70,7 +55,7 @@ class Prober:
     _without_packets: set[str] = attrs.field(factory=set, init=False)
     """Nodes that answered on a stream alone, and are known to the log."""
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
-    _tick: float = attrs.field(default=0.0, init=False)
+    _probe_at: float = attrs.field(default=0.0, init=False)
 
     async def run(self) -> None:
         """Probe until cancelled.  Returns at once if probing is turned off."""
@@ -78,16 +63,16 @@ class Prober:
         if interval <= 0:
             await trio.lowlevel.checkpoint()
             return
-        self._tick = trio.current_time() + self.rng.random() * interval
+        self._probe_at = trio.current_time() + self.rng.random() * interval
         while True:
-            # An answered probe has slept until the tick already.
-            if trio.current_time() < self._tick:
-                await self._sleep_until(self._tick)
+            # An answered probe has slept until then already.
+            if trio.current_time() < self._probe_at:
+                await self._sleep_until(self._probe_at)
             now = trio.current_time()
-            # However many ticks a long probe missed, this one stands for all.
-            self._tick += (math.floor((now - self._tick) / interval) + 1) * interval
-            if self._tick <= now:  # the quotient was rounded down
-                self._tick += interval
+            # However many probes a long one delayed, the next one stands for all.
+            self._probe_at += (math.floor((now - self._probe_at) / interval) + 1) * interval
+            if self._probe_at <= now:  # the quotient was rounded down
+                self._probe_at += interval
             node, effects = self.schedule.next_node(now)
             self.apply(effects)
             if node is not None:
@@ -102,7 +87,7 @@ class Prober:
         probe = ProbeRound(
             node,
             local=self.table.local_node,
-            seq_no=self.numbers.next(),
+            seq_no=self.pending_acks.next_seq_no(),
             now=now,
             config=self.config,
             score=self.awareness.score,
@@ -115,7 +100,7 @@ class Prober:
             if probe.on_ack(received_at):
                 self._on_success(probe, ack, now)
 
-        with self.pending.expect(probe.seq_no, on_ack, probe.on_nack, always=True):
+        with self.pending_acks.expect(probe.seq_no, on_ack, probe.on_nack, always=True):
             try:
                 self._send_ping(probe)
                 await self._sleep_until(probe.direct_deadline)
@@ -168,7 +153,7 @@ class Prober:
         try:
             return probe.wants_stream_ping
         except Exception as error:
-            self.apply.drop_log.crash("handler", self.config.disable_tcp_pings_for_node, error)
+            self.drop_log.crash("handler", self.config.disable_tcp_pings_for_node, error)
             return True
 
     def _on_success(self, probe: ProbeRound, ack: Ack, started: float) -> None:
@@ -176,8 +161,8 @@ class Prober:
         self.apply.change_health(probe.result().delta)
         now = trio.current_time()
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
-        # Nothing is left to do until then, for whomever the task was waiting.
-        self._alarm.set(max(now, self._tick))
+        # Nothing is left to do until then, whichever answer the task was waiting for.
+        self._alarm.set(max(now, self._probe_at))
         self._without_packets.discard(probe.node.name)
         if probe.rtt is not None and self.ping is not None:
             self.ping.notify_ping_complete(probe.node, probe.rtt, ack.payload or b"")

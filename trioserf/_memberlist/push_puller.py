@@ -1,13 +1,13 @@
 """Task: exchanges full state with a random node now and then.
 
-What gossip lost, this repairs.  The larger the cluster, the rarer: otherwise the traffic of
-everybody's full state would grow with its square.
+This repairs what gossip lost.  The larger the cluster, the rarer: otherwise the traffic of
+full states would grow with its square.
 
-DIFFERS: an exchange of ours that told of nodes we did not know is soon followed by another
-one.  When many nodes join at once, gossip is budgeted for the cluster that each of them knows
-at that time, so some never hear of some others; in Go only the next regular exchange repairs
-that, after a minute or more.  A cluster where nothing is new makes no exchange more than Go.
-Test: test_an_exchange_that_told_something_new_is_soon_followed_by_another.
+DIFFERS: an exchange that this node began and that brought nodes which it did not know is soon
+followed by another one.  When many nodes join at once, gossip is budgeted for the cluster that
+each of them knows at that time, so some never learn of some others; in Go only the next regular
+exchange repairs that, after a minute or more.  A cluster where nothing is new makes no exchange
+more than Go.  Test: test_an_exchange_that_brought_something_new_is_soon_followed_by_another.
 
 Source: hashicorp/memberlist v0.2.2, state.go: pushPullTrigger, pushPull, pushPullNode.
 """
@@ -25,34 +25,62 @@ from .._swim.nodes import Node, NodeStatus
 from .._swim.scaling import push_pull_scale
 from .._swim.selection import select
 from .._swim.table import NodeTable
+from ..abc import Address
 from .alarm import Alarm
 from .drop_log import Log
+from .metrics import Metrics
+from .state_exchange import StateExchange
 from .stream_client import StreamClient
 
 SOON = (5.0, 10.0)
-"""When the next exchange follows one that told something new (gossip intervals)."""
+"""When the next exchange follows one that brought something new (gossip intervals)."""
 EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefused)
 """How an exchange may fail because of the peer or the network."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class PushPuller:
-    """The anti-entropy task.
-
-    Args:
-      config: the interval.
-      table: whom to exchange with.
-      client: the exchange.
-      rng: chooses the node and the start delay.
-      log: where failures are noted.
-    """
+    """Push/pulls that this node begins: the anti-entropy task, and those of joins."""
 
     config: MemberlistConfig
     table: NodeTable
     client: StreamClient
+    exchange: StateExchange
     rng: random.Random
+    metrics: Metrics
     log: Log
+    push_pulls: int = attrs.field(default=0, init=False)
+    push_pulls_failed: int = attrs.field(default=0, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
+
+    async def push_pull(self, to: Address, name: str, *, join: bool) -> None:
+        """Exchange full state with a node, and merge its state.
+
+        Args:
+          to, name: the node's address, and its name if known.
+          join: whether this is a join: merge handlers on both sides may refuse.
+
+        Raises:
+          OSError: no connection, too slow, or broken off.
+          RemoteProtocolError: an error reply, bytes that break the protocol, or versions
+            that cannot live together; nothing was merged.
+          MergeRefused: by the local merge handler; nothing was merged.
+          LocalProtocolError: node names are required and there is none.
+        """
+        started = trio.current_time()
+        self.push_pulls += 1
+        try:
+            state = await self.client.push_pull(to, name, join=join)
+            known = self.table.num_nodes
+            await self.exchange.merge(state, join=join, source=to, peer=to.host)
+            if self.table.num_nodes > known:
+                self._repeat_soon()
+        except Exception:
+            self.push_pulls_failed += 1
+            raise
+        finally:
+            duration = (trio.current_time() - started) * 1000
+            self.metrics.sample("memberlist.pushPullNode", duration)
 
     async def run(self) -> None:
         """Exchange until cancelled.  Returns at once if turned off."""
@@ -64,15 +92,16 @@ class PushPuller:
         while True:
             await self._alarm.wait()
             for node in select(self.rng, self.table.sequence, 1, self._is_no_partner):
-                await self._exchange(node)
+                try:
+                    await self.push_pull(node.address, node.name, join=False)
+                except EXCHANGE_ERRORS as error:
+                    self.log.warning("push/pull with %s failed: %s", node.name, error)
             self._plan(0.0)
 
-    def learned(self) -> None:
-        """An exchange that we began told of new nodes: there may be more to learn."""
-        if self.config.faithful_go or self.config.push_pull_interval <= 0:
-            return
-        delay = self.rng.uniform(*SOON) * (self.config.gossip_interval or 0.2)
-        self._alarm.advance(trio.current_time() + delay)
+    def _repeat_soon(self) -> None:
+        if not self.config.faithful_go and self.config.push_pull_interval > 0:
+            delay = self.rng.uniform(*SOON) * (self.config.gossip_interval or 0.2)
+            self._alarm.advance(trio.current_time() + delay)
 
     def _plan(self, extra: float) -> None:
         period = push_pull_scale(self.config.push_pull_interval, self.table.num_nodes)
@@ -80,9 +109,3 @@ class PushPuller:
 
     def _is_no_partner(self, node: Node) -> bool:
         return node is self.table.local_node or node.status is not NodeStatus.ALIVE
-
-    async def _exchange(self, node: Node) -> None:
-        try:
-            await self.client.push_pull(node.address, node.name, join=False)
-        except EXCHANGE_ERRORS as error:
-            self.log.warning("push/pull with %s failed: %s", node.name, error)

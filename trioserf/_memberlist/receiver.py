@@ -1,8 +1,8 @@
 """Task: every datagram comes through here, in one plain function.
 
-Pings, indirect pings, acks and nacks are handled on the spot: whoever is slow in the rules
-or in the user's handlers still answers its neighbours in time.  Claims about nodes and user
-messages go to the handoff.  Whatever arrives, nothing is raised: it is counted and dropped.
+Pings, indirect pings, acks and nacks are handled at once: a node whose rules or handlers are
+slow still answers its peers in time.  Messages about nodes and user messages go to the handoff
+queue.  Whatever arrives, nothing is raised: it is counted and dropped.
 
 Source: hashicorp/memberlist v0.2.2, net.go: packetListen, ingestPacket, handleCommand,
 handlePing, handleIndirectPing, handleAck, handleNack.
@@ -18,6 +18,7 @@ import trio
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
+from .._swim.probing import ping_message
 from .._swim.table import NodeTable
 from .._wire.messages import (
     Ack,
@@ -37,7 +38,7 @@ from .handoff import Handoff
 from .indirect_pings import IndirectPings, Requester
 from .metrics import Metrics
 from .packet_sender import PacketSender
-from .pending_acks import PendingAcks, SequenceNumbers, ping_message
+from .pending_acks import PendingAcks
 from .wire_format import WireFormat
 
 MAX_REQUESTS: Final = 4
@@ -46,21 +47,11 @@ MAX_REQUESTS: Final = 4
 
 @attrs.define(eq=False, kw_only=True)
 class Receiver:
-    """Takes packets apart and answers pings.
+    """Decodes packets and answers pings.
 
     Args:
-      config: settings.
-      transport: where packets come from.
-      wire: how they are opened.
-      table: knows the own node, which names itself in pings.
-      sender: sends the answers.
-      handoff: takes claims and user messages.
-      pending: knows who waits for acks.
-      relays: knows for whom we ping.
-      numbers: issues sequence numbers.
       ping: gives the payload of acks.
-      default_port: stands in for a port of 0.
-      bad_input, metrics: where it is noted.
+      default_port: gives what stands for a port of 0.
     """
 
     config: MemberlistConfig
@@ -69,9 +60,8 @@ class Receiver:
     table: NodeTable
     sender: PacketSender
     handoff: Handoff
-    pending: PendingAcks
+    pending_acks: PendingAcks
     indirect_pings: IndirectPings
-    numbers: SequenceNumbers
     ping: PingHandler | None
     default_port: Callable[[], int]
     drop_log: DropLog
@@ -82,15 +72,13 @@ class Receiver:
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        hand_off = self.handoff.put
         self._routes = {
             Ping: self._on_ping,
             IndirectPing: self._on_indirect_ping,
             Ack: self._on_ack,
             Nack: self._on_nack,
-            Alive: self.handoff.put,
-            Suspect: self.handoff.put,
-            Dead: self.handoff.put,
-            UserMessage: self.handoff.put,
+            **dict.fromkeys((Alive, Suspect, Dead, UserMessage), hand_off),
         }
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -102,26 +90,27 @@ class Receiver:
 
     def on_packet(self, packet: Packet) -> None:
         """Handle one datagram.  Never raises, never waits."""
-        self.packets += 1
         size = len(packet.data)
+        self.packets += 1
         self.bytes_received += size
-        self.metrics.count("memberlist.udp.received", size)
         try:
-            decoded = decode_packet(packet.data, self.wire.packet)
+            messages, problems = decode_packet(packet.data, self.wire.packet)
         except PacketError as error:
+            self.metrics.packet_received((), size)
             self.drop_log(error.layer, packet.source, error)
             return
-        self.metrics.received.received(decoded.messages, size)
-        for layer in decoded.problems:
+        self.metrics.packet_received(messages, size)
+        for layer in problems:
             self.drop_log(layer, packet.source, "part of a packet")
         self._requests = 0
-        for message in decoded.messages:
+        for message in messages:
+            handler = self._routes[type(message)]
             try:
-                self._routes[type(message)](message, packet)
+                handler(message, packet)
             except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError) as e:
                 self.drop_log("answer", packet.source, e)
             except Exception as error:
-                self.drop_log.crash("handler", self._routes[type(message)], error)
+                self.drop_log.crash("handler", handler, error)
 
     def _on_ping(self, ping: Ping, packet: Packet) -> None:
         if ping.node and ping.node != self.config.name:
@@ -132,7 +121,7 @@ class Receiver:
             self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)
 
     def _on_indirect_ping(self, request: IndirectPing, packet: Packet) -> None:
-        # Protocol 1 knows no ports but the one that everybody is bound to.
+        # Protocol 1 knows no ports but the one that every node is bound to.
         port = 0 if self.config.protocol_version == 1 else request.port
         try:
             target = Address.from_bytes(request.target or b"", port or self.default_port())
@@ -141,30 +130,26 @@ class Receiver:
             return
         if not self._may_answer(packet):
             return
-        number = self.numbers.next()
-        relay = Requester(
+        seq_no = self.pending_acks.next_seq_no()
+        requester = Requester(
             seq_no=request.seq_no,
             address=self._reply_address(request, packet),
             name=request.source_node,
             nack=request.nack,
         )
-        if not self.indirect_pings.add(number, relay, trio.current_time()):
-            self.drop_log("relay", packet.source, f"more than {self.indirect_pings.limit} relays")
+        if not self.indirect_pings.add(seq_no, requester, trio.current_time()):
+            limit = self.indirect_pings.limit
+            self.drop_log("relay", packet.source, f"more than {limit} indirect pings")
             return
-        self.sender.send(
-            ping_message(number, request.node, self.table.local_node), target, request.node
-        )
+        ping = ping_message(seq_no, request.node, self.table.local_node)
+        self.sender.send(ping, target, request.node)
 
     def _on_ack(self, ack: Ack, packet: Packet) -> None:
-        if self.pending.ack(ack, packet.received_at):
-            return
-        relay = self.indirect_pings.take(ack.seq_no)
-        if relay is not None:
-            answer = encode_message(Ack(seq_no=relay.seq_no, payload=None))
-            self.sender.send(answer, relay.address, relay.name)
+        if not self.pending_acks.ack(ack, packet.received_at):
+            self.indirect_pings.ack(ack.seq_no)
 
     def _on_nack(self, nack: Nack, _packet: Packet) -> None:
-        self.pending.nack(nack.seq_no)
+        self.pending_acks.nack(nack.seq_no)
 
     def _may_answer(self, packet: Packet) -> bool:
         self._requests += 1
@@ -174,7 +159,7 @@ class Receiver:
         return True
 
     def _reply_address(self, request: Ping | IndirectPing, packet: Packet) -> Address:
-        """Where the sender wants the answer; where it came from if that is not said."""
+        """The address that the sender names; where the packet came from if it names none."""
         if request.source_addr and request.source_port:
             try:
                 return Address.from_bytes(request.source_addr, request.source_port)

@@ -1,4 +1,4 @@
-"""Whom this node joined and whom it lost: what a partition is healed with."""
+"""Addresses that this node joined and nodes that it lost: what a partition is healed with."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Seeds:
     lost: dict[str, tuple[Node, float]] = attrs.field(factory=dict, init=False)
 
     def remember(self, text: str, address: Address | None, now: float) -> None:
-        """This address string was joined: ``address`` answered.  None: nobody did yet."""
+        """This address string was joined: ``address`` answered; None if no node did yet."""
         self.joined.pop(text, None)
         self.joined[text] = (address, now)
         while len(self.joined) > MAX_SEEDS:
@@ -44,11 +44,11 @@ class Seeds:
             del self.lost[next(iter(self.lost))]
 
     def forget(self, name: str) -> None:
-        """This node is not missed."""
+        """This node is not missed: it was removed on purpose."""
         self.lost.pop(name, None)
 
     def missing(self, table: NodeTable, now: float) -> list[str | Node]:
-        """Seeds and lost nodes that are not alive in our view; drops what is too old."""
+        """Seeds and lost nodes that are not alive in the table; drops what is too old."""
         alive = {node.address for node in table.nodes.values() if not node.is_gone}
         missing: list[str | Node] = []
         for text, (address, seen_at) in list(self.joined.items()):

@@ -9,7 +9,7 @@ sendPingAndWaitForAck; state.go: pushPullNode.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
@@ -18,15 +18,15 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._swim.nodes import Node
+from .._swim.probing import ping_message
 from .._swim.table import NodeTable
-from .._wire.messages import Ack, ErrorReply, MessageType, Ping
+from .._wire.messages import Ack, ErrorReply, MessageType
 from .._wire.streams import (
     MAX_USER_MESSAGE,
     PushPullState,
     StreamRequest,
     dial_prefix,
     frame,
-    ping_bytes,
     user_message_bytes,
 )
 from ..abc import Address, Transport
@@ -38,19 +38,7 @@ from .wire_format import WireFormat
 
 @attrs.define(eq=False, kw_only=True)
 class StreamClient:
-    """Opens streams.
-
-    Args:
-      config: time limits.
-      transport: connects.
-      wire: label, compression and keys.
-      table: the own node, which names itself in pings.
-      exchange: builds and merges full state.
-      metrics: counts.
-
-    Attributes:
-      on_learned: called after a push/pull that told of new nodes.
-    """
+    """Opens streams."""
 
     config: MemberlistConfig
     transport: Transport
@@ -58,42 +46,9 @@ class StreamClient:
     table: NodeTable
     exchange: StateExchange
     metrics: Metrics
-    on_learned: Callable[[], object] | None = attrs.field(default=None, init=False)
-    push_pulls: int = attrs.field(default=0, init=False)
-    push_pulls_failed: int = attrs.field(default=0, init=False)
 
-    async def push_pull(self, to: Address, name: str, *, join: bool) -> None:
-        """Exchange full state with a node, and merge what it tells.
-
-        Args:
-          to, name: the node's address, and its name if known.
-          join: whether this is a join: merge handlers on both sides may refuse.
-
-        Raises:
-          OSError: no connection, too slow, or broken off.
-          RemoteProtocolError: an error reply, bytes that break the protocol, or versions
-            that cannot live together; nothing was merged.
-          MergeRefused: by our merge handler; nothing was merged.
-          LocalProtocolError: node names are required and there is none.
-        """
-        started = trio.current_time()
-        self.push_pulls += 1
-        try:
-            reply = await self._exchange(to, name, join)
-            known = self.table.num_nodes
-            await self.exchange.merge(
-                reply.records, reply.user_state, join=join, source=to, peer=to.host
-            )
-            if self.table.num_nodes > known and self.on_learned is not None:
-                self.on_learned()
-        except Exception:
-            self.push_pulls_failed += 1
-            raise
-        finally:
-            duration = (trio.current_time() - started) * 1000
-            self.metrics.sample("memberlist.pushPullNode", duration)
-
-    async def _exchange(self, to: Address, name: str, join: bool) -> PushPullState:
+    async def push_pull(self, to: Address, name: str, *, join: bool) -> PushPullState:
+        """Send the local state to a node; its state.  Raises as `PushPuller.push_pull`."""
         self.metrics.count("memberlist.tcp.connect")
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
             state = await self.exchange.local_frame(join=join)
@@ -127,18 +82,11 @@ class StreamClient:
 
         Every failure is a no.  *Checkpoint*: always.
         """
-        own = self.table.local_node
-        ping = Ping(
-            seq_no=seq_no,
-            node=node.name,
-            source_addr=own.addr,
-            source_port=own.port,
-            source_node=own.name,
-        )
         limit = deadline - trio.current_time()
         try:
             async with self._dial(node.address, node.name, limit) as stream:
-                data = frame(ping_bytes(ping), self.wire.stream, self.wire.stream_nonce())
+                ping = ping_message(seq_no, node.name, self.table.local_node)
+                data = self.wire.encode_frame(ping)
                 await write_frame(stream, data, MessageType.PING, self.metrics)
                 reply = await self._read_reply(stream)
         except (OSError, RemoteProtocolError, LocalProtocolError):

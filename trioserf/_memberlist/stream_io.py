@@ -78,9 +78,9 @@ async def read_message(
       stream: where to read.
       codec: how to read.
       accept_side: whether the peer dialled.
-      metrics: told the size of what came.  DIFFERS: Go tells that of encrypted frames alone.
+      metrics: counts the bytes read.  DIFFERS: Go counts those of encrypted frames alone.
         Test: test_state_is_exchanged_and_merged.
-      budget: charged for the bytes that are held meanwhile.
+      budget: charged for the bytes that are kept meanwhile.
 
     Raises:
       StreamError: it breaks the protocol, or the budget is spent.

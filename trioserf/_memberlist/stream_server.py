@@ -4,8 +4,8 @@ Each stream carries one request and at most one reply, in a child task of its ow
 cannot hold much: reading a request has one absolute time limit, and so has replying; there
 are at most ``max_streams`` at once, and at most 127 push/pulls; and all requests that are
 not yet complete share a budget of bytes.  When every place is taken, the stream that has
-kept us waiting longest for its request makes room for the newcomer, so that idle
-connections cannot lock peers out.
+waited longest for its request makes room for the new one, so that idle connections cannot
+lock peers out.
 
 Source: hashicorp/memberlist v0.2.2, net.go: streamListen, handleConn; net_transport.go:
 tcpListen.
@@ -24,11 +24,9 @@ from .._wire.messages import Ack, MessageType, Ping
 from .._wire.streams import (
     PushPullState,
     StreamError,
-    StreamRequest,
     UserMessageStream,
     ack_bytes,
     error_bytes,
-    frame,
 )
 from ..abc import Address, Transport
 from .drop_log import DropLog, Log
@@ -41,8 +39,8 @@ from .wire_format import WireFormat
 MAX_PUSH_PULLS: Final = 127
 """Inbound push/pulls served at once, as in Go."""
 MAX_UNREAD: Final = 64 * 1024 * 1024
-"""Bytes of incomplete requests that are held at once, all streams together."""
-PATIENCE: Final = 0.5
+"""Bytes of incomplete requests that are kept at once, all streams together."""
+PROTECTED: Final = 0.5
 """How long a stream keeps its place in any case (seconds)."""
 _BACKOFF: Final = (0.005, 1.0)
 """Shortest and longest pause after a failed accept (seconds)."""
@@ -57,16 +55,7 @@ class _Child:
 
 @attrs.define(eq=False, kw_only=True)
 class StreamServer:
-    """Accepts and serves streams.
-
-    Args:
-      config: limits.
-      transport: accepts.
-      wire: label, compression and keys.
-      exchange: builds and merges full state.
-      handoff: takes user messages.
-      bad_input, metrics, log: where it is noted.
-    """
+    """Accepts and serves streams."""
 
     config: MemberlistConfig
     transport: Transport
@@ -111,7 +100,7 @@ class StreamServer:
         if len(self._children) < self.config.max_streams:
             return True
         self.drop_log("streams", source, f"{self.config.max_streams} streams are open already")
-        limit = trio.current_time() - PATIENCE
+        limit = trio.current_time() - PROTECTED
         for child in self._children:
             if child.reading and child.since <= limit and not child.scope.cancel_called:
                 child.scope.cancel()
@@ -139,6 +128,7 @@ class StreamServer:
             await trio.aclose_forcefully(stream)
 
     async def _converse(self, stream: trio.abc.Stream, source: Address, child: _Child) -> None:
+        """Read the request, and reply."""
         try:
             request = await read_message(
                 stream,
@@ -147,20 +137,15 @@ class StreamServer:
                 metrics=self.metrics,
                 budget=self._budget,
             )
-        except StreamError as error:
+        except RemoteProtocolError as error:
             self.drop_log("stream", source, error)
-            if error.reply:
+            if isinstance(error, StreamError) and error.reply:
                 await self._reply(stream, error_bytes(str(error)), child)
             return
-        if request is None:
-            return
         child.reading = False
-        await self._answer(stream, source, request, child)
-
-    async def _answer(
-        self, stream: trio.abc.Stream, source: Address, request: StreamRequest, child: _Child
-    ) -> None:
         match request:
+            case None:
+                pass
             case Ping():
                 if request.node and request.node != self.config.name:
                     self.drop_log("name", source, f"stream ping for {request.node!r}")
@@ -182,24 +167,18 @@ class StreamServer:
             return
         self._push_pulls += 1
         try:
-            # Our state goes out first, as in Go: the reply does not tell the peer itself,
-            # and a peer that we refuse still learns who is here.
+            # The local state goes out first, as in Go: what the peer sent is not in the reply,
+            # and a peer that is refused still learns which nodes are here.
             self._extend(child)
             state = await self.exchange.local_frame(join=request.join)
             await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
         finally:
             self._push_pulls -= 1
-        await self.exchange.merge(
-            request.records,
-            request.user_state,
-            join=request.join,
-            source=None,
-            peer=source.host,
-        )
+        await self.exchange.merge(request, join=request.join, source=None, peer=source.host)
 
     async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:
         self._extend(child)
-        data = frame(plain, self.wire.stream, self.wire.stream_nonce())
+        data = self.wire.encode_frame(plain)
         await write_frame(stream, data, MessageType(plain[0]), self.metrics)
 
     def _extend(self, child: _Child) -> None:

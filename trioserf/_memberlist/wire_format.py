@@ -1,4 +1,4 @@
-"""How this node writes and reads at this moment: label, keys, compression, versions.
+"""How this node encodes and decodes at this moment: label, keys, compression, versions.
 
 The codecs are frozen.  Changing keys replaces them whole, between two packets, so
 encryption may start, rotate and stop while the node runs.
@@ -9,18 +9,22 @@ label.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, KeyringError
 from .._wire.codec import raw_text
+from .._wire.compound import make_compound
 from .._wire.encryption import NONCE_SIZE, overhead
 from .._wire.keyring import Keyring
-from .._wire.packets import PacketCodec
-from .._wire.streams import StreamCodec
+from .._wire.packets import PacketCodec, encode_packet
+from .._wire.streams import StreamCodec, frame
 
+PART_OVERHEAD: Final = 2
+"""Bytes that each message costs as part of a compound."""
+_COMPOUND_HEADER: Final = 2
 _CRC_HEADER: Final = 5
 
 
@@ -56,8 +60,10 @@ class WireFormat:
     keyring: Keyring | None
     packet: PacketCodec = attrs.field(init=False)
     stream: StreamCodec = attrs.field(init=False)
-    packet_overhead: int = attrs.field(init=False)
-    """Most bytes that label, encryption and CRC add to a packet."""
+    stream_outside: StreamCodec = attrs.field(init=False)
+    """For a frame around what is compressed already, or should not be."""
+    packet_room: int = attrs.field(init=False)
+    """Bytes left in a packet for the messages of a compound, with their overheads."""
 
     def __attrs_post_init__(self) -> None:
         self.set_keyring(self.keyring)
@@ -79,16 +85,26 @@ class WireFormat:
         }
         self.packet = PacketCodec(**common, max_output=config.max_packet_output)
         self.stream = StreamCodec(**common)
+        self.stream_outside = StreamCodec(**{**common, "compress": False})
         self.keyring = keyring
-        self.packet_overhead = (
-            (2 + len(label) if label else 0)
-            + (overhead(version) if self.packet.encrypts else 0)
-            + _CRC_HEADER
+        self.packet_room = (
+            config.udp_buffer_size
+            - (2 + len(label) if label else 0)
+            - (overhead(version) if self.packet.encrypts else 0)
+            - _CRC_HEADER
+            - _COMPOUND_HEADER
         )
 
-    def packet_nonce(self) -> bytes | None:
-        """A fresh nonce if packets are encrypted."""
-        return self.random_bytes(NONCE_SIZE) if self.packet.encrypts else None
+    def encode_packet(self, messages: Sequence[bytes], *, crc: bool) -> bytes:
+        """The packet of these messages.  Raises as `trioserf._wire.packets.encode_packet`."""
+        message = messages[0] if len(messages) == 1 else make_compound(messages)
+        codec = self.packet
+        nonce = None if codec.key is None else self.random_bytes(NONCE_SIZE)
+        return encode_packet(message, codec, crc=crc, nonce=nonce)
+
+    def encode_frame(self, plain: bytes) -> bytes:
+        """The frame of a short message on a stream.  Raises as `trioserf._wire.streams.frame`."""
+        return frame(plain, self.stream, self.stream_nonce())
 
     def stream_nonce(self) -> bytes | None:
         """A fresh nonce if frames are encrypted."""

@@ -71,6 +71,19 @@ class ProbeSchedule:
                 return node, effects
 
 
+def ping_message(seq_no: int, name: str, local: Node) -> bytes:
+    """A ping of the node ``name``, type byte and body, that names ``local`` as its source."""
+    return encode_message(
+        Ping(
+            seq_no=seq_no,
+            node=name,
+            source_addr=local.addr,
+            source_port=local.port,
+            source_node=local.name,
+        )
+    )
+
+
 @final
 @attrs.frozen
 class ProbeResult:
@@ -152,15 +165,7 @@ class ProbeRound:
         else, so that it can refute at once.
         """
         node, local = self.node, self._local
-        ping = encode_message(
-            Ping(
-                seq_no=self.seq_no,
-                node=node.name,
-                source_addr=local.addr,
-                source_port=local.port,
-                source_node=local.name,
-            )
-        )
+        ping = ping_message(self.seq_no, node.name, local)
         if node.status is NodeStatus.ALIVE:
             return (ping,)
         return (ping, encode_message(Suspect(node.incarnation, node.name, local.name)))

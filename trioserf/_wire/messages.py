@@ -187,6 +187,8 @@ _PACKET_BODIES: Final = {
 
 
 _USER: Final = int(MessageType.USER)
+USER_PREFIX: Final = bytes((MessageType.USER,))
+"""The type byte of a user message, as the bytes that it begins with."""
 _ALIVE: Final = bytes((MessageType.ALIVE,))
 _ABOUT_NODES: Final = frozenset(
     map(int, (MessageType.SUSPECT, MessageType.ALIVE, MessageType.DEAD))
@@ -204,7 +206,7 @@ def encode_message(message: PacketMessage | ErrorReply) -> bytes:
       LocalProtocolError: a field holds what its kind cannot.
     """
     if type(message) is UserMessage:
-        return b"\x08" + message.body
+        return USER_PREFIX + message.body
     if type(message) is Alive:
         return _encode_alive(message)
     return _TYPE_BYTES[type(message)] + encode(message)

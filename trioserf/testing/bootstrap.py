@@ -20,7 +20,7 @@ from typing import Literal, TypeAlias
 
 import trio
 
-from .._memberlist.parts import Parts
+from .._memberlist.memberlist import Memberlist
 from .._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
 from .sim_node import SimNode
 
@@ -86,20 +86,20 @@ async def _acquaint(nodes: Sequence[SimNode]) -> None:
     """Let each of these nodes know all of them, without the traffic.  No time passes."""
     # Doors for this would be of no use to anybody but a simulation, so it goes behind them.
     parts = [node.serf._delegate for node in nodes]
-    first, *others = [part.memberlist._parts for part in parts]
+    first, *others = [part.memberlist for part in parts]
     for other in others:
-        await _tell(first, await other.exchange.local_frame(join=False), {})
-    everything = await first.exchange.local_frame(join=False)
+        await _tell(first, await other._exchange.local_frame(join=False), {})
+    everything = await first._exchange.local_frame(join=False)
     read: dict[StreamCodec, PushPullState] = {}
     for other in others:
         await _tell(other, everything, read)
     for part in parts:
-        part.memberlist._parts.queue.clear()
+        part.memberlist._queue.clear()
         for queue in part.core.broadcasts.queues.values():
             queue.clear()
 
 
-async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullState]) -> None:
+async def _tell(node: Memberlist, frame: bytes, read: dict[StreamCodec, PushPullState]) -> None:
     """What becomes of the reply to a push/pull that ``node`` asked for.
 
     Args:
@@ -110,7 +110,7 @@ async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullState
     Raises:
       RemoteProtocolError: the nodes have different keys, or versions that cannot live together.
     """
-    codec = node.wire.stream
+    codec = node._wire.stream
     request = read.get(codec)
     if request is None:
         result = StreamParser(codec, accept_side=False).receive(frame)
@@ -118,4 +118,4 @@ async def _tell(node: Parts, frame: bytes, read: dict[StreamCodec, PushPullState
         decoded = decode_frame(result, codec)
         assert isinstance(decoded, PushPullState), "one frame of full state"
         request = read[codec] = decoded
-    await node.exchange.merge(request.records, request.user_state, join=False, source=None)
+    await node._exchange.merge(request, join=False, source=None)
