@@ -4,18 +4,30 @@ The dialect is that of Go's ``regexp.Compile``.  What it refuses is an error her
 even where Python would accept it: look-around, back-references, ``\\Z``, ``(?x)``, doubled
 quantifiers, counts over 1000.  Further limits on length, depth and size are this library's.
 
-Source: golang/go, src/regexp/syntax/parse.go, parse, parsePerlFlags, repeat, repeatIsValid.
+Source: golang/go, src/regexp/syntax/parse.go, parse, parsePerlFlags, repeat,
+repeatIsValid, parseEscape, parseClass, parseNamedClass, parseUnicodeClass,
+parsePerlClassEscape.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import enum
+from typing import Final, NoReturn, TypeAlias
 
 from ... import _attrs as attrs
-from .brackets import char_escape, group_escape, read_class
-from .charsets import ANY, ANY_BUT_NEWLINE, CharSet, literal
-from .reader import Reader, fail
-from .tree import Assertion, Choice, Node, Repeat, Sequence
+from ..._exceptions import RemoteProtocolError
+from .charsets import (
+    ANY,
+    ANY_BUT_NEWLINE,
+    MAX_RUNE,
+    CharSet,
+    Group,
+    Range,
+    literal,
+    perl_group,
+    posix_group,
+    unicode_group,
+)
 
 MAX_EXPRESSION: Final = 4096
 """Longest expression (characters)."""
@@ -25,6 +37,217 @@ MAX_PROGRAM: Final = 5000
 """Largest automaton (instructions), counted repeats written out."""
 MAX_REPEAT: Final = 1000
 """Highest count, and highest product of nested counts; this one is Go's."""
+
+
+# --- the tree -----------------------------------------------------------------------------
+# Captures and greediness have no place in it.
+
+
+class Assertion(enum.Enum):
+    """What must hold between two characters; the value is how an expression says it."""
+
+    TEXT_START = "\\A"
+    TEXT_END = "\\z"
+    LINE_START = "(?m)^"
+    LINE_END = "(?m)$"
+    WORD_BOUNDARY = "\\b"
+    NO_WORD_BOUNDARY = "\\B"
+
+
+@attrs.frozen
+class Sequence:
+    """One after the other."""
+
+    parts: tuple[Node, ...]
+
+
+@attrs.frozen
+class Choice:
+    """One of these."""
+
+    options: tuple[Node, ...]
+
+
+@attrs.frozen
+class Repeat:
+    """``low`` to ``high`` times; None is without end."""
+
+    node: Node
+    low: int
+    high: int | None
+
+
+Node: TypeAlias = CharSet | Assertion | Sequence | Choice | Repeat
+
+
+# --- a position in the expression ----------------------------------------------------------
+
+
+def fail(problem: str, where: str) -> NoReturn:
+    """Give the expression up; the text of the error is like Go's."""
+    shown = where if len(where) <= 64 else where[:64] + "…"
+    raise RemoteProtocolError(f"error parsing regexp: {problem}: {shown!r}")
+
+
+class Reader:
+    """Reads an expression from left to right.
+
+    Attributes:
+      text: the whole expression.
+      at: the index of what comes next.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def peek(self) -> str:
+        """The next character, or nothing at the end."""
+        return self.text[self.at : self.at + 1]
+
+    def next(self, problem: str, start: int) -> str:
+        """Read a character that must be there, as part of what began at ``start``."""
+        char = self.peek()
+        if not char:
+            fail(problem, self.text[start:])
+        self.at += 1
+        return char
+
+    def ahead(self, prefix: str) -> bool:
+        """Whether ``prefix`` comes next."""
+        return self.text.startswith(prefix, self.at)
+
+    def take(self, prefix: str) -> bool:
+        """Read ``prefix`` if it comes next."""
+        if not self.ahead(prefix):
+            return False
+        self.at += len(prefix)
+        return True
+
+    def until(self, end: str) -> str | None:
+        """Read up to and over ``end``; the text in front of it.  None, unread, without one."""
+        before, found, _ = self.text[self.at :].partition(end)
+        if not found:
+            return None
+        self.at += len(before) + len(end)
+        return before
+
+    def since(self, start: int) -> str:
+        """What was read from ``start`` on."""
+        return self.text[start : self.at]
+
+
+# --- one character: escapes, and classes in brackets ----------------------------------------
+
+_CONTROLS: Final = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_OCTAL: Final = frozenset("01234567")
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+
+_BAD_RANGE: Final = "invalid character class range"
+_BAD_ESCAPE: Final = "invalid escape sequence"
+_OPEN_CLASS: Final = "missing closing ]"
+
+
+def group_escape(reader: Reader) -> Group | None:
+    """Behind a backslash: ``d`` and the like, ``pL``, ``p{Greek}``; None for anything else."""
+    char = reader.peek()
+    if not char or char not in "pP":
+        group = perl_group(char)
+        if group is not None:
+            reader.at += 1
+        return group
+    start = reader.at - 1
+    reader.at += 1
+    name: str | None = reader.next(_BAD_RANGE, start)
+    if name == "{":
+        name = reader.until("}")
+    if not name:
+        fail(_BAD_RANGE, reader.text[start:])
+    negated = (char == "P") is not name.startswith("^")
+    group = unicode_group(name.removeprefix("^"), negated=negated)
+    if group is None:
+        fail("unknown or unsupported character class", reader.since(start))
+    return group
+
+
+def char_escape(reader: Reader) -> str:
+    """Behind a backslash: an escape that stands for one character."""
+    start = reader.at - 1
+    char = reader.next("trailing backslash at end of expression", start)
+    if char in _CONTROLS:
+        return _CONTROLS[char]
+    if char == "x":
+        return _hex_escape(reader, start)
+    if char == "0" or (char in _OCTAL and reader.peek() in _OCTAL):
+        digits = char
+        while len(digits) < 3 and reader.peek() in _OCTAL:
+            digits += reader.next(_BAD_ESCAPE, start)
+        return chr(int(digits, 8))
+    if char.isascii() and not char.isalnum():
+        return char
+    return fail(_BAD_ESCAPE, reader.since(start))
+
+
+def _hex_escape(reader: Reader, start: int) -> str:
+    first = reader.next(_BAD_ESCAPE, start)
+    digits = reader.until("}") if first == "{" else first + reader.next(_BAD_ESCAPE, start)
+    if not digits or not set(digits) <= _HEX or int(digits, 16) > MAX_RUNE:
+        fail(_BAD_ESCAPE, reader.since(start))
+    return chr(int(digits, 16))
+
+
+def read_class(reader: Reader) -> tuple[tuple[Group, ...], bool]:
+    """Behind an opening bracket: the groups of the class, and whether it is negated."""
+    start = reader.at - 1
+    negated = reader.take("^")
+    ranges: list[Range] = []
+    groups: list[Group] = []
+    first = True
+    while first or not reader.take("]"):
+        first = False
+        group = _class_group(reader)
+        if group is not None:
+            groups.append(group)
+        else:
+            ranges.append(_class_range(reader, start))
+    return (Group(tuple(ranges)), *groups), negated
+
+
+def _class_group(reader: Reader) -> Group | None:
+    """``[:alpha:]``, ``\\d``, ``\\pL``; None for anything else."""
+    start = reader.at
+    if reader.take("[:"):
+        name = reader.until(":]")
+        if name is not None:
+            group = posix_group(name)
+            if group is None:
+                fail(_BAD_RANGE, reader.since(start))
+            return group
+    elif reader.take("\\"):
+        group = group_escape(reader)
+        if group is not None:
+            return group
+    reader.at = start
+    return None
+
+
+def _class_range(reader: Reader, start: int) -> Range:
+    began = reader.at
+    low = high = _class_char(reader, start)
+    if reader.ahead("-") and not reader.ahead("-]") and reader.at + 1 < len(reader.text):
+        reader.at += 1
+        high = _class_char(reader, start)
+        if high < low:
+            fail(_BAD_RANGE, reader.since(began))
+    return ord(low), ord(high)
+
+
+def _class_char(reader: Reader, start: int) -> str:
+    char = reader.next(_OPEN_CLASS, start)
+    return char_escape(reader) if char == "\\" else char
+
+
+# --- the whole expression --------------------------------------------------------------------
 
 
 def parse(expression: str) -> tuple[Node, int]:

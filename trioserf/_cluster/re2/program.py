@@ -18,8 +18,7 @@ from typing import Final, TypeAlias
 from ... import _attrs as attrs
 from ..._exceptions import RemoteProtocolError
 from .charsets import CharSet
-from .parser import parse
-from .tree import Assertion, Choice, Node, Repeat, Sequence
+from .parser import Assertion, Choice, Node, Repeat, Sequence, parse
 
 _MAX_REMEMBERED: Final = 5000
 """Instructions in remembered sets, and remembered moves, of one program."""
