@@ -28,7 +28,7 @@ ALIVE = SerfState.ALIVE
 
 def registry_with(name: str, status: MemberStatus, **fields: Any) -> MemberRegistry:
     """A registry in which ``name`` was driven to ``status``, its status time being 12."""
-    registry = MemberRegistry(LOCAL, config(**fields))
+    registry = MemberRegistry(config(**fields))
     registry.on_node_join(node(LOCAL), 0.0)
     registry.on_node_join(node(name), 0.0)
     registry.on_join_intent(JoinIntent(12, name), 0.0)
@@ -114,14 +114,14 @@ def test_memberlist_cannot_take_down_what_is_down(status: str) -> None:
 
 
 def test_memberlist_notifications_about_unknown_nodes_are_ignored() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     assert [] == registry.on_node_leave(node("foo"), 0.0)
     assert [] == registry.on_node_update(node("foo"), 0.0)
     assert () == registry.members()
 
 
 def test_a_member_shows_what_memberlist_says_of_it() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     seen = node("foo", {"role": "web"}, addr=bytes(10) + b"\xff\xff\x01\x02\x03\x04", port=80)
     effects = registry.on_node_join(seen, 0.0)
     found = registry.get("foo")
@@ -171,7 +171,7 @@ def test_going_down_is_counted_by_its_kind() -> None:
 
 
 def test_broken_metadata_keeps_what_could_be_read() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     broken = node("foo", {"role": "web"})
     broken.meta = b"\xff\x82" + broken.meta[2:]
     effects = registry.on_node_join(broken, 0.0)
@@ -198,7 +198,7 @@ def test_go_publishes_an_update_that_changes_nothing() -> None:
 
 
 def test_a_leave_of_this_node_is_refuted_while_it_is_alive() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_node_join(node(LOCAL), 0.0)
     again, effects = registry.on_leave_intent(LeaveIntent(7, LOCAL, True), 0.0, serf_state=ALIVE)
     assert not again
@@ -211,7 +211,7 @@ def test_a_leave_of_this_node_is_refuted_while_it_is_alive() -> None:
 
 
 def test_a_leave_of_this_node_is_taken_while_it_leaves() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_node_join(node(LOCAL), 0.0)
     leave = LeaveIntent(7, LOCAL, False)
     assert (True, []) == registry.on_leave_intent(leave, 0.0, serf_state=SerfState.LEAVING)
@@ -220,7 +220,7 @@ def test_a_leave_of_this_node_is_taken_while_it_leaves() -> None:
 
 def test_announcing_this_node_uses_the_clock_and_moves_it() -> None:
     """Checklist 42: the first announcement has status time 1."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.clock.increment()
     registry.on_node_join(node(LOCAL), 0.0)
     (queued,) = registry.join_intent(0.0)
@@ -231,7 +231,7 @@ def test_announcing_this_node_uses_the_clock_and_moves_it() -> None:
 
 
 def test_a_lone_node_leaves_without_a_broadcast() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.clock.increment()
     registry.on_node_join(node(LOCAL), 0.0)
     queued, effects = registry.leave_intent(LOCAL, 0.0, serf_state=SerfState.LEAVING)
@@ -244,7 +244,7 @@ def test_a_lone_node_leaves_without_a_broadcast() -> None:
 
 
 def test_leaving_is_broadcast_and_calls_back_when_sent() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.clock.increment()
     registry.on_node_join(node(LOCAL), 0.0)
     registry.on_node_join(node("foo"), 0.0)
@@ -263,7 +263,7 @@ def test_leaving_is_broadcast_and_calls_back_when_sent() -> None:
 
 def test_the_local_member_outlives_its_reaping() -> None:
     """Checklist 40, the rule."""
-    registry = MemberRegistry(LOCAL, config(tags={"role": "web"}))
+    registry = MemberRegistry(config(tags={"role": "web"}))
     assert LOCAL == registry.local_member.name
     assert {"role": "web"} == dict(registry.local_member.tags)
     assert local_status(registry) is MemberStatus.NONE
@@ -280,7 +280,7 @@ def test_the_local_member_outlives_its_reaping() -> None:
 
 def test_local_member_shows_new_tags_at_once() -> None:
     """Checklist 19, the rule."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_node_join(node(LOCAL), 0.0)
     registry.on_node_update(node(LOCAL, {"a": "b"}), 0.0)
     assert {"a": "b"} == dict(registry.local_member.tags)
@@ -303,7 +303,7 @@ def test_numbers_and_lists() -> None:
 
 
 def test_only_other_alive_members_count_as_others() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_node_join(node(LOCAL), 0.0)
     assert not registry.others_alive()
     registry.on_node_join(node("foo"), 0.0)
@@ -333,7 +333,7 @@ def test_forgetting_drops_what_is_cached() -> None:
 
 def test_a_stored_join_intent_gives_a_new_node_its_status_time() -> None:
     """Checklist 54, 25."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     assert (True, []) == registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
     registry.on_node_join(node("foo"), 1.0)
     found = registry.get("foo")
@@ -344,7 +344,7 @@ def test_a_stored_join_intent_gives_a_new_node_its_status_time() -> None:
 
 def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
     """Checklist 55."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
     registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, serf_state=ALIVE)
     effects = registry.on_node_join(node("foo"), 1.0)
@@ -357,7 +357,7 @@ def test_a_stored_leave_intent_makes_a_new_node_leaving() -> None:
 
 def test_a_member_that_joins_as_leaving_is_notified() -> None:
     for faithful in (False, True):
-        registry = MemberRegistry(LOCAL, config(faithful=faithful))
+        registry = MemberRegistry(config(faithful=faithful))
         registry.on_leave_intent(LeaveIntent(6, "foo", False), 0.0, serf_state=ALIVE)
         effects = registry.on_node_join(node("foo"), 1.0)
         sent = [effect.message for effect in effects if isinstance(effect, SendTo)]
@@ -366,7 +366,7 @@ def test_a_member_that_joins_as_leaving_is_notified() -> None:
 
 @pytest.mark.parametrize("faithful", [False, True])
 def test_a_leave_as_new_as_the_local_join_is_refuted(faithful: bool) -> None:
-    registry = MemberRegistry(LOCAL, config(faithful=faithful))
+    registry = MemberRegistry(config(faithful=faithful))
     registry.on_node_join(node(LOCAL), 0.0)
     registry.on_join_intent(JoinIntent(5, LOCAL), 0.0)
     _, effects = registry.on_leave_intent(LeaveIntent(5, LOCAL, False), 1.0, serf_state=ALIVE)
@@ -378,7 +378,7 @@ def test_a_leave_as_new_as_the_local_join_is_refuted(faithful: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["join", "leave"])
 def test_a_stored_intent_is_used_once(kind: str) -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     if kind == "join":
         registry.on_join_intent(JoinIntent(5, "foo"), 0.0)
     else:
@@ -393,7 +393,7 @@ def test_a_stored_intent_is_used_once(kind: str) -> None:
 
 
 def test_go_uses_a_stored_intent_as_often_as_the_node_appears() -> None:
-    registry = MemberRegistry(LOCAL, config(faithful=True))
+    registry = MemberRegistry(config(faithful=True))
     registry.on_leave_intent(LeaveIntent(5, "foo", False), 0.0, serf_state=ALIVE)
     registry.on_node_join(node("foo"), 1.0)
     registry.erase("foo")
@@ -405,7 +405,7 @@ def test_go_uses_a_stored_intent_as_often_as_the_node_appears() -> None:
 
 def test_a_leave_of_an_unknown_node_is_rebroadcast_once() -> None:
     """Checklist 56."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     leave = LeaveIntent(10, "foo", False)
     assert (True, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     assert ("leave", 10) == stored(registry.intents, "foo")
@@ -415,7 +415,7 @@ def test_a_leave_of_an_unknown_node_is_rebroadcast_once() -> None:
 
 def test_a_join_of_an_unknown_node_is_rebroadcast_once() -> None:
     """Checklist 59."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     assert (True, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
     assert ("join", 10) == stored(registry.intents, "foo")
     assert (False, []) == registry.on_join_intent(JoinIntent(10, "foo"), 0.0)
@@ -483,7 +483,7 @@ def test_two_leaves_are_not_rebroadcast_for_ever() -> None:
 
 def test_a_failed_node_that_is_removed_counts_as_left() -> None:
     """Checklist 49, 50, the rule."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.clock.increment()
     registry.on_node_join(node("third"), 0.0)
     before = registry.on_node_join(node("foo"), 0.0)
@@ -497,7 +497,7 @@ def test_a_failed_node_that_is_removed_counts_as_left() -> None:
 
 
 def test_the_time_of_leaving_stays_the_time_of_the_failure() -> None:
-    registry = MemberRegistry(LOCAL, config(tombstone_timeout=10.0))
+    registry = MemberRegistry(config(tombstone_timeout=10.0))
     registry.on_node_join(node("foo"), 0.0)
     registry.on_node_leave(node("foo"), 1.0)
     registry.clock.increment()
@@ -508,14 +508,14 @@ def test_the_time_of_leaving_stays_the_time_of_the_failure() -> None:
 
 def test_removing_an_unknown_name_on_a_lone_node_succeeds() -> None:
     """Checklist 51."""
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_node_join(node(LOCAL), 0.0)
     assert (False, []) == registry.leave_intent("foo", 0.0, serf_state=ALIVE)
     assert ("leave", 0) == stored(registry.intents, "foo")
 
 
 def test_removing_this_node_is_refuted_at_once() -> None:
-    registry = MemberRegistry(LOCAL, config())
+    registry = MemberRegistry(config())
     registry.on_node_join(node(LOCAL), 0.0)
     registry.on_node_join(node("foo"), 0.0)
     registry.clock.increment()
@@ -608,7 +608,7 @@ def test_a_pruned_name_is_passed_on_once_more() -> None:
 
 def test_reaping_erases_old_tombstones_and_old_intents() -> None:
     """Checklist 66, 68."""
-    registry = MemberRegistry(LOCAL, config(tombstone_timeout=6.0, recent_intent_timeout=7.0))
+    registry = MemberRegistry(config(tombstone_timeout=6.0, recent_intent_timeout=7.0))
     for name, left_at in [("now", 10.0), ("5 s", 5.0), ("10 s", 0.0)]:
         registry.on_leave_intent(LeaveIntent(1, name, False), left_at, serf_state=ALIVE)
         registry.on_node_join(node(name), left_at)
@@ -623,7 +623,7 @@ def test_reaping_erases_old_tombstones_and_old_intents() -> None:
 
 def test_failed_members_have_a_timeout_of_their_own() -> None:
     """Checklist 38, the rule."""
-    registry = MemberRegistry(LOCAL, config(reconnect_timeout=1.0, tombstone_timeout=5.0))
+    registry = MemberRegistry(config(reconnect_timeout=1.0, tombstone_timeout=5.0))
     before = registry.on_node_join(node("foo"), 0.0)
     before += registry.on_node_leave(node("foo"), 1.0)
     before += registry.reap(2.0)
@@ -643,7 +643,6 @@ def test_the_override_is_asked_for_failed_and_for_left_members() -> None:
         return 0.000001
 
     registry = MemberRegistry(
-        LOCAL,
         config(reconnect_timeout=30.0, tombstone_timeout=40.0, reconnect_timeout_override=override),
     )
     for name in ("failed", "left"):
@@ -692,7 +691,7 @@ STEPS = st.lists(
 class Model:
     """A registry, a memberlist that notifies only of changes, and a reader of the events."""
 
-    registry: MemberRegistry = attrs.field(factory=lambda: MemberRegistry(LOCAL, config()))
+    registry: MemberRegistry = attrs.field(factory=lambda: MemberRegistry(config()))
     up: set[str] = attrs.field(factory=set)
     seen: dict[str, Member] = attrs.field(factory=dict)
     waits: list[Prune] = attrs.field(factory=list)

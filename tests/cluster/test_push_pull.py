@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import Any
 
@@ -58,11 +59,12 @@ class Part:
 
 def part(**fields: Any) -> Part:
     settings = config(**fields)
+    members = MemberRegistry(settings, clock=LamportClock(1))
     made = Part(
         settings,
-        MemberRegistry(LOCAL, settings, clock=LamportClock(1)),
+        members,
         UserEventLog(settings, clock=LamportClock(1)),
-        QueryLog(LOCAL, settings, clock=LamportClock(1)),
+        QueryLog(settings, random.Random(1), members.members, clock=LamportClock(1)),
     )
     made.members.on_node_join(node(LOCAL), 0.0)
     return made

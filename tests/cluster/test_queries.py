@@ -39,8 +39,9 @@ from .samples import LOCAL, config, member, warnings
 HERE = Address("10.0.0.9", 7946)
 
 
-def log(**fields: Any) -> QueryLog:
-    return QueryLog(LOCAL, config(**fields), clock=LamportClock(1))
+def log(members: tuple[Member, ...] = (), **fields: Any) -> QueryLog:
+    settings = config(**fields)
+    return QueryLog(settings, random.Random(1), lambda: members, clock=LamportClock(1))
 
 
 def ask(
@@ -49,7 +50,6 @@ def ask(
     payload: bytes = b"",
     *,
     live_members: int = 1,
-    members: tuple[Member, ...] = (),
     tags: dict[str, str] | None = None,
     **params: Any,
 ) -> OpenQuery:
@@ -58,11 +58,9 @@ def ask(
         payload,
         QueryParams(**params),
         now=100.0,
-        rng=random.Random(1),
         address=HERE,
         live_members=live_members,
         tags=tags or {},
-        members=members,
     )
 
 
@@ -78,10 +76,8 @@ def query(ltime: int = 1, id: int = 1, **fields: Any) -> QueryMessage:
     return QueryMessage(ltime, id, **given_fields)
 
 
-def receive(
-    queries: QueryLog, msg: QueryMessage, members: tuple[Member, ...] = (), **tags: str
-) -> tuple[bool, list[Effect]]:
-    return queries.on_query(msg, 100.0, rng=random.Random(1), tags=tags, members=members)
+def receive(queries: QueryLog, msg: QueryMessage, **tags: str) -> tuple[bool, list[Effect]]:
+    return queries.on_query(msg, 100.0, tags)
 
 
 def delivered(effects: list[Effect] | tuple[Effect, ...]) -> list[QueryMessage]:
@@ -225,7 +221,7 @@ def test_queries_of_one_time_are_told_apart_by_their_ids() -> None:
 
 
 def test_queries_before_the_minimal_time_are_ignored() -> None:
-    queries = QueryLog(LOCAL, config(), min_time=10)
+    queries = QueryLog(config(), random.Random(1), tuple, min_time=10)
     assert (False, []) == receive(queries, query(9))
     assert receive(queries, query(10))[0]
     assert 11 == queries.clock.time
@@ -287,7 +283,7 @@ def test_an_ack_goes_to_the_asker() -> None:
 
 def test_an_ack_is_relayed_as_often_as_wanted() -> None:
     members = tuple(member(name) for name in (LOCAL, "a", "b"))
-    _, effects = receive(log(), query(flags=QUERY_FLAG_ACK, relay_factor=1), members)
+    _, effects = receive(log(members), query(flags=QUERY_FLAG_ACK, relay_factor=1))
     direct, relayed = replies(effects)
     assert relayed.name in ("a", "b")
     assert direct.message == decode_relay(relayed.message)[1]
@@ -306,7 +302,7 @@ def test_an_impossible_return_address_loses_the_ack_alone(addr: bytes | None, po
 def test_an_ack_too_long_to_relay_still_goes_directly() -> None:
     members = tuple(member(name) for name in (LOCAL, "a", "b"))
     msg = query(flags=QUERY_FLAG_ACK, relay_factor=1, source_node="n" * 1000)
-    _, effects = receive(log(), msg, members)
+    _, effects = receive(log(members), msg)
     assert 1 == len(replies(effects))
     assert 1 == len(warnings(effects))
     assert [msg] == delivered(effects)
@@ -315,7 +311,7 @@ def test_an_ack_too_long_to_relay_still_goes_directly() -> None:
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), max_size=60), st.integers(1, 6))
 def test_a_query_is_delivered_at_most_once(seen: list[tuple[int, int]], size: int) -> None:
     """Checklist 80, 81."""
-    queries = QueryLog(LOCAL, config(query_buffer=size))
+    queries = QueryLog(config(query_buffer=size), random.Random(1), tuple)
     seen = []
     for ltime, id in seen:
         again, effects = receive(queries, query(ltime, id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from trioserf._cluster.effects import SendTo
 from trioserf._cluster.responses import (
     MAX_FORWARD,
     QueryResponder,
+    Relays,
     choose_relays,
     forward,
-    relayed_copies,
     reply_address,
 )
 from trioserf._events import Member, MemberStatus
@@ -37,12 +38,20 @@ from trioserf._wire.serf_messages import (
 )
 from trioserf.abc import Address
 
-from .samples import LOCAL, member
+from .samples import LOCAL, config, member
 from .test_queries import query
 
 
-def responder(msg: QueryMessage | None = None, *, limit: int = 1024) -> QueryResponder:
-    return QueryResponder(msg or query(7, 8), deadline=10.0, local_name=LOCAL, limit=limit)
+def relays(*members: Member, limit: int = 1024, name: str = LOCAL) -> Relays:
+    settings = attrs.evolve(config(query_response_size_limit=limit), node_name=name)
+    return Relays(settings, random.Random(1), lambda: members)
+
+
+def responder(
+    msg: QueryMessage | None = None, *members: Member, limit: int = 1024, name: str = LOCAL
+) -> QueryResponder:
+    known = relays(*members, limit=limit, name=name)
+    return QueryResponder(msg or query(7, 8), deadline=10.0, relays=known)
 
 
 def test_an_answer_goes_to_the_source_of_the_query_once() -> None:
@@ -77,7 +86,7 @@ def test_an_answer_over_the_limit_may_be_shortened() -> None:
 
 
 def test_the_largest_answer_of_a_short_name_has_981_bytes() -> None:
-    answer = QueryResponder(query(7, 2**31), deadline=10.0, local_name="n1", limit=1024)
+    answer = responder(query(7, 2**31), name="n1")
     with pytest.raises(ResponseTooLarge, match="1025 bytes"):
         answer.answer(bytes(982), 1.0)
     answer.answer(bytes(981), 1.0)
@@ -92,18 +101,18 @@ def test_an_answer_to_an_impossible_address_is_refused() -> None:
 
 def test_an_answer_is_relayed_as_often_as_wanted() -> None:
     members = tuple(member(name) for name in (LOCAL, "a", "b", "c"))
-    answer = responder(query(relay_factor=2))
+    answer = responder(query(relay_factor=2), *members)
     direct = answer.answer(b"x", 1.0)
-    copies = answer.relays(rng=random.Random(1), members=members)
+    copies = answer.relayed()
     assert 2 == len({copy.name for copy in copies} - {LOCAL})
     assert {direct.message} == {decode_relay(copy.message)[1] for copy in copies}
 
 
 def test_an_answer_too_long_to_relay_was_sent_directly() -> None:
-    answer = responder(query(relay_factor=1), limit=100)
+    answer = responder(query(relay_factor=1), member("a"), member("b"), limit=100)
     answer.answer(bytes(40), 1.0)
     with pytest.raises(RelayError, match="relayed response exceeds limit of 100 bytes"):
-        answer.relays(rng=random.Random(1), members=[member("a"), member("b")])
+        answer.relayed()
     assert answer.answered
 
 
@@ -162,9 +171,7 @@ def test_no_candidate_is_missed() -> None:
 
 def test_each_relay_gets_the_answer_wrapped() -> None:
     members = [member(LOCAL), member("a", port=1), member("b", port=2)]
-    copies = relayed_copies(
-        b"\x05rest", QUERY, local_name=LOCAL, limit=1024, rng=random.Random(1), members=members
-    )
+    copies = relays(*members).copies(b"\x05rest", QUERY)
     wrapped = encode_relay(RelayHeader(UDPAddr(bytes([127, 0, 0, 1]), 7946), "n1"), b"\x05rest")
     assert {
         (Address("10.0.0.1", 1), "a", wrapped),
@@ -174,27 +181,13 @@ def test_each_relay_gets_the_answer_wrapped() -> None:
 
 @pytest.mark.parametrize("names", [[], [LOCAL], [LOCAL, "a"]])
 def test_a_cluster_too_small_for_the_factor_relays_nothing(names: list[str]) -> None:
-    copies = relayed_copies(
-        b"\x05",
-        QUERY,
-        local_name=LOCAL,
-        limit=1024,
-        rng=random.Random(1),
-        members=[member(name) for name in names],
-    )
+    copies = relays(*map(member, names)).copies(b"\x05", QUERY)
     assert [] == copies
 
 
 def test_a_copy_over_the_limit_is_refused() -> None:
     with pytest.raises(ResponseTooLarge, match="relayed response exceeds limit of 100 bytes"):
-        relayed_copies(
-            bytes(90),
-            QUERY,
-            local_name=LOCAL,
-            limit=100,
-            rng=random.Random(1),
-            members=[member(name) for name in "abc"],
-        )
+        relays(*map(member, "abc"), limit=100).copies(bytes(90), QUERY)
 
 
 def test_a_relay_passes_on_what_it_carries_unseen() -> None:

@@ -42,7 +42,6 @@ class MemberRegistry:
     """Every known member, whatever its status; owner of the member clock.
 
     Args:
-      local_name: the name of this node.
       config: settings of the node.
       clock: the member clock; a new one that reads 0 if not given.
 
@@ -53,19 +52,17 @@ class MemberRegistry:
       count: gives the number of known members of any status.
     """
 
-    def __init__(
-        self, local_name: str, config: Config, *, clock: LamportClock | None = None
-    ) -> None:
+    def __init__(self, config: Config, *, clock: LamportClock | None = None) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.intents: RecentIntents = RecentIntents()
-        self._local_name = local_name
+        self._local_name = config.node_name
         self._config = config
         self.faithful: bool = config.memberlist.faithful_go
         self._records: dict[str, Record] = {}
         self.count: Callable[[], int] = self._records.__len__
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
-        self._local = Member(name=local_name, addr=IPv4Address(0), port=0, tags=config.tags)
+        self._local = Member(name=config.node_name, addr=IPv4Address(0), port=0, tags=config.tags)
         self._sorted = SortedMembers()
 
     # --- reads

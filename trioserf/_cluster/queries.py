@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .. import _attrs as attrs
 from .._config import Config
@@ -32,7 +32,7 @@ from ..abc import Address
 from .effects import Broadcast, Count, Deliver, Effect, Log, SendTo
 from .filters import matches
 from .lamport import LamportClock
-from .responses import relayed_copies, reply_address
+from .responses import Relays, reply_address
 from .size_limits import check_query
 
 _MAX_NANOSECONDS = (1 << 63) - 1
@@ -107,23 +107,31 @@ def default_timeout(gossip_interval: float, mult: int, live_members: int) -> flo
 class QueryLog:
     """The queries seen lately; owner of the query clock.
 
+    Args:
+      config: settings of the node.
+      rng: source of query ids, and of the choice of relays.
+      members: gives all members, to choose relays from.
+
     Attributes:
       clock: the query clock.
+      relays: of responses to queries.
       min_time: queries before this Lamport time are ignored (raised by a snapshot).
     """
 
     def __init__(
         self,
-        local_name: str,
         config: Config,
+        rng: random.Random,
+        members: Callable[[], Sequence[Member]],
         *,
         clock: LamportClock | None = None,
         min_time: int = 0,
     ) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.min_time = min_time
-        self._local_name = local_name
+        self.relays: Relays = Relays(config, rng, members)
         self._config = config
+        self._rng = rng
         self._size = config.query_buffer
         self._slots: dict[int, tuple[int, set[int]]] = {}
 
@@ -134,11 +142,9 @@ class QueryLog:
         params: QueryParams,
         *,
         now: float,
-        rng: random.Random,
         address: Address,
         live_members: int,
         tags: Mapping[str, str],
-        members: Sequence[Member],
     ) -> OpenQuery:
         """Send a query: build the message, process it here as any receiver would, and queue it.
 
@@ -146,7 +152,6 @@ class QueryLog:
           address: the advertised address of this node, for responses.
           live_members: how many nodes memberlist sees alive.
           tags: the tags of this node.
-          members: all members, to choose relays from.
 
         Raises:
           FeatureNotSupported: the protocol version is below 4.
@@ -163,10 +168,10 @@ class QueryLog:
         )
         msg = QueryMessage(
             ltime=self.clock.time,
-            id=rng.getrandbits(31),
+            id=self._rng.getrandbits(31),
             addr=address.to_bytes(),
             port=address.port,
-            source_node=self._local_name,
+            source_node=config.node_name,
             filters=encode_filters(params.filter_nodes, params.filter_tags) or None,
             flags=QUERY_FLAG_ACK if params.request_ack else 0,
             relay_factor=params.relay_factor,
@@ -176,20 +181,16 @@ class QueryLog:
         )
         raw = encode_serf(msg)
         check_query(raw, config.query_size_limit)
-        _, effects = self.on_query(msg, now, rng=rng, tags=tags, members=members)
+        _, effects = self.on_query(msg, now, tags)
         effects.append(Broadcast(queue="query", message=raw, local=True))
         return OpenQuery(message=msg, deadline=now + timeout, effects=tuple(effects))
 
     def on_query(
-        self,
-        msg: QueryMessage,
-        now: float,
-        *,
-        rng: random.Random,
-        tags: Mapping[str, str],
-        members: Sequence[Member],
+        self, msg: QueryMessage, now: float, tags: Mapping[str, str]
     ) -> tuple[bool, list[Effect]]:
         """A query arrived.  Returns whether to rebroadcast it, and the effects.
+
+        ``tags`` are those of this node.
 
         DIFFERS: Go also counts every query under its name, without a bound on the names
         (test_queries_are_counted_in_one_counter_whatever_their_name).
@@ -206,14 +207,14 @@ class QueryLog:
             return False, []
         effects: list[Effect] = [Count("serf.queries")]
         again = not msg.flags & QUERY_FLAG_NO_BROADCAST
-        result = matches(msg.filters or (), self._local_name, tags)
+        result = matches(msg.filters or (), self._config.node_name, tags)
         if not result.passed:
             if result.problem is not None:
                 problem = f"query {msg.name} of {msg.source_node} is ignored: {result.problem}"
                 effects.append(Log(problem))
             return again, effects
         if msg.flags & QUERY_FLAG_ACK:
-            effects += self._acknowledge(msg, rng, members)
+            effects += self._acknowledge(msg)
         effects.append(Deliver(msg, now + msg.timeout / 1e9))
         return again, effects
 
@@ -228,25 +229,16 @@ class QueryLog:
         ids.add(msg.id)
         return True
 
-    def _acknowledge(
-        self, msg: QueryMessage, rng: random.Random, members: Sequence[Member]
-    ) -> list[Effect]:
+    def _acknowledge(self, msg: QueryMessage) -> list[Effect]:
         try:
             address = reply_address(msg)
         except QueryError as error:
             return [Log(f"failed to send ack: {error}", "error")]
-        ack = QueryResponseMessage(msg.ltime, msg.id, self._local_name, RESPONSE_FLAG_ACK, None)
-        raw = encode_serf(ack)
+        name = self._config.node_name
+        raw = encode_serf(QueryResponseMessage(msg.ltime, msg.id, name, RESPONSE_FLAG_ACK, None))
         effects: list[Effect] = [SendTo(address, msg.source_node, raw)]
         try:
-            effects += relayed_copies(
-                raw,
-                msg,
-                local_name=self._local_name,
-                limit=self._config.query_response_size_limit,
-                rng=rng,
-                members=members,
-            )
+            effects += self.relays.copies(raw, msg)
         except ResponseTooLarge as error:
             effects.append(Log(f"failed to relay ack: {error}", "error"))
         return effects

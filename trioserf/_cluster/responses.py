@@ -10,8 +10,9 @@ serf/query.go, relayResponse, kRandomMembers; serf/delegate.go, NotifyMsg (messa
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from .._config import Config
 from .._events import Member, MemberStatus
 from .._exceptions import (
     AlreadyResponded,
@@ -60,32 +61,46 @@ def choose_relays(
     return rng.sample(candidates, min(factor, len(candidates)))
 
 
-def relayed_copies(
-    raw: bytes,
-    query: QueryMessage,
-    *,
-    local_name: str,
-    limit: int,
-    rng: random.Random,
-    members: Sequence[Member],
-) -> list[SendTo]:
-    """The encoded response ``raw`` wrapped for each relay that the query wants.
+class Relays:
+    """The relays of responses: other members that send them on, against lost packets.
 
-    In a cluster with fewer members than the query wants relays plus this node, none is used.
+    Args:
+      config: settings of the node.
+      rng: chooses the relays.
+      members: gives all members.
 
-    Raises:
-      ResponseTooLarge: the wrapped response is longer than ``limit`` bytes.
+    Attributes:
+      local_name: the name of this node.
+      limit: longest encoded response, relayed or not (bytes).
     """
-    factor = query.relay_factor
-    if not factor or len(members) < factor + 1:
-        return []
-    header = RelayHeader(UDPAddr(query.addr, query.port), query.source_node)
-    wrapped = encode_relay(header, raw)
-    check_relay(wrapped, limit)
-    return [
-        SendTo(member_address(member), member.name, wrapped)
-        for member in choose_relays(rng, members, local_name, factor)
-    ]
+
+    def __init__(
+        self, config: Config, rng: random.Random, members: Callable[[], Sequence[Member]]
+    ) -> None:
+        self.local_name: str = config.node_name
+        self.limit: int = config.query_response_size_limit
+        self._rng = rng
+        self._members = members
+
+    def copies(self, raw: bytes, query: QueryMessage) -> list[SendTo]:
+        """The encoded response ``raw`` wrapped for each relay that the query wants.
+
+        In a cluster with fewer members than the query wants relays plus this node, none is used.
+
+        Raises:
+          ResponseTooLarge: the wrapped response is longer than `limit`.
+        """
+        factor = query.relay_factor
+        members = self._members() if factor else ()
+        if not factor or len(members) < factor + 1:
+            return []
+        header = RelayHeader(UDPAddr(query.addr, query.port), query.source_node)
+        wrapped = encode_relay(header, raw)
+        check_relay(wrapped, self.limit)
+        return [
+            SendTo(member_address(member), member.name, wrapped)
+            for member in choose_relays(self._rng, members, self.local_name, factor)
+        ]
 
 
 def forward(data: bytes) -> SendTo:
@@ -133,25 +148,21 @@ class QueryResponder:
     Args:
       query: as received.
       deadline: until when (trio clock, seconds).
-      local_name: the name of this node.
-      limit: longest encoded response (bytes).
+      relays: of this node.
 
     Attributes:
       answered: whether the response was sent.
     """
 
-    def __init__(
-        self, query: QueryMessage, *, deadline: float, local_name: str, limit: int
-    ) -> None:
+    def __init__(self, query: QueryMessage, *, deadline: float, relays: Relays) -> None:
         self.answered = False
         self._query = query
         self._deadline = deadline
-        self._local_name = local_name
-        self._limit = limit
+        self._relays = relays
         self._raw = b""
 
     def answer(self, payload: bytes, now: float) -> SendTo:
-        """The packet of the response; `relays` gives further copies of it.
+        """The packet of the response; `relayed` gives further copies of it.
 
         The query counts as answered once this returns.
 
@@ -162,9 +173,9 @@ class QueryResponder:
           QueryError: the query names an impossible address.
         """
         query = self._query
-        msg = QueryResponseMessage(query.ltime, query.id, self._local_name, 0, payload or None)
-        raw = encode_serf(msg)
-        check_response(raw, self._limit)
+        name = self._relays.local_name
+        raw = encode_serf(QueryResponseMessage(query.ltime, query.id, name, 0, payload or None))
+        check_response(raw, self._relays.limit)
         if self.answered:
             raise AlreadyResponded(f"response already sent to query {query.name!r}")
         if now > self._deadline:
@@ -177,7 +188,7 @@ class QueryResponder:
         self._raw = raw
         return reply
 
-    def relays(self, *, rng: random.Random, members: Sequence[Member]) -> list[SendTo]:
+    def relayed(self) -> list[SendTo]:
         """Copies of the response for as many relays as the query wants; call it after `answer`.
 
         Raises:
@@ -185,13 +196,6 @@ class QueryResponder:
         """
         assert self.answered, "only a response that was sent can be relayed"
         try:
-            return relayed_copies(
-                self._raw,
-                self._query,
-                local_name=self._local_name,
-                limit=self._limit,
-                rng=rng,
-                members=members,
-            )
+            return self._relays.copies(self._raw, self._query)
         except ResponseTooLarge as error:
             raise RelayError(f"failed to send relay response: {error}") from error

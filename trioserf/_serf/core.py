@@ -63,9 +63,10 @@ class Core:
 
         Source: hashicorp/serf v0.9.4, serf/serf.go, Create.
         """
-        members = MemberRegistry(config.node_name, config)
+        rng = config.rng or random.Random()
+        members = MemberRegistry(config)
         events = UserEventLog(config)
-        queries = QueryLog(config.node_name, config)
+        queries = QueryLog(config, rng, members.members)
         for clock in (members.clock, events.clock, queries.clock):
             clock.increment()
         if snapshot is not None:
@@ -76,7 +77,7 @@ class Core:
             queries.min_time = snapshot.query_clock + 1
         return cls(
             config=config,
-            rng=config.rng or random.Random(),
+            rng=rng,
             members=members,
             events=events,
             queries=queries,

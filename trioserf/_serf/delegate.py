@@ -264,9 +264,7 @@ class SerfDelegate:
                 if again:
                     effects.append(Broadcast(queue="event", message=raw))
             case QueryMessage():
-                again, effects = core.queries.on_query(
-                    msg, now, rng=core.rng, tags=core.tags, members=core.members.members()
-                )
+                again, effects = core.queries.on_query(msg, now, core.tags)
                 if again:
                     effects.append(Broadcast(queue="query", message=raw))
             case LeaveIntent() | JoinIntent():

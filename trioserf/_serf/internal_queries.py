@@ -141,12 +141,8 @@ class InternalQueryStage:
             self.log.debug("closed before %r was answered", delivery.query.name)
 
     def _responder(self, delivery: Deliver) -> QueryResponder:
-        return QueryResponder(
-            delivery.query,
-            deadline=delivery.deadline,
-            local_name=self.core.name,
-            limit=self.core.config.query_response_size_limit,
-        )
+        relays = self.core.queries.relays
+        return QueryResponder(delivery.query, deadline=delivery.deadline, relays=relays)
 
     def _respond(self, responder: QueryResponder, payload: bytes) -> None:
         reply = responder.answer(payload, trio.current_time())
@@ -156,8 +152,7 @@ class InternalQueryStage:
             responder.answered = False  # nothing went out, so it may be tried again
             raise
         try:
-            members = self.core.members.members()
-            for copy in responder.relays(rng=self.core.rng, members=members):
+            for copy in responder.relayed():
                 self.send(copy)
         except trio.BrokenResourceError as error:
             raise RelayError(f"failed to send relay response: {error}") from error

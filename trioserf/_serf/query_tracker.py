@@ -102,11 +102,9 @@ class QueryTracker:
             payload,
             params,
             now=trio.current_time(),
-            rng=core.rng,
             address=self.memberlist.advertise_address,
             live_members=self.memberlist.num_alive,
             tags=core.tags,
-            members=members,
         )
         eligible = eligible_members(members, query.message)
         collector = QueryCollector(query.message, deadline=query.deadline, eligible=eligible)
