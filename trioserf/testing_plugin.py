@@ -132,7 +132,7 @@ def pytest_runtest_makereport(
 
 
 def _check_clock(item: pytest.Item) -> None:
-    """Fail the test on the real clock, and on one that nobody moves."""
+    """Fail the test on the real clock, and on one that does not move."""
     import trio
 
     clock: Any = trio.lowlevel.current_clock()

@@ -28,7 +28,7 @@ from trioserf import (
 )
 from trioserf.lowlevel import replay
 from trioserf.testing import SimCluster
-from trioserf.testing.event_invariants import is_birth
+from trioserf.testing.event_invariants import is_start
 
 State = tuple[MemberStatus, tuple[tuple[str, str], ...], str, int]
 """Status, tags and address of a member: what an event may tell a change of."""
@@ -161,7 +161,7 @@ class Disks:
         last: dict[str, float] = {}
         for entry in self._cluster.timeline:
             name = entry.node
-            if is_birth(entry):
+            if is_start(entry):
                 lives[name] += 1
                 clock = self._clocks.get((name, lives[name]))
                 if clock is not None:

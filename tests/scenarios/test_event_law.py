@@ -18,7 +18,7 @@ import trio
 
 from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
-from trioserf.testing.event_invariants import Deliveries, Foldable
+from trioserf.testing.event_invariants import DeliveredOnce, EventsMatchMembers
 from trioserf.testing.invariants import watched
 
 from .event_law import Disks, Readers, views
@@ -177,7 +177,7 @@ async def live_through(seed: int) -> list[str]:
     fields, has_disks = settings(seed), random.Random(f"disks {seed}").random() < 0.5
     async with (
         SimCluster(seed=seed, disks=has_disks) as cluster,
-        watched(cluster, step=0.25, invariants=(Foldable(), Deliveries())),
+        watched(cluster, step=0.25, invariants=(EventsMatchMembers(), DeliveredOnce())),
     ):
         await cluster.spawn(NODES, **fields)
         readers, disks = Readers(cluster), Disks(cluster)

@@ -11,7 +11,7 @@ from trioserf._wire.messages import Alive, UserMessage, encode_message
 from trioserf._wire.serf_messages import JoinIntent, encode_serf
 from trioserf.testing import SimCluster
 from trioserf.testing.invariants import Invariant, all_invariants
-from trioserf.testing.membership_invariants import Lives, NoSuicide, Sizes
+from trioserf.testing.membership_invariants import Incarnations, LocalNodeAlive, Sizes
 
 from .kit import cluster_of, member, say
 
@@ -25,7 +25,7 @@ PHANTOMS = [f"phantom-{number}" for number in range(FLOOD)]
 
 
 def invariants_with_phantoms() -> tuple[Invariant, ...]:
-    return (Lives(forged=True), NoSuicide(), Sizes(*PHANTOMS))
+    return (Incarnations(forged=True), LocalNodeAlive(), Sizes(*PHANTOMS))
 
 
 # --- queues are bounded -------------------------------------------------------------------

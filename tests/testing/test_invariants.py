@@ -61,6 +61,7 @@ async def resurrect(cluster: SimCluster) -> None:
     await cluster.crash("node-3")
     await cluster.converged()
     await trio.sleep(0.2)
+    cluster.cut(None, 0)  # or a dead message that is still gossiped mends it unseen
     record(cluster, "node-3").update(status=NodeStatus.ALIVE)
     await trio.sleep(0.2)
 
@@ -91,13 +92,13 @@ async def tell_what_is_not(cluster: SimCluster) -> None:
 @pytest.mark.parametrize(
     ("meddle", "complaint"),
     [
-        (run_ahead, "holds incarnation 9 of node-2, who never had more than"),
+        (run_ahead, "has incarnation 9 of node-2, which never had more than"),
         (return_to_one, r"went back from incarnation \d of node-2 to 1"),
         (resurrect, "resurrected node-3"),
-        (despair, "node-1 holds itself in status dead"),
-        (invent, r"knows \['nobody'\], whom nobody started"),
+        (despair, "node-1 lists itself in status dead"),
+        (invent, r"knows \['nobody'\], which was never started"),
         (deliver_twice, "delivered deploy of time 3 twice"),
-        (tell_what_is_not, "the events of node-1 tell other members than it knows: node-2"),
+        (tell_what_is_not, "the events of node-1 do not add up to its members: node-2"),
     ],
 )
 async def test_what_is_wrong_ends_the_block(

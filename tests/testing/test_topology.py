@@ -56,7 +56,7 @@ def test_cuts_have_a_direction_and_may_name_everybody() -> None:
     ]
     topology.mend("a", None)
     topology.mend(None, "b")
-    assert not topology.walled
+    assert not topology.divided
     topology.cut(None, None)
     assert topology.blocked("x", "y")
 

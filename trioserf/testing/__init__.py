@@ -13,7 +13,7 @@ Nodes are the real ones and bytes are real bytes; only the network is simulated,
 clock.  With ``MockClock(autojump_threshold=0)`` minutes pass in moments; under pytest the clock
 must be an argument of the test itself.
 
-`watched` checks all through a block what must hold in every moment of a cluster, and
+`watched` checks all through a block what must be true of a cluster at every moment, and
 `agreement_bound` computes how long its healthy nodes may take to agree.
 
 `SimNetwork` is the network alone, for any user of `trioserf.abc.Transport`;

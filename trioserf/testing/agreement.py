@@ -1,4 +1,4 @@
-"""Whether nodes agree on who is alive, and if not, who disagrees about whom."""
+"""Whether nodes agree on who is alive, and if not, which disagree about which."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def alive_names(members: Iterable[Member]) -> set[str]:
 
 @attrs.define(eq=False)
 class Agreement:
-    """Do these nodes see each other, and nobody else, alive?
+    """Do these nodes see each other, and no other node, alive?
 
     Asked again and again while a cluster settles, so it looks first at those that disagreed
     last time, and stops at the first that still does.
@@ -44,7 +44,7 @@ class Agreement:
             if self._complaints_of(self._pending[-1], stop_at_first=True):
                 return False
             self._pending.pop()
-        # Those that agreed at first may have changed their minds since.
+        # Those that agreed at first may see it otherwise by now.
         return not any(self._complaints_of(name, stop_at_first=True) for name in self.views)
 
     def complaints(self) -> list[str]:
@@ -70,7 +70,5 @@ class Agreement:
                 found.append(f"{name} sees old tags of {other}")
             if found and stop_at_first:
                 return found
-        found += [
-            f"{name} still sees {stranger} alive" for stranger in alive_names(members.values())
-        ]
+        found += [f"{name} still sees {other} alive" for other in alive_names(members.values())]
         return found

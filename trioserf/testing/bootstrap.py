@@ -1,14 +1,15 @@
 """How new nodes of a simulated cluster come to know the others.
 
-Mostly as in earnest: each joins one node, and gossip does the rest.  That costs the square of
-the number of nodes, twenty-five times over: each node hears of each other from many.
+Mostly as in production: each joins one node, and gossip does the rest.  That costs the square of
+the number of nodes, twenty-five times over: each node receives the alive message of each other
+from many.
 
-``"everybody"`` is for what is to be watched after the start.  One node is told of each of the
-others, and then each of the others what that one knows: real state in real bytes, merged by
-the rules of a push/pull, one after the other and at one moment of simulated time.  Only the
-network is left out, and what the nodes would pass on is dropped, for it is news to nobody.
-The cluster stands as one does that has been at rest for long, but that nobody has announced
-its join: Lamport times begin at zero.
+``"everybody"`` is for what is to be watched after the start.  One node merges the state of each
+of the others, and then each of the others merges the state of that one: real state in real bytes,
+by the rules of a push/pull, one after the other and at one moment of simulated time.  Only the
+network is left out, and what the nodes would broadcast is dropped, because all of them know it.
+The cluster is then like one that has been at rest for long, except that no node has broadcast a
+join intent: Lamport times begin at zero.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .._wire.streams import PushPullState, StreamCodec, StreamParser, decode_fra
 from .sim_node import SimNode
 
 JoinVia: TypeAlias = Literal["first", "previous", "random", "everybody"] | None
-"""Whom a new node joins: the first node, the one before it, any earlier one, or nobody.
+"""Which node a new node joins: the first, the one before it, any earlier one, or none.
 
 ``"everybody"`` begins with a cluster in which all know each other; see `SimCluster.spawn`.
 """
@@ -43,9 +44,9 @@ async def join_all(
 
     Args:
       nodes: the new ones.
-      via: whom each joins.
+      via: which node each joins.
       present: gives all that can be joined now, oldest first; the new ones are among them.
-      rng: chooses where chance is asked for.
+      rng: the random source, for "random".
 
     Raises:
       JoinError: a node could not join.
@@ -53,7 +54,7 @@ async def join_all(
     if via is None:
         return
     if via == "everybody":
-        await _acquaint(present())
+        await _exchange_all_state(present())
         return
     if via == "previous":
         for node in nodes:
@@ -82,28 +83,28 @@ async def _join(
         await node.serf.join([earlier[places[via]].address])
 
 
-async def _acquaint(nodes: Sequence[SimNode]) -> None:
-    """Let each of these nodes know all of them, without the traffic.  No time passes."""
-    # Doors for this would be of no use to anybody but a simulation, so it goes behind them.
+async def _exchange_all_state(nodes: Sequence[SimNode]) -> None:
+    """Merge the state of every node into every other, without a network.  No time passes."""
+    # Only a simulation has a use for this, so there is no public way to do it.
     parts = [node.serf._delegate for node in nodes]
     first, *others = [part.memberlist for part in parts]
     for other in others:
-        await _tell(first, await other._exchange.local_frame(join=False), {})
+        await _merge(first, await other._exchange.local_frame(join=False), {})
     everything = await first._exchange.local_frame(join=False)
     read: dict[StreamCodec, PushPullState] = {}
     for other in others:
-        await _tell(other, everything, read)
+        await _merge(other, everything, read)
     for part in parts:
         part.memberlist._queue.clear()
         for queue in part.core.broadcasts.queues.values():
             queue.clear()
 
 
-async def _tell(node: Memberlist, frame: bytes, read: dict[StreamCodec, PushPullState]) -> None:
-    """What becomes of the reply to a push/pull that ``node`` asked for.
+async def _merge(node: Memberlist, frame: bytes, read: dict[StreamCodec, PushPullState]) -> None:
+    """Merge a reply to a push/pull, as if ``node`` had asked for it.
 
     Args:
-      node: who is told.
+      node: which one merges it.
       frame: the reply.
       read: what was in it, for each way to read it.
 

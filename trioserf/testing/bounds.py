@@ -1,22 +1,24 @@
 """How long healthy nodes may take to agree, computed from their settings.
 
-After the last fault - nothing is cut any more, nobody crashes, stops or starts - every running
-node must come to see every running node alive, and nobody else.  `agreement_bound` adds up the
+After the last fault - nothing is cut any more, no node crashes, stops or starts - every running
+node must come to see every running node alive, and no other.  `agreement_bound` adds up the
 longest times of what has to happen one after the other:
 
-* *probing*: somebody probes whoever is dead.  Each node is probed about once in each interval
-  by somebody, and after 2n - 1 ticks for certain; a node in doubt about itself stretches its
-  interval up to ``awareness_max_multiplier`` times.
-* *suspicion*: the longest, and once more, because in a push/pull a death counts as a suspicion.
+* *probing*: a node that is gone is probed.  Each node is probed about once in each probe interval
+  by one of the others, and after 2n - 1 intervals for certain; a node whose health score is bad
+  stretches its interval up to ``awareness_max_multiplier`` times.
+* *suspicion*: the longest timeout, and once more, because a push/pull takes a dead node for a
+  suspect one.
 * *reunion*: after a partition, the first exchange of state across it.  Serf tries about one
   failed member in each ``reconnect_interval``, the healer one in each ``push_pull_interval``,
   the whole cluster taken together, so that waiting times are exponential.
-* *spreading*: gossip, and then push/pulls for those whom it missed.  A message is sent ``limit``
-  times by each node, so it misses a node with the chance ``exp(-limit * (1 - loss))``; in each
-  push/pull the node asks one that was missed with the same chance.
+* *spreading*: gossip, and then push/pulls for the nodes that it missed.  A message is sent
+  ``limit`` times by each node, so it misses a node with the probability
+  ``exp(-limit * (1 - loss))``; in each push/pull the node asks one that was missed with the same
+  probability.
 
-The times that are left to chance are long enough that they are exceeded with at most the chance
-``risk``, each.
+Each time that depends on chance is chosen so long that it is exceeded with a probability of at
+most ``risk``.
 
 Source: the SWIM paper (2002), sections 4.1 and 4.3; the Lifeguard paper (2018), on suspicion
 timeouts; hashicorp/memberlist v0.2.2, util.go, state.go; hashicorp/serf v0.9.4, serf/serf.go:
@@ -60,16 +62,16 @@ def agreement_bound(
       config: settings of the nodes.
       n: how many names there are, dead ones included.
       loss: share of packets lost.
-      parted: whether nodes may have held each other dead while both lived: after partitions,
+      parted: whether nodes may have declared each other dead while both ran: after partitions,
         one-way links and long stops.
-      risk: chance at which each part that depends on chance is exceeded.
+      risk: probability that a part that depends on chance is exceeded, for each.
     """
     below = config.memberlist
     odds = math.log(1 / risk)
-    ticks = min(2 * n - 1, math.ceil(odds) + 1)
+    probes = min(2 * n - 1, math.ceil(odds) + 1)
     shortest = below.suspicion_mult * max(1.0, math.log10(n)) * below.probe_interval
     return AgreementBound(
-        probing=ticks * below.probe_interval * below.awareness_max_multiplier,
+        probing=probes * below.probe_interval * below.awareness_max_multiplier,
         suspicion=2 * below.suspicion_max_timeout_mult * shortest,
         reunion=odds / _attempts(config) if parted else 0.0,
         spreading=_spreading(config, n, loss, odds),
@@ -77,7 +79,7 @@ def agreement_bound(
 
 
 def _attempts(config: Config) -> float:
-    """Attempts each second to reach one that is missed, by the whole cluster."""
+    """Attempts per second, of the whole cluster, to reach one node on the other side."""
     below = config.memberlist
     rate = 1 / config.reconnect_interval
     if not below.faithful_go and below.push_pull_interval > 0 and below.seed_memory > 0:

@@ -1,4 +1,4 @@
-"""The laws of `abc.Transport`, as functions that any transport can be held to.
+"""The laws of `abc.Transport`, as functions that check any transport.
 
 Each law takes ``make``: a plain function that gives a new transport, not yet opened, whose
 `open` binds a free port on an address that the other transports of the same ``make`` reach.
@@ -9,8 +9,8 @@ A law raises ``AssertionError`` if the transport breaks it.  `check_transport` r
     async def test_my_transport(law):
         await law(make_my_transport)
 
-A lawful transport loses no packet while its buffers have room.  The laws work with the real
-clock and with a jumping one.
+A transport that keeps the laws loses no packet while its buffers have room.  The laws work with
+the real clock and with a jumping one.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ MakeTransport: TypeAlias = Callable[[], Transport]
 TransportLaw: TypeAlias = Callable[[MakeTransport], Coroutine[object, object, None]]
 """One law."""
 
-_PATIENCE = 10.0
+_TIME_LIMIT = 10.0
 """Seconds after which something that should happen counts as not happening."""
 _LARGEST = 65507
 """Most bytes of a datagram over IPv4."""
 
 
 async def check_transport(make: MakeTransport) -> None:
-    """Hold a transport to every law.
+    """Check a transport against every law.
 
     Raises:
       AssertionError: it breaks one.
@@ -90,11 +90,11 @@ class _Inbox:
 
     async def wait(self, count: int) -> list[bytes]:
         """The first ``count`` packets, once they are there."""
-        with trio.move_on_after(_PATIENCE):
+        with trio.move_on_after(_TIME_LIMIT):
             while len(self.packets) < count:
                 await self._came.wait()
         got = len(self.packets)
-        assert got >= count, f"of {count} packets, {got} arrived within {_PATIENCE} s"
+        assert got >= count, f"of {count} packets, {got} arrived within {_TIME_LIMIT} s"
         return self.data[:count]
 
 
@@ -141,16 +141,16 @@ def _must_raise(*expected: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def _in_time(what: str) -> Iterator[None]:
-    """The block must end within `_PATIENCE`."""
-    with trio.move_on_after(_PATIENCE) as scope:
+    """The block must end within `_TIME_LIMIT`."""
+    with trio.move_on_after(_TIME_LIMIT) as scope:
         yield
-    assert not scope.cancelled_caught, f"{what} did not happen within {_PATIENCE} s"
+    assert not scope.cancelled_caught, f"{what} did not happen within {_TIME_LIMIT} s"
 
 
 async def _stream_pair(
-    dialler: Transport, listener: Transport
+    connecting: Transport, listener: Transport
 ) -> tuple[trio.abc.Stream, trio.abc.Stream, Address]:
-    """A stream from one transport to another: both ends, and the dialler's address."""
+    """A stream from one transport to another: both ends, and the connecting side's address."""
     accepted: list[tuple[trio.abc.Stream, Address]] = []
 
     async def accept() -> None:
@@ -159,9 +159,9 @@ async def _stream_pair(
     with _in_time("a stream opening"):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(accept)
-            dialled = await dialler.connect_stream(listener.local_address)
+            near = await connecting.connect_stream(listener.local_address)
     [(far, source)] = accepted
-    return dialled, far, source
+    return near, far, source
 
 
 async def _read_all(stream: trio.abc.ReceiveStream) -> bytes:
@@ -241,7 +241,7 @@ async def check_packets_wait_for_a_receiver(make: MakeTransport) -> None:
 
 @_law
 async def check_a_transport_reaches_itself(make: MakeTransport) -> None:
-    """Packets and streams to the own address work."""
+    """Packets and streams to the local address work."""
     async with _opened(make, 1) as (a,):
         inbox = _Inbox()
         async with _receiving(a, inbox):
@@ -255,14 +255,14 @@ async def check_a_transport_reaches_itself(make: MakeTransport) -> None:
 
 @_law
 async def check_sending_to_nobody_is_silent(make: MakeTransport) -> None:
-    """A packet to a port where nobody listens harms neither sender nor later packets."""
+    """A packet to a port without a listener harms neither sender nor later packets."""
     async with _opened(make, 2) as (a, b):
         async with _opened(make, 1) as (gone,):
-            nobody = gone.local_address
+            unused = gone.local_address
         inbox, own = _Inbox(), _Inbox()
         async with _receiving(b, inbox), _receiving(a, own):
             for number in range(5):
-                a.send_packet(b"lost", nobody)
+                a.send_packet(b"lost", unused)
                 a.send_packet(b"%d" % number, b.local_address)
                 await inbox.wait(number + 1)
                 b.send_packet(b"%d" % number, a.local_address)
@@ -272,7 +272,7 @@ async def check_sending_to_nobody_is_silent(make: MakeTransport) -> None:
 
 @_law
 async def check_one_receiver_at_a_time(make: MakeTransport) -> None:
-    """A second receiver is told so; the first goes on; after it another may come."""
+    """A second receiver gets an error; the first goes on; after it another may come."""
     async with _opened(make, 2) as (a, b):
         inbox = _Inbox()
         async with _receiving(b, inbox):
@@ -390,17 +390,17 @@ async def check_unread_bytes_make_closing_a_reset(make: MakeTransport) -> None:
 
 @_law
 async def check_a_refused_stream_is_an_os_error(make: MakeTransport) -> None:
-    """Dialling a port where nobody listens raises ``OSError``, soon."""
+    """Connecting to a port without a listener raises ``OSError``, soon."""
     async with _opened(make, 1) as (a,):
         async with _opened(make, 1) as (gone,):
-            nobody = gone.local_address
+            unused = gone.local_address
         with _in_time("the refusal of a stream"), _must_raise(OSError):
-            await a.connect_stream(nobody)
+            await a.connect_stream(unused)
 
 
 @_law
 async def check_one_acceptor_at_a_time(make: MakeTransport) -> None:
-    """A second acceptor is told so; a cancelled one takes no stream with it."""
+    """A second acceptor gets an error; a cancelled one takes no stream with it."""
     async with _opened(make, 2) as (a, b):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(b.accept_stream)
@@ -449,7 +449,7 @@ async def check_everything_fails_once_closed(make: MakeTransport) -> None:
 
 @_law
 async def check_closing_wakes_those_who_wait(make: MakeTransport) -> None:
-    """The receiver returns, the acceptor is told."""
+    """The receiver returns, the acceptor gets an error."""
     async with _opened(make, 1) as (a,):
         ended: list[str] = []
 
@@ -483,7 +483,7 @@ async def check_a_taken_port_is_refused(make: MakeTransport) -> None:
 
 @_law
 async def check_cancelled_calls_leave_nothing_behind(make: MakeTransport) -> None:
-    """Cancelled dials and accepts can be repeated, and later streams are whole."""
+    """Cancelled connects and accepts can be repeated, and later streams are whole."""
     async with _opened(make, 2) as (a, b):
         for _ in range(3):
             with trio.CancelScope() as scope:
@@ -504,7 +504,7 @@ async def check_cancelled_calls_leave_nothing_behind(make: MakeTransport) -> Non
                         if await far.receive_some(5) == b"whole":
                             break
                     except trio.BrokenResourceError:
-                        continue  # the rest of a cancelled dial
+                        continue  # what is left of a cancelled connect
         await near.aclose()
 
 

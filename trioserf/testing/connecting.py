@@ -1,8 +1,8 @@
-"""Opening a stream in a simulated network: knock, be answered, be let in.
+"""Opening a stream in a simulated network: a SYN, its answer, and the stream is there.
 
-The knock and its answer are single packets that links may lose and walls hold, so dialling
-a dead host hangs, dialling a living host without a listener is refused, and a one-way wall
-hangs too, as with TCP.  A stopped process has a living kernel: it answers.
+The SYN and its answer are single packets that links may lose and partitions stop, so connecting
+to a host that is down hangs, to a host without a listener is refused, and over a one-way cut
+hangs too, as with TCP.  The kernel of a stopped process still runs: it answers.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..abc import Address
 from .network_state import Host, NetworkState
 from .sim_stream import SimStream, connect_pair
 
-KNOCKS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
-"""Seconds to wait for an answer after each knock; Linux gives up after as many."""
+SYN_TIMEOUTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+"""Seconds to wait for an answer after each SYN; Linux gives up after as many."""
 
 
 @attrs.define(eq=False)
-class Dial:
+class ConnectAttempt:
     """One attempt to open a stream."""
 
     network: NetworkState
@@ -34,11 +34,11 @@ class Dial:
     stream: SimStream | None = attrs.field(default=None, init=False)
     _far_host: Host | None = attrs.field(default=None, init=False)
 
-    def knock(self) -> None:
+    def send_syn(self) -> None:
         """Send the first packet of the handshake."""
-        self.network.post(self.near.host, self.far.host, self._knocked)
+        self.network.post(self.near.host, self.far.host, self._syn_arrived)
 
-    def _knocked(self) -> None:
+    def _syn_arrived(self) -> None:
         host = self.network.hosts.get(self.far.host)
         if host is None:
             return
@@ -54,7 +54,7 @@ class Dial:
             return
         self.outcome = outcome
         if outcome == "open":
-            assert self._far_host is not None, "only a host that was found lets in"
+            assert self._far_host is not None, "only a host that was found accepts"
             self.stream, _ = connect_pair(
                 self.network, self.host, self.near, self._far_host, self.far
             )
@@ -62,35 +62,35 @@ class Dial:
         self.answered.set()
 
     def abandon(self) -> None:
-        """Nobody waits for the answer any more."""
+        """Close the stream that may still come: no task waits for it any more."""
         self.outcome = "abandoned"
         if self.stream is not None:
             self.stream.reset()
         self.answered.set()
 
 
-async def open_stream(dial: Dial) -> SimStream:
-    """Knock until answered.
+async def open_stream(attempt: ConnectAttempt) -> SimStream:
+    """Send SYNs until one is answered.
 
     Raises:
       OSError: refused, or no answer for two minutes.
-      trio.ClosedResourceError: the dial was abandoned by its transport.
+      trio.ClosedResourceError: the transport was closed.
     """
     try:
-        for patience in KNOCKS:
-            dial.knock()
-            with trio.move_on_after(patience):
-                await dial.answered.wait()
-            if dial.answered.is_set():
+        for timeout in SYN_TIMEOUTS:
+            attempt.send_syn()
+            with trio.move_on_after(timeout):
+                await attempt.answered.wait()
+            if attempt.answered.is_set():
                 break
     except BaseException:
-        dial.abandon()
+        attempt.abandon()
         raise
-    if dial.outcome == "waiting":
-        dial.outcome = "abandoned"
-        raise OSError(errno.ETIMEDOUT, f"{dial.far} does not answer")
-    if dial.outcome == "refused":
-        raise OSError(errno.ECONNREFUSED, f"{dial.far} refuses: no process listens there")
-    if dial.stream is None or dial.outcome == "abandoned":
+    if attempt.outcome == "waiting":
+        attempt.outcome = "abandoned"
+        raise OSError(errno.ETIMEDOUT, f"{attempt.far} does not answer")
+    if attempt.outcome == "refused":
+        raise OSError(errno.ECONNREFUSED, f"{attempt.far} refuses: no process listens there")
+    if attempt.stream is None or attempt.outcome == "abandoned":
         raise trio.ClosedResourceError("this transport was closed")
-    return dial.stream
+    return attempt.stream

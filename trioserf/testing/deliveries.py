@@ -74,7 +74,7 @@ class Deliveries:
             while True:
                 self._wake_at = self._heap[0][0] if self._heap else math.inf
                 await sleeper.sleep_until(self._wake_at)
-                self._wake_at = -math.inf  # nobody needs to wake a task that is awake
+                self._wake_at = -math.inf  # the task is awake
                 self.wake_ups += 1
                 while self._hand_over():
                     await trio.lowlevel.checkpoint()

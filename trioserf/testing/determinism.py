@@ -1,6 +1,6 @@
 """One seed, one run: trio's scheduler made repeatable.
 
-Trio shuffles the tasks that are ready, so that nobody relies on an order.  A failing
+Trio shuffles the tasks that are ready, so that no program relies on an order.  A failing
 simulation must be replayed in the same order, so here the shuffle is made to depend on a seed
 alone.  The other thing that differs from run to run are worker threads, which end when the
 machine pleases: nodes of a simulated run do such work in place.

@@ -1,4 +1,4 @@
-"""Invariants of events: what a node tells its application is all that the application needs.
+"""Invariants of events: what a node reports to its application is all that the application needs.
 
 They read the timeline of the cluster, so nothing is seen of a cluster with ``record=False``.
 """
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .sim_node import SimNode
     from .timeline import TimelineEntry
 
-PATIENCE: Final = 0.5
-"""Seconds that events may be under way in the pipeline of their node, without coalescing."""
+IN_PIPELINE: Final = 0.5
+"""Seconds that events may be in the pipeline of their node, without coalescing."""
 
 _STATUS_AFTER: Final = {
     EventType.MEMBER_JOIN: MemberStatus.ALIVE,
@@ -25,13 +25,13 @@ _STATUS_AFTER: Final = {
 }
 
 
-def is_birth(entry: TimelineEntry) -> bool:
-    """Whether a node starts, for the first time or again: it knows nothing any more."""
+def is_start(entry: TimelineEntry) -> bool:
+    """Whether a node starts, for the first time or again: it knows no member."""
     return entry.event is None and entry.what.startswith("— starts")
 
 
 @final
-class Foldable:
+class EventsMatchMembers:
     """Folding the events of a node gives its ``members()``.
 
     A join makes a member alive, a leave left, a failure failed; a reap takes it away; an update
@@ -58,11 +58,11 @@ class Foldable:
             difference = self._difference(node)
             if not difference:
                 self._wrong_since.pop(node.name, None)
-            elif now - self._wrong_since.setdefault(node.name, now) > PATIENCE:
-                yield f"the events of {node.name} tell other members than it knows: {difference}"
+            elif now - self._wrong_since.setdefault(node.name, now) > IN_PIPELINE:
+                yield f"the events of {node.name} do not add up to its members: {difference}"
 
     def _fold(self, entry: TimelineEntry) -> None:
-        if is_birth(entry):
+        if is_start(entry):
             self._folded[entry.node] = {}
             self._wrong_since.pop(entry.node, None)
         if not isinstance(entry.event, MemberEvent):
@@ -73,16 +73,16 @@ class Foldable:
                 case EventType.MEMBER_REAP:
                     known.pop(member.name, None)
                 case EventType.MEMBER_UPDATE:
-                    own = member.name == entry.node
-                    unknown = MemberStatus.ALIVE if own else MemberStatus.NONE
+                    local = member.name == entry.node
+                    unknown = MemberStatus.ALIVE if local else MemberStatus.NONE
                     status, _ = known.get(member.name, (unknown, {}))
                     known[member.name] = status, dict(member.tags)
                 case kind:
                     known[member.name] = _STATUS_AFTER[kind], dict(member.tags)
 
     def _difference(self, node: SimNode) -> str:
-        told = self._folded.get(node.name)
-        if not told:
+        reported = self._folded.get(node.name)
+        if not reported:
             return ""  # not recorded
         known = {
             # An intent to leave is no event; the leave itself is one.
@@ -92,22 +92,24 @@ class Foldable:
             )
             for member in node.serf.members()
         }
-        if node.name not in told:
+        if node.name not in reported:
             del known[node.name]
-        if known == told:
+        if known == reported:
             return ""
         names = sorted(
-            name for name in known.keys() | told.keys() if known.get(name) != told.get(name)
+            name for name in known.keys() | reported.keys() if known.get(name) != reported.get(name)
         )
         name = names[0]
-        return f"{name} is {known.get(name)}, told was {told.get(name)} ({len(names)} names)"
+        return (
+            f"{name} is {known.get(name)}, its events say {reported.get(name)} ({len(names)} names)"
+        )
 
 
 @final
-class Deliveries:
-    """In one life, a node delivers each user event at most once.
+class DeliveredOnce:
+    """From one start to the next, a node delivers each user event at most once.
 
-    Two events of one name and payload are told apart by their Lamport times.
+    Two events of one name and payload differ in their Lamport times.
     """
 
     def __init__(self) -> None:
@@ -120,7 +122,7 @@ class Deliveries:
         self._read += len(entries)
         for entry in entries:
             seen = self._seen.setdefault(entry.node, set())
-            if is_birth(entry):
+            if is_start(entry):
                 seen.clear()
             event = entry.event
             if isinstance(event, UserEvent):

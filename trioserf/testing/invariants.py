@@ -1,4 +1,4 @@
-"""What must hold at every moment of a simulated cluster, looked at again and again.
+"""What must be true of a simulated cluster at every moment, checked again and again.
 
 ::
 
@@ -26,18 +26,18 @@ from typing import TYPE_CHECKING, Protocol, final
 import trio
 
 from .. import _attrs as attrs
-from .event_invariants import Deliveries, Foldable
-from .membership_invariants import Lives, NoSuicide, Sizes
+from .event_invariants import DeliveredOnce, EventsMatchMembers
+from .membership_invariants import Incarnations, LocalNodeAlive, Sizes
 
 if TYPE_CHECKING:
     from .sim_cluster import SimCluster
 
 _SHOWN = 5
-"""Complaints that an error tells in full."""
+"""Complaints that an error lists in full."""
 
 
 class Invariant(Protocol):
-    """Something that holds at every moment.  May remember what it saw before."""
+    """Something that is true at every moment.  May remember what it saw before."""
 
     def complaints(self, cluster: SimCluster, now: float) -> Iterable[str]:
         """What is wrong now, in words.
@@ -49,22 +49,22 @@ class Invariant(Protocol):
 
 
 class InvariantViolation(AssertionError):
-    """An invariant of a simulated cluster does not hold; the text says which, when and where."""
+    """An invariant of a simulated cluster is broken; the text says which, when and where."""
 
 
 def membership_invariants(*, forged: bool = False) -> tuple[Invariant, ...]:
-    """Fresh invariants of membership: lives, self-accusation, sizes.
+    """Fresh invariants of membership: incarnations, the local node, sizes.
 
     Args:
-      forged: claims are injected that no node of the cluster made; then nobody's incarnation
-        is compared with the node's own.
+      forged: the test injects messages that no node of the cluster sent; then incarnations are
+        not compared with those that the nodes themselves had.
     """
-    return (Lives(forged=forged), NoSuicide(), Sizes())
+    return (Incarnations(forged=forged), LocalNodeAlive(), Sizes())
 
 
 def all_invariants(*, forged: bool = False) -> tuple[Invariant, ...]:
-    """The same, and those of the events that nodes tell their applications."""
-    return (*membership_invariants(forged=forged), Foldable(), Deliveries())
+    """The same, and those of the events that nodes report to their applications."""
+    return (*membership_invariants(forged=forged), EventsMatchMembers(), DeliveredOnce())
 
 
 @final
@@ -74,19 +74,19 @@ class Watch:
 
     Args:
       cluster: what is watched.
-      invariants: what must hold.
+      invariants: what must be true.
     """
 
     cluster: SimCluster
     invariants: Sequence[Invariant]
     steps: int = attrs.field(default=0, init=False)
-    """How often all of them held."""
+    """How often all of them were true."""
 
     def check(self) -> None:
-        """Look now.
+        """Check now.
 
         Raises:
-          InvariantViolation: something does not hold.
+          InvariantViolation: one of them is broken.
         """
         now = trio.current_time()
         wrong = [
@@ -113,7 +113,7 @@ async def watched(
       invariants: fresh ones; None takes `all_invariants`.
 
     Raises:
-      InvariantViolation: something did not hold, or does not at the end; the block is
+      InvariantViolation: one was broken, or is at the end; the block is
         cancelled.
     """
     watch = Watch(cluster, all_invariants() if invariants is None else invariants)

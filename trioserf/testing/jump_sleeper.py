@@ -74,7 +74,7 @@ class JumpSleeper:
             self.queued = due
             self._jumper.push(due, self)
 
-    def rise(self) -> None:
+    def wake(self) -> None:
         """Put the task back into the run queue."""
         task, self.task = self.task, None
         if task is not None:
@@ -93,7 +93,7 @@ class _Jumper:
 
     @property
     def clock(self) -> MockClock:
-        """The clock, which is in use as long as anybody asks."""
+        """The clock, which is in use as long as this is called."""
         clock = self._clock()
         assert clock is not None, "the run keeps its clock"
         return clock
@@ -104,7 +104,7 @@ class _Jumper:
         heapq.heappush(self._heap, (due, self._count, sleeper))
 
     def _first_due(self) -> float:
-        """When the first sleeper wants to rise, once entries that were moved are put right."""
+        """When the first sleeper wants to wake, once entries that were moved are put right."""
         heap = self._heap
         while heap:
             queued, _, sleeper = heap[0]
@@ -141,7 +141,7 @@ class _Jumper:
         while self._first_due() <= now < math.inf:
             _, _, sleeper = heapq.heappop(self._heap)
             sleeper.queued = math.inf
-            sleeper.rise()
+            sleeper.wake()
 
 
 _jumpers: weakref.WeakKeyDictionary[MockClock, _Jumper] = weakref.WeakKeyDictionary()

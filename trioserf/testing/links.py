@@ -109,7 +109,7 @@ class Link:
         overtake each other where it varies; streams never do.
       loss: share of packets that never arrive.
       duplicate: share of packets that arrive twice.
-      reorder: share of packets held up by a further ``reorder_by`` seconds.
+      reorder: share of packets delayed by a further ``reorder_by`` seconds.
       corrupt: share of packets in which one bit arrives flipped.
       bandwidth: bytes per second.
       queue: bytes that wait for the bandwidth; what finds no room is dropped.

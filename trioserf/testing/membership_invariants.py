@@ -1,8 +1,8 @@
-"""Invariants of membership: lives that count upward, and tables that stay small.
+"""Invariants of membership: incarnations only rise, and tables stay small.
 
-They compare what every node holds of every other with what it held at the last look.  A record
-that was dropped and learned anew is another record, and nothing is asked of it: whoever forgot
-a death cannot know that a claim of life is older.
+They compare the record that each node has of each other with that of the last look.  A record
+that was dropped and made anew is another record, and is not compared: a node that forgot a dead
+message cannot know that an alive message is older.
 
 Source: the SWIM paper (2002), section 4.2, on incarnation numbers; hashicorp/memberlist v0.2.2,
 state.go.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ALIVE, _DEAD, _LEFT = 0, 2, 3
 _BAND: Final = 2**32 - 2**24
-"""No honest node counts as far as this; numbers from here on may be corrected downward."""
+"""No node counts as far as this by itself; numbers from here on may be corrected downward."""
 _ANY: Final = 2**32
 """Stands for the incarnation of a node that was never seen alive between two looks."""
 _SEEDS: Final = 256
@@ -39,7 +39,7 @@ PER_PACKET: Final = 20
 """Blocks for a packet that is under way."""
 
 
-class _Held(NamedTuple):
+class _Seen(NamedTuple):
     node: NodeView
     incarnation: int
     status: int
@@ -48,13 +48,13 @@ class _Held(NamedTuple):
 
 
 @final
-class Lives:
-    """Incarnations only rise, nobody is resurrected, and nobody is ahead of the node itself.
+class Incarnations:
+    """Incarnations only rise, no dead node becomes alive by itself, and no record is ahead.
 
-    * What a node holds of another never goes back to a lower incarnation, unless the other
-      moved to another address, where it may have started anew.
-    * Who is held dead or left becomes alive only with a higher incarnation or another address.
-    * Nobody holds a higher incarnation of a node than that node ever had in any of its lives.
+    * A record never goes back to a lower incarnation, unless the node moved to another address,
+      where it may have started anew.
+    * A dead or left record becomes alive only with a higher incarnation or another address.
+    * No record has a higher incarnation than the node itself ever had since its first start.
 
     Args:
       forged: skip the last of the three.
@@ -62,44 +62,45 @@ class Lives:
 
     def __init__(self, *, forged: bool = False) -> None:
         self._forged = forged
-        self._held: dict[str, dict[str, _Held]] = {}
-        self._lives: dict[str, list[NodeView]] = {}
+        self._seen: dict[str, dict[str, _Seen]] = {}
+        self._starts: dict[str, list[NodeView]] = {}
 
     def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
         """See `Invariant`."""
         running = cluster.running
-        self._note_lives(running)
+        self._note_starts(running)
         reached = {
-            name: max(own.incarnation for own in lives) for name, lives in self._lives.items()
+            name: max(local.incarnation for local in starts)
+            for name, starts in self._starts.items()
         }
         for observer in running:
-            before = self._held.get(observer.name, {})
-            after: dict[str, _Held] = {}
+            before = self._seen.get(observer.name, {})
+            after: dict[str, _Seen] = {}
             for node in observer.serf.memberlist.nodes():
                 name = node.name
-                held = after[name] = _Held(
+                seen = after[name] = _Seen(
                     node, node.incarnation, node.status, node.addr, node.port
                 )
                 old = before.get(name)
-                if old is not None and old != held and old.node is node:
-                    yield from _changes(observer.name, name, old, held)
+                if old is not None and old != seen and old.node is node:
+                    yield from _changes(observer.name, name, old, seen)
                 if not self._forged and node.incarnation > reached.get(name, _ANY):
                     yield (
-                        f"{observer.name} holds incarnation {node.incarnation} of {name}, "
-                        f"who never had more than {reached[name]}"
+                        f"{observer.name} has incarnation {node.incarnation} of {name}, "
+                        f"which never had more than {reached[name]}"
                     )
-            self._held[observer.name] = after
+            self._seen[observer.name] = after
 
-    def _note_lives(self, running: tuple[SimNode, ...]) -> None:
-        # A record of oneself can be read when the node is gone: what it reached last counts.
+    def _note_starts(self, running: tuple[SimNode, ...]) -> None:
+        # The local record can be read when the node is gone: what it reached last counts.
         for node in running:
-            own = node.serf.memberlist.local_node
-            lives = self._lives.setdefault(node.name, [])
-            if not lives or lives[-1] is not own:
-                lives.append(own)
+            local = node.serf.memberlist.local_node
+            starts = self._starts.setdefault(node.name, [])
+            if not starts or starts[-1] is not local:
+                starts.append(local)
 
 
-def _changes(observer: str, name: str, old: _Held, new: _Held) -> Iterator[str]:
+def _changes(observer: str, name: str, old: _Seen, new: _Seen) -> Iterator[str]:
     if (old.addr, old.port) != (new.addr, new.port):
         return
     if new.incarnation < old.incarnation < _BAND:
@@ -110,14 +111,14 @@ def _changes(observer: str, name: str, old: _Held, new: _Held) -> Iterator[str]:
     risen = new.incarnation > old.incarnation or old.incarnation >= _BAND
     if old.status >= _DEAD and new.status < _DEAD and not risen:
         yield (
-            f"{observer} resurrected {name}, held dead with incarnation {old.incarnation}, "
+            f"{observer} resurrected {name}, dead with incarnation {old.incarnation}, "
             f"by incarnation {new.incarnation}"
         )
 
 
 @final
-class NoSuicide:
-    """A node holds itself alive until it leaves, whatever is said about it."""
+class LocalNodeAlive:
+    """A node lists itself as alive until it leaves, whatever messages say about it."""
 
     def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
         """See `Invariant`."""
@@ -125,7 +126,7 @@ class NoSuicide:
             status = node.serf.memberlist.local_node.status
             leaves = node.serf.state is not SerfState.ALIVE
             if status != _ALIVE and not (status == _LEFT and leaves):
-                yield f"{node.name} holds itself in status {status} and did not leave"
+                yield f"{node.name} lists itself in status {status} and did not leave"
 
 
 @final
@@ -134,23 +135,23 @@ class Sizes:
 
     For a cluster in which ``n`` names were ever used: records, lost nodes remembered, members,
     messages about nodes that wait to be gossiped, intents, and pings that wait for an ack are
-    at most ``n`` each; and nobody knows a name that was never used.  Relays, streams, waiting
+    at most ``n`` each; and no node knows a name that was never used.  Relays, streams, waiting
     packets, and the queues of user events and queries keep their configured bounds.
 
     Args:
-      strangers: names that were made up by the test.
+      made_up: names that the test sends about.
     """
 
-    def __init__(self, *strangers: str) -> None:
-        self._strangers = frozenset(strangers)
+    def __init__(self, *made_up: str) -> None:
+        self._made_up = frozenset(made_up)
 
     def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
         """See `Invariant`."""
-        names = self._strangers.union(node.name for node in cluster)
+        names = self._made_up.union(node.name for node in cluster)
         for node in cluster.running:
             unknown = {each.name for each in node.serf.memberlist.nodes()} - names
             if unknown:
-                yield f"{node.name} knows {sorted(unknown)}, whom nobody started"
+                yield f"{node.name} knows {sorted(unknown)}, which was never started"
             for what, size, bound in _sizes(node, len(names)):
                 if size > bound:
                     yield f"{node.name} has {size} {what}: expected at most {bound}"
@@ -208,7 +209,7 @@ class Memory:
         bound += PER_ENTRY * entries + PER_PACKET * under_way
         if sys.getallocatedblocks() - self._first <= bound:
             return
-        gc.collect()  # what is garbage is not held
-        held = sys.getallocatedblocks() - self._first
-        if held > bound:
-            yield f"{held} blocks of memory more than at first: expected at most {bound}"
+        gc.collect()  # garbage does not count
+        grown = sys.getallocatedblocks() - self._first
+        if grown > bound:
+            yield f"{grown} blocks of memory more than at first: expected at most {bound}"

@@ -95,14 +95,14 @@ class Host:
 
     Args:
       address: its IP address as text.
-      held: calls that wait for the process to go on.
+      waiting: sends that wait for the process to go on.
     """
 
     address: str
     sockets: dict[int, Socket] = attrs.field(factory=dict)
     streams: dict[StreamEnd, None] = attrs.field(factory=dict)
     paused: bool = False
-    held: list[Callable[[], object]] = attrs.field(factory=list)
+    waiting: list[Callable[[], object]] = attrs.field(factory=list)
     _port: int = attrs.field(default=49151, init=False)
 
     def free_port(self) -> int:
@@ -120,7 +120,7 @@ class NetworkState:
 
     Args:
       rng: the only random source.
-      receive_buffer: bytes that a socket holds for a slow receiver.
+      receive_buffer: bytes that a socket keeps for a slow receiver.
       stream_window: bytes under way and unread on one direction of a stream.
       give_up: seconds after which a stream that cannot deliver is broken.
       count_links: whether to count every pair of hosts by itself.
@@ -189,7 +189,7 @@ class NetworkState:
                 f"cannot send {len(data)} bytes to {to}: a datagram carries at most {MAX_DATAGRAM}"
             )
         if host.paused:
-            host.held.append(lambda: self._launch(source, data, to))
+            host.waiting.append(lambda: self._launch(source, data, to))
         else:
             self._launch(source, data, to)
 
@@ -204,7 +204,7 @@ class NetworkState:
             counted[1] += len(data)
         if self.trace is not None:
             self.note("send", source, to, data)
-        if topology.walled and topology.blocked(start, end):
+        if topology.divided and topology.blocked(start, end):
             self._drop("cut", source, data, to)
             return
         link = self.link(start, end)
@@ -251,7 +251,7 @@ class NetworkState:
         return bytes(changed)
 
     def _arrive(self, source: Address, data: bytes, to: Address) -> None:
-        if self.topology.walled and self.topology.blocked(source.host, to.host):
+        if self.topology.divided and self.topology.blocked(source.host, to.host):
             self._drop("cut", source, data, to)
             return
         host = self.hosts.get(to.host)

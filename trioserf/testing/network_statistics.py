@@ -34,7 +34,7 @@ class NetworkStatistics:
       packets_sent, bytes_sent: handed to the network by the nodes.
       packets_delivered, bytes_delivered: handed to a node; doubles count twice.
       dropped: packets that never arrived, by reason: ``loss``, ``queue`` (no room before
-        the bandwidth), ``mtu``, ``cut`` (a wall stood in the way), ``nobody`` (no such host
+        the bandwidth), ``mtu``, ``cut`` (a cut or a partition), ``nobody`` (no such host
         or port), ``buffer`` (the receiver was too slow).
       duplicated, reordered, corrupted: what else the links did to packets.
       streams: streams that were opened.

@@ -2,7 +2,7 @@
 
 A run has one clock.  A node whose own clock is fast by a thousandth waits a thousandth less
 each time, so its durations are made that much shorter.  What the node measures, round-trip
-times for one, is not bent; neither are the few waits that are no settings.
+times for one, is not changed; neither are the few waits that are no settings.
 """
 
 from __future__ import annotations

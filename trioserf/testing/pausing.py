@@ -38,13 +38,13 @@ def _ready_tasks() -> deque[trio.lowlevel.Task]:
 class _Gate(trio.abc.Instrument):
     """Keeps the tasks of stopped processes out of the run queue."""
 
-    held: dict[object, list[trio.lowlevel.Task]] = attrs.field(factory=dict)
+    stopped: dict[object, list[trio.lowlevel.Task]] = attrs.field(factory=dict)
 
     def task_scheduled(self, task: trio.lowlevel.Task) -> None:
-        waiting = self.held.get(task.context.get(_process))
+        waiting = self.stopped.get(task.context.get(_process))
         if waiting is not None:
             last = _ready_tasks().pop()
-            assert last is task, "trio tells of a task right after it has queued it"
+            assert last is task, "trio reports a task right after it has queued it"
             waiting.append(task)
 
 
@@ -61,15 +61,15 @@ class Processes:
           RuntimeError: this version of trio does not show its run queue.
         """
         _ready_tasks()
-        if not self._gate.held:
+        if not self._gate.stopped:
             trio.lowlevel.add_instrument(self._gate)
-        self._gate.held.setdefault(process, [])
+        self._gate.stopped.setdefault(process, [])
 
     def go_on(self, process: object) -> None:
         """Let the process go on where it was stopped."""
-        if process not in self._gate.held:
+        if process not in self._gate.stopped:
             return
-        waiting = self._gate.held.pop(process)
+        waiting = self._gate.stopped.pop(process)
         _ready_tasks().extend(waiting)
-        if not self._gate.held:
+        if not self._gate.stopped:
             trio.lowlevel.remove_instrument(self._gate)

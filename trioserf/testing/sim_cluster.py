@@ -44,7 +44,7 @@ Which: TypeAlias = "str | int | SimNode"
 """A node by its name, by its number (from 0, in order of spawning), or itself."""
 
 _POLL = 0.05
-"""Seconds between two looks at whether a condition holds."""
+"""Seconds between two looks at whether a condition is true."""
 
 
 @final
@@ -78,7 +78,7 @@ class SimCluster:
             else network
         )
         self.timeline: Timeline = Timeline()
-        """What every node told its application, and what was done to it."""
+        """The events of every node, and what was done to it."""
         self._seed = seed
         self._rng = random.Random(f"{seed} cluster")
         self._config = Config.lan(node_name="?") if config is None else config
@@ -90,7 +90,7 @@ class SimCluster:
         self._failure: BaseException | None = None
         self._manager: AbstractAsyncContextManager[None] | None = None
 
-    # --- life -----------------------------------------------------------------------------
+    # --- start and end ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         """Start the network."""
@@ -136,7 +136,7 @@ class SimCluster:
         if raised is not None:
             raise raised
 
-    # --- nodes ----------------------------------------------------------------------------
+    # --- nodes --------------------------------------------------------------------------------
 
     @property
     def nodes(self) -> tuple[SimNode, ...]:
@@ -171,7 +171,7 @@ class SimCluster:
 
         Args:
           which: names, or a number of nodes that are named ``node-1``, ``node-2``, …
-          join: whom each joins.  ``"everybody"`` makes all that run know each other at once,
+          join: which node each joins.  ``"everybody"`` makes all that run know each other at once,
             with nothing left to gossip: for large clusters that are watched after the start.
           drift: how much their clocks gain (seconds in each second).
           fields: settings of either half, for these nodes.
@@ -232,7 +232,7 @@ class SimCluster:
         return [node for node in self.running if not self.is_stopped(node)]
 
     async def crash(self, *which: Which) -> None:
-        """End the processes of nodes at once, as ``kill -9``: nobody is told.
+        """End the processes of nodes at once, as ``kill -9``: no other node is notified.
 
         Their disks keep what was written by then.
         """
@@ -265,7 +265,7 @@ class SimCluster:
           which: the nodes.
           new_address: on another host, as a container may.
           join: whether each joins the first other node that runs; None means only those
-            without a disk, whose snapshot would tell them whom to join.
+            without a disk, whose snapshot has addresses to join.
         """
         for node in self._chosen(which):
             if node.running:
@@ -300,7 +300,7 @@ class SimCluster:
     def _note(self, node: SimNode | None, what: str) -> None:
         self.timeline.note(trio.current_time(), "" if node is None else node.name, f"— {what}")
 
-    # --- network --------------------------------------------------------------------------
+    # --- network ------------------------------------------------------------------------------
 
     def _hosts(self, which: Which | Iterable[Which] | None) -> tuple[str, ...] | None:
         if which is None:
@@ -327,7 +327,7 @@ class SimCluster:
         *,
         both_ways: bool = False,
     ) -> None:
-        """Let nothing pass from ``source`` to ``target`` (None: everybody); see `heal`."""
+        """Let nothing pass from ``source`` to ``target`` (None: all); see `heal`."""
         self.network.cut(self._hosts(source), self._hosts(target), both_ways=both_ways)
 
     def change_link(
@@ -338,15 +338,15 @@ class SimCluster:
         both_ways: bool = False,
         **changes: Unpack[LinkChanges],
     ) -> None:
-        """Change some fields of the links from ``source`` to ``target`` (None: everybody)."""
+        """Change some fields of the links from ``source`` to ``target`` (None: all)."""
         self.network.change_link(
             self._hosts(source), self._hosts(target), both_ways=both_ways, **changes
         )
 
-    # --- waiting --------------------------------------------------------------------------
+    # --- waiting ------------------------------------------------------------------------------
 
     async def converged(self, *which: Which, within: float = 120.0) -> float:
-        """Wait until nodes see each other, and nobody else, alive, with their present tags.
+        """Wait until nodes see each other, and no other node, alive, with their present tags.
 
         Args:
           which: the nodes that are to agree; none means all that run and are not stopped.
@@ -356,7 +356,7 @@ class SimCluster:
           How long it took (seconds).
 
         Raises:
-          trio.TooSlowError: they did not agree in time; the text says who disagrees.
+          trio.TooSlowError: they did not agree in time; the text says which disagree.
         """
         nodes = self._chosen(which) or self._reachable()
         agreement = Agreement(
@@ -384,7 +384,7 @@ class SimCluster:
 
 
 def _described(condition: Callable[[], object]) -> str:
-    """Where a condition is written, for somebody who waited for it in vain."""
+    """Where a condition is written, for the error that it did not become true."""
     code = getattr(condition, "__code__", None)
     name = getattr(condition, "__name__", repr(condition))
     return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"

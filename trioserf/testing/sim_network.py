@@ -9,7 +9,7 @@
         network.partition(["10.0.0.1"], ["10.0.0.2"])
 
 Time is trio's: with ``MockClock(autojump_threshold=0)`` an hour passes in a moment, with the
-real clock it passes as always.  All chance comes from one random source, so with a seeded
+real clock it passes as always.  Every random choice comes from one source, so with a seeded
 scheduler (`trioserf.testing.determinism`) one seed gives one run.
 """
 
@@ -58,7 +58,7 @@ class SimNetwork:
       give_up: seconds after which a stream that cannot deliver breaks; Linux's own limit.
       count_links: count packets for each pair of hosts too; costs memory with the square of
         the number of hosts.
-      trace: is told everything that happens; see `TraceDigest`.
+      trace: is called for everything that happens; see `TraceDigest`.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class SimNetwork:
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
 
-    # --- life -----------------------------------------------------------------------------
+    # --- start and end ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         """Start the delivery task, and let the alarms of this run sleep as it does."""
@@ -127,7 +127,7 @@ class SimNetwork:
             for socket in tuple(host.sockets.values()):
                 socket.close()
 
-    # --- hosts ----------------------------------------------------------------------------
+    # --- hosts --------------------------------------------------------------------------------
 
     def transport(self, host: str, port: int = DEFAULT_PORT) -> SimTransport:
         """A transport for a process on a host; it binds when it is opened.
@@ -167,7 +167,7 @@ class SimNetwork:
         """Stop the process of a host while time goes on.
 
         Its tasks (see `run_on`) stand still, what arrives waits in its sockets as long as
-        there is room, and its kernel still answers knocks on its ports.
+        there is room, and its kernel still answers connection attempts.
         """
         stopped = self._state.host(host)
         stopped.paused = True
@@ -180,8 +180,8 @@ class SimNetwork:
             return
         stopped.paused = False
         self._processes.go_on(stopped)
-        held, stopped.held = stopped.held, []
-        for send in held:
+        waiting, stopped.waiting = stopped.waiting, []
+        for send in waiting:
             send()
         for socket in stopped.sockets.values():
             socket.go_on()
@@ -195,7 +195,7 @@ class SimNetwork:
     def move(self, host: str, new_host: str) -> None:
         """Give a host another address, as DHCP may: its sockets stay, old streams hang.
 
-        Links and walls are set for addresses and do not move.
+        Links, cuts and partitions belong to addresses and do not move.
 
         Raises:
           ValueError: the new address is no IP address, or taken.
@@ -220,7 +220,7 @@ class SimNetwork:
                 count += 1
         return count
 
-    # --- links ----------------------------------------------------------------------------
+    # --- links --------------------------------------------------------------------------------
 
     def link(self, source: str, target: str) -> Link:
         """The link in force from one host to another."""
@@ -288,14 +288,14 @@ class SimNetwork:
         self._state.retry_streams()
 
     def reachable(self, source: str, target: str) -> bool:
-        """Whether no wall stands from ``source`` to ``target``."""
+        """Whether no cut and no partition stands between ``source`` and ``target``, this way."""
         return not self._state.topology.blocked(source, target)
 
-    # --- watching -------------------------------------------------------------------------
+    # --- watching -----------------------------------------------------------------------------
 
     @property
     def trace(self) -> Trace | None:
-        """The function that is told everything."""
+        """The function that is called for everything that happens."""
         return self._state.trace
 
     @trace.setter

@@ -1,4 +1,4 @@
-"""One node of a simulated cluster, over all its lives."""
+"""One node of a simulated cluster, from its first start to its last end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SimNode:
     Args:
       name: its name.
       host: the address of its host.
-      config: the settings that each life starts from.
+      config: the settings that it starts with each time.
       lives: how often it was started.
     """
 
@@ -87,7 +87,7 @@ class SimNode:
         fn: Callable[..., Awaitable[object]],
         args: tuple[object, ...],
     ) -> None:
-        # A task begins with the context of whoever started it, who is of another process.
+        # A task begins with the context of the task that started it, which is of another process.
         network.run_on(self.host)
         await fn(*args)
 
@@ -101,13 +101,13 @@ class SimNode:
         *,
         task_status: trio.TaskStatus[None],
     ) -> None:
-        """One life, from its start to its end; the cluster's own call.
+        """Run it once, from its start to its end; for the cluster alone.
 
         Args:
-          network: where it lives.
+          network: where it runs.
           config: settings but for the transport.
           timeline: where its events are noted.
-          on_failure: is given the exception that ended it, if it was not told to end.
+          on_failure: is given the exception that ended it, if the cluster did not end it.
           random_bytes: source of nonces.
         """
         self._network = network
@@ -148,13 +148,13 @@ class SimNode:
                 timeline.note(trio.current_time(), self.name, event)
 
     async def end(self) -> None:
-        """End its process at once; the cluster's own call.
+        """End its process at once; for the cluster alone.
 
         Raises:
           RuntimeError: the node is not running.
         """
         if self._transport is None or self._serf is None:
             raise RuntimeError(f"{self.name} is not running")
-        self._transport.close()  # from here on, nothing that it does reaches anybody
+        self._transport.close()  # from here on, nothing that it sends arrives
         self._scope.cancel()
         await self._ended.wait()

@@ -3,7 +3,7 @@
 A stream is two pipes, one for each direction.  Segments arrive in order and whole; loss
 and bandwidth only make them late.  Kept from TCP, because node code meets it in the field:
 
-* a wall between the hosts holds segments back, and they arrive after it has fallen; only
+* a cut between the hosts keeps segments back, and they arrive after it has ended; only
   after ``give_up`` seconds does the sender get an error, and a reader waits for ever;
 * a sender waits when a window's worth of bytes is under way or unread;
 * closing a stream with unread bytes, or sending to a closed one, resets it: the other side
@@ -182,7 +182,7 @@ class SimStream(StreamEnd):
         self.wake()
 
     def reset(self) -> None:
-        """Close at once and tell the peer so by a reset."""
+        """Close at once; the peer sees a reset."""
         self._close(reset=True)
 
     def reset_both(self) -> None:
@@ -197,7 +197,7 @@ class SimStream(StreamEnd):
         return self._outgoing.target
 
     def wake(self) -> None:
-        """Let whoever waits on this stream look again."""
+        """Let the tasks that wait on this stream look again."""
         if self._changed.statistics().tasks_waiting:
             self._changed.set()
             self._changed = trio.Event()

@@ -12,7 +12,7 @@ import outcome
 import trio
 
 from ..abc import Address, Packet, Transport
-from .connecting import Dial, open_stream
+from .connecting import ConnectAttempt, open_stream
 from .network_state import Host, NetworkState, StreamEnd
 
 _PACKET_OVERHEAD = 256
@@ -42,12 +42,12 @@ class SimTransport(Transport):
         self._streams: deque[tuple[StreamEnd, Address]] = deque()
         self._accepting = False
         self._stream_came = trio.Event()
-        self._dials: dict[Dial, None] = {}
+        self._connecting: dict[ConnectAttempt, None] = {}
 
     def __repr__(self) -> str:
         return f"<SimTransport {self._address} {self._state}>"
 
-    # --- life -----------------------------------------------------------------------------
+    # --- opening and closing ------------------------------------------------------------------
 
     async def open(self) -> None:
         """Bind.  Raises ``OSError`` if the port is taken."""
@@ -70,7 +70,7 @@ class SimTransport(Transport):
         return self._address
 
     def close(self) -> None:
-        """Free the port; wake whoever waits.  Streams that were handed out stay open."""
+        """Free the port; wake the tasks that wait.  Streams that were handed out stay open."""
         if self._state == "open":
             del self._host.sockets[self._address.port]
         self._state = "closed"
@@ -80,8 +80,8 @@ class SimTransport(Transport):
         for stream, _ in self._streams:
             stream.reset()
         self._streams.clear()
-        for dial in self._dials:
-            dial.abandon()
+        for attempt in self._connecting:
+            attempt.abandon()
 
     def _check_open(self) -> None:
         if self._state == "closed":
@@ -89,7 +89,7 @@ class SimTransport(Transport):
         if self._state == "new":
             raise RuntimeError("this transport was not opened yet")
 
-    # --- packets --------------------------------------------------------------------------
+    # --- packets ------------------------------------------------------------------------------
 
     def send_packet(self, data: bytes, to: Address) -> None:
         """Put one datagram under way.  A stopped host sends it when it goes on."""
@@ -150,7 +150,7 @@ class SimTransport(Transport):
                 Packet(data, source, self._network.deliveries.now),
             )
         except Exception as error:
-            # The receiver owns the handler: its bug belongs into its own task, not into
+            # The receiver owns the handler: its bug belongs into that task, not into
             # the task that serves every host.
             self._wake_receiver(outcome.Error(error))
 
@@ -159,18 +159,18 @@ class SimTransport(Transport):
         if receiver is not None:
             trio.lowlevel.reschedule(receiver, result)
 
-    # --- streams --------------------------------------------------------------------------
+    # --- streams ------------------------------------------------------------------------------
 
     async def connect_stream(self, to: Address) -> trio.abc.Stream:
         """Open a stream; takes the time of a journey there and back."""
         self._check_open()
         near = Address(self._host.address, self._host.free_port())
-        dial = Dial(self._network, self._host, near, to)
-        self._dials[dial] = None
+        attempt = ConnectAttempt(self._network, self._host, near, to)
+        self._connecting[attempt] = None
         try:
-            return await open_stream(dial)
+            return await open_stream(attempt)
         finally:
-            self._dials.pop(dial, None)
+            self._connecting.pop(attempt, None)
 
     async def accept_stream(self) -> tuple[trio.abc.Stream, Address]:
         """Wait for the next stream that a peer opened."""
@@ -197,12 +197,12 @@ class SimTransport(Transport):
         self.wake()
 
     def wake(self) -> None:
-        """Let whoever accepts look again."""
+        """Let the task that accepts look again."""
         self._stream_came.set()
         if self._state == "open":
             self._stream_came = trio.Event()
 
-    # --- what the network does to the host ------------------------------------------------
+    # --- what the network does to the host ----------------------------------------------------
 
     def moved(self) -> None:
         """The host has another address now."""

@@ -1,4 +1,4 @@
-"""What each node knew when: the events of all nodes in one list, with what was done to them."""
+"""What each node reported when: the events of all nodes in one list, with what was done to them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TimelineEntry:
     Args:
       time: when (trio clock, seconds).
       node: the name of the node; "" for what happened to the network.
-      event: what the node told its application; None for what was done to it.
+      event: what the node reported to its application; None for what was done to it.
       what: in words.
     """
 
@@ -72,7 +72,7 @@ class Timeline:
         self._entries.append(entry)
 
     def seen_by(self, node: str) -> list[TimelineEntry]:
-        """What one node told its application."""
+        """What one node reported to its application."""
         return [entry for entry in self._entries if entry.node == node and entry.event is not None]
 
     def about(self, member: str, kind: EventType | None = None) -> list[TimelineEntry]:

@@ -1,7 +1,7 @@
 """Who reaches whom in a simulated network, and over which link.
 
-Pure bookkeeping: links by direction, cuts by direction, and one partition.  A partition and
-cuts are walls: nothing passes, whatever the link.
+Pure bookkeeping: links by direction, cuts by direction, and one partition.  Where there is a cut
+or a partition nothing passes, whatever the link.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Topology:
     """
 
     default: Link
-    walled: bool = attrs.field(default=False, init=False)
+    divided: bool = attrs.field(default=False, init=False)
     """Whether there is any cut or partition at all."""
     _links: dict[tuple[str | None, str | None], Link] = attrs.field(factory=dict, init=False)
     _cuts: set[tuple[str | None, str | None]] = attrs.field(factory=set, init=False)
@@ -78,14 +78,14 @@ class Topology:
         for start in host_names(source):
             for end in host_names(target):
                 self._cuts.add((start, end))
-        self._note_walls()
+        self._note_divided()
 
     def mend(self, source: Hosts, target: Hosts) -> None:
         """Take away exactly the cuts that the same arguments made."""
         for start in host_names(source):
             for end in host_names(target):
                 self._cuts.discard((start, end))
-        self._note_walls()
+        self._note_divided()
 
     def partition(self, groups: Iterable[Iterable[str]]) -> None:
         """Let nothing pass between different groups; replaces the partition in force.
@@ -101,20 +101,20 @@ class Topology:
                 if members.setdefault(host, number) != number:
                     raise ValueError(f"{host} is in two groups of the partition")
         self._groups = members
-        self._note_walls()
+        self._note_divided()
 
     def heal(self) -> None:
         """Take away the partition and every cut."""
         self._groups = {}
         self._cuts.clear()
-        self.walled = False
+        self.divided = False
 
-    def _note_walls(self) -> None:
-        self.walled = bool(self._cuts or self._groups)
+    def _note_divided(self) -> None:
+        self.divided = bool(self._cuts or self._groups)
 
     def blocked(self, source: str, target: str) -> bool:
-        """Whether a wall stands in this direction.  A host always reaches itself."""
-        if not self.walled or source == target:
+        """Whether a cut or a partition stands in this direction.  A host always reaches itself."""
+        if not self.divided or source == target:
             return False
         groups, cuts = self._groups, self._cuts
         if groups and groups.get(source, 0) != groups.get(target, 0):

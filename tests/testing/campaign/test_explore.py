@@ -98,7 +98,7 @@ def test_a_broken_rule_is_found_and_replayed(
     monkeypatch.setattr(MemberRegistry, "on_node_update", silent)
     assert 1 == explore.main(["--seeds=1-3", "--nodes=3", "--minutes=1"])
     text = capsys.readouterr().out
-    assert "tell other members than it knows" in text
+    assert "do not add up to its members" in text
     assert "1 of 6 faults are enough:" in text
     assert re.search(r"tags of node-\d$", text, re.MULTILINE)
     command = text.partition("replay with:\n")[2].splitlines()[0]

@@ -12,8 +12,8 @@ USUAL = Link(latency=0.01)
 def test_links_are_what_the_faults_of_the_moment_make_them() -> None:
     network = SimNetwork()
     faults = LinkFaults(network, USUAL)
-    with faults.hold((), {"loss": 0.1}):
-        with faults.hold((A,), {"corrupt": 0.2}):
+    with faults.lasting((), {"loss": 0.1}):
+        with faults.lasting((A,), {"corrupt": 0.2}):
             assert Link(latency=0.01, loss=0.1, corrupt=0.2) == network.link(A, B)
             assert Link(latency=0.01, loss=0.1) == network.link(B, A)
         assert Link(latency=0.01, loss=0.1) == network.link(A, B)
@@ -23,7 +23,7 @@ def test_links_are_what_the_faults_of_the_moment_make_them() -> None:
 def test_the_first_to_end_need_not_be_the_last_that_began() -> None:
     network = SimNetwork()
     faults = LinkFaults(network, USUAL)
-    first, second = faults.hold((A,), {"loss": 0.1}), faults.hold((A, B), {"loss": 0.3})
+    first, second = faults.lasting((A,), {"loss": 0.1}), faults.lasting((A, B), {"loss": 0.3})
     first.__enter__()
     second.__enter__()
     assert 0.3 == network.link(A, B).loss

@@ -5,7 +5,7 @@
     python -m trioserf.testing.explore --seeds 1-100
 
 A schedule of faults is drawn from a seed and run on a cluster of its own, which is watched from
-first to last; one that fails is shrunk to the faults that matter.
+beginning to end; one that fails is shrunk to the faults that matter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A campaign of random faults: ``python -m trioserf.testing.explore --seeds 1-100``.
 
 Each seed draws a fault schedule, runs it on a cluster of its own and checks the invariants all
-through, and that all agree in time after the last fault.  A schedule that fails is shrunk to
+through, and that all nodes agree in time after the last fault.  A schedule that fails is shrunk to
 the faults that matter, and the command that replays it is printed.  The command ends with 1 if
 anything failed.
 
@@ -114,19 +114,19 @@ def shrink_failure(failure: Outcome, *, invariants: Invariants = campaign_invari
     return smallest
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-def _tell_failure(failure: Outcome, found_in: Schedule) -> None:
+def _report_failure(failure: Outcome, found_in: Schedule) -> None:
     entries = failure.timeline.splitlines()
-    _say(f"\n{failure.kind}: {failure.failure}")
-    _say(f"{len(failure.schedule.faults)} of {len(found_in.faults)} faults are enough:")
-    _say(str(failure.schedule))
-    _say(f"the last {min(_SHOWN, len(entries))} of {len(entries)} entries of the timeline:")
-    _say("\n".join(entries[-_SHOWN:]))
-    _say(f"replay with:\n  {replay_command(failure.schedule)} --no-shrink\n")
+    _print(f"\n{failure.kind}: {failure.failure}")
+    _print(f"{len(failure.schedule.faults)} of {len(found_in.faults)} faults are enough:")
+    _print(str(failure.schedule))
+    _print(f"the last {min(_SHOWN, len(entries))} of {len(entries)} entries of the timeline:")
+    _print("\n".join(entries[-_SHOWN:]))
+    _print(f"replay with:\n  {replay_command(failure.schedule)} --no-shrink\n")
 
 
 def explore_one(
@@ -136,20 +136,20 @@ def explore_one(
     shrinks: bool = True,
     verbose: bool = False,
 ) -> bool:
-    """Run a schedule and tell how it went; whether everything held."""
+    """Run a schedule and print how it went; whether it went well."""
     if verbose:
-        _say(str(schedule))
+        _print(str(schedule))
     outcome = run_schedule(schedule, invariants=invariants)
     count = f"{len(schedule.faults)} faults"
     if outcome.agreed_after is not None and outcome.ok:
         took = f"agreed after {outcome.agreed_after:.1f} s of at most {outcome.bound:.0f} s"
-        _say(f"seed {schedule.seed}: ok, {count}, {took}, run {outcome.digest[:16]}")
+        _print(f"seed {schedule.seed}: ok, {count}, {took}, run {outcome.digest[:16]}")
     else:
-        _say(f"seed {schedule.seed}: {outcome.kind}, {count}, run {outcome.digest[:16]}")
+        _print(f"seed {schedule.seed}: {outcome.kind}, {count}, run {outcome.digest[:16]}")
         smallest = shrink_failure(outcome, invariants=invariants) if shrinks else outcome
-        _tell_failure(smallest, schedule)
+        _report_failure(smallest, schedule)
     if verbose:
-        _say(outcome.timeline)
+        _print(outcome.timeline)
     return outcome.ok
 
 
@@ -164,9 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not explore_one(schedule, shrinks=not options.no_shrink, verbose=options.verbose):
             failed.append(seed)
     took = time.monotonic() - started
-    _say(f"{len(options.seeds)} seeds in {took:.0f} s, {len(failed)} failed")
+    _print(f"{len(options.seeds)} seeds in {took:.0f} s, {len(failed)} failed")
     if failed:
-        _say(f"failed: {' '.join(map(str, failed))}")
+        _print(f"failed: {' '.join(map(str, failed))}")
     return 1 if failed else 0
 
 

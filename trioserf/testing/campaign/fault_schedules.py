@@ -1,8 +1,8 @@
 """What is done to a cluster and when, drawn from a seed.  Pure.
 
-A fault begins, lasts, and is undone, all by itself; so any of them can be left out and the rest
-is still a schedule.  That is what shrinking lives on.  All are undone when the schedule ends,
-but for crashes and leaves for good.
+A fault begins, lasts, and ends, all by itself; so any of them can be left out and the rest is
+still a schedule, which is what makes shrinking possible.  All have ended when the schedule ends,
+except for crashes and leaves for good.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class FaultKind(enum.Enum):
     """What may happen."""
 
     PARTITION = "partition"
-    """Some nodes are parted from all others."""
+    """Some nodes are cut off from all others."""
     CUT = "one-way cut"
     """The first node does not reach the others named."""
     LOSS = "loss"
@@ -66,7 +66,7 @@ _WEIGHTS: Final = {
 _PER_MINUTE: Final = 6
 _SHORTEST, _LONGEST = 0.3, 90.0
 _TO_THE_END: Final = 0.25
-"""Share of faults that last as long as the schedule: what they did is not yet mended there."""
+"""Share of faults that last as long as the schedule: what they did is not yet repaired there."""
 _FOR_GOOD: Final = 0.2
 """Share of crashes and leaves without a return."""
 OF_LINKS: Final = frozenset(
@@ -89,16 +89,16 @@ _MOST_DRIFT: Final = 0.02
 @final
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One of them.
+    """One fault.
 
     Args:
       number: its place in the schedule as it was drawn.
       at: when it begins (seconds after the cluster had formed).
       kind: what happens.
-      nodes: to whom, by number; of links, whose outgoing ones, and none means all links.
+      nodes: the nodes, by number; for links, whose outgoing ones, where none means all links.
       lasts: how long (seconds); infinity for a node that does not return; 0 for what has
         no end, an event for one.
-      changes: of links.
+      changes: what is different about the links.
     """
 
     number: int
@@ -124,7 +124,7 @@ class Setup:
     Args:
       disks: whether nodes have snapshots.
       encrypted, compressed: what they send.
-      coalescing: whether events are held back to be merged.
+      coalescing: whether events wait to be coalesced.
       latency: of all links.
       drifts: what the clock of each node gains (seconds in each second).
     """
@@ -165,7 +165,7 @@ class Schedule:
 
     @property
     def parting(self) -> bool:
-        """Whether living nodes may come to hold each other dead."""
+        """Whether running nodes may come to declare each other dead."""
         return any(fault.kind in _PARTING for fault in self.faults)
 
     def only(self, faults: Iterable[Fault]) -> Schedule:
@@ -200,7 +200,7 @@ def draw_schedule(seed: int, *, nodes: int, minutes: float) -> Schedule:
     for number, at in enumerate(times):
         (kind,) = rng.choices(tuple(_WEIGHTS), tuple(_WEIGHTS.values()))
         if kind is FaultKind.MOVE and moved:
-            kind = FaultKind.CRASH  # two that move while apart would know no address that holds
+            kind = FaultKind.CRASH  # two that move while apart would know no valid address
         moved = moved or kind is FaultKind.MOVE
         faults.append(_draw_fault(rng, number, at, kind, nodes, length - at, may_go))
     return Schedule(

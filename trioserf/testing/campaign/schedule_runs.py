@@ -1,7 +1,7 @@
-"""One fault schedule on one cluster, watched from first to last.
+"""One fault schedule on one cluster, watched from beginning to end.
 
 After the last fault the cluster must agree within the bound of `bounds`; then a user event and
-a query must still reach everybody.  Whatever goes wrong on the way, a crash of a node by a bug
+a query must still reach every node.  Whatever goes wrong on the way, a crash of a node by a bug
 included, is the failure of the run.
 """
 
@@ -35,9 +35,9 @@ Invariants: TypeAlias = Callable[[], Sequence[Invariant]]
 _STEP: Final = 0.25
 """Seconds between two looks at the invariants."""
 _AFTERWARDS: Final = 5.0
-"""Seconds that a run goes on when all is well: some invariants are patient."""
+"""Seconds that a run goes on when all is well: events may still be in their pipelines."""
 _JOIN_AGAIN: Final = 3.0
-"""Seconds until a node that could not join tries by way of another."""
+"""Seconds until a node that could not join tries another address."""
 _KEY: Final = bytes(range(16))
 _COALESCING: Final = {
     "coalesce_period": 3.0,
@@ -46,11 +46,11 @@ _COALESCING: Final = {
     "user_quiescent_period": 0.3,
 }
 _TRIES: Final = 5
-"""Queries that may miss somebody in a cluster that agrees: a query has no second chance."""
+"""Queries that may miss a node in a cluster that agrees: a query is gossiped once."""
 
 
 def campaign_invariants() -> tuple[Invariant, ...]:
-    """All invariants, and memory: a run holds nothing of its own."""
+    """All invariants, and bounded memory: a run keeps no data of its own."""
     return (*all_invariants(), Memory())
 
 
@@ -61,7 +61,7 @@ class Outcome:
 
     Args:
       schedule: what was done.
-      kind: of the failure: the name of an exception; "" if everything held.
+      kind: of the failure: the name of an exception; "" if nothing failed.
       failure: what was wrong, in words.
       agreed_after: seconds from the last fault until all agreed; None if they did not.
       bound: the most seconds that this was allowed to take.
@@ -81,7 +81,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether everything held."""
+        """Whether nothing failed."""
         return not self.kind
 
 
@@ -90,7 +90,7 @@ def run_schedule(schedule: Schedule, *, invariants: Invariants = campaign_invari
 
     Args:
       schedule: what is done.
-      invariants: what must hold all the time.
+      invariants: what must be true all the time.
     """
     return run(schedule.seed, _Run(schedule, invariants).outcome)
 
@@ -102,7 +102,7 @@ class _Run:
     cluster: SimCluster = attrs.field(init=False)
     _links: LinkFaults = attrs.field(init=False)
     _joined: dict[str, None] = attrs.field(factory=dict, init=False)
-    """Nodes that belong to the cluster, so that others may join it by way of them."""
+    """Nodes that belong to the cluster, so that others may join them."""
     _busy: set[str] = attrs.field(factory=set, init=False)
     """Nodes that are down, stopped, or about to be."""
     _agreed_after: float | None = attrs.field(default=None, init=False)
@@ -149,7 +149,7 @@ class _Run:
         await cluster.converged()
         async with trio.open_nursery() as nursery:
             for fault in self.schedule.faults:
-                nursery.start_soon(self._suffer, fault)
+                nursery.start_soon(self._apply, fault)
         self._agreed_after = await cluster.converged(within=bound.total)
         await self._reaches_everybody(bound.spreading)
         await trio.sleep(_AFTERWARDS)
@@ -178,9 +178,9 @@ class _Run:
     async def _reaches_everybody(self, spreading: float) -> None:
         """A user event arrives everywhere; some query is answered by all.
 
-        The event is of the node whose event clock is ahead.  A node that sent an event which
-        nobody got, and returns with its disk, takes all times up to that one for old, as in Go;
-        whoever has not yet heard of its clock would speak to deaf ears.
+        The node whose event clock is ahead sends the event.  A node that sent an event which no
+        other node received, and that returns with its disk, ignores all events up to that Lamport
+        time, as in Go; it would ignore an event of a node that has not yet seen its clock.
         """
         cluster = self.cluster
         names = {node.name for node in cluster.running}
@@ -188,11 +188,11 @@ class _Run:
         await ahead.serf.user_event("finally")
 
         def missed() -> set[str]:
-            told = {entry.node for entry in cluster.timeline.user_events("finally")}
-            return names - told
+            reached = {entry.node for entry in cluster.timeline.user_events("finally")}
+            return names - reached
 
-        held = max(node.config.user_coalesce_period for node in cluster)
-        with trio.move_on_after(spreading + held + 1):
+        coalescing = max(node.config.user_coalesce_period for node in cluster)
+        with trio.move_on_after(spreading + coalescing + 1):
             await cluster.until(lambda: not missed(), within=math.inf)
         if missed():
             raise InvariantViolation(f"a user event did not reach {sorted(missed())}")
@@ -204,7 +204,7 @@ class _Run:
 
     # --- faults ---------------------------------------------------------------------------
 
-    async def _suffer(self, fault: Fault) -> None:
+    async def _apply(self, fault: Fault) -> None:
         await trio.sleep(fault.at)
         nodes = [self.cluster[number] for number in fault.nodes]
         match fault.kind:
@@ -217,7 +217,7 @@ class _Run:
                     await self._take_down(fault, nodes[0])
             case _:
                 assert fault.kind in OF_LINKS, "all others were named"
-                with self._links.hold(tuple(node.host for node in nodes), fault.changes):
+                with self._links.lasting(tuple(node.host for node in nodes), fault.changes):
                     await trio.sleep(fault.lasts)
 
     async def _part(self, fault: Fault, nodes: list[SimNode]) -> None:
@@ -236,7 +236,7 @@ class _Run:
         if node.name in self._busy:
             return
         name = f"fault-{fault.number}"
-        # The node may crash or leave meanwhile, or not get through: that is no bug.
+        # The node may crash or leave meanwhile, or reach no other: that is no bug.
         with suppress(SerfError, trio.ClosedResourceError):
             if fault.kind is FaultKind.EVENT:
                 await node.serf.user_event(name, b"x" * 20)
@@ -246,7 +246,7 @@ class _Run:
                 await node.serf.ask(name)
 
     async def _take_down(self, fault: Fault, node: SimNode) -> None:
-        with self._held_busy(node):
+        with self._marked_busy(node):
             if fault.kind is FaultKind.STOP:
                 self.cluster.stop(node)
                 await trio.sleep(fault.lasts)
@@ -262,25 +262,25 @@ class _Run:
             await trio.sleep(fault.lasts)
             moves = fault.kind is FaultKind.MOVE
             await self.cluster.restart(node, join=False, new_address=moves)
-            await self._return_to_the_others(node)
+            await self._rejoin(node)
 
     @contextmanager
-    def _held_busy(self, node: SimNode) -> Iterator[None]:
-        """Keep other faults away; for good if the node is down at the end."""
+    def _marked_busy(self, node: SimNode) -> Iterator[None]:
+        """Let no other fault take the node; for good if it is down at the end."""
         self._busy.add(node.name)
         yield
         if node.running:
             self._busy.discard(node.name)
 
-    async def _return_to_the_others(self, node: SimNode) -> None:
-        """Join by way of one that belongs to the cluster; again until it works."""
+    async def _rejoin(self, node: SimNode) -> None:
+        """Join a node that belongs to the cluster; again until it works."""
         while others := [self.cluster[name] for name in self._joined]:
             ready = [other for other in others if not self.cluster.is_stopped(other)]
             if ready:
                 with suppress(SerfError):
                     await node.serf.join([ready[0].address])
                     break
-                # The next time by way of another.
+                # Another one the next time.
                 self._joined[ready[0].name] = self._joined.pop(ready[0].name, None)
             await trio.sleep(_JOIN_AGAIN)
         self._settle(node)
@@ -300,12 +300,12 @@ async def _answer(node: SimNode) -> None:
 class LinkFaults:
     """The faults of the links of one network; each may end while others go on.
 
-    What links are like follows from the faults that last at the moment: those of all links
+    What a link is like follows from the faults that last at the moment: those of all links
     first, then those of a host's outgoing ones, the later before the earlier where two change
     the same.
 
     Args:
-      network: nobody else changes its links.
+      network: its links are changed here only.
       usual: what every link is like without faults.
     """
 
@@ -314,7 +314,7 @@ class LinkFaults:
     _lasting: list[tuple[tuple[str, ...], LinkChanges]] = attrs.field(factory=list, init=False)
 
     @contextmanager
-    def hold(self, hosts: tuple[str, ...], changes: LinkChanges) -> Iterator[None]:
+    def lasting(self, hosts: tuple[str, ...], changes: LinkChanges) -> Iterator[None]:
         """A fault for the length of a block.
 
         Args:
@@ -331,16 +331,16 @@ class LinkFaults:
             self._settle(hosts)
 
     def _settle(self, changed: tuple[str, ...]) -> None:
-        everywhere = self._bent(self.usual, None)
+        everywhere = self._with_faults(self.usual, None)
         self.network.set_link(None, None, everywhere)
         hosts = {host: None for others, _ in self._lasting for host in others}
         for host in changed:
             if host not in hosts:
                 self.network.set_link(host, None, None)
         for host in hosts:
-            self.network.set_link(host, None, self._bent(everywhere, host))
+            self.network.set_link(host, None, self._with_faults(everywhere, host))
 
-    def _bent(self, link: Link, host: str | None) -> Link:
+    def _with_faults(self, link: Link, host: str | None) -> Link:
         for hosts, changes in self._lasting:
             if host in hosts or (host is None and not hosts):
                 link = attrs.evolve(link, **changes)
