@@ -60,46 +60,15 @@ class _Entry:
     message: bytes
     name: str | None
     on_finished: Callable[[], object] | None
-    levels: _Levels
+    levels: list[list[int]]
     queued_at: float
     transmits: int = 0
 
-
-class _Levels:
-    """Sorted keys of messages, by number of transmissions."""
-
-    __slots__ = ("rows",)
-
-    def __init__(self) -> None:
-        self.rows: list[list[int]] = []
-
-    def add(self, entry: _Entry) -> None:
-        while entry.transmits >= len(self.rows):
-            self.rows.append([])
-        insort(self.rows[entry.transmits], entry.key)
-
-    def remove(self, entry: _Entry) -> None:
-        row = self.rows[entry.transmits]
-        del row[bisect_left(row, entry.key)]
-
-
-def _take_best(rows: list[list[int]], bound: int) -> int:
-    """Take the highest key below ``bound`` out of its row; -1 if there is none."""
-    if len(rows) == 1:
-        row = rows[0]
-        # Mostly the longest message of all fits, and no search is needed.
-        if row and row[-1] < bound:
-            return row.pop()
-        index = bisect_left(row, bound) - 1
-        return row.pop(index) if index >= 0 else -1
-    best, best_row, best_index = -1, rows[0], 0
-    for row in rows:
-        index = bisect_left(row, bound) - 1
-        if index >= 0 and row[index] > best:
-            best, best_row, best_index = row[index], row, index
-    if best >= 0:
-        del best_row[best_index]
-    return best
+    def insert(self) -> None:
+        """Put the key into its level."""
+        while self.transmits >= len(self.levels):
+            self.levels.append([])
+        insort(self.levels[self.transmits], self.key)
 
 
 @final
@@ -124,10 +93,11 @@ class TransmitLimitedQueue:
         self.entries: dict[int, _Entry] = {}
         """What waits, in the order in which it was queued; for reading alone."""
         self._named: dict[str, _Entry] = {}
-        self._local = _Levels()
-        self._relayed = _Levels()
+        self.size = 0
+        """Bytes waiting: how much room a packet would need for everything, but overheads."""
+        self._local: list[list[int]] = []
+        self._relayed: list[list[int]] = []
         self._number = 0
-        self._size = 0
         self._queued = self._replaced = self._finished = self._pruned = self._discarded = 0
 
     def queue(
@@ -157,12 +127,12 @@ class TransmitLimitedQueue:
         entry = _Entry(key, message, name, on_finished, levels, self._clock())
         self._queued += 1
         self.entries[key] = entry
-        self._size += len(message)
+        self.size += len(message)
         if name is not None:
             self._named[name] = entry
-        levels.add(entry)
+        entry.insert()
         if older is not None:
-            _finish(older)
+            _finish([older])
 
     def take(self, overhead: int, limit: int, *, local_share: float = 0.0) -> list[bytes]:
         """Messages for one packet; each counts as sent once.
@@ -177,7 +147,7 @@ class TransmitLimitedQueue:
         if len(self.entries) == 1:
             for entry in self.entries.values():
                 if overhead + len(entry.message) <= limit:
-                    entry.levels.remove(entry)
+                    entry.levels[entry.transmits].clear()
                     taken.append(entry)
         elif self.entries:
             used = 0
@@ -193,27 +163,31 @@ class TransmitLimitedQueue:
         used: int,
         overhead: int,
         limit: int,
-        sources: tuple[_Levels, ...],
+        sources: tuple[list[list[int]], ...],
         enough: int,
     ) -> int:
         """Set aside messages from ``sources``; return the room used up.
 
         ``enough`` bounds the room that all but the first of them may use.
         """
-        for transmits in range(max([len(levels.rows) for levels in sources])):
-            rows = [
-                levels.rows[transmits]
-                for levels in sources
-                if transmits < len(levels.rows) and levels.rows[transmits]
-            ]
-            while rows:
+        for transmits in range(max(map(len, sources))):
+            while True:
                 room = (limit if not taken else min(enough, limit)) - used - overhead
                 if room <= 0:
                     return used
-                key = _take_best(rows, (room + 1) << _NUMBER_BITS)
-                if key < 0:
+                bound = (room + 1) << _NUMBER_BITS
+                best, best_level, best_index = -1, [], -1
+                for levels in sources:
+                    level = levels[transmits] if transmits < len(levels) else []
+                    # Mostly the longest message of all fits, and no search is needed.
+                    fits = bool(level) and level[-1] < bound
+                    index = len(level) - 1 if fits else bisect_left(level, bound) - 1
+                    if index >= 0 and level[index] > best:
+                        best, best_level, best_index = level[index], level, index
+                if best < 0:
                     break
-                entry = self.entries[key]
+                del best_level[best_index]
+                entry = self.entries[best]
                 taken.append(entry)
                 used += overhead + len(entry.message)
         return used
@@ -229,10 +203,9 @@ class TransmitLimitedQueue:
                 self._forget(entry)
                 finished.append(entry)
             else:
-                entry.levels.add(entry)
+                entry.insert()
         self._finished += len(finished)
-        for entry in finished:
-            _finish(entry)
+        _finish(finished)
         return messages
 
     def prune(self, max_depth: int) -> int:
@@ -246,18 +219,16 @@ class TransmitLimitedQueue:
             self._remove(entry)
             dropped.append(entry)
         self._pruned += len(dropped)
-        for entry in dropped:
-            _finish(entry)
+        _finish(dropped)
         return len(dropped)
 
     def _last(self) -> _Entry:
-        filled = [
-            (transmits, -row[0])
+        _, key = max(
+            (transmits, -level[0])
             for levels in (self._local, self._relayed)
-            for transmits, row in enumerate(levels.rows)
-            if row
-        ]
-        _, key = max(filled)
+            for transmits, level in enumerate(levels)
+            if level
+        )
         return self.entries[-key]
 
     def discard(self, name: str) -> bool:
@@ -267,7 +238,7 @@ class TransmitLimitedQueue:
             return False
         self._discarded += 1
         self._remove(entry)
-        _finish(entry)
+        _finish([entry])
         return True
 
     def clear(self) -> None:
@@ -275,46 +246,41 @@ class TransmitLimitedQueue:
         dropped = list(self.entries.values())
         self._discarded += len(dropped)
         self.entries.clear()
-        self._size = 0
+        self.size = 0
         self._named.clear()
-        self._local.rows.clear()
-        self._relayed.rows.clear()
-        for entry in dropped:
-            _finish(entry)
+        self._local.clear()
+        self._relayed.clear()
+        _finish(dropped)
 
     def _remove(self, entry: _Entry) -> None:
-        entry.levels.remove(entry)
+        level = entry.levels[entry.transmits]
+        del level[bisect_left(level, entry.key)]
         self._forget(entry)
 
     def _forget(self, entry: _Entry) -> None:
         del self.entries[entry.key]
-        self._size -= len(entry.message)
+        self.size -= len(entry.message)
         if entry.name is not None:
             del self._named[entry.name]
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    @property
-    def size(self) -> int:
-        """Bytes waiting: how much room a packet would need for everything, but overheads."""
-        return self._size
-
     def statistics(self) -> QueueStatistics:
         """The queue at this moment."""
         # Another thread may ask: what is counted is copied before.
         entries = list(self.entries.values())  # in the order in which they were queued
-        both = [list(levels.rows) for levels in (self._local, self._relayed)]
+        both = [list(levels) for levels in (self._local, self._relayed)]
         by_transmits = [0] * max(map(len, both))
-        for rows in both:
-            for transmits, row in enumerate(rows):
-                by_transmits[transmits] += len(row)
+        for levels in both:
+            for transmits, level in enumerate(levels):
+                by_transmits[transmits] += len(level)
         while by_transmits and not by_transmits[-1]:
             by_transmits.pop()
         return QueueStatistics(
             depth=len(self.entries),
-            local=sum(map(len, self._local.rows)),
-            size=self._size,
+            local=sum(map(len, self._local)),
+            size=self.size,
             oldest=max(0.0, self._clock() - entries[0].queued_at) if entries else 0.0,
             by_transmits=tuple(by_transmits),
             queued=self._queued,
@@ -330,6 +296,7 @@ def _no_time() -> float:
     return 0.0
 
 
-def _finish(entry: _Entry) -> None:
-    if entry.on_finished is not None:
-        entry.on_finished()
+def _finish(entries: list[_Entry]) -> None:
+    for entry in entries:
+        if entry.on_finished is not None:
+            entry.on_finished()
