@@ -100,7 +100,7 @@ def test_the_first_to_suspect_confirms_nothing_and_no_node_confirms_twice() -> N
     assert [] == table.on_suspect(suspect(by="d"), 1.0)
     running = table.suspicion("b")
     assert running is not None
-    assert ("c", "d") == running.from_nodes
+    assert ["c", "d"] == running.from_nodes
 
 
 def test_a_confirmation_with_a_higher_incarnation_is_kept_and_gossiped_on() -> None:

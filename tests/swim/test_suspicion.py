@@ -56,7 +56,7 @@ def test_each_node_counts_once_and_the_first_never_confirms() -> None:
     assert running.confirm("x")
     assert not running.confirm("x")
     assert 1 == running.confirmations
-    assert ("first", "x") == running.from_nodes
+    assert ["first", "x"] == running.from_nodes
 
 
 def test_confirmations_beyond_k_change_nothing() -> None:
@@ -65,7 +65,7 @@ def test_confirmations_beyond_k_change_nothing() -> None:
     assert running.confirm("x")
     assert not running.degraded
     assert not running.confirm("y")
-    assert ("first", "x") == running.from_nodes
+    assert ["first", "x"] == running.from_nodes
 
 
 @given(

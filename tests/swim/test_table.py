@@ -249,7 +249,7 @@ def test_suspicions_can_be_looked_at() -> None:
     table.on_suspect(suspect(by="c"), 7.0)
     running = table.suspicion("b")
     assert running is not None
-    assert (("c",), 7.0) == (running.from_nodes, running.started)
+    assert (["c"], 7.0) == (running.from_nodes, running.started)
 
 
 # --- push/pull ----------------------------------------------------------------------------

@@ -26,7 +26,7 @@ Source: hashicorp/memberlist v0.2.2, state.go, aliveNode.
 from __future__ import annotations
 
 import enum
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
@@ -69,7 +69,6 @@ class _Probe:
     answered: bool = False
 
 
-@final
 class AddressChanges:
     """Former addresses of nodes, and probes of present ones.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import final
 
 from .._exceptions import RemoteProtocolError
 from .._wire.messages import NodeRecord
@@ -42,7 +41,6 @@ def defect(name: str, alive: AliveState) -> str | None:
     return None
 
 
-@final
 class AllowedNetworks:
     """The networks that nodes may come from; none means all.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import assert_never, final
+from typing import assert_never
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
@@ -39,7 +39,6 @@ from .refutation import StaleReplies, refute, refute_implausible
 _DEAD = NodeStatus.DEAD
 
 
-@final
 class AliveRules:
     """Applies alive messages, or refuses them.
 

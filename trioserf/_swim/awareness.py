@@ -8,10 +8,7 @@ Source: hashicorp/memberlist v0.2.2, awareness.go; Lifeguard paper, local health
 
 from __future__ import annotations
 
-from typing import final
 
-
-@final
 class Awareness:
     """The health score: 0 is healthy.
 

@@ -18,7 +18,7 @@ Test: test_a_removed_node_is_not_brought_back_by_a_stale_alive_message.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import Final
 
 from .. import _attrs as attrs
 from .incarnations import SUSPECT_BAND
@@ -35,7 +35,6 @@ class _DroppedNode:
     removed: bool
 
 
-@final
 class DroppedNodes:
     """Records that were dropped, by name.
 

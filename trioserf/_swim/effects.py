@@ -7,7 +7,7 @@ applied.  ``_memberlist`` applies them: queue, handlers, log, counters, sockets.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias, final
+from typing import Final, Literal, TypeAlias
 
 from .. import _attrs as attrs
 from ..abc import Address
@@ -18,7 +18,6 @@ NEXT_INTERVAL: Final = 1.0
 """Values of `Broadcast.max_delay`."""
 
 
-@final
 @attrs.frozen
 class Broadcast:
     """Queue ``message`` under the name of the node that it is about.
@@ -41,7 +40,6 @@ class Broadcast:
     on_finished: Callable[[], object] | None = attrs.field(default=None, kw_only=True)
 
 
-@final
 @attrs.frozen
 class NodeJoined:
     """A node is alive that was unknown, dead or left."""
@@ -49,7 +47,6 @@ class NodeJoined:
     node: Node
 
 
-@final
 @attrs.frozen
 class NodeUpdated:
     """The metadata of a live node changed, or its address did."""
@@ -57,7 +54,6 @@ class NodeUpdated:
     node: Node
 
 
-@final
 @attrs.frozen
 class NodeLeft:
     """A node is dead (`NodeStatus.DEAD`) or left (`NodeStatus.LEFT`)."""
@@ -65,7 +61,6 @@ class NodeLeft:
     node: Node
 
 
-@final
 @attrs.frozen
 class Conflict:
     """An alive message has another address than the node of that name; refused.
@@ -79,7 +74,6 @@ class Conflict:
     other: Node
 
 
-@final
 @attrs.frozen
 class ProbeAddress:
     """An alive message has another address than the node of that name: probe before deciding.
@@ -100,7 +94,6 @@ class ProbeAddress:
     alive: AliveState
 
 
-@final
 @attrs.frozen
 class Refuted:
     """The local node refuted a message about itself: the health score rises by one.
@@ -112,7 +105,6 @@ class Refuted:
     incarnation: Incarnation
 
 
-@final
 @attrs.frozen
 class SendTo:
     """Send ``message`` to one node at once: it may not know that it is declared dead.
@@ -128,7 +120,6 @@ class SendTo:
     message: bytes = attrs.field(repr=lambda message: f"<{len(message)} bytes>")
 
 
-@final
 @attrs.frozen
 class Refused:
     """A message was dropped as a whole: count it, and log it.
@@ -144,7 +135,6 @@ class Refused:
     quiet: bool = False
 
 
-@final
 @attrs.frozen
 class Applied:
     """A message changed the table (Go's counters ``memberlist.msg.*``)."""
@@ -152,7 +142,6 @@ class Applied:
     kind: Literal["alive", "suspect", "dead"]
 
 
-@final
 @attrs.frozen
 class TimeoutDegraded:
     """A node was declared dead with fewer confirmations than hoped for.
@@ -163,7 +152,6 @@ class TimeoutDegraded:
     name: str
 
 
-@final
 @attrs.frozen
 class NodeDropped:
     """A failed node, not removed, was dropped from the table: a healer may look for it."""
@@ -171,7 +159,6 @@ class NodeDropped:
     node: Node
 
 
-@final
 @attrs.frozen
 class NodeForgotten:
     """A dead or left node was dropped from the table: so may be what is queued about it."""

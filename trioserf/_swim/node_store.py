@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import final
 
 from .nodes import Node, NodeStatus
 from .suspicion import Suspicions
 
 
-@final
 class NodeStore:
     """All records, by name and in probing order, and the running suspicions.
 
@@ -32,17 +30,6 @@ class NodeStore:
       local_node: the local record, once there is one.
       leaving: whether the local node declared itself left.
     """
-
-    __slots__ = (
-        "_counts",
-        "_rng",
-        "leaving",
-        "local_node",
-        "name",
-        "nodes",
-        "sequence",
-        "suspicions",
-    )
 
     def __init__(self, name: str, rng: random.Random) -> None:
         self.name = name

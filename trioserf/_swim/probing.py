@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
@@ -28,7 +28,19 @@ NACK_PROTOCOL: Final = 4
 """From this highest protocol version on, a helper sends nacks."""
 
 
-@final
+def ping_message(seq_no: int, name: str, local: Node) -> bytes:
+    """A ping of the node ``name``, type byte and body, that has ``local`` as its source."""
+    return encode_message(
+        Ping(
+            seq_no=seq_no,
+            node=name,
+            source_addr=local.addr,
+            source_port=local.port,
+            source_node=local.name,
+        )
+    )
+
+
 class ProbeSchedule:
     """Round robin over a shuffled list: every node is probed within two rounds.
 
@@ -36,8 +48,6 @@ class ProbeSchedule:
       table: whose nodes are probed.
       rng: for shuffling.
     """
-
-    __slots__ = ("_index", "_rng", "_table")
 
     def __init__(self, table: NodeTable, rng: random.Random) -> None:
         self._table = table
@@ -71,20 +81,6 @@ class ProbeSchedule:
                 return node, effects
 
 
-def ping_message(seq_no: int, name: str, local: Node) -> bytes:
-    """A ping of the node ``name``, type byte and body, that names ``local`` as its source."""
-    return encode_message(
-        Ping(
-            seq_no=seq_no,
-            node=name,
-            source_addr=local.addr,
-            source_port=local.port,
-            source_node=local.name,
-        )
-    )
-
-
-@final
 @attrs.frozen
 class ProbeResult:
     """How a probe ended.
@@ -98,7 +94,6 @@ class ProbeResult:
     delta: int
 
 
-@final
 class ProbeRound:
     """One probe of one node: what to send, how long to wait, what it means.
 
@@ -116,22 +111,6 @@ class ProbeRound:
       direct_deadline: until when the node itself should answer (seconds, trio clock).
       deadline: until when any answer counts (seconds, trio clock).
     """
-
-    __slots__ = (
-        "_acked_at",
-        "_config",
-        "_local",
-        "_nacks",
-        "_nacks_expected",
-        "_send_failed",
-        "_started",
-        "deadline",
-        "degraded",
-        "direct_deadline",
-        "interval",
-        "node",
-        "seq_no",
-    )
 
     def __init__(
         self,
@@ -164,11 +143,11 @@ class ProbeRound:
         For a suspect two messages, ping and suspicion, as one compound without anything
         else, so that it can refute at once.
         """
-        node, local = self.node, self._local
-        ping = ping_message(self.seq_no, node.name, local)
+        node = self.node
+        ping = ping_message(self.seq_no, node.name, self._local)
         if node.status is NodeStatus.ALIVE:
             return (ping,)
-        return (ping, encode_message(Suspect(node.incarnation, node.name, local.name)))
+        return (ping, encode_message(Suspect(node.incarnation, node.name, self._local.name)))
 
     def send_failed(self) -> None:
         """The ping could not be sent (refused, unreachable): go on with the helpers now.
@@ -253,7 +232,5 @@ class ProbeRound:
         """
         if self.acked or stream_answered:
             return ProbeResult(failed=False, delta=0 if self._send_failed else -1)
-        if self._nacks_expected:
-            missing = max(0, self._nacks_expected - self._nacks)
-            return ProbeResult(failed=True, delta=missing)
-        return ProbeResult(failed=True, delta=1)
+        missing = max(0, self._nacks_expected - self._nacks) if self._nacks_expected else 1
+        return ProbeResult(failed=True, delta=missing)

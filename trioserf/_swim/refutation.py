@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Final, final
+from typing import Final
 
 from .._wire.messages import Alive, Dead, encode_message
 from ..abc import Address
@@ -76,7 +76,6 @@ def refute_implausible(local: Node, refuted: Incarnation) -> list[Effect]:
     ]
 
 
-@final
 class StaleReplies:
     """Decides which stale alive messages get a reply, and which.
 

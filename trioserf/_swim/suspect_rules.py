@@ -18,7 +18,6 @@ Source: hashicorp/memberlist v0.2.2, state.go: suspectNode, deadNode.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
 
 from .._config import MemberlistConfig
 from .._wire.messages import Dead, Suspect, encode_message
@@ -41,7 +40,6 @@ from .scaling import suspicion_timeout
 from .suspicion import Suspicion
 
 
-@final
 class SuspectRules:
     """Applies suspect and dead messages, and declares nodes dead whose suspicion ends.
 
@@ -121,16 +119,15 @@ class SuspectRules:
             return [Broadcast(dead.node, encode_message(dead), local=local)] if raised else []
         if node is store.local_node:
             return refute(node, dead.incarnation, faithful=self._faithful)
-        return self._declare_dead(node, dead, now, local=local, on_finished=None)
+        return self._apply_dead(node, dead, now, local)
 
-    def _declare_dead(
+    def _apply_dead(
         self,
         node: Node,
         dead: Dead,
         now: float,
-        *,
         local: bool,
-        on_finished: Callable[[], object] | None,
+        on_finished: Callable[[], object] | None = None,
     ) -> list[Effect]:
         left = dead.node == dead.from_node
         self._store.suspicions.drop(dead.node)
@@ -154,8 +151,8 @@ class SuspectRules:
     ) -> list[Effect]:
         """Declare the local node left; the only way in which it can be."""
         self._store.leaving = True
-        dead = Dead(incarnation=local.incarnation, node=local.name, from_node=local.name)
-        return self._declare_dead(local, dead, now, local=True, on_finished=on_finished)
+        dead = Dead(local.incarnation, local.name, local.name)
+        return self._apply_dead(local, dead, now, True, on_finished)
 
     def expired(self, now: float) -> list[Effect]:
         """Declare dead every node whose suspicion is over."""
@@ -165,8 +162,9 @@ class SuspectRules:
             name, suspicion = due
             if suspicion.degraded:
                 effects.append(TimeoutDegraded(name))
-            dead = Dead(incarnation=store.nodes[name].incarnation, node=name, from_node=store.name)
-            effects += self.on_dead(dead, now, local=True)
+            node = store.nodes[name]
+            dead = Dead(node.incarnation, name, store.name)
+            effects += self._apply_dead(node, dead, now, local=True)
         return effects
 
     # --- incarnations -------------------------------------------------------------------
@@ -178,11 +176,8 @@ class SuspectRules:
         back a node that is known to be suspected at a later one.
         Test: test_an_alive_message_between_two_suspicions_does_not_resurrect.
         """
-        if (
-            self._faithful
-            or node is self._store.local_node
-            or message.incarnation <= node.incarnation
-        ):
+        raised = message.incarnation > node.incarnation
+        if self._faithful or node is self._store.local_node or not raised:
             return False
         node.update(incarnation=message.incarnation)
         return True

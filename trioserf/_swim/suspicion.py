@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import final
 
 
-@final
 class Suspicion:
     """The suspicion timer of one node, shortened by independent confirmations.
 
@@ -27,16 +25,16 @@ class Suspicion:
       min_timeout, max_timeout: bounds (seconds).
 
     Attributes:
+      started: as given.
+      from_nodes: which nodes suspect: the first, then those that confirmed, in order.
       deadline: when the suspect is declared dead (seconds, trio clock).
     """
-
-    __slots__ = ("_from_nodes", "_k", "_max_timeout", "_min_timeout", "_started", "deadline")
 
     def __init__(
         self, *, from_node: str, started: float, k: int, min_timeout: float, max_timeout: float
     ) -> None:
-        self._from_nodes = [from_node]
-        self._started = started
+        self.started = started
+        self.from_nodes = [from_node]
         self._k = k
         self._min_timeout = min_timeout
         self._max_timeout = max_timeout
@@ -44,28 +42,18 @@ class Suspicion:
 
     def confirm(self, name: str) -> bool:
         """Another node suspects as well; return whether the deadline changed."""
-        if self.confirmations >= self._k or name in self._from_nodes:
+        if self.confirmations >= self._k or name in self.from_nodes:
             return False
-        self._from_nodes.append(name)
+        self.from_nodes.append(name)
         part = math.log(self.confirmations + 1) / math.log(self._k + 1)
         wait = self._max_timeout - part * (self._max_timeout - self._min_timeout)
-        self.deadline = self._started + max(math.floor(wait * 1000) / 1000, self._min_timeout)
+        self.deadline = self.started + max(math.floor(wait * 1000) / 1000, self._min_timeout)
         return True
-
-    @property
-    def started(self) -> float:
-        """When it began (seconds, trio clock)."""
-        return self._started
 
     @property
     def confirmations(self) -> int:
         """Nodes that suspect as well; not more than ``k``."""
-        return len(self._from_nodes) - 1
-
-    @property
-    def from_nodes(self) -> tuple[str, ...]:
-        """Who suspects: the first, then those who confirmed, in order."""
-        return tuple(self._from_nodes)
+        return len(self.from_nodes) - 1
 
     @property
     def degraded(self) -> bool:
@@ -73,7 +61,6 @@ class Suspicion:
         return self.confirmations < self._k
 
 
-@final
 class Suspicions:
     """Running suspicions by name, and which of them ends first.
 
@@ -83,8 +70,6 @@ class Suspicions:
     Attributes:
       begun, refuted: suspicions so far, and those that their nodes refuted.
     """
-
-    __slots__ = ("_heap", "_number", "_running", "begun", "refuted")
 
     def __init__(self) -> None:
         self.begun = 0

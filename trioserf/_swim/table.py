@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import final
 
 from .._config import MemberlistConfig
 from .._exceptions import InvalidState, LocalProtocolError
@@ -47,7 +46,6 @@ from .suspect_rules import SuspectRules
 from .suspicion import Suspicion
 
 
-@final
 class NodeTable:
     """All nodes by name, and the rules by which messages about them are applied.
 
