@@ -35,6 +35,7 @@ from ._settings import (
     key_bytes,
     setting,
 )
+from ._text import port_from_text
 
 PROTOCOL_VERSION_MIN = 2
 """Lowest Serf protocol version that can be used."""
@@ -226,10 +227,12 @@ def _host_and_port(field: str, text: str) -> tuple[str, int]:
     if not colon or "]" in port or (":" in host and not host.startswith("[")):
         host, port = text, str(DEFAULT_PORT)
     host = host.removeprefix("[").removesuffix("]")
-    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ConfigError(field, text, "host:port with a port from 0 to 65535")
+    try:
+        number = port_from_text(port)
+    except ValueError:
+        raise ConfigError(field, text, "host:port with a port from 0 to 65535") from None
     try:
         ip_address(host.partition("%")[0])
     except ValueError:
         raise ConfigError(field, text, "host:port with an IP address as host") from None
-    return host, int(port)
+    return host, number

@@ -28,6 +28,7 @@ from ._settings import (
     key_bytes,
     setting,
 )
+from ._text import raw_text
 
 if TYPE_CHECKING:
     from .abc import Tap, Transport
@@ -36,10 +37,6 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 DEFAULT_PORT = 7946
 """The port of Serf and memberlist, for UDP and TCP."""
-
-
-def _utf8_length(text: str) -> int:
-    return len(text.encode("utf-8", "surrogateescape"))
 
 
 def _optional_key(value: str | bytes | None) -> bytes | None:
@@ -80,7 +77,7 @@ class MemberlistConfig:
     label: str = attrs.field(
         default="",
         validator=bound(
-            lambda v: isinstance(v, str) and _utf8_length(v) <= 255, "at most 255 bytes"
+            lambda v: isinstance(v, str) and len(raw_text(v)) <= 255, "at most 255 bytes"
         ),
     )
     """Clear-text prefix that keeps clusters apart (memberlist 0.3.0 and newer)."""

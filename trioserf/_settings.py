@@ -12,7 +12,7 @@ from typing import Any
 
 from . import _attrs as attrs
 from ._exceptions import ConfigError
-from ._key_text import key_from_text
+from ._text import key_from_text, raw_text
 
 
 def bound(test: Callable[[Any], bool], expected: str) -> Any:
@@ -34,7 +34,7 @@ def is_number(value: object) -> bool:
 def is_encodable(text: str) -> bool:
     """Whether ``text`` has bytes on the wire: surrogates stand for single bytes only."""
     try:
-        text.encode("utf-8", "surrogateescape")
+        raw_text(text)
     except UnicodeEncodeError:
         return False
     return True

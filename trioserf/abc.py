@@ -22,6 +22,7 @@ from typing import NamedTuple, Protocol, final
 import trio
 
 from . import _attrs as attrs
+from ._text import host_and_port
 
 
 class Address(NamedTuple):
@@ -49,7 +50,7 @@ class Address(NamedTuple):
         return ip_address(self.host.partition("%")[0]).packed
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_and_port(*self)
 
 
 @lru_cache(maxsize=4096)

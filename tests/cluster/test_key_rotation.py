@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trioserf._cluster.key_responses import KeyAction
 from trioserf._cluster.key_rotation import KeyRotation, RotationStep
 from trioserf._exceptions import KeyringError
-from trioserf._key_text import key_to_text
+from trioserf._text import key_to_text
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import KeyAnswer
 

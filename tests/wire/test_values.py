@@ -12,13 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
+from trioserf._text import raw_text, text
 from trioserf._wire import limits
 from trioserf._wire.values import (
     ValueReader,
     _walk,
     pack_value,
-    raw_text,
-    text,
     unpack_prefix,
     unpack_value,
 )

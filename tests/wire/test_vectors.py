@@ -14,7 +14,8 @@ from tests import vector_files
 from tests.vector_files import Vector
 from tests.wire.wire_objects import as_sent, from_fields, ring
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
-from trioserf._wire.codec import decode, encode, raw_text
+from trioserf._text import raw_text
+from trioserf._wire.codec import decode, encode
 from trioserf._wire.compound import MAX_PARTS, make_compound, split_compound
 from trioserf._wire.compression import compress_message, decompress_message
 from trioserf._wire.encryption import decrypt, encrypt

@@ -11,7 +11,7 @@ from tests import vector_files
 from tests.vector_files import Vector
 from tests.wire.wire_objects import from_fields, ring
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
-from trioserf._wire.codec import raw_text
+from trioserf._text import raw_text
 from trioserf._wire.compression import decompress_message
 from trioserf._wire.encryption import decrypt
 from trioserf._wire.labels import take_label

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from .. import _attrs as attrs
 from .._events import Member
 from .._exceptions import KeyringError, RemoteProtocolError
-from .._key_text import key_to_text
-from .._wire.codec import text
+from .._text import key_to_text, text
 from .._wire.keyring import Keyring
 from .._wire.serf_messages import (
     KeyAnswer,

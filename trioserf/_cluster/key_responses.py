@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from .. import _attrs as attrs
 from .._exceptions import KeyringError, RemoteProtocolError
-from .._key_text import key_from_text
 from .._tables import Table, shown_as_table
+from .._text import key_from_text
 from .._wire.serf_messages import (
     KeyAnswer,
     KeyRequest,

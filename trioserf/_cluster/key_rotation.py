@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from .. import _attrs as attrs
-from .._key_text import key_to_text
+from .._text import key_to_text
 from .._wire.serf_messages import KeyAnswer
 from .key_responses import KeyAction, decode_key
 

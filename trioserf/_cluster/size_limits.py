@@ -6,6 +6,7 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, Query; serf/query.go; se
 from __future__ import annotations
 
 from .._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
+from .._text import raw_text
 
 TAGS_LIMIT = 512
 """Longest metadata of a node (bytes)."""
@@ -23,7 +24,7 @@ def check_tags(encoded: bytes) -> None:
 
 def check_user_event(name: str, payload: bytes, raw: bytes, limit: int) -> None:
     """Raise `UserEventTooLarge` if the event exceeds ``limit``, encoded (``raw``) or before."""
-    size = len(name.encode("utf-8", "surrogateescape")) + len(payload)
+    size = len(raw_text(name)) + len(payload)
     if size > limit:
         raise UserEventTooLarge(
             f"user event exceeds configured limit of {limit} bytes before encoding: {size} bytes"

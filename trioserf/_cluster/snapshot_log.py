@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .._events import EventType, Member, MemberEvent
+from .._events import EventType, MemberEvent
+from .._text import host_and_port, raw_text
 from .snapshot_replay import (
     ALIVE,
     CLOCK,
@@ -81,11 +82,11 @@ class SnapshotLog:
                 self.refused += 1
             elif event.type is EventType.MEMBER_JOIN:
                 self._alive.pop(member.name, None)
-                self._alive[member.name] = address = _address(member)
+                self._alive[member.name] = address = host_and_port(member.addr, member.port)
                 lines.append(_alive_line(member.name, address))
             else:
                 self._alive.pop(member.name, None)
-                lines.append(NOT_ALIVE + _raw(member.name) + b"\n")
+                lines.append(NOT_ALIVE + raw_text(member.name) + b"\n")
         return lines
 
     def on_user_event(self, ltime: int) -> list[bytes]:
@@ -145,17 +146,8 @@ class SnapshotLog:
         return b"".join(lines)
 
 
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _address(member: Member) -> str:
-    host = f"[{member.addr}]" if member.addr.version == 6 else str(member.addr)
-    return f"{host}:{member.port}"
-
-
 def _alive_line(name: str, address: str) -> bytes:
-    return ALIVE + _raw(name) + b" " + _raw(address) + b"\n"
+    return ALIVE + raw_text(name) + b" " + raw_text(address) + b"\n"
 
 
 def _clock_line(word: bytes, number: int) -> bytes:

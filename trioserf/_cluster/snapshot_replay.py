@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import Final
 
 from .. import _attrs as attrs
+from .._text import text
 from .lamport import TIME_MASK
 
 ALIVE: Final = b"alive: "
@@ -120,10 +121,6 @@ def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
     )
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
 class _Replay:
     def __init__(self, rejoin_after_leave: bool) -> None:
         self._rejoin = rejoin_after_leave
@@ -174,11 +171,11 @@ class _Replay:
             if not space:
                 return "no address"
             # A node that returns moves to the end.
-            self.alive.pop(_text(name), None)
-            self.alive[_text(name)] = _text(address)
+            self.alive.pop(text(name), None)
+            self.alive[text(name)] = text(address)
             return None
         if line.startswith(NOT_ALIVE):
-            self.alive.pop(_text(line[len(NOT_ALIVE) :]), None)
+            self.alive.pop(text(line[len(NOT_ALIVE) :]), None)
             return None
         if line.startswith(INCARNATION):
             incarnation = _number(line[len(INCARNATION) :])

@@ -15,7 +15,7 @@ from typing import Any, Final
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, KeyringError
-from .._wire.codec import raw_text
+from .._text import raw_text
 from .._wire.compound import make_compound
 from .._wire.encryption import NONCE_SIZE, overhead
 from .._wire.keyring import Keyring

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError
+from .._text import port_from_text
 from ..abc import Address
 from .interfaces import InterfaceAddress, IPAddress, machine_addresses
 
@@ -63,9 +64,10 @@ def _split_port(text: str, rest: str) -> tuple[str, int | None]:
 
 
 def _port(text: str, port: str) -> int:
-    if not (port.isascii() and port.isdigit()) or len(port) > 20 or int(port) > 65535:
-        raise ValueError(f"{text!r}: expected a port from 0 to 65535 after the ':'")
-    return int(port)
+    try:
+        return port_from_text(port)
+    except ValueError:
+        raise ValueError(f"{text!r}: expected a port from 0 to 65535 after the ':'") from None
 
 
 # --- what to advertise --------------------------------------------------------------------

@@ -19,7 +19,7 @@ from .._cluster.queries import QueryParams
 from .._exceptions import FeatureNotSupported, QueryError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._wire.values import raw_text
+from .._text import raw_text
 from .core import Core
 from .query_tracker import QueryTracker
 

@@ -12,14 +12,14 @@ from typing import Any, final, overload
 from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 from .._tables import Table, shown_as_table
+from .._text import host_and_port
 
 
 def _row(member: Member) -> tuple[str, ...]:
-    host = f"[{member.addr}]" if member.addr.version == 6 else str(member.addr)
     tags = ",".join(f"{key}={value}" for key, value in sorted(member.tags.items()))
     return (
         member.name,
-        f"{host}:{member.port}",
+        host_and_port(member.addr, member.port),
         str(member.status),
         str(member.delegate_cur),
         tags,

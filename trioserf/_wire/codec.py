@@ -23,8 +23,6 @@ from .kinds import LONG, PLAIN, READERS, WRITERS, ZERO, fail, read_list
 from .kinds import Kind as Kind
 from .limits import FEW_VALUES, MANY_VALUES
 from .values import pack_value as pack_value
-from .values import raw_text as raw_text
-from .values import text as text
 from .values import unpack_prefix
 from .values import unpack_value as unpack_value
 

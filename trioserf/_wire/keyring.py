@@ -14,7 +14,7 @@ from typing import Final, final
 
 from .. import _attrs as attrs
 from .._exceptions import KeyringError
-from .._key_text import key_from_text, key_to_text
+from .._text import key_from_text, key_to_text
 
 KEY_SIZES: Final = (16, 24, 32)
 """AES-128, AES-192 and AES-256 (bytes)."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .._text import text
 
 U64 = (1 << 64) - 1
 
@@ -119,7 +120,7 @@ def _read_bytes(name: str, value: Any) -> bytes:
 
 def _read_str(name: str, value: Any) -> str:
     if type(value) is bytes:
-        return value.decode("utf-8", "surrogateescape")
+        return text(value)
     raise fail(name, value, "a string")
 
 

@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
+from .._text import text
 from .codec import Kind, decode, encode, wire
 from .limits import MAX_FILTER_NAMES
-from .values import pack_value, text, unpack_value
+from .values import pack_value, unpack_value
 
 
 class FilterType(enum.IntEnum):

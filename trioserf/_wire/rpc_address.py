@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
 
+from .._text import port_from_text
+
 DEFAULT_ADDRESS: Final = "127.0.0.1:7373"
 ADDRESS_VARIABLE: Final = "SERF_RPC_ADDR"
 """The environment variable that commands take the address from."""
@@ -44,9 +46,10 @@ def parse_rpc_address(text: str) -> RPCAddress:
             raise ValueError(f"address {text}: missing path of the socket")
         return UnixAddress(path)
     host, port = _split(text)
-    if not (port.isascii() and port.isdigit()) or int(port[:6]) > 65535:
-        raise ValueError(f"address {text}: invalid port")
-    return TCPAddress(host, int(port))
+    try:
+        return TCPAddress(host, port_from_text(port))
+    except ValueError:
+        raise ValueError(f"address {text}: invalid port") from None
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeAlias
 import msgpack  # type: ignore[import-untyped]
 
 from .._exceptions import RemoteProtocolError
+from .._text import text
 
 MAX_NESTING: Final = 32
 """Containers inside containers; the deepest body that is known has 3 levels."""
@@ -175,7 +176,7 @@ def _wrong(expected: str, value: object) -> RemoteProtocolError:
 def read_text(value: Any) -> str:
     """Text; any bytes are kept by ``surrogateescape``."""
     if type(value) is bytes:
-        return value.decode("utf-8", "surrogateescape")
+        return text(value)
     if value is None:
         return ""
     raise _wrong("a text", value)

@@ -16,6 +16,7 @@ import hmac
 from typing import Any, NamedTuple
 
 from .._exceptions import RemoteProtocolError
+from .._text import raw_text
 from . import rpc_messages as messages
 from .rpc_codec import (
     REQUEST_SIZE,
@@ -139,8 +140,8 @@ class ServerSession:
         return Answer(seq)
 
     def _authenticate(self, seq: int, key: str) -> Answer:
-        given = key.encode("utf-8", "surrogateescape")
-        expected = (self._auth_key or "").encode("utf-8", "surrogateescape")
+        given = raw_text(key)
+        expected = raw_text(self._auth_key or "")
         if not hmac.compare_digest(given, expected):
             return Answer(seq, messages.WRONG_AUTH_KEY)
         self._trust()

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from .._exceptions import RemoteProtocolError
-from .values import pack_value, raw_text, text, unpack_prefix, unpack_value
+from .._text import raw_text, text
+from .values import pack_value, unpack_prefix, unpack_value
 
 _MAGIC: Final = 0xFF
 """First byte of metadata that holds a map of tags."""

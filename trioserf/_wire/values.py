@@ -33,16 +33,6 @@ from .limits import (
 )
 
 
-def text(raw: bytes) -> str:
-    """Bytes from the wire as a string; reversible for any bytes."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def raw_text(string: str) -> bytes:
-    """A string as the bytes it has on the wire."""
-    return string.encode("utf-8", "surrogateescape")
-
-
 def pack_value(value: Any) -> bytes:
     """Plain values (None, bool, int, float, str, bytes, lists, dicts) as bytes.
 

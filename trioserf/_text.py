@@ -1,0 +1,56 @@
+"""Names, keys, addresses and ports as text, the same everywhere.
+
+A name in Go is bytes.  Here it is ``str`` with ``surrogateescape``, which is reversible.  A key
+is standard base64, as ``serf keygen`` prints it; how long it must be is not known here, since a
+key operation carries any key, and each node that is asked replies whether it accepts it.
+
+Source: hashicorp/serf v0.9.4, cmd/serf/command/keygen.go; serf/keymanager.go.
+"""
+
+from __future__ import annotations
+
+import base64
+
+
+def text(raw: bytes) -> str:
+    """Bytes from the wire as a string; reversible for any bytes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def raw_text(string: str) -> bytes:
+    """A string as the bytes it has on the wire."""
+    return string.encode("utf-8", "surrogateescape")
+
+
+def host_and_port(host: object, port: int) -> str:
+    """``host:port``, with brackets around an IPv6 address."""
+    name = str(host)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def port_from_text(digits: str) -> int:
+    """A port number.
+
+    Raises:
+      ValueError: not digits, or more than 65535.
+    """
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 20 or int(digits) > 65535:
+        raise ValueError(f"{digits!r}: expected a port from 0 to 65535")
+    return int(digits)
+
+
+def key_from_text(encoded: str) -> bytes:
+    """The raw key.
+
+    Raises:
+      ValueError: not standard base64.  A caller that reports it must not show the text.
+    """
+    raw = base64.b64decode(encoded, validate=True)
+    if len(key_to_text(raw)) != len(encoded):
+        raise ValueError("more padding than belongs there")
+    return raw
+
+
+def key_to_text(key: bytes) -> str:
+    """The text of a raw key."""
+    return base64.b64encode(key).decode("ascii")
