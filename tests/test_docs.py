@@ -36,7 +36,7 @@ def test_every_program_of_the_pages_is_run_by_some_test() -> None:
 
 
 @pytest.mark.slow
-async def test_the_program_of_the_readme_joins_and_tells_what_happens() -> None:
+async def test_the_program_of_the_readme_joins_and_prints_what_happens() -> None:
     program = blocks("README.md")[0]
     config = trioserf.Config.lan(node_name="seed", bind="127.0.0.1:0")
     with trio.fail_after(30):

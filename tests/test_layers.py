@@ -129,7 +129,7 @@ def test_transports_and_the_test_kit_know_layer_0_alone() -> None:
     assert [] == complaints("only layer 0 here", knowing())
 
 
-def test_coordinates_know_nothing_of_ours_but_errors() -> None:
+def test_coordinates_import_nothing_of_the_package_but_errors() -> None:
     def knowing() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
             if module.room == "_vivaldi":

@@ -38,7 +38,7 @@ def test_counts_gauges_and_samples_are_what_prometheus_calls_so(registry) -> Non
     assert 0 == tap.dropped
 
 
-def test_nodes_that_share_a_tap_are_told_apart_by_their_labels(registry) -> None:  # type: ignore[no-untyped-def]
+def test_nodes_that_share_a_tap_differ_by_their_labels(registry) -> None:  # type: ignore[no-untyped-def]
     tap = PrometheusTap(registry)
     tap.count("x", 1, {"node": "a"})
     tap.count("x", 2, {"node": "b"})
@@ -97,7 +97,7 @@ def test_names_are_made_of_the_characters_allowed() -> None:
 
 
 @pytest.mark.slow
-async def test_a_node_tells_its_metrics(registry, autojump_clock: MockClock) -> None:  # type: ignore[no-untyped-def]
+async def test_a_node_exports_its_metrics(registry, autojump_clock: MockClock) -> None:  # type: ignore[no-untyped-def]
     tap = PrometheusTap(registry)
     async with SimCluster(seed=1) as cluster:
         await cluster.spawn(2, tap=tap, metric_labels={"dc": "a"})

@@ -45,7 +45,7 @@ def test_a_generator_without_a_length_is_kept_for_the_rows_of_a_sweep() -> None:
     assert b"aaa" == generator(3)
 
 
-def test_bytes_absent_bytes_and_odd_text_are_told_apart() -> None:
+def test_bytes_absent_bytes_and_odd_text_differ() -> None:
     raw = {"a": {"$hex": "00"}, "b": None, "c": {"$strhex": "ff61"}}
     assert {"a": b"\0", "b": None, "c": "\udcffa"} == vf._revive(raw)
 
@@ -74,7 +74,7 @@ def test_two_readings_of_the_same_bytes_are_both_right() -> None:
     assert [None, b""] == [v.input["msg"]["Payload"] for v in vf.readings(older)]
 
 
-def test_the_older_line_says_what_we_write() -> None:
+def test_the_older_line_says_what_trioserf_writes() -> None:
     newer = next(v for v in vf.load("stream") if v.name.endswith("3000B-comp0-enc_plain@0.5.4"))
     (expected,) = vf.writings(newer)
     assert newer.data != expected

@@ -6,7 +6,7 @@
         await agent.join(other.address)
         assert {"go-1": ...} == await agent.members()
 
-What an agent is told by the cluster is recorded by an event handler, a shell script that writes
+The events of an agent are recorded by an event handler, a shell script that writes
 one line for each event; what it thinks is in its log.
 
 Source: hashicorp/serf v0.9.4, cmd/serf/command/agent/command.go, invoke.go.
@@ -61,7 +61,7 @@ class Row:
 
 @attrs.frozen
 class Recorded:
-    """One event as the agent's handler was told it."""
+    """One event as the agent's handler received it."""
 
     event: str
     name: str
@@ -178,7 +178,7 @@ class GoAgent:
         return Answers(frozenset(got["Acks"] or ()), dict(got["Responses"] or {}))
 
     def recorded(self, event: str, name: str = "") -> list[Recorded]:
-        """Events of one type, and one name if it has names, that the handler was told."""
+        """Events of one type, and one name if it has names, that the handler received."""
         text = self.events_path.read_text() if self.events_path.exists() else ""
         lines = [line.split("\t") for line in text.splitlines()]
         return [

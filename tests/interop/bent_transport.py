@@ -1,4 +1,4 @@
-"""A real transport of ours that is deaf to some peers, silent to some, or slow."""
+"""The real transport, but deaf to some peers, silent to some, or slow."""
 
 from __future__ import annotations
 

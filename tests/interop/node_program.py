@@ -1,4 +1,4 @@
-"""A node of ours as a program of its own: joins one address, then prints what it is told.
+"""A trioserf node as a program of its own: joins one address, then prints its events.
 
 Its one argument is a JSON object; each line of its output is one, too.
 """

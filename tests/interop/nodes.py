@@ -1,4 +1,4 @@
-"""Nodes of ours beside real agents: inside the test, or in a process of their own."""
+"""Trioserf nodes beside real agents: inside the test, or in a process of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def describe(members: Sequence[trioserf.Member]) -> dict[str, Row]:
-    """Members of ours in the form in which the harness reads those of agents."""
+    """Members as trioserf sees them, in the form in which the harness reads those of agents."""
     return {
         member.name: Row(
             str(member.status),
@@ -37,8 +37,8 @@ def describe(members: Sequence[trioserf.Member]) -> dict[str, Row]:
 
 
 @attrs.define(eq=False)
-class OurNode:
-    """A node inside the test, with everything it was told; see `our_node`."""
+class TrioserfNode:
+    """A node inside the test, with all its events; see `trioserf_node`."""
 
     serf: trioserf.Serf
     events: list[tuple[float, trioserf.Event]] = attrs.field(factory=list)
@@ -82,7 +82,7 @@ class OurNode:
         ]
 
     def time_of(self, kind: trioserf.EventType, name: str) -> float | None:
-        """When (trio clock) the first event of this kind told of this member."""
+        """When (trio clock) the first event of this kind about this member."""
         for when, event in self.events:
             if (
                 isinstance(event, trioserf.MemberEvent)
@@ -101,7 +101,7 @@ class OurNode:
 
 
 @asynccontextmanager
-async def our_node(
+async def trioserf_node(
     nursery: trio.Nursery,
     *,
     name: str,
@@ -112,7 +112,7 @@ async def our_node(
     leave_on_exit: bool = False,
     bind: str | None = None,
     **fields: Any,
-) -> AsyncIterator[OurNode]:
+) -> AsyncIterator[TrioserfNode]:
     """Run a node for the length of the block.
 
     Args:
@@ -132,21 +132,21 @@ async def our_node(
         **fields,
     )
     async with trioserf.open(config) as serf:
-        node = OurNode(serf, answers=answers or {})
+        node = TrioserfNode(serf, answers=answers or {})
         nursery.start_soon(node.record)
         yield node
 
 
 @attrs.define(eq=False)
 class NodeProcess:
-    """A node of ours in a process of its own, which can be stopped or killed."""
+    """A trioserf node in a process of its own, which can be stopped or killed."""
 
     name: str
     address: str
     process: Child
 
     def events(self, kind: str) -> list[str]:
-        """Names of the members that events of this kind told of, in order."""
+        """Names of the members that events of this kind were about, in order."""
         return [
             name
             for line in _lines(self.process)
@@ -155,7 +155,7 @@ class NodeProcess:
         ]
 
     def statuses(self) -> dict[str, str]:
-        """Name to status, of every member that events told of and none took away."""
+        """Name to status, of every member that events were about and none took away."""
         last = {
             name: _STATUS_AFTER[line["event"]]
             for line in _lines(self.process)

@@ -11,7 +11,7 @@ import trio
 import trioserf
 from tests.interop.addresses import free_port
 from tests.interop.agents import go_agent
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit, stays
 
 BOTH = {"go-1": "alive", "py-1": "alive"}
@@ -35,7 +35,7 @@ async def test_a_cluster_lives_on_ipv6(
     address = f"[::1]:{free_port('[::1]')}"
     async with (
         go_agent(binary, tmp_path, name="go-1", address=address) as agent,
-        our_node(nursery, name="py-1", bind="[::1]:0") as node,
+        trioserf_node(nursery, name="py-1", bind="[::1]:0") as node,
     ):
         ours = f"[::1]:{node.serf.local_member.port}"
         if who == "we":
@@ -60,7 +60,7 @@ async def test_an_agent_is_joined_by_a_name_that_the_system_resolves(
     port = free_port("127.0.0.1")
     async with (
         go_agent(binary, tmp_path, name="go-1", address=f"127.0.0.1:{port}") as agent,
-        our_node(nursery, name="py-1", bind="127.0.0.1:0") as node,
+        trioserf_node(nursery, name="py-1", bind="127.0.0.1:0") as node,
     ):
         with pytest.raises(trioserf.JoinError):
             await node.serf.join([f"no-such-host.invalid:{port}"])
@@ -75,7 +75,7 @@ async def test_where_names_are_required_an_agent_is_joined_with_its_name(
     memberlist = trioserf.MemberlistConfig.lan(require_node_names=True)
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1", memberlist=memberlist) as node,
+        trioserf_node(nursery, name="py-1", memberlist=memberlist) as node,
     ):
         with pytest.raises(trioserf.JoinError):
             await node.serf.join([agent.address])
@@ -92,7 +92,7 @@ async def test_an_agent_outside_of_the_allowed_networks_stays_outside(
     memberlist = trioserf.MemberlistConfig.lan(cidrs_allowed=["10.0.0.0/8", "127.0.0.1/32"])
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1", bind="127.0.0.1:0", memberlist=memberlist) as node,
+        trioserf_node(nursery, name="py-1", bind="127.0.0.1:0", memberlist=memberlist) as node,
     ):
         await agent.join(node.address)
         await stays({"py-1": "alive"}, node.statuses, seconds=2)

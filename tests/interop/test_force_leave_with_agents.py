@@ -9,20 +9,20 @@ import trio
 
 import trioserf
 from tests.interop.agents import GoAgent, go_agent
-from tests.interop.nodes import OurNode, node_process, our_node
+from tests.interop.nodes import TrioserfNode, node_process, trioserf_node
 from tests.interop.waiting import becomes, limit, stays
 
 DETECTION = 30.0
 """Seconds until the last of four nodes holds two others dead, with room for a busy machine."""
 
 
-async def all_see(status: str | None, name: str, *observers: GoAgent | OurNode) -> None:
+async def all_see(status: str | None, name: str, *observers: GoAgent | TrioserfNode) -> None:
     for observer in observers:
         await becomes(status, partial(_status, observer, name), seconds=DETECTION)
 
 
-async def _status(observer: GoAgent | OurNode, name: str) -> str | None:
-    if isinstance(observer, OurNode):
+async def _status(observer: GoAgent | TrioserfNode, name: str) -> str | None:
+    if isinstance(observer, TrioserfNode):
         return observer.status_of(name)
     return await observer.status_of(name)
 
@@ -35,7 +35,7 @@ async def test_our_force_leave_and_prune_bind_an_agent(
         go_agent(binary, tmp_path, name="go-1") as agent,
         go_agent(binary, tmp_path, name="go-removed") as removed,
         go_agent(binary, tmp_path, name="go-pruned") as pruned,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         await node.serf.join([agent.address, removed.address, pruned.address])
         for name in ("go-removed", "go-pruned"):
@@ -60,12 +60,12 @@ async def test_our_force_leave_and_prune_bind_an_agent(
 
 
 @limit(60)
-async def test_the_force_leave_and_prune_of_an_agent_bind_us(
+async def test_a_trioserf_node_obeys_the_force_leave_and_prune_of_an_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
         node_process(tmp_path, name="py-removed", join=agent.address) as removed,
         node_process(tmp_path, name="py-pruned", join=agent.address) as pruned,
     ):
@@ -91,14 +91,14 @@ async def test_the_force_leave_and_prune_of_an_agent_bind_us(
 
 
 @limit(30)
-async def test_whoever_is_alive_refutes_a_force_leave(
+async def test_a_node_that_is_alive_refutes_a_force_leave(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     """A third node is there because Go tells nobody when no other member is left alive."""
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
-        our_node(nursery, name="py-2") as third,
+        trioserf_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-2") as third,
     ):
         await node.serf.join([agent.address])
         await third.serf.join([agent.address])

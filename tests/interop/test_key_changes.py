@@ -14,7 +14,7 @@ import trio
 
 import trioserf
 from tests.interop.agents import CommandFailed, GoAgent, go_agent
-from tests.interop.nodes import OurNode, our_node
+from tests.interop.nodes import TrioserfNode, trioserf_node
 from tests.interop.waiting import becomes, limit
 
 OLD, NEW = (secrets.token_bytes(32) for _ in range(2))
@@ -27,11 +27,11 @@ def text(key: bytes) -> str:
 @attrs.frozen
 class Cluster:
     agent: GoAgent
-    one: OurNode
-    two: OurNode
+    one: TrioserfNode
+    two: TrioserfNode
 
     @property
-    def ours(self) -> tuple[OurNode, OurNode]:
+    def ours(self) -> tuple[TrioserfNode, TrioserfNode]:
         return self.one, self.two
 
     def rings(self) -> list[tuple[bytes, ...]]:
@@ -39,7 +39,7 @@ class Cluster:
         return [ring.keys if ring else () for ring in rings]
 
     async def still_talks(self, name: str) -> None:
-        """Everybody hears an event of the agent, and it hears one of ours."""
+        """Every node receives an event of the agent, and it receives one of each of them."""
         await self.agent.event(name, "go")
         await self.one.serf.user_event(name, b"py")
         for node in self.ours:
@@ -53,8 +53,8 @@ class Cluster:
 async def cluster(binary: Path, tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Cluster]:
     async with (
         go_agent(binary, tmp_path, name="go-1", key=OLD) as agent,
-        our_node(nursery, name="py-1", key=OLD) as one,
-        our_node(nursery, name="py-2", key=OLD) as two,
+        trioserf_node(nursery, name="py-1", key=OLD) as one,
+        trioserf_node(nursery, name="py-2", key=OLD) as two,
     ):
         await one.serf.join([agent.address])
         await two.serf.join([agent.address])
@@ -65,7 +65,7 @@ async def cluster(binary: Path, tmp_path: Path, nursery: trio.Nursery) -> AsyncI
 
 
 @limit(60)
-async def test_we_install_use_remove_and_list_keys_of_agents(
+async def test_a_trioserf_node_installs_uses_removes_and_lists_keys_of_agents(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with cluster(binary, tmp_path, nursery) as c:
@@ -103,7 +103,7 @@ async def test_an_agent_installs_uses_removes_and_lists_our_keys(
 
 
 @limit(60)
-async def test_refusals_of_agents_and_of_ours_are_reported_by_name(
+async def test_refusals_of_agents_and_trioserf_nodes_are_reported_by_name(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with cluster(binary, tmp_path, nursery) as c:

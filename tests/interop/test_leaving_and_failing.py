@@ -10,11 +10,11 @@ import trio
 
 import trioserf
 from tests.interop.agents import GoAgent, go_agent
-from tests.interop.nodes import NodeProcess, node_process, our_node
+from tests.interop.nodes import NodeProcess, node_process, trioserf_node
 from tests.interop.waiting import becomes, found, limit, stays
 
 LATER = 0.5
-"""Seconds by which we may trail Go's detection: the verdict of one node reaches the others
+"""Seconds by which we may trail Go's detection: the dead message of one node reaches the others
 with the next gossip (0.2 s), and both sides are looked at every 0.05 s."""
 
 
@@ -22,7 +22,7 @@ with the next gossip (0.2 s), and both sides are looked at every 0.05 s."""
 async def ours_with_two_agents(
     binary: Path, folder: Path
 ) -> AsyncIterator[tuple[NodeProcess, GoAgent, GoAgent]]:
-    """A process of ours, "py-1", that both agents hold alive."""
+    """A process with a trioserf node, "py-1", that both agents list as alive."""
     async with (
         go_agent(binary, folder, name="go-1") as one,
         go_agent(binary, folder, name="go-2") as two,
@@ -34,7 +34,7 @@ async def ours_with_two_agents(
 
 
 @limit(30)
-async def test_our_leave_is_seen_as_left(
+async def test_the_leave_of_a_trioserf_node_is_seen_as_left(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
@@ -42,7 +42,7 @@ async def test_our_leave_is_seen_as_left(
         go_agent(binary, tmp_path, name="go-2") as two,
     ):
         await two.join(one.address)
-        async with our_node(nursery, name="py-1") as node:
+        async with trioserf_node(nursery, name="py-1") as node:
             await node.serf.join([one.address])
             await becomes("alive", lambda: two.status_of("py-1"))
             await node.serf.leave()
@@ -56,11 +56,11 @@ async def test_a_block_left_normally_leaves_and_the_name_may_come_back(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with go_agent(binary, tmp_path, name="go-1") as agent:
-        async with our_node(nursery, name="py-1", leave_on_exit=True) as node:
+        async with trioserf_node(nursery, name="py-1", leave_on_exit=True) as node:
             await node.serf.join([agent.address])
             await becomes("alive", lambda: agent.status_of("py-1"))
         await becomes("left", lambda: agent.status_of("py-1"))
-        async with our_node(nursery, name="py-1") as again:
+        async with trioserf_node(nursery, name="py-1") as again:
             await again.serf.join([agent.address])
             await becomes("alive", lambda: agent.status_of("py-1"))
             await becomes(again.members(), agent.members)
@@ -72,7 +72,7 @@ async def test_the_leave_of_an_agent_is_seen_as_left(
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         await node.serf.join([agent.address])
         await becomes("alive", lambda: agent.status_of("py-1"))
@@ -83,13 +83,13 @@ async def test_the_leave_of_an_agent_is_seen_as_left(
 
 
 @limit(45)
-async def test_the_abrupt_end_of_an_agent_is_seen_by_us_no_later_than_by_go(
+async def test_the_abrupt_end_of_an_agent_is_seen_by_trioserf_no_later_than_by_go(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-observer") as observer,
         go_agent(binary, tmp_path, name="go-victim") as victim,
-        our_node(nursery, name="py-observer") as node,
+        trioserf_node(nursery, name="py-observer") as node,
     ):
         await victim.join(observer.address)
         await node.serf.join([observer.address])
@@ -104,13 +104,13 @@ async def test_the_abrupt_end_of_an_agent_is_seen_by_us_no_later_than_by_go(
 
 
 @limit(45)
-async def test_our_abrupt_end_is_seen_as_failed_by_everybody_at_once(
+async def test_the_abrupt_end_of_a_trioserf_node_is_seen_as_failed_by_every_member(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as one,
         go_agent(binary, tmp_path, name="go-2") as two,
-        our_node(nursery, name="py-observer") as node,
+        trioserf_node(nursery, name="py-observer") as node,
         node_process(tmp_path, name="py-victim", join=one.address) as victim,
     ):
         await two.join(one.address)
@@ -128,7 +128,7 @@ async def test_our_abrupt_end_is_seen_as_failed_by_everybody_at_once(
 
 
 @limit(40)
-async def test_a_node_of_ours_stopped_for_three_seconds_is_never_declared_failed(
+async def test_a_trioserf_node_stopped_for_three_seconds_is_never_declared_failed(
     binary: Path, tmp_path: Path
 ) -> None:
     async with ours_with_two_agents(binary, tmp_path) as (node, one, two):
@@ -142,7 +142,7 @@ async def test_a_node_of_ours_stopped_for_three_seconds_is_never_declared_failed
 
 
 @limit(60)
-async def test_a_node_of_ours_stopped_until_it_is_declared_failed_comes_back_by_itself(
+async def test_a_trioserf_node_stopped_until_it_is_declared_failed_comes_back_by_itself(
     binary: Path, tmp_path: Path
 ) -> None:
     async with ours_with_two_agents(binary, tmp_path) as (node, one, two):

@@ -2,7 +2,7 @@
 
 Every second node is a Go agent.  With the profile ``local`` a failure is known within about six
 seconds, even to a minority, for one confirmation is enough.  What gossip misses is repaired by the
-exchange of states, each 15 s (``local``) or 30 s (``lan``); hence the patience with agreement,
+exchange of states, each 15 s (``local``) or 30 s (``lan``); hence the long wait for agreement,
 which mostly takes a second or two.  The agents look for who has failed every two seconds instead
 of every thirty.
 """
@@ -65,7 +65,7 @@ def failed(seen: Mapping[str, str]) -> set[str]:
 
 
 def saw_failed(node: Node, other: Node) -> bool:
-    """Whether ``node`` ever told of a failure of ``other``."""
+    """Whether ``node`` ever reported a failure of ``other``."""
     if isinstance(node, GoAgent):
         return f"EventMemberFailed: {other.name} " in node.log
     return other.name in node.events("member-failed")
@@ -75,7 +75,7 @@ def saw_failed(node: Node, other: Node) -> bool:
 async def mixed(
     binary: Path, tmp_path: Path, size: int, *, profile: str = "local"
 ) -> AsyncIterator[Cluster]:
-    """A cluster of real agents and nodes of ours in turns, which agree on each other."""
+    """A cluster of real agents and trioserf nodes in turns, which agree on each other."""
     async with hosts(size) as network, AsyncExitStack() as stack:
         nodes: list[Any] = []
         first = network.hosts[0].gossip

@@ -1,4 +1,4 @@
-"""Members: whoever joins whom, with whatever key, all sides see the same cluster."""
+"""Members: from which side a join comes, and with which key, all sides see the same cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trio
 
 import trioserf
 from tests.interop.agents import CommandFailed, go_agent
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
 KEY_SIZES = [None, 16, 24, 32]
@@ -24,13 +24,13 @@ def make_key(size: int | None) -> bytes | None:
 
 @pytest.mark.parametrize("key_size", KEY_SIZES)
 @limit(30)
-async def test_we_join_an_agent(
+async def test_a_trioserf_node_joins_an_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery, key_size: int | None
 ) -> None:
     key = make_key(key_size)
     async with (
         go_agent(binary, tmp_path, name="go-1", key=key, tags={"role": "db"}) as agent,
-        our_node(nursery, name="py-1", key=key, tags={"role": "web"}) as node,
+        trioserf_node(nursery, name="py-1", key=key, tags={"role": "web"}) as node,
     ):
         assert 1 == await node.serf.join([agent.address])
         assert {"go-1": "alive", "py-1": "alive"} == node.statuses()
@@ -39,13 +39,13 @@ async def test_we_join_an_agent(
 
 @pytest.mark.parametrize("key_size", KEY_SIZES)
 @limit(30)
-async def test_an_agent_joins_us(
+async def test_an_agent_joins_a_trioserf_node(
     binary: Path, tmp_path: Path, nursery: trio.Nursery, key_size: int | None
 ) -> None:
     key = make_key(key_size)
     async with (
         go_agent(binary, tmp_path, name="go-1", key=key, tags={"role": "db"}) as agent,
-        our_node(nursery, name="py-1", key=key, tags={"role": "web"}) as node,
+        trioserf_node(nursery, name="py-1", key=key, tags={"role": "web"}) as node,
     ):
         await agent.join(node.address)
         assert {"go-1": "alive", "py-1": "alive"} == await agent.statuses()
@@ -60,7 +60,7 @@ async def test_a_node_without_the_key_is_let_in_by_neither_side(
     key, other = secrets.token_bytes(32), secrets.token_bytes(32)
     async with (
         go_agent(binary, tmp_path, name="go-1", key=key) as agent,
-        our_node(nursery, name="py-1", key=other) as node,
+        trioserf_node(nursery, name="py-1", key=other) as node,
     ):
         with pytest.raises(trioserf.JoinError):
             await node.serf.join([agent.address])
@@ -72,7 +72,7 @@ async def test_a_node_without_the_key_is_let_in_by_neither_side(
 
 @pytest.mark.parametrize("key_size", [None, 32])
 @limit(90)
-async def test_three_agents_and_two_of_ours_see_one_cluster(
+async def test_three_agents_and_two_trioserf_nodes_see_one_cluster(
     binary: Path, tmp_path: Path, nursery: trio.Nursery, key_size: int | None
 ) -> None:
     key = make_key(key_size)
@@ -84,8 +84,8 @@ async def test_three_agents_and_two_of_ours_see_one_cluster(
         go_agent(binary, tmp_path, name="go-1", key=key, tags=tags(1)) as one,
         go_agent(binary, tmp_path, name="go-2", key=key, tags=tags(2)) as two,
         go_agent(binary, tmp_path, name="go-3", key=key, tags=tags(3)) as three,
-        our_node(nursery, name="py-4", key=key, tags=tags(4)) as four,
-        our_node(nursery, name="py-5", key=key, tags=tags(5)) as five,
+        trioserf_node(nursery, name="py-4", key=key, tags=tags(4)) as four,
+        trioserf_node(nursery, name="py-5", key=key, tags=tags(5)) as five,
     ):
         await two.join(one.address)
         await four.serf.join([two.address])
@@ -110,7 +110,7 @@ async def test_an_agent_that_does_not_compress_is_understood(
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1", arguments=["-disable-compression"]) as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         await node.serf.join([agent.address])
         await becomes(node.members(), agent.members)
@@ -122,7 +122,7 @@ async def test_tags_changed_on_one_side_are_seen_on_the_other(
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1", tags={"role": "db", "old": "1"}) as agent,
-        our_node(nursery, name="py-1", tags={"role": "web", "old": "1"}) as node,
+        trioserf_node(nursery, name="py-1", tags={"role": "web", "old": "1"}) as node,
     ):
         await node.serf.join([agent.address])
         await becomes({"role": "web", "old": "1"}, lambda: agent.tags_of("py-1"))

@@ -10,7 +10,7 @@ import trio
 
 import trioserf
 from tests.interop.agents import GoAgent, go_agent
-from tests.interop.nodes import OurNode, our_node
+from tests.interop.nodes import TrioserfNode, trioserf_node
 from tests.interop.waiting import becomes, limit, stays
 
 NAME = "twin"
@@ -39,7 +39,7 @@ async def all_learn(voters: Iterable[GoAgent], address: str) -> None:
         await becomes(address, lambda agent=agent: address_of_twin(agent))
 
 
-async def keeps_the_name(ours: OurNode, voters: Iterable[GoAgent]) -> None:
+async def keeps_the_name(ours: TrioserfNode, voters: Iterable[GoAgent]) -> None:
     """Our node, challenged like the other, outlives its own vote, which takes as long."""
     timeout = ours.serf.default_query_timeout()
     await stays(trioserf.SerfState.ALIVE, lambda: ours.serf.state, seconds=timeout + 1)
@@ -48,13 +48,13 @@ async def keeps_the_name(ours: OurNode, voters: Iterable[GoAgent]) -> None:
 
 
 @limit(45)
-async def test_the_second_of_ours_loses_the_vote_of_two_agents_and_ends(
+async def test_the_second_trioserf_node_loses_the_vote_of_two_agents_and_ends(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         two_voters(binary, tmp_path) as (one, two),
-        our_node(nursery, name=NAME) as first,
-        our_node(nursery, name=NAME) as second,
+        trioserf_node(nursery, name=NAME) as first,
+        trioserf_node(nursery, name=NAME) as second,
     ):
         await first.serf.join([one.address])
         await all_learn((one, two), first.address)
@@ -65,12 +65,12 @@ async def test_the_second_of_ours_loses_the_vote_of_two_agents_and_ends(
 
 
 @limit(45)
-async def test_an_agent_with_our_name_loses_against_us(
+async def test_an_agent_with_the_name_of_a_trioserf_node_loses_the_vote(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         two_voters(binary, tmp_path) as (one, two),
-        our_node(nursery, name=NAME) as ours,
+        trioserf_node(nursery, name=NAME) as ours,
         go_agent(binary, tmp_path, name=NAME) as theirs,
     ):
         await ours.serf.join([one.address])
@@ -82,13 +82,13 @@ async def test_an_agent_with_our_name_loses_against_us(
 
 
 @limit(45)
-async def test_we_lose_against_an_agent_that_had_the_name_before(
+async def test_a_trioserf_node_loses_against_an_agent_that_had_the_name_before(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         two_voters(binary, tmp_path) as (one, two),
         go_agent(binary, tmp_path, name=NAME) as theirs,
-        our_node(nursery, name=NAME) as ours,
+        trioserf_node(nursery, name=NAME) as ours,
     ):
         await theirs.join(one.address)
         await all_learn((one, two), theirs.address)
@@ -103,11 +103,11 @@ async def test_we_lose_against_an_agent_that_had_the_name_before(
 async def test_our_vote_makes_an_agent_lose(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    """The only voters are ours: their answers are what the agents count."""
+    """The only voters are trioserf nodes: their answers are what the agents count."""
     (elsewhere := tmp_path / "second").mkdir()
     async with (
-        our_node(nursery, name="py-1") as one,
-        our_node(nursery, name="py-2") as two,
+        trioserf_node(nursery, name="py-1") as one,
+        trioserf_node(nursery, name="py-2") as two,
         go_agent(binary, tmp_path, name=NAME) as first,
         go_agent(binary, elsewhere, name=NAME) as second,
     ):

@@ -44,7 +44,7 @@ async def passing(sender: Host, receiver: Host) -> int:
 
 
 @limit(30)
-async def test_a_lossy_link_loses_its_share_and_no_more_when_told_so() -> None:
+async def test_a_lossy_link_loses_its_share_and_no_more_when_loss_is_turned_off() -> None:
     async with hosts(2) as network:
         one, two = network.hosts
         assert COUNT == await passing(one, two)

@@ -14,7 +14,7 @@ import trio
 import trioserf
 from tests.interop.addresses import free_host, free_port
 from tests.interop.agents import GoAgent, go_agent
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, found, limit, stays
 from trioserf._net.udp_tcp import NetTransport
 from trioserf._wire.compound import MAX_PARTS, make_compound
@@ -27,7 +27,7 @@ from trioserf.abc import Address, Packet, Transport
 async def node_at(
     bind: str, *, name: str = "py-1", transport: Transport | None = None, **fields: Any
 ) -> AsyncIterator[trioserf.Serf]:
-    """A node of ours at a given address, or over a given transport; it ends without a leave."""
+    """A trioserf node at a given address, or over a given transport; it ends without a leave."""
     host, _, port = bind.rpartition(":")
     memberlist = trioserf.MemberlistConfig.lan(
         bind_addr=host, bind_port=int(port), transport=transport
@@ -93,7 +93,7 @@ async def test_probes_succeed_both_ways_for_a_minute_and_carry_coordinates(
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         await node.serf.join([agent.address])
         await becomes("alive", lambda: agent.status_of("py-1"))
@@ -103,7 +103,7 @@ async def test_probes_succeed_both_ways_for_a_minute_and_carry_coordinates(
         statistics = node.serf.statistics().memberlist
         assert statistics.probes >= 50
         assert (0, 0, 0) == (statistics.probes_failed, statistics.refuted, statistics.suspect)
-        # A coordinate comes with each ack: theirs to us, ours to them.
+        # A coordinate comes with each ack: in both directions.
         assert node.serf.cached_coordinate("go-1") is not None
         assert "rtt" in await agent.command("rtt", "go-1", "py-1")
 
@@ -136,7 +136,7 @@ async def test_with_udp_blocked_streams_keep_both_sides_alive(
 
 
 @limit(60)
-async def test_a_restart_at_the_same_address_outbids_the_former_life(
+async def test_a_restart_at_the_same_address_has_a_higher_incarnation_than_the_former_run(
     binary: Path, tmp_path: Path
 ) -> None:
     bind = free_bind()
@@ -169,18 +169,18 @@ async def test_the_name_of_a_dead_node_is_a_conflict_to_go_until_it_forgets(
             await serf.join([agent.address])
             await agent.wait_for_log("Conflicting address for py-1")
             assert "failed" == await agent.status_of("py-1")
-            # It is forgotten 15 s after its death; what we then tell it is news.
+            # It is forgotten 15 s after its death; what it then receives is new.
 
-            async def told_again() -> str | None:
+            async def listed_again() -> str | None:
                 await serf.join([agent.address])
                 return await agent.status_of("py-1")
 
-            await becomes("alive", told_again, seconds=30)
+            await becomes("alive", listed_again, seconds=30)
             assert elsewhere == (await agent.members())["py-1"].addr
 
 
 async def ask(agent: GoAgent, *packets: bytes, answers: int) -> list[Any]:
-    """Send raw datagrams to an agent; its acks and nacks, in order.  News that ride on them go."""
+    """Send raw datagrams to an agent; its acks and nacks, in order, without what they piggyback."""
     host, _, port = agent.address.rpartition(":")
     got: list[Any] = []
     with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
@@ -207,12 +207,12 @@ async def test_an_agent_handles_every_part_of_our_largest_compound(
 
 
 @limit(30)
-async def test_an_agent_relays_to_us_and_denies_who_is_silent(
+async def test_an_agent_pings_for_a_trioserf_node_and_sends_nacks_for_a_silent_one(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         host, _, port = node.address.rpartition(":")
         here = Address(host, int(port))
@@ -235,7 +235,7 @@ async def test_a_key_is_rotated_by_an_agent_and_nobody_is_lost(
     old, new = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
     async with (
         go_agent(binary, tmp_path, name="go-1", key=b"\x01" * 32) as agent,
-        our_node(nursery, name="py-1", key=b"\x01" * 32) as node,
+        trioserf_node(nursery, name="py-1", key=b"\x01" * 32) as node,
     ):
         await node.serf.join([agent.address])
         await becomes("alive", lambda: agent.status_of("py-1"))

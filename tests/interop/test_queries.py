@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from tests.interop.agents import Answers, GoAgent, go_agent
-from tests.interop.nodes import OurNode, our_node
+from tests.interop.nodes import TrioserfNode, trioserf_node
 from tests.interop.waiting import becomes, limit
 
 HANDLERS = ["query:load=printf 0.42", "query:echo=cat", "query:silent=true"]
@@ -20,12 +20,12 @@ ANSWERS = {"load": lambda _payload: b"0.17", "echo": lambda payload: payload + b
 
 @attrs.frozen
 class Cluster:
-    """Two agents (go-1 web, go-2 db) and two of ours (py-1 web, py-2 db)."""
+    """Two agents (go-1 web, go-2 db) and two trioserf nodes (py-1 web, py-2 db)."""
 
     go_1: GoAgent
     go_2: GoAgent
-    py_1: OurNode
-    py_2: OurNode
+    py_1: TrioserfNode
+    py_2: TrioserfNode
 
 
 @asynccontextmanager
@@ -34,8 +34,8 @@ async def cluster(binary: Path, tmp_path: Path, nursery: trio.Nursery) -> AsyncI
     async with (
         go_agent(binary, tmp_path, name="go-1", tags=web, handlers=HANDLERS) as go_1,
         go_agent(binary, tmp_path, name="go-2", tags=db, handlers=HANDLERS) as go_2,
-        our_node(nursery, name="py-1", tags=web, answers=ANSWERS) as py_1,
-        our_node(nursery, name="py-2", tags=db, answers=ANSWERS) as py_2,
+        trioserf_node(nursery, name="py-1", tags=web, answers=ANSWERS) as py_1,
+        trioserf_node(nursery, name="py-2", tags=db, answers=ANSWERS) as py_2,
     ):
         await go_2.join(go_1.address)
         await py_1.serf.join([go_1.address])
@@ -80,7 +80,7 @@ async def test_our_filters_choose_who_answers(
 
 
 @limit(30)
-async def test_an_agent_hears_our_payload_and_we_hear_its_answer(
+async def test_payloads_and_answers_of_queries_pass_both_ways(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     payload = b"\x00\xff\xfe 42"
@@ -104,7 +104,7 @@ async def test_an_open_query_gives_answers_and_acks_as_they_come(
 
 
 @limit(30)
-async def test_the_query_of_an_agent_is_answered_by_us(
+async def test_a_trioserf_node_answers_the_query_of_an_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with cluster(binary, tmp_path, nursery) as c:
@@ -114,7 +114,7 @@ async def test_the_query_of_an_agent_is_answered_by_us(
 
 
 @limit(30)
-async def test_the_filters_of_an_agent_bind_us(
+async def test_a_trioserf_node_obeys_the_filters_of_an_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with cluster(binary, tmp_path, nursery) as c:

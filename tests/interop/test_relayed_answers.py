@@ -1,6 +1,6 @@
 """Answers that cannot come directly come through a relay: through an agent, and through us.
 
-One of ours refuses every packet on the direct way between the asking and the answering node,
+One trioserf node refuses every packet on the direct way between the asking and the answering node,
 so an answer that arrives was relayed.  In a cluster of three and with two relays, both others
 are chosen: by us always, by Go most of the time, for it draws nine times with replacement, and in
 one of forty cases one of the two never comes up.  So where an agent answers, it is asked until it
@@ -19,7 +19,7 @@ import trioserf
 from tests.interop.addresses import free_host
 from tests.interop.agents import Answers, go_agent
 from tests.interop.bent_transport import BentTransport
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
 TRIES = 3
@@ -39,7 +39,7 @@ async def test_our_answer_reaches_an_agent_through_another_agent(
     async with (
         go_agent(binary, tmp_path, name="go-asks") as asks,
         go_agent(binary, tmp_path, name="go-relays") as relays,
-        our_node(nursery, name="py-1", memberlist=memberlist, answers=answers) as node,
+        trioserf_node(nursery, name="py-1", memberlist=memberlist, answers=answers) as node,
     ):
         await relays.join(asks.address)
         await node.serf.join([asks.address])
@@ -55,7 +55,7 @@ async def test_our_answer_reaches_an_agent_through_another_agent(
 
 
 @limit(40)
-async def test_the_answer_of_an_agent_reaches_us_through_another_of_ours(
+async def test_the_answer_of_an_agent_is_relayed_by_another_trioserf_node(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     transport, memberlist = bent()
@@ -63,8 +63,8 @@ async def test_the_answer_of_an_agent_reaches_us_through_another_of_ours(
         go_agent(
             binary, tmp_path, name="go-answers", handlers=["query:load=printf 0.42"]
         ) as answers,
-        our_node(nursery, name="py-asks", memberlist=memberlist) as asks,
-        our_node(nursery, name="py-relays") as relays,
+        trioserf_node(nursery, name="py-asks", memberlist=memberlist) as asks,
+        trioserf_node(nursery, name="py-relays") as relays,
     ):
         await asks.serf.join([answers.address])
         await relays.serf.join([answers.address])
@@ -86,7 +86,7 @@ async def test_the_answer_of_an_agent_reaches_us_through_another_of_ours(
 
 
 @limit(40)
-async def test_we_are_the_relay_between_two_agents(
+async def test_a_trioserf_node_relays_between_two_agents(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     """Between agents the direct way cannot be shut, so what we pass on is read on our side."""
@@ -96,7 +96,7 @@ async def test_we_are_the_relay_between_two_agents(
         go_agent(
             binary, tmp_path, name="go-answers", handlers=["query:load=printf 0.42"]
         ) as answers,
-        our_node(nursery, name="py-relays", memberlist=memberlist) as node,
+        trioserf_node(nursery, name="py-relays", memberlist=memberlist) as node,
     ):
         await answers.join(asks.address)
         await node.serf.join([asks.address])

@@ -15,7 +15,7 @@ import trioserf
 from tests.interop.addresses import free_host
 from tests.interop.agents import CommandFailed, GoAgent, go_agent
 from tests.interop.bent_transport import BentTransport
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
 HELD = 0.04
@@ -42,7 +42,7 @@ async def test_our_estimates_and_those_of_an_agent_agree(
     async with (
         go_agent(binary, tmp_path, name="go-1") as one,
         go_agent(binary, tmp_path, name="go-2") as two,
-        our_node(nursery, name="py-1", memberlist=memberlist) as node,
+        trioserf_node(nursery, name="py-1", memberlist=memberlist) as node,
     ):
         await two.join(one.address)
         await node.serf.join([one.address])
@@ -66,13 +66,13 @@ async def test_our_estimates_and_those_of_an_agent_agree(
 
 
 @limit(30)
-async def test_coordinates_that_we_do_not_keep_harm_no_agent(
+async def test_coordinates_that_a_trioserf_node_does_not_keep_harm_no_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as one,
         go_agent(binary, tmp_path, name="go-2") as two,
-        our_node(nursery, name="py-1", disable_coordinates=True) as node,
+        trioserf_node(nursery, name="py-1", disable_coordinates=True) as node,
     ):
         await two.join(one.address)
         await node.serf.join([one.address])

@@ -1,4 +1,4 @@
-"""A snapshot file changes hands: ours is read by an agent, one of theirs by us.
+"""A snapshot file changes hands: one of trioserf is read by an agent, one of an agent by trioserf.
 
 The node with the file ends without leaving, and one of the other kind takes its name, its
 address and its file.  It must find the cluster by itself, and hear nothing twice.
@@ -13,7 +13,7 @@ import trio
 
 import trioserf
 from tests.interop.agents import GoAgent, go_agent
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit, stays
 
 NAME = "heir"
@@ -37,7 +37,7 @@ async def test_an_agent_rejoins_by_a_file_of_this_library(
 ) -> None:
     path = tmp_path / "snapshot"
     async with go_agent(binary, tmp_path, name="go-1") as agent:
-        async with our_node(nursery, name=NAME, snapshot_path=str(path)) as node:
+        async with trioserf_node(nursery, name=NAME, snapshot_path=str(path)) as node:
             await node.serf.join([agent.address])
             for number in range(3):
                 await agent.event("tick", str(number))
@@ -69,7 +69,7 @@ async def test_an_agent_rejoins_by_a_file_of_this_library(
 
 
 @limit(60)
-async def test_we_rejoin_by_the_file_of_an_agent(
+async def test_a_trioserf_node_rejoins_by_the_file_of_an_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     path = tmp_path / "snapshot"
@@ -90,7 +90,7 @@ async def test_we_rejoin_by_the_file_of_an_agent(
             await becomes(True, lambda: theirs.process.exit_status is not None)
             address = theirs.address
         assert written(path, f"alive: go-1 {agent.address}")
-        async with our_node(nursery, name=NAME, bind=address, snapshot_path=str(path)) as node:
+        async with trioserf_node(nursery, name=NAME, bind=address, snapshot_path=str(path)) as node:
             restored = node.serf.statistics()
             assert int(clocks["event_time"]) <= restored.event_time
             assert int(clocks["query_time"]) <= restored.query_time
@@ -107,10 +107,10 @@ async def test_we_rejoin_by_the_file_of_an_agent(
 async def test_a_file_that_ends_with_a_leave_leads_nobody_back(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    """Ours read by an agent, then what that made of it read by us."""
+    """A file of trioserf read by an agent, then what that made of it read by trioserf."""
     path = tmp_path / "snapshot"
     async with go_agent(binary, tmp_path, name="go-1") as agent:
-        async with our_node(
+        async with trioserf_node(
             nursery, name=NAME, snapshot_path=str(path), leave_on_exit=True
         ) as node:
             await node.serf.join([agent.address])
@@ -124,6 +124,6 @@ async def test_a_file_that_ends_with_a_leave_leads_nobody_back(
             await stays({NAME: "alive"}, heir.statuses, seconds=2)
             await heir.leave()
             await becomes(True, lambda: heir.process.exit_status is not None)
-        async with our_node(nursery, name=NAME, bind=address, snapshot_path=str(path)) as node:
+        async with trioserf_node(nursery, name=NAME, bind=address, snapshot_path=str(path)) as node:
             await stays({NAME: "alive"}, node.statuses, seconds=2)
         assert "left" == await agent.status_of(NAME)

@@ -19,7 +19,7 @@ NAMES = ("py-1", "py-2")
 
 
 class Rolling:
-    """Two nodes of ours that are restarted one after another, each at its own address."""
+    """Two trioserf nodes that are restarted one after another, each at its own address."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
@@ -84,7 +84,7 @@ async def test_a_plain_cluster_becomes_an_encrypted_one_while_it_runs(
         for name in NAMES:
             await ours.restart(name, address)
         await all_see_all(agent)
-        # 1. Everybody of ours gets the key, writes plain text and reads both.
+        # 1. Every trioserf node gets the key, writes plain text and reads both.
         for name in NAMES:
             await ours.restart(
                 name,

@@ -10,7 +10,7 @@ import trio
 
 import trioserf
 from tests.interop.agents import CommandFailed, go_agent
-from tests.interop.nodes import our_node
+from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
 LARGEST = 482
@@ -24,14 +24,14 @@ def noise(size: int) -> bytes:
 
 
 @limit(30)
-async def test_our_events_reach_agents_and_their_events_reach_us(
+async def test_user_events_pass_both_ways(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as one,
         go_agent(binary, tmp_path, name="go-2") as two,
-        our_node(nursery, name="py-1") as node,
-        our_node(nursery, name="py-2") as other,
+        trioserf_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-2") as other,
     ):
         await two.join(one.address)
         await node.serf.join([one.address])
@@ -57,7 +57,7 @@ async def test_events_without_a_payload_arrive(
 ) -> None:
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         await node.serf.join([agent.address])
         await node.serf.user_event("ours", coalesce=False)
@@ -74,7 +74,7 @@ async def test_the_largest_event_passes_both_ways_and_one_byte_more_is_refused(
     text = "x" * (LARGEST - len("theirs"))
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1") as node,
+        trioserf_node(nursery, name="py-1") as node,
     ):
         await node.serf.join([agent.address])
         await node.serf.user_event("ours", payload, coalesce=False)
@@ -96,7 +96,7 @@ async def test_a_raised_limit_lets_events_through_that_fill_a_packet(
     limits = {"user_event_size_limit": 1300}
     async with (
         go_agent(binary, tmp_path, name="go-1", options=limits) as agent,
-        our_node(nursery, name="py-1", **limits) as node,
+        trioserf_node(nursery, name="py-1", **limits) as node,
     ):
         await node.serf.join([agent.address])
         await node.serf.user_event("ours", payload, coalesce=False)
@@ -113,7 +113,7 @@ async def test_whether_an_event_may_be_coalesced_crosses_the_wire(
     gossip_alone = trioserf.MemberlistConfig.lan(push_pull_interval=0)
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
-        our_node(nursery, name="py-1", memberlist=gossip_alone) as node,
+        trioserf_node(nursery, name="py-1", memberlist=gossip_alone) as node,
     ):
         await node.serf.join([agent.address])
         for number in (b"1", b"2", b"3"):

@@ -110,7 +110,7 @@ def test_nodes_that_have_no_distance_lie_on_one_point() -> None:
     assert [(0.0, 0.0)] * 3 == project([(0.0,) * 8] * 3)
 
 
-def test_the_matrix_tells_round_trips_in_milliseconds() -> None:
+def test_the_matrix_shows_round_trips_in_milliseconds() -> None:
     matrix = rtt_matrix({"a": coordinate(0.0), NASTY: coordinate(0.05)})
     assert "50.02" in str(matrix)
     shown = matrix._repr_html_()
@@ -163,7 +163,7 @@ def test_a_name_at_the_edge_of_the_map_is_not_cut() -> None:
     assert x <= 480 if anchor == "end" else x + 6.5 * len(name) <= 480
 
 
-def test_a_timeline_begins_where_it_is_told_to() -> None:
+def test_a_timeline_begins_at_the_given_start() -> None:
     story = [
         Moment(1.0, MemberEvent(EventType.MEMBER_JOIN, (member("a"),))),
         Moment(12.0, MemberEvent(EventType.MEMBER_FAILED, (member("a"),))),
@@ -210,7 +210,7 @@ def test_latencies_rise_in_stairs_from_nothing_to_all() -> None:
     assert all(a[0] == b[0] or a[1] == b[1] for a, b in itertools.pairwise(steps))
 
 
-def test_the_text_of_a_spread_tells_half_and_last() -> None:
+def test_the_text_of_a_spread_gives_half_and_last() -> None:
     chart = spread({"a": 0.001, "b": 0.002, "c": 1.5})
     assert "one event, node by node: 3 nodes; half after 2 ms, the last after 1.5 s" == str(chart)
 

@@ -100,7 +100,7 @@ def test_what_a_cell_shows_as_a_table_a_script_prints_as_one() -> None:
     assert result._repr_html_() == bundle["text/html"]
 
 
-def test_a_long_answer_is_told_by_its_beginning_and_its_length() -> None:
+def test_a_long_answer_is_shown_by_its_beginning_and_its_length() -> None:
     result = QueryResult(responses=(NodeResponse("a", b"x" * 1000),))
     assert "… (1000 bytes)" in str(result)
     assert len(str(result)) < 200

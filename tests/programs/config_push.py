@@ -12,7 +12,7 @@ import trioserf
 
 @attrs.define(eq=False)
 class Settings:
-    """The newest settings that a node has heard of."""
+    """The newest settings that a node has received."""
 
     version: int = 0
     text: str = ""
@@ -25,7 +25,7 @@ async def keep_up_to_date(
     *,
     task_status: trio.TaskStatus[trioserf.Serf] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run a node that takes over every newer version it hears of."""
+    """Run a node that takes over every newer version it receives."""
     async with (
         trioserf.open(config) as serf,
         serf.subscribe(trioserf.EventType.USER, max_buffer_size=64) as events,
@@ -44,6 +44,6 @@ async def push(serf: trioserf.Serf, version: int, text: str) -> None:
     """Tell everybody.
 
     Raises:
-      trioserf.UserEventTooLarge: the text is too long; nobody was told.
+      trioserf.UserEventTooLarge: the text is too long; nothing was sent.
     """
     await serf.user_event("settings", f"{version} {text}".encode(), coalesce=False)

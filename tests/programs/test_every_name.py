@@ -81,16 +81,16 @@ async def test_what_a_node_says_of_itself_and_of_others(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_a_user_tells_the_cluster(
+async def test_what_a_user_sends_to_the_cluster(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
         a, b = await pair(net, nursery)
-        async with b.subscribe(trioserf.UserEvent, trioserf.EventType.MEMBER_UPDATE) as news:
+        async with b.subscribe(trioserf.UserEvent, trioserf.EventType.MEMBER_UPDATE) as events:
             await a.user_event("deploy", b"v42")
             a.user_event_nowait("deploy", coalesce=False)
             await a.set_tags({"role": "db"})
-            seen = {await news.receive() for _ in range(3)}
+            seen = {await events.receive() for _ in range(3)}
         users = sorted(
             (e for e in seen if isinstance(e, trioserf.UserEvent)), key=lambda e: e.ltime
         )

@@ -1,4 +1,4 @@
-"""The law of the event stream, as a judge of what the readers of a cluster were told.
+"""The law of the event stream, checked on what the readers of a cluster received.
 
 * Folding the events gives ``members()``.
 * At most one delivery of each (Lamport time, name, payload): in one life, and over a crash with
@@ -99,7 +99,7 @@ def fold(events: Iterable[Event], *, coalesced: bool = False) -> Fold:
     return folded
 
 
-def told_twice(events: Iterable[Event]) -> list[tuple[int, str, bytes]]:
+def delivered_twice(events: Iterable[Event]) -> list[tuple[int, str, bytes]]:
     counts = Counter(
         (event.ltime, event.name, event.payload) for event in events if isinstance(event, UserEvent)
     )
@@ -130,7 +130,7 @@ class Readers:
             node = self._cluster[name]
             folded = fold(events, coalesced=node.config.coalesce_period > 0)
             yield from (f"{name} {life}: {text}" for text in folded.wrong)
-            yield from (f"{name} {life}: twice {key}" for key in told_twice(events))
+            yield from (f"{name} {life}: twice {key}" for key in delivered_twice(events))
             if any(isinstance(event, EventsDropped) for event in events):
                 yield f"{name} {life}: events dropped"
             if node.running and node.lives == life:
@@ -157,7 +157,7 @@ class Disks:
     def judge(self) -> Iterator[str]:
         """Complaints about events that a life heard although its disk knew them."""
         lives = dict.fromkeys((node.name for node in self._cluster), 0)
-        told: dict[str, list[tuple[float, int]]] = {}
+        delivered: dict[str, list[tuple[float, int]]] = {}
         last: dict[str, float] = {}
         for entry in self._cluster.timeline:
             name = entry.node
@@ -165,23 +165,23 @@ class Disks:
                 lives[name] += 1
                 clock = self._clocks.get((name, lives[name]))
                 if clock is not None:
-                    yield from self._unwritten(name, told.pop(name, []), last[name], clock)
+                    yield from self._unwritten(name, delivered.pop(name, []), last[name], clock)
             elif isinstance(entry.event, UserEvent):
-                told.setdefault(name, []).append((entry.time, entry.event.ltime))
+                delivered.setdefault(name, []).append((entry.time, entry.event.ltime))
                 if entry.event.ltime <= self._clocks.get((name, lives[name]), -1):
-                    yield f"{name} {lives[name]}: {entry.event} is on the disk, and told again"
+                    yield f"{name} {lives[name]}: {entry.event} is on the disk, and delivered again"
             elif entry.what.startswith("— crashes"):
                 last[name] = entry.time
             elif entry.what.startswith("— leaves"):
-                told.pop(name, None)
+                delivered.pop(name, None)
                 last[name] = entry.time
 
     def _unwritten(
-        self, name: str, told: list[tuple[float, int]], end: float, clock: int
+        self, name: str, delivered: list[tuple[float, int]], end: float, clock: int
     ) -> Iterator[str]:
-        missing = [ltime for time, ltime in told if time < end - UNWRITTEN and ltime > clock]
+        missing = [ltime for time, ltime in delivered if time < end - UNWRITTEN and ltime > clock]
         if missing:
-            yield f"{name}: events of times {missing} were told, but its disk knows {clock}"
+            yield f"{name}: events of times {missing} were delivered, but its disk knows {clock}"
 
 
 def views(cluster: SimCluster) -> Mapping[str, Mapping[str, State]]:

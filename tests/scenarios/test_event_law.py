@@ -194,5 +194,5 @@ async def live_through(seed: int) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SCHEDULES))
-def test_the_events_tell_what_happened_once_and_nothing_else(seed: int) -> None:
+def test_the_events_report_what_happened_once_and_nothing_else(seed: int) -> None:
     assert [] == run(seed, live_through, seed)

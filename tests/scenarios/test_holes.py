@@ -1,6 +1,6 @@
 """The holes that Go has: each shows with ``faithful_go``, and is closed without it.
 
-Every scenario runs twice.  What it shows of Go is asserted as plainly as what ours does, so
+Every scenario runs twice.  What it shows of Go is asserted as plainly as what trioserf does, so
 that a hole that is none any more, or a scenario that misses it, is noticed.
 """
 
@@ -23,9 +23,9 @@ ALIVE, FAILED = MemberStatus.ALIVE, MemberStatus.FAILED
 RARE = {"push_pull_interval": 600.0, "reconnect_interval": 600.0}
 """Exchanges as rare as in clusters of thousands, where Go stretches their intervals."""
 NEXT_EXCHANGE = 700.0
-"""Seconds after which whoever missed some gossip has heard of it by an exchange."""
+"""Seconds after which a node that missed some gossip has it from an exchange."""
 
-both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "ours"])
+both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "trioserf"])
 
 
 async def grow_older(cluster: SimCluster, times: int = 3) -> None:
@@ -37,13 +37,13 @@ async def grow_older(cluster: SimCluster, times: int = 3) -> None:
 
 
 def life_of(cluster: SimCluster, name: str, number: int) -> Alive:
-    """A claim of life as the node itself would make it."""
+    """An alive message as the node itself would make it."""
     node = cluster[0].serf.memberlist.node(name)
     assert node is not None
     return Alive(number, name, node.addr, node.port, node.meta, node.versions)
 
 
-# --- a stale claim of life about a dead node ----------------------------------------------
+# --- a stale alive message about a dead node ----------------------------------------------
 
 
 @pytest.mark.slow
@@ -66,7 +66,7 @@ async def test_a_mass_restart_brings_everybody_back(
         await trio.sleep(10)
         held = [cluster[0].view()[f"node-{number}"] for number in (3, 4, 5, 6)]
         if faithful_go:
-            # They live, the first hears of them, and takes it for old news.
+            # They live; the first receives that, and takes it for stale.
             assert [FAILED] * 4 == held
             assert all(ALIVE == cluster[1].view()[f"node-{n}"] for n in (3, 4, 5, 6))
         else:
@@ -82,7 +82,7 @@ async def test_a_mass_restart_brings_everybody_back(
 async def test_a_life_from_between_two_deaths_resurrects_nobody(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
-    """Two accusations arrive, and then, late, the claim of life that the second one ended."""
+    """Two dead messages arrive, and then, late, the alive message that the second one answered."""
     invariants = membership_invariants(forged=True)
     async with cluster_of(3, faithful_go=faithful_go, invariants=invariants) as (cluster, _):
         await cluster.crash("node-3")
@@ -113,7 +113,7 @@ async def test_one_message_with_the_last_incarnation_evicts_nobody(
         own = cluster["node-2"].serf.memberlist.local_node.incarnation
         assert own < 100
         if not faithful_go:
-            # It can still outbid an honest accusation.
+            # It can still refute an honest suspect message.
             say(cluster, Dead(own, "node-2", "node-1"))
             await trio.sleep(1)
             assert {ALIVE} == views(cluster, "node-2")
@@ -167,7 +167,7 @@ async def test_a_failed_node_may_return_at_another_address(
 async def test_a_node_that_left_may_return_at_another_address(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
-    """Here Go has no hole; ours must not open one."""
+    """Here Go has no hole; trioserf must not open one."""
     async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
         await cluster.leave("node-3")
         await cluster.converged()
@@ -222,7 +222,7 @@ def newest_intent(node: SimNode, about: str) -> int:
 async def test_a_member_that_returns_is_not_leaving_for_ever(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
-    """It left, and returns while one node is cut off, which hears of its intent before its life."""
+    """It left, and returns while one node is cut off, which receives its intent first."""
     async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
         await cluster.leave("node-4")
         await trio.sleep(30)

@@ -15,7 +15,7 @@ from trioserf.testing.membership_invariants import Incarnations, LocalNodeAlive,
 
 from .kit import cluster_of, member, say
 
-both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "ours"])
+both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "trioserf"])
 
 FLOOD = 300
 """Claims that one node has to pass on; three of them fill a packet to the last 30 bytes."""
@@ -61,7 +61,7 @@ def _is_sizes(invariant: Invariant) -> bool:
 
 
 def flood(cluster: SimCluster) -> None:
-    """Let the first node hear of many others at once, which it passes on.
+    """Let the first node receive many others at once, which it broadcasts.
 
     They live at the addresses of real nodes, so that what is gossiped to them is heard.
     Each claim takes 455 bytes.
@@ -88,9 +88,9 @@ async def test_user_events_pass_while_nodes_flood_the_packets(
         await trio.sleep(0.05)
         await cluster[0].serf.user_event("deploy")
         await trio.sleep(2)
-        told = {entry.node for entry in cluster.timeline.user_events("deploy")}
+        reached = {entry.node for entry in cluster.timeline.user_events("deploy")}
         expected = {"node-1"} if faithful_go else {"node-1", "node-2", "node-3"}
-        assert expected == told
+        assert expected == reached
 
 
 @pytest.mark.slow

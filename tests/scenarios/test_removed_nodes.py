@@ -1,7 +1,7 @@
 """A node that was removed stays away until it really returns: once as Go, once as ours.
 
-What may bring it back is old news: the state of a process that was stopped meanwhile, or a
-claim of life that was long under way.
+What may bring it back is stale: the state of a process that was stopped meanwhile, or an
+alive message that was long under way.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .kit import cluster_of, say, views
 
 ALIVE, LEAVING, LEFT = MemberStatus.ALIVE, MemberStatus.LEAVING, MemberStatus.LEFT
 
-both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "ours"])
+both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "trioserf"])
 
 
 def returns(cluster: SimCluster, of: str, by: str) -> int:
-    """How often a node was told that another one joined."""
+    """How often a node reported that another one joined."""
     return sum(
         1
         for entry in cluster.timeline.since(0)
@@ -82,7 +82,7 @@ async def test_a_process_that_was_stopped_does_not_bring_a_removed_node_back(
 
 @pytest.mark.slow
 @both
-async def test_a_late_claim_of_life_does_not_bring_a_removed_node_back(
+async def test_a_late_alive_message_does_not_bring_a_removed_node_back(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
     async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
@@ -99,7 +99,7 @@ async def test_a_late_claim_of_life_does_not_bring_a_removed_node_back(
 async def test_a_removed_node_that_returns_is_in_again(
     prune: bool, faithful_go: bool, autojump_clock: MockClock
 ) -> None:
-    """It counts from one again, and is told how far it had counted."""
+    """It counts from one again, and learns how far it had counted."""
     async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
         await remove(cluster, prune=prune)
         await cluster.restart("node-3")
