@@ -1,4 +1,4 @@
-"""The parts, for those who build on them: membership alone, codec, queue, clock, key ring.
+"""The parts, for programs that build on them: membership alone, codec, queue, clock, key ring.
 
 `trioserf.open` needs none of this.  ``open_memberlist`` runs the membership half without
 Serf: who is alive, with metadata and user messages of your own (`trioserf.abc.Delegate`).

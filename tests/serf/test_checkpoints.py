@@ -47,7 +47,7 @@ async def test_every_call_checkpoints(autojump_clock: MockClock) -> None:
             await a.wait_closed()
 
 
-async def test_answering_checkpoints(autojump_clock: MockClock) -> None:
+async def test_responding_checkpoints(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         async with a.query("x") as response:
@@ -59,7 +59,7 @@ async def test_answering_checkpoints(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("step", range(0, 60, 3))
-async def test_a_life_cut_short_anywhere_leaves_nothing_behind(
+async def test_a_node_cancelled_at_any_moment_leaves_nothing_behind(
     autojump_clock: MockClock, step: int
 ) -> None:
     """The whole life of a node, cancelled at one moment after the other."""

@@ -44,7 +44,7 @@ async def test_a_timer_set_while_the_task_sleeps_wakes_it_earlier(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_timer_that_is_pushed_back_fires_once_at_the_last_time(
+async def test_a_timer_that_is_moved_later_fires_once_at_the_last_time(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     deadlines = Deadlines()
@@ -60,7 +60,7 @@ async def test_a_timer_that_is_pushed_back_fires_once_at_the_last_time(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_timer_that_is_pushed_back_costs_one_entry(autojump_clock: MockClock) -> None:
+async def test_a_timer_that_is_moved_later_costs_one_entry(autojump_clock: MockClock) -> None:
     deadlines = Deadlines()
     timer = deadlines.timer(lambda: None)
     for step in range(1000):

@@ -11,8 +11,19 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.serf.clusters import address, cluster, drain, host, status, until, user_events, without
+from tests.serf.clusters import (
+    address,
+    cluster,
+    drain,
+    host,
+    status,
+    until,
+    user_events,
+    without,
+)
+from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventsDropped, MemberEvent, MemberStatus, Query
+from trioserf._serf.delegate import memberlist_config
 from trioserf._serf.serf import Serf
 from trioserf._wire.messages import MessageType
 from trioserf._wire.serf_messages import (
@@ -43,7 +54,7 @@ def receive(node: Serf, message: bytes) -> None:
     node._delegate.notify_message(message)
 
 
-async def test_news_is_passed_on_byte_for_byte(autojump_clock: MockClock) -> None:
+async def test_a_new_message_is_broadcast_byte_for_byte(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         plain = encode_serf(UserEventMessage(5, "deploy", b"v1", True))
@@ -54,7 +65,7 @@ async def test_news_is_passed_on_byte_for_byte(autojump_clock: MockClock) -> Non
         assert [future] == waiting(a)
 
 
-async def test_what_is_no_news_is_not_passed_on(autojump_clock: MockClock) -> None:
+async def test_a_duplicate_is_not_broadcast_again(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         message = encode_serf(UserEventMessage(5, "deploy", b"v1", True))
@@ -69,13 +80,13 @@ async def test_what_is_no_news_is_not_passed_on(autojump_clock: MockClock) -> No
 async def test_what_is_received_has_no_limit_but_that_of_packets(
     autojump_clock: MockClock,
 ) -> None:
-    """Our own limits hold for what we send; others may be configured otherwise."""
+    """The configured limits hold for what is sent; other nodes may have other limits."""
     async with cluster() as net:
         a = await net.start("a", user_event_size_limit=10, query_size_limit=10)
         drain(a)
-        told = encode_serf(UserEventMessage(5, "deploy", bytes(9000), True))
+        event = encode_serf(UserEventMessage(5, "deploy", bytes(9000), True))
         query = encode_serf(attrs.evolve(ASKED, payload=bytes(9000)))
-        for message in (told, query):
+        for message in (event, query):
             receive(a, message)
         assert [9000, 9000] == [
             len(event.payload)
@@ -124,9 +135,7 @@ async def test_a_flood_of_garbage_is_counted_but_does_not_fill_the_log(
 
 
 @pytest.mark.parametrize("state", [b"\x02", b"\x02\xc1", b"\x03\x80", b"garbage"])
-async def test_a_broken_state_exchange_changes_nothing(
-    autojump_clock: MockClock, state: bytes
-) -> None:
+async def test_a_broken_push_pull_changes_nothing(autojump_clock: MockClock, state: bytes) -> None:
     async with cluster() as net:
         a = await net.start("a")
         before = a.stats()
@@ -135,7 +144,7 @@ async def test_a_broken_state_exchange_changes_nothing(
         assert 1 == a.statistics().bad_input["push/pull"]
 
 
-async def test_a_leave_about_oneself_is_refuted(autojump_clock: MockClock) -> None:
+async def test_a_leave_intent_about_this_node_is_refuted(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         receive(a, encode_serf(LeaveIntent(100, "a", False)))
@@ -143,7 +152,7 @@ async def test_a_leave_about_oneself_is_refuted(autojump_clock: MockClock) -> No
         assert [encode_serf(JoinIntent(101, "a"))] == waiting(a)
 
 
-async def test_intents_about_unknown_nodes_are_kept_and_passed_on(
+async def test_intents_about_unknown_nodes_are_kept_and_broadcast(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:
@@ -169,7 +178,7 @@ async def test_a_relay_passes_on_what_it_does_not_understand(autojump_clock: Moc
         assert [("relayed", b"")] == user_events(drain(b))
 
 
-async def test_a_query_from_nowhere_is_delivered_but_cannot_be_answered(
+async def test_a_query_without_an_address_is_delivered_but_cannot_be_responded_to(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:
@@ -225,15 +234,15 @@ async def test_a_flood_from_one_source_does_not_stop_a_node(autojump_clock: Mock
 
 @attrs.define
 class Recorder:
-    """A tap that remembers what it is told."""
+    """A tap that records its calls."""
 
-    told: list[tuple[str, str]] = attrs.field(factory=list)
+    calls: list[tuple[str, str]] = attrs.field(factory=list)
     broken: bool = False
 
     def _note(self, kind: str, name: str) -> None:
         if self.broken:
             raise ZeroDivisionError
-        self.told.append((kind, name))
+        self.calls.append((kind, name))
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         self._note("count", name)
@@ -245,7 +254,7 @@ class Recorder:
         self._note("sample", name)
 
 
-async def test_a_tap_hears_go_metrics(autojump_clock: MockClock) -> None:
+async def test_a_tap_gets_the_metrics_of_go(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         tap = Recorder()
         a = await net.start("a", tap=tap, queue_check_interval=1.0, probe_interval=0.5)
@@ -265,10 +274,10 @@ async def test_a_tap_hears_go_metrics(autojump_clock: MockClock) -> None:
             ("sample", "serf.queue.Intent"),
             ("sample", "serf.coordinate.adjustment-ms"),
         }
-        assert set() == expected - set(tap.told)
+        assert set() == expected - set(tap.calls)
 
 
-async def test_a_broken_tap_harms_nobody(autojump_clock: MockClock) -> None:
+async def test_a_broken_tap_is_removed(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a", tap=Recorder(broken=True))
         await a.user_event("x")
@@ -311,3 +320,20 @@ async def test_reads_are_safe_from_another_thread(nursery: trio.Nursery) -> None
         stop.set()
         await until(lambda: rounds)
         assert 3 < rounds[0]
+
+
+def test_serf_decides_some_settings_of_the_membership_half() -> None:
+    given = MemberlistConfig(name="x", gossip_nodes=7, metric_labels={"below": "1"})
+    config = Config(node_name="n1", protocol_version=5, memberlist=given)
+    settings = memberlist_config(config)
+    assert ("n1", 2, 5, 2, 5, 7) == (
+        settings.name,
+        settings.protocol_version,
+        settings.delegate_protocol_version,
+        settings.delegate_protocol_min,
+        settings.delegate_protocol_max,
+        settings.gossip_nodes,
+    )
+    assert {"below": "1"} == dict(settings.metric_labels)
+    labelled = Config(node_name="n1", memberlist=given, metric_labels={"dc": "east"})
+    assert {"dc": "east"} == dict(memberlist_config(labelled).metric_labels)

@@ -86,7 +86,7 @@ async def test_a_mark_that_was_read_does_not_change_any_more() -> None:
     assert [user(3), EventsDropped(2)] == drain(reader.receive_channel)
 
 
-async def test_a_slow_reader_costs_others_nothing() -> None:
+async def test_a_slow_reader_costs_other_readers_nothing() -> None:
     fanout = make_fanout()
     slow, quick = fanout.add(1), fanout.add(100)
     for number in range(50):

@@ -22,7 +22,7 @@ from trioserf._serf.open import open_serf
 QUICK = {"probe_interval": 0.5, "probe_timeout": 0.2, "suspicion_mult": 1}
 """Failures are found within a few seconds."""
 FORGETFUL = {"reconnect_timeout": 0.000001, "tombstone_timeout": 0.000001, "reap_interval": 1.0}
-"""Whoever is gone is forgotten within a second."""
+"""Members that left or failed are reaped within a second."""
 
 
 # --- alone --------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ async def test_a_node_alone_knows_itself(autojump_clock: MockClock) -> None:
         assert 1 == a.num_nodes
 
 
-async def test_the_first_event_is_the_own_join(autojump_clock: MockClock) -> None:
+async def test_the_first_event_is_the_local_join(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         assert [MemberEvent(EventType.MEMBER_JOIN, (a.local_member,))] == drain(a)
@@ -202,7 +202,7 @@ async def test_a_leave_that_was_cancelled_can_be_made_again(autojump_clock: Mock
         await until(lambda: status(a, "b") is MemberStatus.LEFT)
 
 
-async def test_a_leave_that_nobody_hears_comes_to_its_end(autojump_clock: MockClock) -> None:
+async def test_a_leave_that_reaches_no_node_comes_to_its_end(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         slow = {"gossip_interval": 100.0, "eager_gossip": False}
         _, b = await net.joined("a", "b", **slow)
@@ -222,7 +222,7 @@ async def test_a_node_alone_leaves_at_once(autojump_clock: MockClock) -> None:
         assert before == trio.current_time()
 
 
-async def test_the_states_of_a_life(autojump_clock: MockClock) -> None:
+async def test_a_node_passes_through_all_its_states(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         assert SerfState.ALIVE is a.state
@@ -232,7 +232,7 @@ async def test_the_states_of_a_life(autojump_clock: MockClock) -> None:
         assert SerfState.SHUTDOWN is a.state
 
 
-async def test_both_nodes_forget_the_one_that_left(autojump_clock: MockClock) -> None:
+async def test_both_nodes_reap_the_one_that_left(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b", **FORGETFUL)
         await b.leave()
@@ -254,7 +254,7 @@ async def test_a_node_may_leave_and_come_back(autojump_clock: MockClock) -> None
         await until(lambda: 2 == len(again.members().alive))
 
 
-async def test_leaves_and_returns_leave_no_intent_on_its_way_for_ever(
+async def test_leaves_and_returns_leave_no_intent_in_the_queues_for_ever(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:
@@ -278,7 +278,7 @@ async def test_leaves_and_returns_leave_no_intent_on_its_way_for_ever(
 # --- failing ------------------------------------------------------------------------------
 
 
-async def test_a_node_that_stops_is_seen_as_failed_then_forgotten(
+async def test_a_node_that_stops_is_seen_as_failed_then_reaped(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:
@@ -459,7 +459,7 @@ async def test_a_quick_restart_with_other_tags_is_an_update(autojump_clock: Mock
 # --- refusing -----------------------------------------------------------------------------
 
 
-async def test_a_merge_callback_may_refuse_everybody(autojump_clock: MockClock) -> None:
+async def test_a_merge_callback_may_refuse_every_node(autojump_clock: MockClock) -> None:
     calls: list[int] = []
 
     def refuse(members: object) -> None:
@@ -498,3 +498,22 @@ async def test_the_second_owner_of_a_name_stops(autojump_clock: MockClock) -> No
             await intruder.wait_closed()
         assert SerfState.SHUTDOWN is intruder.state
         assert SerfState.ALIVE is a.state is b.state
+
+
+async def test_an_alive_node_that_is_removed_by_its_only_peer_is_notified(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        joined = b._core.members.status_ltime("b")
+        await a.remove_failed_node("b")
+        await until(lambda: b._core.members.status_ltime("b") > joined)
+        await until(lambda: status(a, "b") is MemberStatus.ALIVE)
+        assert a._core.members.status_ltime("b") > joined + 1, "a leave, and the refutation"
+
+
+async def test_a_member_has_the_address_it_can_be_reached_at(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        assert host(b) == str(known(a, "b").addr)
+        assert 7946 == known(a, "b").port

@@ -8,9 +8,15 @@ import attrs
 import trio
 from trio.testing import MockClock
 
+from tests.serf.clusters import address, cluster, drain
 from trioserf._cluster.coalescing import MemberCoalescer, UserCoalescer
 from trioserf._config import Config
-from trioserf._events import EventType, Member, MemberEvent, UserEvent
+from trioserf._events import (
+    EventType,
+    Member,
+    MemberEvent,
+    UserEvent,
+)
 from trioserf._memberlist.drop_log import node_log
 from trioserf._serf.deadlines import Deadlines
 from trioserf._serf.fanout import Fanout
@@ -36,7 +42,7 @@ def join(name: str) -> MemberEvent:
     return MemberEvent(EventType.MEMBER_JOIN, (member,))
 
 
-async def test_held_events_come_merged_when_it_is_quiet(
+async def test_events_that_wait_come_merged_when_it_is_quiet(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     recorder = Recorder()
@@ -53,7 +59,7 @@ async def test_held_events_come_merged_when_it_is_quiet(
     nursery.cancel_scope.cancel()
 
 
-async def test_held_events_come_at_the_latest_after_the_period(
+async def test_events_that_wait_come_at_the_latest_after_the_period(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     recorder = Recorder()
@@ -79,7 +85,7 @@ async def test_what_is_not_handled_passes_at_once(autojump_clock: MockClock) -> 
     assert [UserEvent(2, "restart", b"", coalesce=False), join("a")] == events
 
 
-async def test_closing_gives_up_what_is_held_then_closes_the_next_stage(
+async def test_closing_passes_on_what_waits_then_closes_the_next_stage(
     autojump_clock: MockClock,
 ) -> None:
     recorder = Recorder()
@@ -90,7 +96,7 @@ async def test_closing_gives_up_what_is_held_then_closes_the_next_stage(
     assert recorder.closed
 
 
-async def test_without_coalescing_an_event_is_with_its_readers_at_once() -> None:
+async def test_without_coalescing_an_event_reaches_its_readers_at_once() -> None:
     fanout = Fanout(node_log("serf", "n1"))
     reader = fanout.add(5)
     stages = coalescing_stages(Config(node_name="n1"), fanout, Deadlines())
@@ -108,3 +114,24 @@ async def test_stages_are_there_only_if_both_their_times_are_set() -> None:
     assert isinstance(stage, CoalescingStage)
     assert isinstance(stage.coalescer, UserCoalescer)
     assert fanout is stage.then
+
+
+async def test_member_events_are_merged_if_wanted(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", coalesce_period=5.0, quiescent_period=1.0)
+        for name in "bcd":
+            node = await net.start(name)
+            await node.join([address(a)])
+        await trio.sleep(6)
+        [event] = drain(a)
+        assert isinstance(event, MemberEvent)
+        assert EventType.MEMBER_JOIN is event.type
+        assert ["a", "b", "c", "d"] == sorted(member.name for member in event.members)
+
+
+async def test_events_that_wait_come_before_the_end(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", coalesce_period=50.0, quiescent_period=50.0)
+        await a.aclose()
+        [event] = [event async for event in a.events]
+        assert isinstance(event, MemberEvent)

@@ -326,30 +326,30 @@ async def test_a_node_that_left_stays_alone(tmp_path: Path, autojump_clock: Mock
         assert MemberStatus.LEFT is status(a, "b")
 
 
-def own_incarnation(node: Serf) -> int:
+def local_incarnation(node: Serf) -> int:
     return node.memberlist.local_node.incarnation
 
 
 @pytest.mark.parametrize("leaves", [False, True], ids=["fails", "leaves"])
-async def test_a_restarted_node_begins_above_its_former_life(
+async def test_a_restarted_node_begins_above_its_last_incarnation(
     leaves: bool, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    """So whoever remembers its death believes it at once, whomever it joins first."""
+    """So a peer that has it as dead accepts it at once, whichever peer it joins first."""
     async with cluster() as net:
         a = await net.start("a")
         path = tmp_path / "snap"
         b = await net.start("b", snapshot_path=str(path))
-        assert 1 == own_incarnation(b)
+        assert 1 == local_incarnation(b)
         await b.join([address(a)])
         for number in range(3):
             await b.set_tags({"version": str(number)})
         if leaves:
             await b.leave()
-        reached = own_incarnation(b)
+        reached = local_incarnation(b)
         await b.aclose()
         assert f"# incarnation: {reached}" in path.read_text().splitlines()
         again = await net.start("b", host=host(b), snapshot_path=str(path))
-        assert 4 == reached == own_incarnation(again) - 1
+        assert 4 == reached == local_incarnation(again) - 1
         await trio.sleep(2)
         assert 0 == again.memberlist.statistics().refuted
         await again.aclose()  # a jumping clock does not wait for the thread that writes
@@ -363,10 +363,10 @@ async def test_without_a_sound_incarnation_a_node_begins_as_in_go(
     path = tmp_path / "snap"
     path.write_text(f"clock: 3\n{line}\n")
     async with cluster() as net:
-        assert 1 == own_incarnation(await net.start("a", snapshot_path=str(path)))
+        assert 1 == local_incarnation(await net.start("a", snapshot_path=str(path)))
 
 
-async def test_the_file_of_a_short_life(tmp_path: Path) -> None:
+async def test_the_file_of_a_short_run(tmp_path: Path) -> None:
     async with cluster() as net:
         path = tmp_path / "snap"
         a = await net.start("a", snapshot_path=str(path))

@@ -55,7 +55,7 @@ async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:
 
 
 async def rejoin(memberlist: Memberlist, previous: Sequence[PreviousNode], log: Log) -> None:
-    """Try the peers of the last run until one is reached."""
+    """Try the nodes of the last run until one is reached."""
     for node in previous:
         if node.name == memberlist.name:
             continue

@@ -1,6 +1,6 @@
-"""Task: ask the cluster who owns our name, when another node claims it.
+"""Task: let the cluster vote on who keeps this node's name, when another node uses it.
 
-Votes are held one at a time; a claim during a vote is about the same dispute.
+There is one vote at a time; a conflict during a vote is about the same dispute.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, resolveNodeConflict.
 """
@@ -26,12 +26,12 @@ from .query_tracker import QueryTracker
 
 @attrs.define(eq=False, kw_only=True)
 class ConflictResolver:
-    """Holds the votes, and gives up the node when it loses one.
+    """Takes the votes, and stops the node when it loses one.
 
     Args:
       core: names the node, and stops it.
       memberlist: knows its address.
-      tracker: asks.
+      tracker: sends the query.
       apply: applies effects.
       log: where the results are noted.
     """
@@ -41,16 +41,16 @@ class ConflictResolver:
     tracker: QueryTracker
     apply: Callable[[Iterable[Effect]], object]
     log: Log
-    _claimed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _conflict: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     def request(self) -> None:
-        """Another node claims our name."""
-        self._claimed.set()
+        """Another node uses this node's name."""
+        self._conflict.set()
 
     async def run(self) -> None:
-        """Hold a vote after each claim, until cancelled."""
+        """Take a vote after each conflict, until cancelled."""
         while True:
-            await self._claimed.wait()
+            await self._conflict.wait()
             try:
                 keep = await self._vote()
             except (QueryError, FeatureNotSupported) as error:
@@ -58,7 +58,7 @@ class ConflictResolver:
                 keep = True
             if not keep:
                 self.core.stop()
-            self._claimed = trio.Event()
+            self._conflict = trio.Event()
 
     async def _vote(self) -> bool:
         votes = ConflictVotes(self.memberlist.advertise_address)

@@ -1,4 +1,4 @@
-"""Where the nodes are: learned from every probe, asked for by the user.
+"""Network coordinates: updated with every probe, read by the user.
 
 Source: hashicorp/serf v0.9.4, serf/ping_delegate.go; serf/serf.go, GetCoordinate,
 GetCachedCoordinate.
@@ -20,12 +20,12 @@ from .core import Core
 
 @attrs.define(eq=False, kw_only=True)
 class Coordinates:
-    """The own coordinate, and the last one of each peer; `abc.PingHandler`.
+    """The local coordinate, and the last one of each peer; `abc.PingHandler`.
 
     Args:
       core: names and settings.
       metrics: counts what was refused.
-      bad_input: notes what peers sent wrong.
+      drop_log: notes bad coordinates of peers.
     """
 
     core: Core
@@ -50,17 +50,17 @@ class Coordinates:
 
     @property
     def resets(self) -> int | None:
-        """How often the own coordinate had to start again; None if disabled."""
+        """How often the local coordinate was reset; None if disabled."""
         return None if self._client is None else self._client.stats.resets
 
     def own(self) -> Coordinate:
-        """Where this node is.  Raises `CoordinatesDisabled`."""
+        """The coordinate of this node.  Raises `CoordinatesDisabled`."""
         if self._client is None:
             raise CoordinatesDisabled("Coordinates are disabled")
         return self._client.coordinate
 
     def cached(self, name: str) -> Coordinate | None:
-        """Where a node was when it last answered a probe; None if not known."""
+        """The coordinate of a node when it last acknowledged a probe; None if not known."""
         return self._cache.get(name)
 
     def rtt(self, a: str, b: str | None = None) -> float | None:
@@ -79,7 +79,7 @@ class Coordinates:
     # --- from the membership half
 
     def ack_payload(self) -> bytes:
-        """What rides on our acks."""
+        """The payload of this node's acks."""
         if self._client is None:
             return b""
         if self._payload is None:
@@ -90,7 +90,7 @@ class Coordinates:
         return self._payload
 
     def notify_ping_complete(self, node: NodeView, rtt: float, payload: bytes) -> None:
-        """A probe was answered after ``rtt`` seconds."""
+        """A probe was acknowledged after ``rtt`` seconds."""
         if self._client is None:
             return
         try:
@@ -118,7 +118,7 @@ class Coordinates:
         self._payload = None
 
     def forget(self, name: str) -> None:
-        """A member was forgotten."""
+        """A member was reaped or pruned."""
         if self._client is not None:
             self._client.forget(name)
         if name != self.core.name:

@@ -26,18 +26,18 @@ from .._memberlist.alarm import RunClock
 
 @attrs.define(eq=False, kw_only=True)
 class Core:
-    """What a node knows.
+    """The state of a node's rules.
 
     Args:
       config: settings.
       rng: source of every random choice.
       members, events, queries: the rules, each with its Lamport clock.
-      pending: the queries of this node that wait for answers.
-      broadcasts: what waits to be gossiped.
-      tags: the own tags in force.
+      pending: the queries of this node that wait for responses.
+      broadcasts: the broadcast queues.
+      tags: the local tags in force.
 
     Attributes:
-      state: how far the life of the node has come.
+      state: whether the node is alive, leaving, has left, or is shut down.
       ignore_old_events: whether a join that ignores old events is under way.
       scope: around all tasks of the node.
       closed: set when the node has ended, sockets and files included.

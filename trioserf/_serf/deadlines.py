@@ -1,12 +1,11 @@
-"""The deadlines of one part of the Serf half, served by one task.
+"""The deadlines of the Serf half, served by one task.
 
-Queries end, pruned members get their time, held events are flushed: all of these are plain
-calls at some time.  The part's task makes them, from a heap; a task for each query would cost
-a node, and a simulation of a thousand nodes, far more.
+Queries end, pruned members are erased, coalesced events are flushed: all of these are plain
+calls at some time.  One task makes them, from a heap; a task for each query would cost a node,
+and a simulation of a thousand nodes, far more.
 
-A timer that is moved to a later time leaves its old entry in the heap; the entry is moved on
-when it comes up.  So a timer that every event pushes back costs one entry, not one for each
-event.
+A timer that is moved to a later time leaves its old entry in the heap; the entry is moved
+when it is due.  So a timer that every event moves costs one entry, not one for each event.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class Timer:
             self._deadlines._push(due, self)
 
     def _fire(self, queued: float, now: float) -> None:
-        """The heap entry ``queued`` has come up: call, wait on, or ignore a stale one."""
+        """The heap entry ``queued`` is due: call, wait longer, or ignore a stale entry."""
         if queued != self._queued:
             return
         self._queued = math.inf

@@ -242,7 +242,7 @@ class SerfDelegate:
         return meta
 
     def notify_message(self, message: bytes) -> None:
-        """A Serf message arrived, by gossip or directly."""
+        """A Serf message was received, by gossip or directly."""
         if not message:
             return
         if self.metrics.tap is not None:
@@ -284,7 +284,7 @@ class SerfDelegate:
         self.apply_effects(effects)
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
-        """What to gossip: intents, then queries, then user events."""
+        """Broadcasts for one packet: intents, then queries, then user events."""
         messages = self.core.broadcasts.take(overhead, limit)
         if messages:
             if self.metrics.tap is not None:
@@ -294,7 +294,7 @@ class SerfDelegate:
         return messages
 
     def local_state(self, join: bool) -> bytes:
-        """Serf's part of a state exchange."""
+        """Serf's part of a push/pull."""
         core = self.core
         return local_state(core.members, core.events, core.queries)
 
@@ -341,12 +341,12 @@ class SerfDelegate:
 
 @attrs.define(eq=False, kw_only=True)
 class MergeCheck:
-    """Asks the user's callback; `abc.MergeHandler` and `abc.AliveHandler`.
+    """Calls the user's callback; `abc.MergeHandler` and `abc.AliveHandler`.
 
     Args:
       merge: the callback.
       validate_names: whether names must pass `check_node_name`.
-      log: where it is noted that a callback that crashes; that refuses, too.
+      log: where a callback that crashes is noted; that refuses, too.
     """
 
     merge: Callable[[Sequence[Member]], object]
@@ -354,11 +354,11 @@ class MergeCheck:
     log: NodeLog
 
     def notify_merge(self, nodes: Sequence[NodeView]) -> None:
-        """A peer joins and brings these nodes.  Raises `MergeRefused` to refuse all."""
+        """A peer joins with these nodes.  Raises `MergeRefused` to refuse all."""
         self._ask(tuple(check_peer(node, validate_name=self.validate_names) for node in nodes))
 
     def notify_alive(self, node: NodeView) -> None:
-        """A node says that it is alive.  Raises `MergeRefused` to ignore that."""
+        """An alive message about a node.  Raises `MergeRefused` to ignore it."""
         self._ask((check_peer(node, validate_name=self.validate_names),))
 
     def _ask(self, members: tuple[Member, ...]) -> None:

@@ -1,6 +1,6 @@
 """The end of the event pipeline: every reader gets its own copy, in its own buffer.
 
-A reader that is too slow never slows the node.  Its buffer fills; further events are counted
+A slow reader never slows the node.  Its buffer fills; further events are counted
 and not stored.  The count stands in the buffer behind the last event that was stored, as
 `EventsDropped`, so the reader meets it exactly where the events are missing, and may then do
 what it thinks right: read ``members()`` anew, for example.
@@ -126,7 +126,7 @@ class Fanout:
     """All readers of one node's events.
 
     Args:
-      log: told, once for each gap, that a reader is too slow.
+      log: gets a warning, once for each gap, that a reader is too slow.
     """
 
     log: Log

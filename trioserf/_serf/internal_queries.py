@@ -1,9 +1,9 @@
-"""The stage of the event pipeline that queries pass, and the answers of this node to them.
+"""The stage of the event pipeline that queries pass, and the responses of this node to them.
 
-Queries named ``_serf_...`` are answered by the node itself and never reach the application;
+This node itself responds to queries named ``_serf_...``, which never reach the application;
 the others become public `Query` objects.  Everything but the keyring file is done at once,
 between the packet and the next event; writing that file is the work of a task, and the
-answer to the key query goes out when it is done.
+response to the key query is sent when it is done.
 
 Source: hashicorp/serf v0.9.4, serf/internal_query.go; serf/event.go,
 Query.respondWithMessageAndResponse.
@@ -30,13 +30,13 @@ from .core import Core
 from .pipeline import Sink
 
 _MAX_WAITING: Final = 64
-"""Key changes that may wait for the file; more are answered as failures."""
+"""Key changes that may wait for the file; more get a failure as their response."""
 _KEYRING_MODE: Final = 0o600
 
 
 @attrs.frozen(eq=False)
 class _KeyChange:
-    """A ring to write, and the query to answer after it."""
+    """A ring to write, and the query to respond to after it."""
 
     keyring: Keyring
     delivery: Deliver
@@ -45,11 +45,11 @@ class _KeyChange:
 
 @attrs.define(eq=False, kw_only=True)
 class InternalQueryStage:
-    """Answers internal queries, and passes the others on in their public form.
+    """Responds to internal queries, and passes the others on in their public form.
 
     Args:
       core: the rules.
-      memberlist: holds the key ring in force.
+      memberlist: has the key ring in force.
       send: sends one packet; raises as ``Memberlist.send_to_address``.
       apply: applies effects.
       log: where it is noted what could not be written or sent.
@@ -69,7 +69,7 @@ class InternalQueryStage:
         self._send, self._receive = trio.open_memory_channel[_KeyChange](_MAX_WAITING)
 
     def put(self, delivery: Deliver) -> None:
-        """Answer a query, or pass it on."""
+        """Respond to a query, or pass it on."""
         if is_internal(delivery.query.name):
             self._answer(delivery)
         else:
@@ -89,16 +89,16 @@ class InternalQueryStage:
         if answer.payload is None:
             return
         if answer.keyring is None or self.core.config.keyring_file is None:
-            self._send_answer(delivery, answer.payload)
+            self._send_response(delivery, answer.payload)
             return
         try:
             self._send.send_nowait(_KeyChange(answer.keyring, delivery, answer.payload))
         except trio.WouldBlock:
             reason = f"{_MAX_WAITING} changes wait already"
-            self._send_answer(delivery, file_not_written(reason))
+            self._send_response(delivery, file_not_written(reason))
 
     async def write_keyring_file(self) -> None:
-        """Task: write the file after each change, then answer, until cancelled."""
+        """Task: write the file after each change, then respond, until cancelled."""
         path = self.core.config.keyring_file
         assert path is not None, "the task runs only where there is a keyring file"
         async for change in self._receive:
@@ -108,9 +108,9 @@ class InternalQueryStage:
             except OSError as error:
                 self.log.error("failed to write keyring file %s: %s", path, error)
                 payload = file_not_written(error)
-            self._send_answer(change.delivery, payload)
+            self._send_response(change.delivery, payload)
 
-    # --- answers
+    # --- responses
 
     def _public_query(self, delivery: Deliver) -> Query:
         """The query as the application gets it."""
@@ -131,14 +131,14 @@ class InternalQueryStage:
             respond,
         )
 
-    def _send_answer(self, delivery: Deliver, payload: bytes) -> None:
-        """Answer an internal query; what goes wrong is only logged."""
+    def _send_response(self, delivery: Deliver, payload: bytes) -> None:
+        """Respond to an internal query; what goes wrong is only logged."""
         try:
             self._respond(self._responder(delivery), payload)
         except (QueryError, LocalProtocolError, trio.BrokenResourceError) as error:
-            self.log.error("failed to answer %r: %s", delivery.query.name, error)
+            self.log.error("failed to respond to %r: %s", delivery.query.name, error)
         except trio.ClosedResourceError:
-            self.log.debug("closed before %r was answered", delivery.query.name)
+            self.log.debug("closed before the response to %r", delivery.query.name)
 
     def _responder(self, delivery: Deliver) -> QueryResponder:
         relays = self.core.queries.relays

@@ -1,6 +1,6 @@
-"""Encryption keys of the whole cluster, changed while it runs.
+"""The encryption keys of the whole cluster, changed while it runs.
 
-Every operation is an internal query that all members answer.  The order of a safe change is:
+Every operation is an internal query that all members respond to.  The order of a safe change is:
 install the new key everywhere, use it everywhere, then remove the old one; `rotate` does that
 and checks each step.
 
@@ -30,7 +30,7 @@ from .query_tracker import QueryTracker
 ROTATION_ATTEMPTS: Final = 10
 """Reports with missing confirmations in a row after which a rotation gives up."""
 _RETRY_PAUSE: Final = 1.0
-"""Pause before a step of a rotation is asked again (seconds)."""
+"""Pause before a step of a rotation is repeated (seconds)."""
 
 
 @final
@@ -49,7 +49,7 @@ class KeyManager:
         return f"<KeyManager of {self._core.name!r}>"
 
     async def install(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
-        """Add a key to every ring.  Nodes can read it from then on; none writes with it yet.
+        """Add a key to every ring: nodes can decrypt with it, and none encrypts with it yet.
 
         Raises:
           KeyOperationError: not every member confirmed; its ``response`` tells which.
@@ -60,7 +60,7 @@ class KeyManager:
         return await self._change(KeyAction.INSTALL, key, relay_factor)
 
     async def use(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
-        """Make an installed key the one that every node writes with.  Raises as `install`."""
+        """Make an installed key the primary key of every node.  Raises as `install`."""
         return await self._change(KeyAction.USE, key, relay_factor)
 
     async def remove(self, key: str | bytes, *, relay_factor: int = 0) -> KeyResponse:
@@ -68,13 +68,13 @@ class KeyManager:
         return await self._change(KeyAction.REMOVE, key, relay_factor)
 
     async def list(self, *, relay_factor: int = 0) -> KeyResponse:
-        """Which keys are held by how many nodes.  Raises as `install`."""
+        """Which keys are in the rings of how many nodes.  Raises as `install`."""
         with self._core.until_closed():
             tally = await self._ask(KeyAction.LIST, None, relay_factor)
         return _confirmed(tally)
 
     async def rotate(self, new_key: str | bytes, *, remove_old: bool = True) -> KeyResponse:
-        """Move every member from its old keys to ``new_key``, and never strand one.
+        """Move every member from its old keys to ``new_key``, and lock none out.
 
         No step is taken before every alive member confirmed the one before.  A rotation that
         was cancelled or gave up can be started again, with the same key, on any node.
@@ -126,7 +126,7 @@ class KeyManager:
         return _confirmed(tally)
 
     async def _ask(self, action: KeyAction, key: bytes | None, relay_factor: int) -> KeyTally:
-        """Ask all nodes, and count until every one has answered or the query ends."""
+        """Query all nodes, and count until every one has responded or the query ends."""
         params = QueryParams(relay_factor=relay_factor)
         response = self._tracker.start(action.value, key_payload(key), params)
         tally = KeyTally(self._tracker.memberlist.num_alive)

@@ -1,7 +1,7 @@
 """The members as a user sees them: a sequence that shows itself as a table.
 
-Names and tags come from the network.  Nothing of them reaches a terminal or a notebook
-unescaped.
+Names and tags come from the network, so they are escaped before they reach a terminal or a
+notebook.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a user does to the membership: join, leave, remove a failed node, change tags.
+"""What a user does with the membership: join, leave, remove a failed node, change tags.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, Join, Leave, SetTags, forceLeave; main, Leave
 (which goes on after a timeout).
@@ -28,7 +28,7 @@ class Membership:
 
     Args:
       core: the rules.
-      memberlist: the layer below.
+      memberlist: the membership layer below.
       apply: applies effects.
       snapshotter: notes a leave; None if there is no snapshot.
       log: where it is noted that a leave may not have been sent.
@@ -45,7 +45,7 @@ class Membership:
     # --- join
 
     async def join(self, addresses: Sequence[str], *, ignore_old: bool) -> int:
-        """Join by way of these addresses, one call at a time; see `Serf.join`."""
+        """Join by these addresses, one call at a time; see `Serf.join`."""
         core, reached = self.core, 0
         with self.core.until_closed():
             async with self._joining:
@@ -86,13 +86,13 @@ class Membership:
         except BroadcastTimeout as error:
             self.log.warning("timeout while leaving: %s", error)
         if not alone:
-            # The others learn of it while this node still answers their probes.
+            # The intent spreads while this node still acknowledges probes.
             await trio.sleep(core.config.leave_propagate_delay)
         if core.state is SerfState.LEAVING:
             core.state = SerfState.LEFT
 
     async def _announce_leave(self, name: str, *, prune: bool) -> bool:
-        """Queue a leave intent and wait until it is sent out; False if that took too long."""
+        """Broadcast a leave intent and wait until it is sent; False if that took too long."""
         core, sent = self.core, trio.Event()
         queued, effects = core.members.leave_intent(
             name,

@@ -3,11 +3,11 @@
 * The block left normally: leave gracefully, within ``leave_timeout``, then stop.
 * The block left by an exception or a cancellation: stop at once; peers see a failure.
 * What comes out of ``async with`` is the block's own exception, bare, or
-  `SerfInternalError` if one of our tasks crashed; never a group of our making.
+  `SerfInternalError` if a task of the node crashed; never a group made here.
 
-The block runs inside our nursery, so nurseries would wrap whatever it raises.  Therefore its
+The block runs inside the node's nursery, which would wrap what it raises.  Therefore its
 exception is taken aside, the nursery ends without it, and then it is raised again.  Only a
-``Cancelled`` must pass through the nursery, because the scope it belongs to may be ours.
+``Cancelled`` must pass through the nursery, because it may belong to the nursery's own scope.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def open_serf(config: Config | None = None) -> AbstractAsyncContextManager[Serf]
       SnapshotError: the snapshot cannot be opened.
       SerfInternalError: a task of the node crashed; the group of crashes is its cause.
 
-    A start that fails raises its cause itself, with no error of ours around it, and leaves
-    nothing open.
+    A start that fails raises its cause itself, with no error around it, and leaves nothing
+    open.
     """
     return open_with_nonces(config, os.urandom)
 
@@ -52,9 +52,9 @@ def open_serf(config: Config | None = None) -> AbstractAsyncContextManager[Serf]
 async def open_with_nonces(
     config: Config | None, random_bytes: Callable[[int], bytes]
 ) -> AsyncIterator[Serf]:
-    """`open_serf` for simulated nodes alone: nonces that anybody can tell beforehand hide nothing.
+    """`open_serf` for simulated nodes alone: nonces that can be predicted protect nothing.
 
-    That is why their source is neither a setting nor an argument of the public door.
+    That is why their source is neither a setting nor an argument of `open_serf`.
 
     Args:
       config: as of `open_serf`.
@@ -80,12 +80,12 @@ async def open_with_nonces(
             finally:
                 core.stop()
     except BaseExceptionGroup as group:
-        # The block's own exceptions do not come this way: what does is ours, or passing by.
-        ours = group.split(trio.Cancelled)[1]
-        if ours is None:
+        # The exceptions of the block do not come this way, only those of tasks, and cancellations.
+        crashed = group.split(trio.Cancelled)[1]
+        if crashed is None:
             raised = raised or _leaf(group)
         else:
-            tree.failure = tree.failure or ours
+            tree.failure = tree.failure or crashed
     if tree.failure is not None:
         raised = _crash_report(raised, tree.failure, delegate)
     try:
@@ -152,9 +152,9 @@ async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> Serf
 def _first_incarnation(delegate: SerfDelegate) -> int:
     """The first incarnation of this node: above that of its last run, if that is known.
 
-    DIFFERS: Go begins with 1, and returns only once it is told that it is declared dead, by a
-    peer that happens to do so.
-    Test: test_a_restarted_node_begins_above_its_former_life.
+    DIFFERS: Go begins with 1, which is stale for peers that know it from its last run, and
+    refutes only once it receives a message that declares it dead.
+    Test: test_a_restarted_node_begins_above_its_last_incarnation.
     """
     if delegate.snapshotter is None or delegate.core.config.memberlist.faithful_go:
         return 1
@@ -177,7 +177,7 @@ async def _leave_on_exit(serf: Serf, delegate: SerfDelegate) -> None:
 
 
 def _leaf(group: BaseException) -> BaseException:
-    """A single exception out of a group: nothing of it is ours but the grouping."""
+    """The first single exception in a group."""
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
@@ -186,7 +186,7 @@ def _leaf(group: BaseException) -> BaseException:
 def _crash_report(
     raised: BaseException | None, crash: BaseExceptionGroup[BaseException], delegate: SerfDelegate
 ) -> BaseException:
-    """What to raise after tasks crashed; an exception of the block before that comes first."""
+    """What to raise after tasks crashed; an exception that the block raised before comes first."""
     if raised is not None and not isinstance(raised, trio.Cancelled):
         delegate.log.error("a task crashed while the node was closing", exc_info=crash)
         return raised

@@ -11,7 +11,7 @@ The stages are plain objects linked by calls: ``put`` hands an event to the next
 once or keeps it, and never waits.  So an event published by a rule is in every reader's
 buffer before the rule's caller goes on, and costs no task switch on its way.
 
-A coalescing stage holds events for a while, to merge them.  There are two of them: for member
+A coalescing stage keeps events for a while, to merge them.  There are two of them: for member
 events and for user events.  What a stage does not handle passes at once, and so may overtake
 what it holds, as in Go.
 
@@ -44,7 +44,7 @@ class Sink(Protocol):
     def put(self, event: NodeEvent) -> None: ...
 
     def close(self) -> None:
-        """Pass on what is held, then close the next stage."""
+        """Pass on what waits, then close the next stage."""
 
 
 E_co = TypeVar("E_co", MemberEvent, UserEvent, covariant=True)
@@ -66,12 +66,12 @@ class Coalescer(Protocol[E_co]):
 
 @attrs.define(eq=False)
 class CoalescingStage(Generic[E_co]):
-    """Holds what ``coalescer`` handles until it says so.
+    """Keeps what ``coalescer`` handles until its deadline.
 
     Args:
-      coalescer: what to hold, and for how long.
+      coalescer: the rules: what to keep, and for how long.
       then: the next stage.
-      deadlines: says when the time has come to pass on what is held.
+      deadlines: calls when it is time to pass on what was kept.
     """
 
     coalescer: Coalescer[E_co]
@@ -83,7 +83,7 @@ class CoalescingStage(Generic[E_co]):
         self._timer = self.deadlines.timer(self._on_deadline)
 
     def put(self, event: NodeEvent) -> None:
-        """Hold the event, or pass it on."""
+        """Keep the event, or pass it on."""
         if not self.coalescer.handles(event):
             self.then.put(event)
             return
@@ -96,7 +96,7 @@ class CoalescingStage(Generic[E_co]):
         self._timer.set(self.coalescer.next_deadline())
 
     def close(self) -> None:
-        """Pass on what is held, then close the next stage."""
+        """Pass on what waits, then close the next stage."""
         for event in self.coalescer.flush():
             self.then.put(event)
         self.then.close()

@@ -1,4 +1,4 @@
-"""What a node gives to the one who asks: answers as they come, or all of them together."""
+"""The responses to a query of this node: one by one as they arrive, or all of them together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .._tables import Table, short_payload, shown_as_table
 @shown_as_table
 @attrs.frozen(kw_only=True)
 class QueryResult:
-    """Everything that came back for one query.
+    """All responses and acks of one query.
 
     Args:
-      responses: the answers, in order of arrival.
-      acks: names of the nodes that acknowledged; empty unless that was asked for.
-      missing: names of the members that could have answered, did not, and did not fail.
+      responses: in order of arrival.
+      acks: names of the nodes that acknowledged; empty unless acks were requested.
+      missing: names of the members that could have responded, did not, and did not fail.
     """
 
     responses: tuple[NodeResponse, ...]
@@ -29,7 +29,7 @@ class QueryResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every member that could answer has."""
+        """Whether every member that could respond has."""
         return not self.missing
 
     def _table(self) -> Table:
@@ -47,14 +47,14 @@ class QueryResult:
 
 @final
 class QueryResponse:
-    """The answers to one open query: ``async for response in query_response``.
+    """The responses to one open query: ``async for response in query_response``.
 
     The iteration ends at the deadline, when the query is closed, or with the node.  Each node
-    answers at most once; copies that came through relays are dropped.
+    responds at most once; copies that came through relays are dropped.
 
     Args:
       collector: decides what counts.
-      capacity: answers that may wait for the reader; as many acks.
+      capacity: responses that may wait for the reader; as many acks.
     """
 
     def __init__(self, collector: QueryCollector, *, capacity: int) -> None:
@@ -72,7 +72,7 @@ class QueryResponse:
 
     @property
     def acks(self) -> trio.MemoryReceiveChannel[str] | None:
-        """Names of the nodes that acknowledge, as they come; None unless asked for."""
+        """Names of the nodes that acknowledge, as they arrive; None unless requested."""
         return self._acks
 
     @property
@@ -95,7 +95,7 @@ class QueryResponse:
             raise StopAsyncIteration from None
 
     def close(self) -> None:
-        """Take no more answers; those that are here can still be read.  Idempotent."""
+        """Take no more responses; those that are here can still be read.  Idempotent."""
         self._collector.close()
         self._settled.set()
         self._send.close()
@@ -103,11 +103,11 @@ class QueryResponse:
             self._send_ack.close()
 
     async def wait_settled(self) -> None:
-        """Wait until nothing more is to be expected: all have answered, or it is closed."""
+        """Wait until nothing more is to be expected: all have responded, or it is closed."""
         await self._settled.wait()
 
     def result(self) -> QueryResult:
-        """Everything that came so far."""
+        """Everything that arrived so far."""
         collector = self._collector
         return QueryResult(
             responses=tuple(NodeResponse(*item) for item in collector.responses.items()),
@@ -119,7 +119,7 @@ class QueryResponse:
         self._settled.set()
 
     def _deliver(self, item: NodeResponse | NodeAck) -> bool:
-        """Hand an answer on; False if there is no room for it."""
+        """Pass a response or an ack to the reader; False if there is no room for it."""
         try:
             if isinstance(item, NodeResponse):
                 self._send.send_nowait(item)

@@ -1,16 +1,16 @@
-"""The queries of this node: asked, collected, and ended at their deadline.
+"""The queries of this node: sent, their responses collected, and ended at their deadline.
 
-The node that asks is also one of those asked: its query comes to its own application, which
-may answer like any other.  Nobody can tell whether it will; if it stays silent, `ask` would
-always wait for the whole timeout.  So once all others have answered, the own answer gets
-`OWN_ANSWER_GRACE` seconds more, unless this node is the only one that was asked.
+A query also comes to the application of the node that sent it, which may respond like any
+other.  Whether it will is not known; if it does not, `ask` would always wait for the whole
+timeout.  So once all other members have responded, the local response gets
+`LOCAL_RESPONSE_GRACE` seconds more, unless this node is the only one that gets the query.
 
 Gossip may miss a node, the more likely the fewer transmissions there are, and a query is not
-repaired by state exchange as a user event is.
+repaired by push/pull as a user event is.
 
-DIFFERS: the last few members that have not answered after a quarter of the time are asked once
-more, directly.  A node that had the query already drops the copy, of Go's as well.
-Test: test_who_was_missed_by_gossip_is_asked_directly.
+DIFFERS: the last few members that have not responded after a quarter of the time get the query
+once more, directly.  A node that had it already drops the copy; Go nodes do so, too.
+Test: test_a_member_that_gossip_missed_gets_the_query_directly.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, Query, registerQueryResponse,
 handleQueryResponse.
@@ -36,19 +36,19 @@ from .core import Core
 from .deadlines import Deadlines
 from .query_response import QueryResponse, QueryResult
 
-OWN_ANSWER_GRACE: Final = 0.05
-"""Time for the last answer if it is the own one, or the last ack (seconds)."""
+LOCAL_RESPONSE_GRACE: Final = 0.05
+"""Time for the last response if it is the local one, or for the last ack (seconds)."""
 DIRECT_AFTER: Final = 0.25
-"""When silent members are asked directly, as a share of the query's time."""
+"""When members without a response get the query directly, as a share of its time."""
 DIRECT_LIMIT: Final = 16
-"""If more members than this are silent, answering is not what this query is for."""
-_SPARE_ANSWERS: Final = 16
-"""Room for answers of nodes that are not yet known as members."""
+"""If more members than this do not respond, the query is not meant to be responded to."""
+_SPARE_RESPONSES: Final = 16
+"""Room for responses of nodes that are not yet known as members."""
 
 
 @attrs.frozen(eq=False)
 class _OpenQuery:
-    """A query under way; ``patient`` if the own answer gets all the time there is."""
+    """A query under way; ``patient`` if the local response gets all the time there is."""
 
     collector: QueryCollector
     response: QueryResponse
@@ -61,10 +61,10 @@ class QueryTracker:
 
     Args:
       core: the rules.
-      memberlist: says how many nodes are alive, and where answers come to.
+      memberlist: says how many nodes are alive, and where responses are sent to.
       deadlines: ends each query at its own.
       apply: applies effects.
-      log: where it is noted that an answer found no room.
+      log: where it is noted that a response found no room.
     """
 
     core: Core
@@ -78,7 +78,7 @@ class QueryTracker:
         return len(self._open)
 
     def default_timeout(self) -> float:
-        """How long a query is open if nothing else is said (seconds)."""
+        """How long a query is open by default (seconds)."""
         config = self.core.config
         return default_timeout(
             config.memberlist.gossip_interval,
@@ -87,7 +87,7 @@ class QueryTracker:
         )
 
     def start(self, name: str, payload: bytes, params: QueryParams) -> QueryResponse:
-        """Ask.  Pair it with ``close`` of what it returns.
+        """Send a query.  Pair it with ``close`` of what it returns.
 
         Raises:
           QueryTooLarge: nothing was sent.
@@ -108,9 +108,9 @@ class QueryTracker:
         )
         eligible = eligible_members(members, query.message)
         collector = QueryCollector(query.message, deadline=query.deadline, eligible=eligible)
-        response = QueryResponse(collector, capacity=len(members) + _SPARE_ANSWERS)
+        response = QueryResponse(collector, capacity=len(members) + _SPARE_RESPONSES)
         patient = eligible <= {core.name} or core.name in params.filter_nodes
-        # Registered before the query goes out, so that no answer can come too early.
+        # Registered before the query is sent, so that no response can come too early.
         core.pending.add(collector)
         self._open[collector] = _OpenQuery(collector, response, patient)
         self.deadlines.call_at(query.deadline, partial(self._end, collector))
@@ -119,11 +119,11 @@ class QueryTracker:
         if not core.config.memberlist.faithful_go:
             again = trio.current_time()
             again += DIRECT_AFTER * (query.deadline - again)
-            self.deadlines.call_at(again, partial(self._ask_directly, collector))
+            self.deadlines.call_at(again, partial(self._send_directly, collector))
         return response
 
-    def _ask_directly(self, collector: QueryCollector) -> None:
-        """Send the query itself to the last few members that have not answered."""
+    def _send_directly(self, collector: QueryCollector) -> None:
+        """Send the query itself to the last few members that have not responded."""
         silent = collector.missing - {self.core.name}
         if collector.finished(trio.current_time()) or len(silent) > DIRECT_LIMIT:
             return
@@ -136,7 +136,7 @@ class QueryTracker:
         )
 
     async def ask(self, name: str, payload: bytes, params: QueryParams) -> QueryResult:
-        """Ask, and wait until nothing more is to be expected.  Raises as `start`."""
+        """Send a query and wait until nothing more is to be expected.  Raises as `start`."""
         await trio.lowlevel.checkpoint_if_cancelled()
         with self.core.until_closed():
             response = self.start(name, payload, params)
@@ -154,23 +154,23 @@ class QueryTracker:
             return
         if not self._open[collector].response._deliver(item):
             collector.undelivered(item)
-            self.log.warning("dropped an answer of %s: its reader is too slow", item.node)
+            self.log.warning("dropped a response of %s: its reader is too slow", item.node)
         self._check(collector)
 
     def members_gone(self, names: Iterable[str]) -> None:
-        """Members failed, left or were forgotten: nobody waits for them any longer."""
+        """Members failed, left or were reaped: their responses are not waited for any longer."""
         gone = tuple(names)
         for collector in self._open:
             collector.drop_members(gone)
             self._check(collector)
 
     def _check(self, collector: QueryCollector) -> None:
-        """Settle the query if it has all its answers, or soon if little may be missing."""
+        """Settle the query if it has all its responses, or soon if little may be missing."""
         query = self._open[collector]
         if collector.everyone_answered:
             query.response._settle()
         elif not collector.missing or (not query.patient and collector.missing == {self.core.name}):
-            due = trio.current_time() + OWN_ANSWER_GRACE
+            due = trio.current_time() + LOCAL_RESPONSE_GRACE
             self.deadlines.call_at(due, query.response._settle)
 
     def _end(self, collector: QueryCollector) -> None:

@@ -1,4 +1,4 @@
-"""The door to a node: every call hands over in a few lines."""
+"""The user's object for one node: every method hands over in a few lines."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Serf:
 
     @property
     def state(self) -> SerfState:
-        """How far the life of this node has come."""
+        """Whether this node is alive, leaving, has left, or is shut down."""
         return self._core.state
 
     @property
@@ -87,7 +87,7 @@ class Serf:
 
     @property
     def memberlist(self) -> Memberlist:
-        """The layer below."""
+        """The membership layer below."""
         return self._delegate.memberlist
 
     @property
@@ -100,11 +100,11 @@ class Serf:
         return Members(self._core.members.members())
 
     def default_query_timeout(self) -> float:
-        """How long a query is open if nothing else is said (seconds)."""
+        """How long a query is open by default (seconds)."""
         return self._delegate.tracker.default_timeout()
 
     def default_query_params(self) -> QueryParams:
-        """How `query` and `ask` ask if nothing else is said, with the timeout of this moment.
+        """The parameters of `query` and `ask` by default, with the timeout of this moment.
 
         A changed copy (``attrs.evolve``) is handed on as
         ``serf.ask(name, **attrs.asdict(params))``.
@@ -127,11 +127,11 @@ class Serf:
     # --- coordinates --------------------------------------------------------------------
 
     def coordinate(self) -> Coordinate:
-        """Where this node is, in round-trip time.  Raises `CoordinatesDisabled`."""
+        """The network coordinate of this node.  Raises `CoordinatesDisabled`."""
         return self._delegate.coordinates.own()
 
     def cached_coordinate(self, name: str) -> Coordinate | None:
-        """Where a node was when it last answered a probe of ours; None if not known."""
+        """The coordinate of a node when it last acknowledged a probe; None if not known."""
         return self._delegate.coordinates.cached(name)
 
     def rtt(self, a: str, b: str | None = None) -> float | None:
@@ -164,7 +164,7 @@ class Serf:
     async def leave(self) -> None:
         """Leave the cluster gracefully: the others see ``left``, not ``failed``.
 
-        Waits until the news is out, within ``broadcast_timeout`` twice, and a little longer.
+        Waits until that is broadcast, at most ``broadcast_timeout`` twice, and a little longer.
         The node goes on running until it is closed.  A second call does nothing, one during
         the first waits for it; after a cancellation it may be called again.
 
@@ -174,13 +174,13 @@ class Serf:
         await self._membership.leave()
 
     async def remove_failed_node(self, name: str, *, prune: bool = False) -> None:
-        """Make a failed member a left one everywhere, so that nobody tries to reach it.
+        """Make a failed member a left one everywhere, so that no node tries to reconnect to it.
 
         On an alive member the effect is temporary: it refutes.
 
         Args:
           name: the member; one that is not known here may be known elsewhere.
-          prune: forget it at once and everywhere.
+          prune: forget it at once, on every node.
 
         Raises:
           BroadcastTimeout: the message is still queued, but was not sent out in time.
@@ -189,11 +189,11 @@ class Serf:
         await self._membership.remove_failed_node(name, prune=prune)
 
     async def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Replace all tags of this node; returns when the others are told.
+        """Replace all tags of this node; returns when that is broadcast.
 
         Raises:
           TagsTooLarge: nothing was changed.
-          BroadcastTimeout: the tags are in force, but perhaps not all others know.
+          BroadcastTimeout: the tags are in force, but perhaps not every other node knows.
           InvalidState: the node has left.
           trio.ClosedResourceError: the node is closed.
         """
@@ -268,15 +268,15 @@ class Serf:
         relay_factor: int = 0,
         timeout: float | None = None,
     ) -> AsyncIterator[QueryResponse]:
-        """Ask members a question; the answers come one by one.  Leaving the block closes it.
+        """Send a query to members; the responses come one by one.  Leaving the block closes it.
 
         Args:
-          name, payload: the question, at most ``query_size_limit`` bytes when encoded.
-          filter_nodes: only these members are asked; none means all.
+          name, payload: the query, at most ``query_size_limit`` bytes when encoded.
+          filter_nodes: only these members get it; none means all.
           filter_tags: only members whose tags fit, tag to RE2 expression.
-          request_ack: every member that was asked acknowledges at once.
-          relay_factor: through how many others each answer is sent in addition.
-          timeout: how long answers are taken (seconds); None for `default_query_timeout`.
+          request_ack: every member that gets it acknowledges at once.
+          relay_factor: through how many other members each response is sent in addition.
+          timeout: how long responses are taken (seconds); None for `default_query_timeout`.
 
         Raises:
           QueryTooLarge: nothing was sent.
@@ -308,9 +308,9 @@ class Serf:
         relay_factor: int = 0,
         timeout: float | None = None,
     ) -> QueryResult:
-        """Ask members a question, and collect the answers; arguments and errors as `query`.
+        """Send a query to members and collect the responses; arguments and errors as `query`.
 
-        Returns as soon as every member that could answer has, at the latest at the deadline.
+        Returns as soon as every member that could respond has, at the latest at the deadline.
         """
         params = QueryParams(
             filter_nodes=filter_nodes,
@@ -321,7 +321,7 @@ class Serf:
         )
         return await self._delegate.tracker.ask(name, bytes(payload), params)
 
-    # --- the end ------------------------------------------------------------------------
+    # --- closing ------------------------------------------------------------------------
 
     async def wait_closed(self) -> None:
         """Wait until the node has ended, sockets and files included."""

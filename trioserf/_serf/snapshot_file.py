@@ -1,8 +1,8 @@
-"""The file of a snapshot: every call blocks and belongs into a worker thread.
+"""The file of a snapshot: every call blocks, so it belongs in a worker thread.
 
 The file is opened for each write, so there is no handle that could point to a file which is
-no longer there.  A call may be abandoned by whoever waits for it, and still be running when
-the next one comes; a lock keeps them apart, and a replacement that was overtaken is dropped.
+no longer there.  A call may be abandoned by its waiter and still be running when the next
+one comes; a lock keeps them apart, and a replacement that was overtaken is dropped.
 
 Source: hashicorp/serf v0.9.4, serf/snapshot.go.
 """

@@ -1,8 +1,8 @@
 """The snapshot of a node: read at the start, kept up to date while it runs.
 
-The stage of the event pipeline only notes lines.  A task writes them in a worker thread,
-twice a second, and replaces the file when it has grown long.  A disk that fails or hangs
-never harms the node: it is counted and logged, and from time to time the whole file is
+The event pipeline only notes lines.  A task writes them in a worker thread,
+twice a second, and compacts the file when it has grown long.  A disk that fails or hangs
+never stops the node: it is counted and logged, and from time to time the whole file is
 written anew, which repairs it.
 
 DIFFERS: Go flushes only when it appends, so the last lines before a quiet time may stay
@@ -53,7 +53,7 @@ class SnapshotStatistics:
 
     Args:
       path: of the file.
-      size: of the file (bytes), as far as we wrote it.
+      size: of the file (bytes), as far as it was written.
       waiting: lines not yet written.
       compactions: times the file was replaced by a shorter one.
       failures: writes that failed.
@@ -89,7 +89,7 @@ class Snapshotter:
         self._logger: Log = node_log("snapshot", config.node_name)
         self._core: Core | None = None
         self._incarnation: Callable[[], int] = lambda: 0
-        # Only one write at a time, and no waiting for the threads of others.
+        # One write at a time, which does not wait for threads of other parts of the program.
         self._limiter = trio.CapacityLimiter(1)
         self._number = 0
         self._size = size
@@ -167,7 +167,7 @@ class Snapshotter:
         self._put(self._log.on_leave())
 
     def _note_clock(self) -> None:
-        """Note what moves without an event: the clock, and the own incarnation."""
+        """Note what changes without an event: the clock, and the local incarnation."""
         assert self._core is not None, "it is attached before anything happens"
         self._put(self._log.on_clock(self._core.members.clock.time))
         self._put(self._log.on_incarnation(self._incarnation()))

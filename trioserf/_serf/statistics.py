@@ -1,4 +1,4 @@
-"""What a node can tell about itself, frozen at one moment.
+"""The statistics of a node, frozen at one moment.
 
 `SerfStatistics` is the typed form; `stats` gives Go's texts.
 """
@@ -31,17 +31,17 @@ class SerfStatistics:
       state: of the node.
       members: known members by status.
       member_time, event_time, query_time: the three Lamport clocks.
-      queues: what waits to be gossiped: intent, query, event.
+      queues: the broadcast queues: intent, query, event.
       stored_intents: intents about names that are no members.
       open_queries: queries of this node that are under way.
       subscribers: readers of events, `Serf.events` included.
       events_dropped: events that slow readers missed, all together.
-      coordinate_resets: times the own coordinate started again; None if disabled.
+      coordinate_resets: resets of the local coordinate; None if disabled.
       encrypted: whether there is a key ring.
       snapshot: the snapshot file; None if there is none.
       bad_input: dropped Serf messages, by layer.
       counts: every Serf metric counter, by Go's name.
-      memberlist: the layer below.
+      memberlist: the membership layer below.
     """
 
     state: SerfState

@@ -1,8 +1,8 @@
-"""Sending user events, with back-pressure towards the caller.
+"""Sending user events, with back-pressure on the caller.
 
 A queue that only grows would be pruned in the end, and events lost.  So a caller waits while
 the queue of events is over its high-water mark, ``queue_depth_warning``.  Where no other
-member is alive nothing leaves the queue, and nobody is waited for.
+member is alive nothing leaves the queue, so nothing is waited for.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent.
 """
@@ -21,7 +21,7 @@ from .core import Core
 
 @attrs.define(eq=False, kw_only=True)
 class UserEventSender:
-    """The door for user events of this node.
+    """Sends the user events of this node.
 
     Args:
       core: the rules.
@@ -63,6 +63,6 @@ class UserEventSender:
         self.apply(self.core.events.originate(name, bytes(payload), coalesce=coalesce))
 
     def release(self) -> None:
-        """There may be room: called after every packet, and when members go.  Cheap."""
+        """There may be room: called after every packet, and when members leave or fail.  Cheap."""
         if self._waiting and not self._is_full():
             self._waiting.unpark_all()

@@ -114,7 +114,7 @@ async def test_a_full_queue_makes_the_sender_wait(autojump_clock: MockClock) -> 
         assert 200 == len(user_events(drain(b)))
 
 
-async def test_a_full_queue_refuses_those_who_will_not_wait(autojump_clock: MockClock) -> None:
+async def test_a_full_queue_raises_would_block_for_nowait(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, _ = await net.joined("a", "b", queue_depth_warning=5, **TICKS_ONLY)
         for _ in range(5):
@@ -133,7 +133,7 @@ async def test_a_node_alone_never_waits(autojump_clock: MockClock) -> None:
         assert before == trio.current_time()
 
 
-async def test_a_sender_is_released_when_the_others_are_gone(
+async def test_a_sender_is_released_when_the_other_members_are_gone(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:

@@ -158,7 +158,7 @@ async def test_a_file_cut_at_any_byte_is_read_and_goes_on(tmp_path: Path) -> Non
         assert (again.alive, 50, ()) == (read(kept).alive, again.event_clock, again.skipped)
 
 
-async def test_a_node_starts_with_a_damaged_file_and_says_what_it_skipped(
+async def test_a_node_starts_with_a_damaged_file_and_logs_what_it_skipped(
     tmp_path: Path, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "snap"
@@ -171,9 +171,9 @@ async def test_a_node_starts_with_a_damaged_file_and_says_what_it_skipped(
                 a.stats()["event_time"],
                 a.stats()["query_time"],
             )
-    told = [record.getMessage() for record in caplog.records if "line" in record.getMessage()]
+    logged = [record.getMessage() for record in caplog.records if "line" in record.getMessage()]
     for text, reason in zip(
-        told,
+        logged,
         ("2: NUL bytes", "3: unrecognized", "4: no address", "5: cut short"),
         strict=True,
     ):
@@ -185,7 +185,7 @@ async def test_a_node_starts_with_a_damaged_file_and_says_what_it_skipped(
 FAILURES = {
     "read-only": ("open", errno.EROFS),
     "full": ("write", errno.ENOSPC),
-    "full, told late": ("flush", errno.ENOSPC),
+    "full, reported late": ("flush", errno.ENOSPC),
     "broken": ("fsync", errno.EIO),
     "rename refused": ("replace", errno.EACCES),
 }

@@ -149,7 +149,7 @@ async def test_outer_timeouts_work_through_the_block(autojump_clock: MockClock) 
 # --- our own crashes ----------------------------------------------------------------------
 
 
-async def test_a_crash_of_a_task_of_ours_is_an_internal_error(autojump_clock: MockClock) -> None:
+async def test_a_crash_of_a_task_is_an_internal_error(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         crash = Oops("a bug")
 
@@ -193,7 +193,7 @@ async def test_what_the_block_raises_because_of_a_crash_does_not_hide_it(
                     raise ValueError("the block did not like that")
 
 
-async def test_an_interrupt_in_a_task_of_ours_is_an_interrupt(autojump_clock: MockClock) -> None:
+async def test_an_interrupt_in_a_task_is_an_interrupt(autojump_clock: MockClock) -> None:
     async with cluster() as net:
 
         def interrupt() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import attrs
 import pytest
 import trio
@@ -18,7 +20,7 @@ from trioserf._exceptions import (
     QueryTooLarge,
     ResponseTooLarge,
 )
-from trioserf._serf.query_tracker import OWN_ANSWER_GRACE
+from trioserf._serf.query_tracker import LOCAL_RESPONSE_GRACE
 from trioserf._wire.serf_messages import QueryResponseMessage, encode_serf
 
 
@@ -32,7 +34,7 @@ async def next_query(node: object) -> Query:
 # --- asking -------------------------------------------------------------------------------
 
 
-async def test_answers_come_one_by_one(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+async def test_responses_come_one_by_one(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b, c = await net.joined("a", "b", "c")
         nursery.start_soon(answer_queries, b)
@@ -63,7 +65,7 @@ async def test_every_node_acknowledges_and_the_asking_node_too(
         assert ["a", "b"] == sorted(acks)
 
 
-async def test_a_filter_on_names_and_tags_picks_who_is_asked(
+async def test_filters_on_names_and_tags_pick_who_gets_a_query(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
@@ -97,7 +99,7 @@ async def test_relayed_copies_are_dropped(nursery: trio.Nursery, autojump_clock:
         nursery.cancel_scope.cancel()
 
 
-async def test_a_relayed_copy_replaces_a_lost_answer(
+async def test_a_relayed_copy_replaces_a_lost_response(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
@@ -112,7 +114,7 @@ async def test_a_relayed_copy_replaces_a_lost_answer(
         nursery.cancel_scope.cancel()
 
 
-async def test_an_answer_that_comes_twice_counts_once(autojump_clock: MockClock) -> None:
+async def test_a_response_that_comes_twice_counts_once(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         async with a.query("load", request_ack=True) as response:
@@ -131,7 +133,7 @@ async def test_an_answer_that_comes_twice_counts_once(autojump_clock: MockClock)
         assert 1 == counts["serf.query_duplicate_responses"]
 
 
-async def test_an_answer_to_nothing_is_dropped(autojump_clock: MockClock) -> None:
+async def test_a_response_to_no_query_is_dropped(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         before = drain(a)
@@ -210,7 +212,7 @@ async def test_two_queries_at_once_do_not_mix(
 # --- ask ----------------------------------------------------------------------------------
 
 
-async def test_asking_ends_when_everybody_has_answered(
+async def test_ask_ends_when_every_member_has_responded(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
@@ -228,7 +230,7 @@ async def test_asking_ends_when_everybody_has_answered(
 
 
 @pytest.mark.parametrize("faithful_go", [False, True])
-async def test_who_was_missed_by_gossip_is_asked_directly(
+async def test_a_member_that_gossip_missed_gets_the_query_directly(
     nursery: trio.Nursery, autojump_clock: MockClock, faithful_go: bool
 ) -> None:
     async with cluster() as net:
@@ -250,7 +252,7 @@ async def test_who_was_missed_by_gossip_is_asked_directly(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_node_that_is_silent_to_itself_is_not_waited_for_long(
+async def test_the_local_response_is_not_waited_for_long(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
@@ -260,12 +262,12 @@ async def test_a_node_that_is_silent_to_itself_is_not_waited_for_long(
         await trio.sleep(0.1)
         before = trio.current_time()
         result = await a.ask("who")
-        assert 0.1 + OWN_ANSWER_GRACE > trio.current_time() - before
+        assert 0.1 + LOCAL_RESPONSE_GRACE > trio.current_time() - before
         assert frozenset({"a"}) == result.missing
         nursery.cancel_scope.cancel()
 
 
-async def test_asking_waits_for_the_silent_until_the_deadline(
+async def test_ask_waits_for_missing_responses_until_the_deadline(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
@@ -280,7 +282,7 @@ async def test_asking_waits_for_the_silent_until_the_deadline(
         nursery.cancel_scope.cancel()
 
 
-async def test_asking_does_not_wait_for_those_who_fail(
+async def test_ask_does_not_wait_for_members_that_fail(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
     async with cluster() as net:
@@ -297,7 +299,7 @@ async def test_asking_does_not_wait_for_those_who_fail(
         nursery.cancel_scope.cancel()
 
 
-async def test_asking_nobody_ends_at_once(autojump_clock: MockClock) -> None:
+async def test_ask_of_no_member_ends_at_once(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         before = trio.current_time()
@@ -306,9 +308,7 @@ async def test_asking_nobody_ends_at_once(autojump_clock: MockClock) -> None:
         assert () == result.responses
 
 
-async def test_closing_the_node_ends_asking(
-    nursery: trio.Nursery, autojump_clock: MockClock
-) -> None:
+async def test_closing_the_node_ends_ask(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, _ = await net.joined("a", "b")
 
@@ -324,7 +324,7 @@ async def test_closing_the_node_ends_asking(
 # --- answering ----------------------------------------------------------------------------
 
 
-async def test_a_query_is_answered_once(autojump_clock: MockClock) -> None:
+async def test_a_query_gets_one_response(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b")
         async with a.query("load"):
@@ -334,7 +334,7 @@ async def test_a_query_is_answered_once(autojump_clock: MockClock) -> None:
                 await query.respond(b"2")
 
 
-async def test_a_late_answer_is_refused(autojump_clock: MockClock) -> None:
+async def test_a_late_response_is_refused(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b")
         async with a.query("load", timeout=1.0):
@@ -344,7 +344,7 @@ async def test_a_late_answer_is_refused(autojump_clock: MockClock) -> None:
                 await query.respond(b"1")
 
 
-async def test_an_answer_that_is_too_long_may_be_shortened(autojump_clock: MockClock) -> None:
+async def test_a_response_that_is_too_long_may_be_shortened(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b")
         async with a.query("load") as response:
@@ -355,7 +355,7 @@ async def test_an_answer_that_is_too_long_may_be_shortened(autojump_clock: MockC
             assert b"x" * 900 == (await anext(aiter(response))).payload
 
 
-async def test_a_closed_node_does_not_answer(autojump_clock: MockClock) -> None:
+async def test_a_closed_node_does_not_respond(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b")
         async with a.query("load"):
@@ -379,3 +379,33 @@ async def test_a_node_does_not_vote_about_its_own_name(autojump_clock: MockClock
         result = await a.ask("_serf_conflict", b"a", timeout=1.0)
         assert ["b"] == [answer.node for answer in result.responses]
         await until(lambda: 0 == a.statistics().open_queries)
+
+
+async def test_a_reader_too_slow_for_responses_loses_the_rest(autojump_clock: MockClock) -> None:
+    from trioserf._wire.serf_messages import QueryResponseMessage, encode_serf
+
+    async with cluster() as net:
+        a = await net.start("a")
+        async with a.query("x", request_ack=True) as response:
+            message = response._collector.query
+            assert response.acks is not None
+            response.acks.close()
+            for number in range(100):
+                for flags in (0, 1):
+                    answer = QueryResponseMessage(
+                        message.ltime, message.id, f"n{number}", flags, b""
+                    )
+                    a._delegate.notify_message(encode_serf(answer))
+            response.close()
+            assert 17 == len([answer async for answer in response])
+            assert "'x'" in repr(response)
+
+
+async def test_every_random_choice_comes_from_the_given_source(autojump_clock: MockClock) -> None:
+    ids = []
+    for _ in range(2):
+        async with cluster() as net:
+            a = await net.start("a", rng=random.Random(7))
+            async with a.query("x") as response:
+                ids.append(response._collector.query.id)
+    assert ids[0] == ids[1]

@@ -15,7 +15,7 @@ from trioserf._wire.serf_messages import CoordinateRecord, encode_ping_payload
 FAST = {"probe_interval": 0.2, "probe_timeout": 0.1}
 
 
-async def test_two_nodes_learn_where_they_are(autojump_clock: MockClock) -> None:
+async def test_two_nodes_learn_their_coordinates(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.01) as net:
         a, b = await net.joined("a", "b", **FAST, tombstone_timeout=0.001, reap_interval=1.0)
         there = a.cached_coordinate("b")

@@ -67,7 +67,7 @@ async def test_a_key_is_removed_everywhere(autojump_clock: MockClock) -> None:
         assert (OLD,) == ring(a) == ring(b)
 
 
-async def test_a_list_counts_who_holds_what(autojump_clock: MockClock) -> None:
+async def test_a_list_counts_the_nodes_with_each_key(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b", keyring=[OLD, NEW])
         assert b.memberlist.keyring is not None
@@ -93,7 +93,7 @@ async def test_text_that_is_no_base64_is_refused(autojump_clock: MockClock) -> N
             await a.keys.install("not base64!")
 
 
-async def test_a_node_that_does_not_answer_is_an_error(autojump_clock: MockClock) -> None:
+async def test_a_node_that_does_not_respond_is_an_error(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b", keyring=[OLD])
         net.network.isolate(host(b))
@@ -101,7 +101,7 @@ async def test_a_node_that_does_not_answer_is_an_error(autojump_clock: MockClock
             await a.keys.install(NEW)
 
 
-async def test_keys_are_rotated_without_losing_anybody(autojump_clock: MockClock) -> None:
+async def test_keys_are_rotated_without_losing_a_member(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         nodes = await net.joined("a", "b", "c", keyring=[OLD])
         response = await nodes[1].keys.rotate(NEW)
@@ -118,7 +118,7 @@ async def test_a_rotation_may_keep_the_old_keys(autojump_clock: MockClock) -> No
         assert (NEW, OLD) == ring(a) == ring(b)
 
 
-async def test_a_rotation_waits_for_a_silent_node_and_then_gives_up(
+async def test_a_rotation_waits_for_a_node_without_response_and_then_gives_up(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster() as net:
