@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from trioserf._cluster.effects import SendTo
 from trioserf._cluster.responses import (
-    MAX_FORWARD,
     QueryResponder,
     Relays,
     choose_relays,
     forward,
     reply_address,
 )
+from trioserf._cluster.size_limits import MAX_FORWARD
 from trioserf._events import Member, MemberStatus
 from trioserf._exceptions import (
     AlreadyResponded,

@@ -24,15 +24,9 @@ def on_conflict(
     conflicting = f"{member_ip(other.addr)}:{other.port}"
     if existing.name != local_name:
         return [Log(f"Name conflict for '{existing.name}' both {known} and {conflicting} claim it")]
-    effects: list[Effect] = [
-        Log(
-            f"Node name conflicts with another node at {conflicting}. Names must be unique!",
-            "error",
-        )
-    ]
-    if resolve:
-        effects.append(ResolveConflict())
-    return effects
+    problem = f"Node name conflicts with another node at {conflicting}. Names must be unique!"
+    effects: list[Effect] = [Log(problem, "error")]
+    return [*effects, ResolveConflict()] if resolve else effects
 
 
 class ConflictVotes:

@@ -12,17 +12,13 @@ from typing import Literal, TypeAlias
 
 from .. import _attrs as attrs
 from .._events import MemberEvent, UserEvent
+from .._swim.effects import SendTo as SendTo
 from .._wire.serf_messages import QueryMessage
-from ..abc import Address
 
 QueueName: TypeAlias = Literal["intent", "query", "event"]
 """The three broadcast queues, in the order in which packets are filled from them."""
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-
-
-def _size(message: bytes) -> str:
-    return f"<{len(message)} bytes>"
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +35,7 @@ class Broadcast:
     """
 
     queue: QueueName
-    message: bytes = attrs.field(repr=_size)
+    message: bytes = attrs.field(repr=lambda message: f"<{len(message)} bytes>")
     local: bool = False
     on_finished: Callable[[], object] | None = attrs.field(default=None, repr=False)
     name: str | None = None
@@ -64,15 +60,6 @@ class Deliver:
 
     query: QueryMessage
     deadline: float
-
-
-@attrs.frozen
-class SendTo:
-    """Send ``message`` directly to one node, as one user message in one packet."""
-
-    address: Address
-    name: str
-    message: bytes = attrs.field(repr=_size)
 
 
 @attrs.frozen

@@ -39,10 +39,6 @@ class FilterResult:
         return self.passed
 
 
-_PASSED: Final = FilterResult(True)
-_FAILED: Final = FilterResult(False)
-
-
 def matches(
     filters: Sequence[bytes | None], node_name: str, tags: Mapping[str, str]
 ) -> FilterResult:
@@ -53,17 +49,17 @@ def matches(
       node_name, tags: of the node; a tag that it does not have is empty.
     """
     if not filters:
-        return _PASSED
+        return FilterResult(True)
     from .re2.program import Budget  # most programs never see a query with filters
 
     budget = Budget(MAX_STEPS)
     try:
         for filter in filters:
             if not _passes(filter, node_name, tags, budget):
-                return _FAILED
+                return FilterResult(False)
     except RemoteProtocolError as error:
         return FilterResult(False, str(error))
-    return _PASSED
+    return FilterResult(True)
 
 
 def _passes(data: bytes | None, node_name: str, tags: Mapping[str, str], budget: Budget) -> bool:

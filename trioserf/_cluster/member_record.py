@@ -63,21 +63,7 @@ def _shared_member(
     name: str, addr: bytes, port: int, meta: bytes, versions: bytes, status: MemberStatus
 ) -> tuple[Member, bool]:
     tags, broken = decode_tags(meta)
-    pmin, pmax, pcur, dmin, dmax, dcur = versions
-    member = Member(
-        name=name,
-        addr=member_ip(addr),
-        port=port,
-        tags=tags,
-        status=status,
-        protocol_min=pmin,
-        protocol_max=pmax,
-        protocol_cur=pcur,
-        delegate_min=dmin,
-        delegate_max=dmax,
-        delegate_cur=dcur,
-    )
-    return member, broken
+    return Member(name, member_ip(addr), port, tags, status, *versions), broken
 
 
 def member_address(member: Member) -> Address:

@@ -97,11 +97,8 @@ def default_timeout(gossip_interval: float, mult: int, live_members: int) -> flo
     used, so that queries do not end at once (test_a_query_without_live_members_still_has_time,
     test_a_query_without_gossip_still_has_time).
     """
-    return (
-        (gossip_interval or _USUAL_INTERVAL)
-        * mult
-        * math.ceil(math.log10(max(1, live_members) + 1))
-    )
+    digits = math.ceil(math.log10(max(1, live_members) + 1))
+    return (gossip_interval or _USUAL_INTERVAL) * mult * digits
 
 
 class QueryLog:
@@ -200,9 +197,8 @@ class QueryLog:
         if msg.ltime < self.min_time:
             return False, []
         if clock.time > self._size and msg.ltime < clock.time - self._size:
-            return False, [
-                Log(f"received old query {msg.name} of time {msg.ltime} (now {clock.time})")
-            ]
+            problem = f"received old query {msg.name} of time {msg.ltime} (now {clock.time})"
+            return False, [Log(problem)]
         if not self._is_new(msg):
             return False, []
         effects: list[Effect] = [Count("serf.queries")]

@@ -72,9 +72,7 @@ class QueryCollector:
       acks: nodes that acknowledged, in order of arrival; None if no acks were requested.
     """
 
-    def __init__(
-        self, query: QueryMessage, *, deadline: float, eligible: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, query: QueryMessage, deadline: float, eligible: Iterable[str] = ()) -> None:
         self.query = query
         self.deadline = deadline
         self.responses: dict[str, bytes] = {}
@@ -88,9 +86,8 @@ class QueryCollector:
     ) -> tuple[NodeResponse | NodeAck | None, list[Effect]]:
         """A response for this query arrived: what to deliver, None for a duplicate."""
         if msg.id != self.query.id:
-            return None, [
-                Log(f"query reply of {msg.from_node} has ID {msg.id}, not {self.query.id}")
-            ]
+            problem = f"query reply of {msg.from_node} has ID {msg.id}, not {self.query.id}"
+            return None, [Log(problem)]
         if self.finished(now):
             return None, []
         if msg.flags & RESPONSE_FLAG_ACK:
@@ -104,10 +101,8 @@ class QueryCollector:
 
     def _on_ack(self, name: str) -> tuple[NodeAck | None, list[Effect]]:
         if self.acks is None:
-            return None, [
-                Count("serf.query_acks"),
-                Log(f"dropped an ack of {name}: none was requested"),
-            ]
+            problem = f"dropped an ack of {name}: none was requested"
+            return None, [Count("serf.query_acks"), Log(problem)]
         if name in self.acks:
             return None, [Count("serf.query_duplicate_acks")]
         self.acks[name] = None
@@ -175,16 +170,9 @@ class PendingQueries:
         """A response arrived: which query it is for, what to deliver, and the effects."""
         collector = self._collectors.get(msg.ltime)
         if collector is None:
-            return (
-                None,
-                None,
-                [
-                    Log(
-                        f"reply of {msg.from_node} for a query that is not open "
-                        f"(time {msg.ltime}, ID {msg.id})"
-                    )
-                ],
-            )
+            query = f"time {msg.ltime}, ID {msg.id}"
+            stray = Log(f"reply of {msg.from_node} for a query that is not open ({query})")
+            return None, None, [stray]
         item, effects = collector.on_response(msg, now)
         return collector, item, effects
 

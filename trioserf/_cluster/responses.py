@@ -34,12 +34,10 @@ from .._wire.serf_messages import (
 from ..abc import Address
 from .effects import SendTo
 from .member_record import member_address
-from .size_limits import check_relay, check_response
+from .size_limits import MAX_FORWARD, check_relay, check_response
 
 RELAY_PROTOCOL = 5
 """Memberlist protocol version that a member must understand to be a relay."""
-MAX_FORWARD = 65_507
-"""Longest message that fits into one datagram, and so can be relayed (bytes)."""
 
 
 def choose_relays(

@@ -5,11 +5,16 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, Query; serf/query.go; se
 
 from __future__ import annotations
 
+from typing import Final
+
 from .._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
+from .._swim.nodes import META_LIMIT
 from .._text import raw_text
 
-TAGS_LIMIT = 512
-"""Longest metadata of a node (bytes)."""
+TAGS_LIMIT: Final = META_LIMIT
+"""Longest encoded tags, which are the metadata of a node (bytes)."""
+MAX_FORWARD: Final = 65_507
+"""Longest message that fits into one datagram, and so can be relayed (bytes)."""
 
 
 def check_tags(encoded: bytes) -> None:

@@ -83,9 +83,8 @@ class UserEventLog:
         if msg.ltime < self.min_time:
             return False, []
         if clock.time > self._size and msg.ltime < clock.time - self._size:
-            return False, [
-                Log(f"received old event {msg.name} of time {msg.ltime} (now {clock.time})")
-            ]
+            problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
+            return False, [Log(problem)]
         index = msg.ltime % self._size
         payload = msg.payload or b""
         slot = self._slots.get(index)

@@ -107,12 +107,12 @@ class Refuted:
 
 @attrs.frozen
 class SendTo:
-    """Send ``message`` to one node at once: it may not know that it is declared dead.
+    """Send ``message`` directly to one node, as one message in one packet.
 
     Args:
       address: where the node is.
       name: the node.
-      message: a dead message, type byte and body.
+      message: type byte and body.
     """
 
     address: Address
