@@ -31,7 +31,7 @@ def raise_incarnations(cluster: SmallCluster, times: int = 4) -> None:
 
 
 def mass_restart(go: str) -> SmallCluster:
-    """All but "a" die at once, are declared dead, and come back with nothing in memory.
+    """All but "a" stop at once, are declared dead, and come back with nothing in memory.
 
     Only "b" joins through "a", which has them as dead; the others join through "b", which
     restarted itself and has no node as dead.

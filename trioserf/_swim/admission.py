@@ -48,8 +48,6 @@ class AllowedNetworks:
       networks: ``cidrs_allowed``.
     """
 
-    __slots__ = ("_networks",)
-
     def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
         self._networks = tuple(networks)
 

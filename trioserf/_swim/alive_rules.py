@@ -42,7 +42,7 @@ _DEAD = NodeStatus.DEAD
 class AliveRules:
     """Applies alive messages, or refuses them.
 
-    The name of the node is an argument beside the message, because a record calls it otherwise.
+    The name of the node is an argument, because a message and a record call that field otherwise.
 
     Args:
       store: the records, changed here.
@@ -75,12 +75,12 @@ class AliveRules:
         """Apply one message.  Most are stale, and end here at once."""
         store = self._store
         node = store.nodes.get(name)
-        local = node is not None and node is store.local_node
-        if local and store.leaving:
+        is_local = node is not None and node is store.local_node
+        if is_local and store.leaving:
             return []
         if (
             node is not None
-            and not local
+            and not is_local
             and alive.incarnation <= node.incarnation
             and alive.addr == node.addr
             and alive.port == node.port
@@ -93,7 +93,7 @@ class AliveRules:
             return [examined]
         if node is None:
             return self._about_unknown(name, examined, now, source)
-        if local:
+        if is_local:
             return self._about_local(node, examined, now)
         return self._about_known(node, examined, now, source)
 

@@ -16,8 +16,6 @@ class Awareness:
       max_multiplier: the score stays below this, and times are stretched at most so far.
     """
 
-    __slots__ = ("_max", "_score")
-
     def __init__(self, max_multiplier: int) -> None:
         self._max = max_multiplier
         self._score = 0

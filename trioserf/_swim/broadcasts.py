@@ -204,8 +204,9 @@ class TransmitLimitedQueue:
                 finished.append(entry)
             else:
                 entry.insert()
-        self._finished += len(finished)
-        _finish(finished)
+        if finished:
+            self._finished += len(finished)
+            _finish(finished)
         return messages
 
     def prune(self, max_depth: int) -> int:
