@@ -13,6 +13,7 @@ from trioserf._memberlist.open import open_memberlist
 from trioserf._wire.messages import Alive
 from trioserf._wire.packets import PacketCodec, decode_packet
 from trioserf.abc import Address, Packet, Transport
+from trioserf.testing.determinism import threads_in_place
 from trioserf.testing.sim_network import SimNetwork
 
 VERSIONS = b"\x01\x05\x02\x00\x00\x00"
@@ -25,12 +26,12 @@ class Events:
 
     def __init__(self):
         self.seen = []
-        self._news = trio.Event()
+        self._event = trio.Event()
 
     def _note(self, kind, node):
         self.seen.append((kind, node.name))
-        self._news.set()
-        self._news = trio.Event()
+        self._event.set()
+        self._event = trio.Event()
 
     def notify_join(self, node):
         self._note("join", node)
@@ -44,7 +45,7 @@ class Events:
     async def until(self, *wanted):
         """Wait until all of these were seen."""
         while not set(wanted) <= set(self.seen):
-            await self._news.wait()
+            await self._event.wait()
 
 
 class Delegate:
@@ -122,7 +123,7 @@ class Wire(Transport):
     refuse: int = 0
     refused_at: float = 0.0
     handler: object = None
-    news: trio.Event = attrs.field(factory=trio.Event)
+    packet_sent: trio.Event = attrs.field(factory=trio.Event)
     closed: trio.Event = attrs.field(factory=trio.Event)
 
     async def open(self):
@@ -140,13 +141,13 @@ class Wire(Transport):
             self.refused_at = trio.current_time()
             raise trio.BrokenResourceError("port unreachable")
         self.sent.append((data, to))
-        self.news.set()
+        self.packet_sent.set()
 
     async def until_sent(self):
         """Wait until a packet was sent since ``sent`` was cleared."""
         while not self.sent:
-            self.news = trio.Event()
-            await self.news.wait()
+            self.packet_sent = trio.Event()
+            await self.packet_sent.wait()
 
     async def receive_packets(self, handler, *, task_status=trio.TASK_STATUS_IGNORED):
         self.handler = handler
@@ -158,7 +159,7 @@ class Wire(Transport):
 
     async def connect_stream(self, to):
         await trio.lowlevel.checkpoint()
-        raise ConnectionRefusedError(f"nobody at {to}")
+        raise ConnectionRefusedError(f"no node at {to}")
 
     async def accept_stream(self):
         await self.closed.wait()
@@ -254,6 +255,7 @@ class Cluster:
 @asynccontextmanager
 async def cluster(**network):
     """A `Cluster` on a fresh network."""
-    async with SimNetwork(**{"seed": 1, **network}) as net, trio.open_nursery() as nursery:
-        yield Cluster(net, nursery)
-        nursery.cancel_scope.cancel()
+    with threads_in_place():
+        async with SimNetwork(**{"seed": 1, **network}) as net, trio.open_nursery() as nursery:
+            yield Cluster(net, nursery)
+            nursery.cancel_scope.cancel()

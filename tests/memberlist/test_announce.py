@@ -28,7 +28,7 @@ async def test_leaving_is_known_to_all_when_it_returns(autojump_clock):
         await nodes[3].leave(5)
 
 
-async def test_a_node_alone_has_nobody_to_wait_for(autojump_clock):
+async def test_a_node_alone_need_not_wait(autojump_clock):
     async with one_node(delegate=Delegate(b"1")) as (node, _):
         start = trio.current_time()
         await node.update_node(5)
@@ -36,7 +36,7 @@ async def test_a_node_alone_has_nobody_to_wait_for(autojump_clock):
         assert start == trio.current_time()
 
 
-async def test_a_leave_that_nobody_takes_times_out(autojump_clock):
+async def test_a_leave_that_cannot_be_sent_times_out(autojump_clock):
     async with one_node(gossip_interval=0, probe_interval=0) as (node, wire):
         await learn(node, wire)
         with pytest.raises(BroadcastTimeout, match="the leave was not sent out within 3 s"):

@@ -26,7 +26,7 @@ async def apart(c, seconds, **fields):
 async def test_sides_that_forgot_each_other_find_together_again(autojump_clock):
     async with cluster() as c:
         nodes = await apart(c, 120)
-        # Nobody knows anybody of the other side any more.
+        # No node knows a node of the other side any more.
         assert [2, 2, 2, 2] == [node.num_nodes for node in nodes]
         c.network.heal()
         await trio.sleep(45)
@@ -35,7 +35,7 @@ async def test_sides_that_forgot_each_other_find_together_again(autojump_clock):
 
 
 @pytest.mark.slow
-async def test_a_seed_that_nobody_answered_at_is_found_when_it_is_there(autojump_clock):
+async def test_a_seed_that_did_not_answer_is_found_when_it_is_there(autojump_clock):
     async with cluster() as c:
         for number in (1, 2, 3, 4):
             await c.start(number, push_pull_interval=10.0)
@@ -80,7 +80,7 @@ async def test_nothing_is_attempted_while_all_is_well(autojump_clock):
 
 
 @pytest.mark.slow
-async def test_who_left_is_not_looked_for(autojump_clock):
+async def test_a_node_that_left_is_not_looked_for(autojump_clock):
     async with cluster() as c:
         nodes = await c.start_many(3, push_pull_interval=5.0)
         await trio.sleep(10)
@@ -108,7 +108,7 @@ async def test_one_dead_node_is_tried_about_once_a_period_by_all_together(autoju
 
 
 @pytest.mark.slow
-async def test_who_leaves_heals_nothing(autojump_clock):
+async def test_a_leaving_node_heals_nothing(autojump_clock):
     async with cluster() as c:
         nodes = await apart(c, 60)
         await nodes[0].leave(5)

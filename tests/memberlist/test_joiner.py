@@ -137,7 +137,7 @@ async def test_a_cancelled_join_leaves_nothing_behind(autojump_clock):
         assert 0 == node.statistics().seeds
 
 
-async def test_a_closed_node_joins_nobody(autojump_clock):
+async def test_a_closed_node_does_not_join(autojump_clock):
     async with cluster() as c:
         node = await c.start(1)
         c.kill(1)

@@ -119,7 +119,7 @@ def test_user_messages_have_a_share_of_each_packet():
     assert kinds.count(Suspect) >= 20
 
 
-def test_a_share_that_nobody_needs_is_used():
+def test_a_share_that_the_delegate_does_not_need_is_used():
     sender = make(Delegate(), user_share=0.5, enable_compression=False)
     for number in range(200):
         sender.queue.queue(SUSPECT + b"%03d" % number, name=str(number))

@@ -29,8 +29,8 @@ async def next_ping(wire):
     """The next ping that the node sends."""
     seen = len(pings(wire))
     while len(pings(wire)) == seen:
-        wire.news = trio.Event()
-        await wire.news.wait()
+        wire.packet_sent = trio.Event()
+        await wire.packet_sent.wait()
     return pings(wire)[-1][0]
 
 
@@ -221,7 +221,7 @@ async def test_streams_can_be_left_out_for_single_nodes(autojump_clock):
         await c.events[1].until(("failed", "n2"))
 
 
-async def test_turned_off_nobody_is_probed(autojump_clock):
+async def test_turned_off_no_node_is_probed(autojump_clock):
     async with one_node(gossip_interval=0, probe_interval=0) as (node, wire):
         introduce(wire, "n2")
         await trio.sleep(20)

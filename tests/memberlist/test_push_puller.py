@@ -40,7 +40,7 @@ async def test_a_failed_exchange_is_no_end(autojump_clock):
         assert nodes[0].statistics().push_pulls > before.push_pulls
 
 
-async def test_turned_off_nobody_is_asked(autojump_clock):
+async def test_turned_off_there_is_no_exchange(autojump_clock):
     async with cluster() as c:
         nodes = await c.start_many(2, push_pull_interval=0, seed_memory=0)
         await trio.sleep(200)

@@ -120,7 +120,7 @@ async def test_an_indirect_ping_of_no_address_is_dropped(autojump_clock):
         assert 2 == node.statistics().bad_input["address"]
 
 
-async def test_acks_and_nacks_nobody_waits_for_are_ignored(autojump_clock):
+async def test_acks_and_nacks_that_are_not_awaited_are_ignored(autojump_clock):
     async with one_node() as (node, wire):
         deliver(wire, Ack(5, b"x"), Nack(6))
         assert {} == dict(node.statistics().bad_input)

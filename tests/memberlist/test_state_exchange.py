@@ -1,4 +1,4 @@
-"""What we tell, and how often it must be made anew."""
+"""The local state in bytes, and how often it must be encoded anew."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""What a membership half tells about itself."""
+"""Counters and sizes of a membership half."""
 
 import threading
 

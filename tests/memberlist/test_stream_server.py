@@ -102,7 +102,7 @@ async def test_a_push_pull_sends_the_local_state_first_and_is_merged_then(autoju
         assert ["n1", "n9"] == [member.name for member in node.members()]
 
 
-async def test_a_refused_merge_still_gets_our_state(autojump_clock):
+async def test_a_refused_peer_still_gets_the_local_state(autojump_clock):
     class Refuse:
         def notify_merge(self, nodes):
             raise MergeRefused("not you")
@@ -286,7 +286,7 @@ async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):
         assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
 
 
-async def test_a_reply_that_nobody_asked_for_is_no_request(autojump_clock):
+async def test_a_reply_without_a_request_is_no_request(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c)
         assert await peer.ask(ack_bytes(Ack(1, None))) is None

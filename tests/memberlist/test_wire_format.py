@@ -45,7 +45,7 @@ def test_keys_that_make_no_ring_are_a_bad_setting(monkeypatch):
 
 
 def first_byte(here):
-    """What tells a packet in clear from an encrypted one."""
+    """The byte by which a packet in clear differs from an encrypted one."""
     return here.encode_packet([ACK], crc=False)[0]
 
 

@@ -55,7 +55,7 @@ class DropLog:
 
         Args:
           layer: where it was noticed.
-          source: who sent it, for the log.
+          source: of the input, for the log.
           problem: what was wrong, for the log.
         """
         since = self._count(layer)

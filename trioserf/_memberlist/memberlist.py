@@ -29,7 +29,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypeVar, final
+from typing import Final, TypeAlias, TypedDict, TypeVar, Unpack, final
 
 import trio
 
@@ -88,6 +88,17 @@ PROTOCOL_MAX: Final = 5
 """Versions of the memberlist protocol that are understood."""
 
 
+class Handlers(TypedDict, total=False):
+    """What the user plugs into a `Memberlist`."""
+
+    delegate: Delegate | None
+    events: EventHandler | None
+    conflict: ConflictHandler | None
+    merge: MergeHandler | None
+    alive: AliveHandler | None
+    ping: PingHandler | None
+
+
 @final
 class Memberlist:
     """One node's view of the cluster, and what keeps it true.
@@ -115,12 +126,7 @@ class Memberlist:
         transport: Transport,
         rng: random.Random,
         random_bytes: Callable[[int], bytes] = os.urandom,
-        delegate: Delegate | None = None,
-        events: EventHandler | None = None,
-        conflict: ConflictHandler | None = None,
-        merge: MergeHandler | None = None,
-        alive: AliveHandler | None = None,
-        ping: PingHandler | None = None,
+        **handlers: Unpack[Handlers],
     ) -> None:
         if not config.name:
             raise ConfigError("name", config.name, "a node name that is not empty")
@@ -132,6 +138,7 @@ class Memberlist:
         self._metrics = Metrics(config.tap, config.metric_labels, self._log)
         self._drop_log = DropLog(self._log)
         self._wire = WireFormat(config, random_bytes, configured_keyring(config))
+        alive, merge = handlers.get("alive"), handlers.get("merge")
         self._table = NodeTable(
             name=config.name,
             config=config,
@@ -141,8 +148,8 @@ class Memberlist:
         )
         self._awareness = Awareness(config.awareness_max_multiplier)
         self._seeds = Seeds(config.seed_memory)
-        self._make_packet_parts(rng, delegate, events, conflict, ping)
-        self._make_stream_parts(rng, delegate)
+        self._make_packet_parts(rng, handlers)
+        self._make_stream_parts(rng, handlers.get("delegate"))
         self._prober = Prober(
             config=config,
             table=self._table,
@@ -152,7 +159,7 @@ class Memberlist:
             pending_acks=self._pending_acks,
             awareness=self._awareness,
             apply=self._apply,
-            ping=ping,
+            ping=handlers.get("ping"),
             rng=rng,
             drop_log=self._drop_log,
             metrics=self._metrics,
@@ -173,14 +180,8 @@ class Memberlist:
 
         return check
 
-    def _make_packet_parts(
-        self,
-        rng: random.Random,
-        delegate: Delegate | None,
-        events: EventHandler | None,
-        conflict: ConflictHandler | None,
-        ping: PingHandler | None,
-    ) -> None:
+    def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
+        delegate = handlers.get("delegate")
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
         drop_log, transport = self._drop_log, self._transport
         self._queue = TransmitLimitedQueue(
@@ -210,8 +211,8 @@ class Memberlist:
             address_prober=self._address_prober,
             awareness=self._awareness,
             seeds=self._seeds,
-            events=events,
-            conflict=conflict,
+            events=handlers.get("events"),
+            conflict=handlers.get("conflict"),
             drop_log=drop_log,
             metrics=metrics,
             log=self._log,
@@ -233,7 +234,7 @@ class Memberlist:
             handoff=self._handoff,
             pending_acks=self._pending_acks,
             indirect_pings=self._indirect_pings,
-            ping=ping,
+            ping=handlers.get("ping"),
             default_port=self._default_port,
             drop_log=drop_log,
             metrics=metrics,

@@ -19,18 +19,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 from .. import _attrs as attrs
-from .._wire.messages import (
-    Ack,
-    Alive,
-    Dead,
-    ErrorReply,
-    IndirectPing,
-    MessageType,
-    Nack,
-    Ping,
-    Suspect,
-    UserMessage,
-)
+from .._wire.messages import BODY_TYPES, MessageType, UserMessage
 from .._wire.streams import PushPullState, UserMessageStream
 from ..abc import Tap
 from .drop_log import Log
@@ -38,17 +27,10 @@ from .drop_log import Log
 Key: TypeAlias = "int | type[object]"
 
 _CLASSES: Final[Mapping[type[object], MessageType]] = {
-    Ping: MessageType.PING,
-    IndirectPing: MessageType.INDIRECT_PING,
-    Ack: MessageType.ACK,
-    Suspect: MessageType.SUSPECT,
-    Alive: MessageType.ALIVE,
-    Dead: MessageType.DEAD,
+    **{cls: kind for kind, cls in BODY_TYPES.items()},
     PushPullState: MessageType.PUSH_PULL,
     UserMessage: MessageType.USER,
     UserMessageStream: MessageType.USER,
-    Nack: MessageType.NACK,
-    ErrorReply: MessageType.ERROR,
 }
 
 

@@ -9,22 +9,15 @@ import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Unpack
 
 import trio
 
 from .._config import MemberlistConfig
 from .._exceptions import SerfInternalError
 from .._net.udp_tcp import NetTransport
-from ..abc import (
-    AliveHandler,
-    ConflictHandler,
-    Delegate,
-    EventHandler,
-    MergeHandler,
-    PingHandler,
-    Transport,
-)
-from .memberlist import READY_FIRST, Memberlist
+from ..abc import Transport
+from .memberlist import READY_FIRST, Handlers, Memberlist
 
 
 @asynccontextmanager
@@ -34,12 +27,7 @@ async def open_memberlist(
     transport: Transport | None = None,
     rng: random.Random | None = None,
     random_bytes: Callable[[int], bytes] = os.urandom,
-    delegate: Delegate | None = None,
-    events: EventHandler | None = None,
-    conflict: ConflictHandler | None = None,
-    merge: MergeHandler | None = None,
-    alive: AliveHandler | None = None,
-    ping: PingHandler | None = None,
+    **handlers: Unpack[Handlers],
 ) -> AsyncIterator[Memberlist]:
     """A membership half whose tasks run inside the block.
 
@@ -64,14 +52,9 @@ async def open_memberlist(
         transport=transport,
         rng=rng or random.Random(),
         random_bytes=random_bytes,
-        delegate=delegate,
-        events=events,
-        conflict=conflict,
-        merge=merge,
-        alive=alive,
-        ping=ping,
+        **handlers,
     )
-    own: BaseException | None = None
+    raised: BaseException | None = None
     try:
         await memberlist.bind()
         memberlist.announce()
@@ -87,12 +70,12 @@ async def open_memberlist(
             except trio.Cancelled:
                 raise
             except BaseException as error:
-                own = error
+                raised = error
             nursery.cancel_scope.cancel()
     except ExceptionGroup as group:
         raise SerfInternalError(f"a task of {config.name!r} crashed") from group
     finally:
         memberlist.close()
-    if own is not None:
+    if raised is not None:
         # Raised here, outside of the nursery, the user's exception is in no group.
-        raise own
+        raise raised

@@ -60,10 +60,6 @@ class PacketSender:
     find_node: Callable[[str], Node | None]
     drop_log: DropLog
     metrics: Metrics
-    _share: float = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._share = 0.0 if self.config.faithful_go else self.config.user_share
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
         """Send a message, and piggy-back the broadcasts that fit beside it.
@@ -112,7 +108,8 @@ class PacketSender:
 
     def _broadcasts(self, room: int) -> list[bytes]:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
-        queue, share = self.queue, self._share
+        queue, config = self.queue, self.config
+        share = 0.0 if config.faithful_go else config.user_share
         kept = 0 if self.delegate is None else int(room * share)
         parts = queue.take(PART_OVERHEAD, room - kept, local_share=share)
         if self.delegate is None:

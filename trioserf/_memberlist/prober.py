@@ -102,7 +102,11 @@ class Prober:
 
         with self.pending_acks.expect(probe.seq_no, on_ack, probe.on_nack, always=True):
             try:
-                self._send_ping(probe)
+                messages = probe.first_messages()
+                if len(messages) == 1:
+                    self.sender.send(messages[0], node.address, node.name)
+                else:
+                    self.sender.send_together(messages, node.address, node.name)
                 await self._sleep_until(probe.direct_deadline)
             except trio.BrokenResourceError:
                 probe.send_failed()
@@ -114,14 +118,6 @@ class Prober:
             stream_answered = await self._ask_others(probe)
         if not probe.acked:
             self._on_silence(probe, stream_answered, now)
-
-    def _send_ping(self, probe: ProbeRound) -> None:
-        node = probe.node
-        messages = probe.first_messages()
-        if len(messages) == 1:
-            self.sender.send(messages[0], node.address, node.name)
-        else:
-            self.sender.send_together(messages, node.address, node.name)
 
     async def _ask_others(self, probe: ProbeRound) -> bool:
         """Wait for an answer by way of helpers; whether a stream was answered meanwhile."""

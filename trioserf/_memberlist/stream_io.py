@@ -2,15 +2,13 @@
 
 Work that would hold up everything else goes to a thread.  Compressing the state of ten
 thousand nodes takes a second of pure Python; in a thread it takes no less, but probes are
-answered meanwhile.  A mock clock jumps ahead whenever trio is idle, and with a thread at work
-trio looks idle: every time limit would pass.  So under a mock clock the work is done in place.
+answered meanwhile.
 
 Source: hashicorp/memberlist v0.2.2, net.go: readStream, rawSendMsgStream.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
@@ -42,13 +40,13 @@ _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tri
 
 @attrs.define(eq=False)
 class ByteBudget:
-    """What incomplete requests may hold together (bytes)."""
+    """What incomplete requests may take together (bytes)."""
 
     limit: int
     used: int = attrs.field(default=0, init=False)
 
     def take(self, size: int) -> None:
-        """Hold so many bytes more.
+        """Take so many bytes more.
 
         Raises:
           StreamError: that would be too much; nothing was taken.
@@ -58,7 +56,7 @@ class ByteBudget:
         self.used += size
 
     def give_back(self, size: int) -> None:
-        """Hold so many bytes less."""
+        """Take so many bytes less."""
         self.used -= size
 
 
@@ -141,7 +139,7 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
 
     *Checkpoint*: always.  *Cancellation*: work that began in a thread is abandoned there.
     """
-    if size < THREAD_THRESHOLD or _clock_is_mocked():
+    if size < THREAD_THRESHOLD:
         await trio.lowlevel.checkpoint()
         return work()
     try:
@@ -150,8 +148,3 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
         limiter = trio.CapacityLimiter(_MAX_THREADS)
         _limiter.set(limiter)
     return await run_in_thread(work, abandon_on_cancel=True, limiter=limiter)
-
-
-def _clock_is_mocked() -> bool:
-    testing = sys.modules.get("trio.testing")
-    return testing is not None and isinstance(trio.lowlevel.current_clock(), testing.MockClock)
