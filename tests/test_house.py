@@ -45,7 +45,7 @@ PRIVATE_WORDS = {
     r"the own \w+": "the local ..., this node's ...",
 }
 """Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""
-WORDS_LEFT = {"_memberlist"}
+WORDS_LEFT: set[str] = set()
 """Rooms that still have such words."""
 
 TASK_STARTERS = {
