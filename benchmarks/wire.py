@@ -16,12 +16,17 @@ from collections.abc import Callable, Mapping
 
 import msgpack
 
-from trioserf._wire.compound import make_compound, split_compound
 from trioserf._wire.compression import compress_message
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.lzw import compress, decompress
 from trioserf._wire.messages import Alive, NodeRecord, Ping, encode_message
-from trioserf._wire.packets import PacketCodec, decode_packet, encode_packet
+from trioserf._wire.packets import (
+    PacketCodec,
+    decode_packet,
+    encode_packet,
+    make_compound,
+    split_compound,
+)
 from trioserf._wire.streams import StreamCodec, StreamParser, decode_frame, frame, push_pull_bytes
 
 ROUND = 0.004

@@ -17,9 +17,8 @@ from tests.interop.agents import GoAgent, go_agent
 from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, found, limit, stays
 from trioserf._net.udp_tcp import NetTransport
-from trioserf._wire.compound import MAX_PARTS, make_compound
 from trioserf._wire.messages import Ack, IndirectPing, Nack, Ping, encode_message
-from trioserf._wire.packets import PacketCodec, decode_packet
+from trioserf._wire.packets import MAX_PARTS, PacketCodec, decode_packet, make_compound
 from trioserf.abc import Address, Packet, Transport
 
 

@@ -7,7 +7,6 @@ import trio
 
 from trioserf._memberlist.receiver import MAX_REQUESTS
 from trioserf._swim.nodes import NodeStatus
-from trioserf._wire.compound import make_compound
 from trioserf._wire.messages import (
     Ack,
     Dead,
@@ -18,6 +17,7 @@ from trioserf._wire.messages import (
     UserMessage,
     encode_message,
 )
+from trioserf._wire.packets import make_compound
 from trioserf.abc import Address
 
 from .kit import AWAY, Delegate, Events, Pings, alive_of, one_node, opened

@@ -21,7 +21,6 @@ from tests.wire import slow_lzw
 from tests.wire.wire_objects import ring
 from trioserf._exceptions import KeyringError, LocalProtocolError, RemoteProtocolError
 from trioserf._wire.codec import encode
-from trioserf._wire.compound import make_compound
 from trioserf._wire.compression import compress_message
 from trioserf._wire.encryption import encrypt
 from trioserf._wire.limits import MAX_NODES, MAX_USER_MESSAGE, MAX_USER_STATE
@@ -42,6 +41,7 @@ from trioserf._wire.packets import (
     PacketError,
     decode_packet,
     encode_packet,
+    make_compound,
 )
 from trioserf._wire.query_filters import NodeFilter, decode_filter, encode_filter
 from trioserf._wire.serf_messages import (

@@ -16,10 +16,10 @@ from tests.wire.wire_objects import as_sent, from_fields, ring
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
 from trioserf._text import raw_text
 from trioserf._wire.codec import decode, encode
-from trioserf._wire.compound import MAX_PARTS, make_compound, split_compound
 from trioserf._wire.compression import compress_message, decompress_message
 from trioserf._wire.encryption import decrypt, encrypt
-from trioserf._wire.keyring import Keyring, keyring_file_text, parse_keyring_file
+from trioserf._wire.keyring import Keyring
+from trioserf._wire.keyring_file import keyring_file_text, parse_keyring_file
 from trioserf._wire.labels import add_label, take_label
 from trioserf._wire.messages import (
     BODY_TYPES,
@@ -40,6 +40,7 @@ from trioserf._wire.messages import (
     decode_message,
     encode_message,
 )
+from trioserf._wire.packets import MAX_PARTS, make_compound, split_compound
 
 _ROOMY = 1 << 26
 

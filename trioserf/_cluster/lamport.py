@@ -6,7 +6,7 @@ Source: hashicorp/serf v0.9.4, serf/lamport.go.
 from __future__ import annotations
 
 from .. import _attrs as attrs
-from .._wire.kinds import U64
+from .._wire.limits import MAX_U64
 
 
 @attrs.define(eq=False)
@@ -23,10 +23,10 @@ class LamportClock:
 
     def increment(self) -> int:
         """Advance by one and return the new time."""
-        self.time = (self.time + 1) & U64
+        self.time = (self.time + 1) & MAX_U64
         return self.time
 
     def witness(self, seen: int) -> None:
         """Observe a time that some node used: the clock moves past it, never back."""
         if seen >= self.time:
-            self.time = (seen + 1) & U64
+            self.time = (seen + 1) & MAX_U64

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from .._events import MemberStatus, SerfState
 from .._wire.codec import pack_value
-from .._wire.kinds import U64
+from .._wire.limits import MAX_U64
 from .._wire.serf_messages import (
     LeaveIntent,
     SerfMessageType,
@@ -139,7 +139,7 @@ def on_listed_as_left(
     doubtful = was_alive and not members.faithful
     if doubtful and 0 < ltime <= members.status_ltime(name):
         return []
-    leave = LeaveIntent((ltime + 1) & U64, name, False)
+    leave = LeaveIntent((ltime + 1) & MAX_U64, name, False)
     _, effects = members.on_leave_intent(leave, now, serf_state=serf_state)
     member = members.get(name)
     if doubtful and member is not None and member.status is MemberStatus.LEAVING:

@@ -19,6 +19,7 @@ from .. import _attrs as attrs
 from .._config import Config
 from .._events import Member
 from .._exceptions import ConfigError, FeatureNotSupported, QueryError, ResponseTooLarge
+from .._wire.limits import MAX_I64
 from .._wire.query_filters import encode_filters
 from .._wire.serf_messages import (
     QUERY_FLAG_ACK,
@@ -35,7 +36,6 @@ from .lamport import LamportClock
 from .responses import Relays, reply_address
 from .size_limits import check_query
 
-_MAX_NANOSECONDS = (1 << 63) - 1
 _USUAL_INTERVAL = 0.2
 """Gossip interval on a local network (seconds)."""
 _QUERY_VERSION = 4
@@ -172,7 +172,7 @@ class QueryLog:
             filters=encode_filters(params.filter_nodes, params.filter_tags) or None,
             flags=QUERY_FLAG_ACK if params.request_ack else 0,
             relay_factor=params.relay_factor,
-            timeout=min(round(timeout * 1e9), _MAX_NANOSECONDS),
+            timeout=min(round(timeout * 1e9), MAX_I64),
             name=name,
             payload=payload or None,
         )

@@ -22,7 +22,7 @@ from typing import Final
 
 from .. import _attrs as attrs
 from .._text import text
-from .._wire.kinds import U64
+from .._wire.limits import MAX_U64
 
 ALIVE: Final = b"alive: "
 NOT_ALIVE: Final = b"not-alive: "
@@ -218,4 +218,4 @@ def _number(digits: bytes) -> int | None:
     if not digits.isdigit() or len(significant) > 20:
         return None
     number = int(digits[-20:])
-    return number if number <= U64 else None
+    return number if number <= MAX_U64 else None

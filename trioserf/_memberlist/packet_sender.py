@@ -31,8 +31,8 @@ from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node
-from .._wire.compound import MAX_PARTS
 from .._wire.messages import USER_PREFIX
+from .._wire.packets import MAX_PARTS
 from ..abc import Address, Delegate, NodeView, Transport
 from .drop_log import DropLog
 from .metrics import Metrics

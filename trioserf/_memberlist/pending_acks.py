@@ -19,6 +19,7 @@ from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.nodes import Node
 from .._swim.probing import ping_message
+from .._wire.limits import MAX_U32
 from .._wire.messages import Ack
 from ..abc import Address
 from .packet_sender import PacketSender
@@ -61,7 +62,7 @@ class PendingAcks:
 
     def next_seq_no(self) -> int:
         """A number for a ping: 1, 2, … with 32 bits, then from 0 again."""
-        self._last = (self._last + 1) & 0xFFFFFFFF
+        self._last = (self._last + 1) & MAX_U32
         return self._last
 
     def expect(

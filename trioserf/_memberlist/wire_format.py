@@ -16,16 +16,14 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, KeyringError
 from .._text import raw_text
-from .._wire.compound import make_compound
 from .._wire.encryption import NONCE_SIZE, overhead
 from .._wire.keyring import Keyring
-from .._wire.packets import PacketCodec, encode_packet
+from .._wire.packets import CRC_HEADER, PacketCodec, encode_packet, make_compound
 from .._wire.streams import StreamCodec, frame
 
 PART_OVERHEAD: Final = 2
 """Bytes that each message costs as part of a compound."""
 _COMPOUND_HEADER: Final = 2
-_CRC_HEADER: Final = 5
 
 
 def configured_keyring(config: MemberlistConfig) -> Keyring | None:
@@ -91,7 +89,7 @@ class WireFormat:
             config.udp_buffer_size
             - (2 + len(label) if label else 0)
             - (overhead(version) if self.packet.encrypts else 0)
-            - _CRC_HEADER
+            - CRC_HEADER
             - _COMPOUND_HEADER
         )
 

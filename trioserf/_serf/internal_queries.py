@@ -24,7 +24,8 @@ from .._events import Query
 from .._exceptions import LocalProtocolError, QueryError, RelayError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._wire.keyring import Keyring, keyring_file_text
+from .._wire.keyring import Keyring
+from .._wire.keyring_file import keyring_file_text
 from .atomic_files import replace_file
 from .core import Core
 from .pipeline import Sink

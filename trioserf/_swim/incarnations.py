@@ -37,11 +37,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from .._wire.limits import MAX_U32
 from .nodes import Incarnation
 
-MAX_INCARNATION: Final = 2**32 - 1
+MAX_INCARNATION: Final = MAX_U32
 """The end of the range."""
-SUSPECT_BAND: Final = 2**32 - 2**24
+SUSPECT_BAND: Final = MAX_INCARNATION + 1 - 2**24
 """From here on a suspect or dead message must be a short step."""
 ALIVE_BAND: Final = SUSPECT_BAND + 2**23
 """From here on an alive message must be a short step."""

@@ -13,7 +13,7 @@ from typing import Final
 from .._exceptions import RemoteProtocolError
 from .codec import decode, encode
 from .lzw import compress, compress_within, decompress
-from .messages import Compressed
+from .messages import TYPE_BYTES, Compressed, MessageType
 
 LZW: Final = 0
 """The only algorithm."""
@@ -29,7 +29,7 @@ def compress_message(data: bytes) -> bytes:
 
 
 def _envelope(stream: bytes) -> bytes:
-    return b"\x09" + encode(Compressed(LZW, stream))
+    return TYPE_BYTES[MessageType.COMPRESS] + encode(Compressed(LZW, stream))
 
 
 def decompress_message(body: bytes, max_output: int) -> bytes:

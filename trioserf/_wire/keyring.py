@@ -3,8 +3,7 @@
 A ring never changes; an operation gives a new one, and its owner swaps the whole, so that no
 packet meets a ring half changed.  Rotation: add everywhere, use everywhere, remove everywhere.
 
-Source: hashicorp/memberlist v0.2.2, keyring.go; hashicorp/serf v0.9.4, serf/keymanager.go,
-serf/internal_query.go (writeKeyringFile), cmd/serf/command/agent/agent.go (loadKeyringFile).
+Source: hashicorp/memberlist v0.2.2, keyring.go; hashicorp/serf v0.9.4, serf/keymanager.go.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import Final, final
 
 from .. import _attrs as attrs
 from .._exceptions import KeyringError
-from .._text import key_from_text, key_to_text
 
 KEY_SIZES: Final = (16, 24, 32)
 """AES-128, AES-192 and AES-256 (bytes)."""
@@ -104,39 +102,3 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self.keys)} keys>"
-
-
-def keyring_file_text(keyring: Keyring) -> bytes:
-    """The keyring file of a ring: a JSON list of base64 texts, the primary key first."""
-    import json  # few nodes have a keyring file
-
-    keys = [key_to_text(key) for key in keyring.keys]
-    return json.dumps(keys, indent=2).encode("ascii")
-
-
-def parse_keyring_file(data: bytes) -> Keyring:
-    """The ring in a keyring file.
-
-    Raises:
-      KeyringError: not a JSON list of base64 texts, none in it, or an impossible key.
-    """
-    import json
-
-    try:
-        texts = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise KeyringError(f"the keyring file is not JSON: {error}") from None
-    if not isinstance(texts, list) or not texts:
-        raise KeyringError("the keyring file holds no list of keys")
-    keys = [_decode_key(text, number) for number, text in enumerate(texts, 1)]
-    return Keyring.create(keys, keys[0])
-
-
-def _decode_key(text: object, number: int) -> bytes:
-    if not isinstance(text, str):
-        raise KeyringError(f"key {number} of the keyring file is no text")
-    try:
-        # Go's decoder skips line ends and nothing else.
-        return key_from_text(text.replace("\r", "").replace("\n", ""))
-    except ValueError:
-        raise KeyringError(f"key {number} of the keyring file is not base64") from None

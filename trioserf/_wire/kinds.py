@@ -13,8 +13,7 @@ from typing import Any
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._text import text
-
-U64 = (1 << 64) - 1
+from .limits import MAX_I64, MAX_U8, MAX_U16, MAX_U32, MAX_U64, MIN_I64
 
 
 class Kind(enum.Enum):
@@ -59,11 +58,10 @@ ZERO: Mapping[Kind, Any] = {
 }
 """What a missing or nil field becomes."""
 
+_UNSIGNED = {Kind.U8: MAX_U8, Kind.U16: MAX_U16, Kind.U32: MAX_U32, Kind.U64: MAX_U64}
+
 PLAIN: Mapping[Kind, tuple[type, int]] = {
-    Kind.U8: (int, (1 << 8) - 1),
-    Kind.U16: (int, (1 << 16) - 1),
-    Kind.U32: (int, (1 << 32) - 1),
-    Kind.U64: (int, U64),
+    **{kind: (int, high) for kind, high in _UNSIGNED.items()},
     Kind.BYTES: (bytes, 0),
     Kind.STR: (bytes, -1),
     Kind.BOOL: (bool, 0),
@@ -91,7 +89,7 @@ def _read_unsigned(high: int, kind: str, name: str, value: Any) -> int:
 def _read_int(name: str, value: Any) -> int:
     if type(value) is not int:
         raise fail(name, value, "an integer")
-    return value - (1 << 64) if value >= 1 << 63 else value
+    return value - (MAX_U64 + 1) if value > MAX_I64 else value
 
 
 def _read_bool(name: str, value: Any) -> bool:
@@ -161,13 +159,10 @@ def _read_map(one: Callable[[str, Any], Any], zero: Any, name: str, value: Any) 
     }
 
 
-_read_u64 = partial(_read_unsigned, U64, "u64")
+_read_u64 = partial(_read_unsigned, MAX_U64, "u64")
 
 READERS: Mapping[Kind, Callable[[str, Any], Any]] = {
-    Kind.U8: partial(_read_unsigned, (1 << 8) - 1, "u8"),
-    Kind.U16: partial(_read_unsigned, (1 << 16) - 1, "u16"),
-    Kind.U32: partial(_read_unsigned, (1 << 32) - 1, "u32"),
-    Kind.U64: _read_u64,
+    **{kind: partial(_read_unsigned, high, kind.value) for kind, high in _UNSIGNED.items()},
     Kind.INT: _read_int,
     Kind.BOOL: _read_bool,
     Kind.FLOAT: _read_float,
@@ -201,11 +196,8 @@ def _write_floats(_name: str, value: Any) -> Any:
 
 
 WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {
-    Kind.U8: partial(_write_integer, 0, (1 << 8) - 1),
-    Kind.U16: partial(_write_integer, 0, (1 << 16) - 1),
-    Kind.U32: partial(_write_integer, 0, (1 << 32) - 1),
-    Kind.U64: partial(_write_integer, 0, U64),
-    Kind.INT: partial(_write_integer, -(1 << 63), (1 << 63) - 1),
+    **{kind: partial(_write_integer, 0, high) for kind, high in _UNSIGNED.items()},
+    Kind.INT: partial(_write_integer, MIN_I64, MAX_I64),
     Kind.FLOAT: _write_float,
     Kind.FLOAT_LIST: _write_floats,
 }

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Final
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .messages import MessageType
 
-LABEL_BYTE: Final = 0xF4
+LABEL_BYTE: Final = int(MessageType.HAS_LABEL)
 MAX_LABEL: Final = 255
 """Longest label (bytes)."""
 

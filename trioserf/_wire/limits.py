@@ -11,6 +11,15 @@ from __future__ import annotations
 
 from typing import Final
 
+# --- integers -----------------------------------------------------------------------------
+
+MAX_U8: Final = (1 << 8) - 1
+MAX_U16: Final = (1 << 16) - 1
+MAX_U32: Final = (1 << 32) - 1
+MAX_U64: Final = (1 << 64) - 1
+MAX_I64: Final = (1 << 63) - 1
+MIN_I64: Final = -(1 << 63)
+
 # --- msgpack ------------------------------------------------------------------------------
 
 SMALL_INPUT: Final = 128

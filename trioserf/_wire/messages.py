@@ -37,6 +37,9 @@ class MessageType(enum.IntEnum):
     HAS_LABEL = 244
 
 
+TYPE_BYTES: Final = {kind: bytes((kind,)) for kind in MessageType}
+"""What a message begins with, by its type."""
+
 _BRIEF: Final = 40
 """Longer bodies (bytes) are shown as their length."""
 
@@ -180,16 +183,16 @@ BODY_TYPES: Final = {
     MessageType.ERROR: ErrorReply,
 }
 
-_TYPE_BYTES: Final = {cls: bytes((kind,)) for kind, cls in BODY_TYPES.items()}
+_FIRST_BYTES: Final = {cls: TYPE_BYTES[kind] for kind, cls in BODY_TYPES.items()}
 _PACKET_BODIES: Final = {
     int(kind): cls for kind, cls in BODY_TYPES.items() if cls is not ErrorReply
 }
 
 
 _USER: Final = int(MessageType.USER)
-USER_PREFIX: Final = bytes((MessageType.USER,))
+USER_PREFIX: Final = TYPE_BYTES[MessageType.USER]
 """The type byte of a user message, as the bytes that it begins with."""
-_ALIVE: Final = bytes((MessageType.ALIVE,))
+_ALIVE: Final = TYPE_BYTES[MessageType.ALIVE]
 _ABOUT_NODES: Final = frozenset(
     map(int, (MessageType.SUSPECT, MessageType.ALIVE, MessageType.DEAD))
 )
@@ -209,7 +212,7 @@ def encode_message(message: PacketMessage | ErrorReply) -> bytes:
         return USER_PREFIX + message.body
     if type(message) is Alive:
         return _encode_alive(message)
-    return _TYPE_BYTES[type(message)] + encode(message)
+    return _FIRST_BYTES[type(message)] + encode(message)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -4,23 +4,26 @@
 
     datagram := [label] (ciphertext | plain)
     plain    := [CRC] message
-    message  := compound of messages | compressed message | one message with its body
+    message  := compound | compressed message | one message with its body
+    compound := 07 || count (1 byte) || count lengths (2 bytes each) || the messages
 
 What a datagram can cost is bounded: depth, number of pieces, bytes after decompression.
 
 Source: hashicorp/memberlist v0.2.4, net.go: ingestPacket, handleCommand, handleCompound,
-handleCompressed, rawSendMsgPacket; v0.5.4, label.go.
+handleCompressed, rawSendMsgPacket; util.go: makeCompoundMessage, decodeCompoundMessage;
+v0.5.4, label.go.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
+from collections.abc import Sequence
 from typing import Final, NamedTuple, final
 
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .codec_settings import CodecSettings
-from .compound import split_compound
 from .compression import compress_if_shorter, decompress_message
 from .encryption import decrypt, encrypt
 from .keyring import Keyring
@@ -33,14 +36,19 @@ from .limits import (
     MAX_PARTS_SIZE,
     MAX_PIECES,
 )
-from .messages import PacketMessage, decode_message
+from .messages import TYPE_BYTES, USER_PREFIX, MessageType, PacketMessage, decode_message
 from .values import count_containers
 
-_COMPOUND: Final = 7
-_USER: Final = b"\x08"
-_COMPRESS: Final = 9
-_CRC: Final = 12
-_CRC_HEADER: Final = 5
+MAX_PARTS: Final = 127
+"""Most parts to send: memberlist v0.2.2 doubles the count in eight bits."""
+MAX_PART: Final = 0xFFFF
+"""Longest part (bytes)."""
+_COMPOUND: Final = int(MessageType.COMPOUND)
+_COMPRESS: Final = int(MessageType.COMPRESS)
+_HAS_CRC: Final = TYPE_BYTES[MessageType.HAS_CRC]
+_HAS_LABEL: Final = TYPE_BYTES[MessageType.HAS_LABEL]
+CRC_HEADER: Final = 5
+"""Type byte and checksum (bytes)."""
 
 
 class PacketError(RemoteProtocolError):
@@ -78,6 +86,49 @@ class DecodedPacket(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
+# --- compounds ----------------------------------------------------------------------------
+
+
+def make_compound(parts: Sequence[bytes]) -> bytes:
+    """One message of many, type byte first.
+
+    Raises:
+      LocalProtocolError: not 1 to 127 parts, or a part that is empty (it crashes memberlist
+        v0.2.2) or longer than 65,535 bytes.
+    """
+    if not 1 <= len(parts) <= MAX_PARTS:
+        raise LocalProtocolError(f"a compound of {len(parts)} parts: expected 1 to {MAX_PARTS}")
+    lengths = [*map(len, parts)]
+    if min(lengths) == 0 or max(lengths) > MAX_PART:
+        raise LocalProtocolError(f"parts of a compound must have 1 to {MAX_PART} bytes")
+    count = len(parts)
+    return b"".join((struct.pack(f">BB{count}H", MessageType.COMPOUND, count, *lengths), *parts))
+
+
+def split_compound(body: bytes) -> tuple[list[bytes], int]:
+    """The parts in the body of a compound, and how many more it promises.
+
+    Parts may be empty.  Bytes behind the last part are ignored.
+
+    Raises:
+      RemoteProtocolError: the count or the lengths are cut short.
+    """
+    if not body:
+        raise RemoteProtocolError("compound without a count")
+    count = body[0]
+    start = 1 + 2 * count
+    if len(body) < start:
+        raise RemoteProtocolError("compound without all lengths")
+    parts: list[bytes] = []
+    for length in struct.unpack_from(f">{count}H", body, 1):
+        end = start + length
+        if end > len(body):
+            break
+        parts.append(body[start:end])
+        start = end
+    return parts, count - len(parts)
+
+
 # --- writing ------------------------------------------------------------------------------
 
 
@@ -100,7 +151,7 @@ def encode_packet(
     if codec.compress:
         message = compress_if_shorter(message)
     if crc:
-        message = b"\x0c" + zlib.crc32(message).to_bytes(4, "big") + message
+        message = _HAS_CRC + zlib.crc32(message).to_bytes(4, "big") + message
     if codec.key is not None:
         if nonce is None:
             raise LocalProtocolError("an encrypted packet needs a nonce")
@@ -119,12 +170,12 @@ def decode_packet(data: bytes, codec: PacketCodec) -> DecodedPacket:
       PacketError: nothing in it can be used.  Defects of single parts of a compound are
         reported beside the other parts.
     """
-    if codec.label or data[:1] == b"\xf4":
+    if codec.label or data[:1] == _HAS_LABEL:
         data = _without_label(data, codec)
     if codec.keyring:
         data = _decrypted(data, codec.keyring, codec)
-    if data[:1] == b"\x0c" and len(data) >= _CRC_HEADER:
-        checksum, data = data[1:_CRC_HEADER], data[_CRC_HEADER:]
+    if data[:1] == _HAS_CRC and len(data) >= CRC_HEADER:
+        checksum, data = data[1:CRC_HEADER], data[CRC_HEADER:]
         if zlib.crc32(data) != int.from_bytes(checksum, "big"):
             raise PacketError("crc", "the checksum does not fit")
     kind = data[0] if data else -1
@@ -216,5 +267,5 @@ def _check_part(piece: bytes, size: int) -> None:
     """
     if size > MAX_PARTS_SIZE:
         raise RemoteProtocolError(f"more than {MAX_PARTS_SIZE} bytes of messages")
-    if piece[:1] != _USER and count_containers(piece) > FLAT_CONTAINERS:
+    if piece[:1] != USER_PREFIX and count_containers(piece) > FLAT_CONTAINERS:
         raise RemoteProtocolError("a message that is not flat, behind many others")

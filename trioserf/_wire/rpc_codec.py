@@ -24,6 +24,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from .._exceptions import RemoteProtocolError
 from .._text import text
+from .limits import MAX_I64, MAX_U8, MAX_U16, MAX_U64, MIN_I64
 
 MAX_NESTING: Final = 32
 """Containers inside containers; the deepest body that is known has 3 levels."""
@@ -225,11 +226,11 @@ def integer(low: int, high: int) -> Reader:
     return read
 
 
-read_uint8 = integer(0, 0xFF)
-read_uint16 = integer(0, 0xFFFF)
-read_uint64 = integer(0, (1 << 64) - 1)
+read_uint8 = integer(0, MAX_U8)
+read_uint16 = integer(0, MAX_U16)
+read_uint64 = integer(0, MAX_U64)
 read_int32 = integer(-(1 << 31), (1 << 31) - 1)
-read_int64 = integer(-(1 << 63), (1 << 63) - 1)
+read_int64 = integer(MIN_I64, MAX_I64)
 
 
 def list_of(read: Reader) -> Reader:

@@ -29,8 +29,11 @@ from .limits import MAX_FRAME, MAX_NODES
 from .limits import MAX_USER_MESSAGE as MAX_USER_MESSAGE
 from .limits import MAX_USER_STATE as MAX_USER_STATE
 from .messages import (
+    TYPE_BYTES,
+    USER_PREFIX,
     Ack,
     ErrorReply,
+    MessageType,
     NodeRecord,
     Ping,
     PushPullHeader,
@@ -76,7 +79,7 @@ def frame(plain: bytes, codec: StreamCodec, nonce: bytes | None) -> bytes:
     length = encrypted_size(len(inner), version)
     if length > MAX_FRAME:
         raise LocalProtocolError(f"a frame of {length} bytes: expected at most {MAX_FRAME}")
-    header = b"\x0a" + length.to_bytes(4, "big")
+    header = TYPE_BYTES[MessageType.ENCRYPT] + length.to_bytes(4, "big")
     aad = header + codec.label
     return header + encrypt(inner, key=codec.key, nonce=nonce, version=version, aad=aad)
 
@@ -88,7 +91,9 @@ def push_pull_bytes(join: bool, records: Sequence[NodeRecord], user_state: bytes
             f"a push/pull of {len(records)} nodes and {len(user_state)} bytes is too large"
         )
     header = PushPullHeader(len(records), len(user_state), join)
-    return b"".join((b"\x06", encode(header), *map(encode, records), user_state))
+    return b"".join(
+        (TYPE_BYTES[MessageType.PUSH_PULL], encode(header), *map(encode, records), user_state)
+    )
 
 
 def user_message_bytes(body: bytes) -> bytes:
@@ -97,7 +102,7 @@ def user_message_bytes(body: bytes) -> bytes:
         raise LocalProtocolError(
             f"a user message of {len(body)} bytes: expected at most {MAX_USER_MESSAGE}"
         )
-    return b"\x08" + encode(UserMessageHeader(len(body))) + body
+    return USER_PREFIX + encode(UserMessageHeader(len(body))) + body
 
 
 def ping_bytes(ping: Ping) -> bytes:
