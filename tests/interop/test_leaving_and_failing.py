@@ -19,7 +19,7 @@ with the next gossip (0.2 s), and both sides are looked at every 0.05 s."""
 
 
 @asynccontextmanager
-async def ours_with_two_agents(
+async def process_with_two_agents(
     binary: Path, folder: Path
 ) -> AsyncIterator[tuple[NodeProcess, GoAgent, GoAgent]]:
     """A process with a trioserf node, "py-1", that both agents list as alive."""
@@ -131,7 +131,7 @@ async def test_the_abrupt_end_of_a_trioserf_node_is_seen_as_failed_by_every_memb
 async def test_a_trioserf_node_stopped_for_three_seconds_is_never_declared_failed(
     binary: Path, tmp_path: Path
 ) -> None:
-    async with ours_with_two_agents(binary, tmp_path) as (node, one, two):
+    async with process_with_two_agents(binary, tmp_path) as (node, one, two):
         node.process.stop()
         await trio.sleep(3)
         node.process.resume()
@@ -145,7 +145,7 @@ async def test_a_trioserf_node_stopped_for_three_seconds_is_never_declared_faile
 async def test_a_trioserf_node_stopped_until_it_is_declared_failed_comes_back_by_itself(
     binary: Path, tmp_path: Path
 ) -> None:
-    async with ours_with_two_agents(binary, tmp_path) as (node, one, two):
+    async with process_with_two_agents(binary, tmp_path) as (node, one, two):
         node.process.stop()
         await becomes("failed", lambda: one.status_of("py-1"), seconds=30)
         node.process.resume()

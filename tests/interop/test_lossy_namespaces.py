@@ -106,7 +106,7 @@ async def mixed(
 
 
 @limit(90)
-async def test_at_ten_percent_loss_nobody_is_failed_for_good(binary: Path, tmp_path: Path) -> None:
+async def test_at_ten_percent_loss_no_node_is_failed_for_good(binary: Path, tmp_path: Path) -> None:
     async with mixed(binary, tmp_path, 6, profile="lan") as cluster:
         await cluster.network.lose(10)
         await trio.sleep(6)
@@ -130,7 +130,7 @@ async def test_both_kinds_stopped_until_they_are_declared_failed_come_back(
 
 
 @limit(90)
-async def test_a_link_cut_in_one_direction_fails_nobody_while_others_relay(
+async def test_a_link_cut_in_one_direction_fails_no_node_while_others_relay(
     binary: Path, tmp_path: Path
 ) -> None:
     async with mixed(binary, tmp_path, 4) as cluster:

@@ -228,7 +228,7 @@ def _plain(answer: Any) -> Any:
 
 
 @limit(60)
-async def test_a_key_is_rotated_by_an_agent_and_nobody_is_lost(
+async def test_a_key_is_rotated_by_an_agent_and_no_node_is_lost(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     old, new = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))

@@ -141,7 +141,7 @@ async def test_relayed_answers_are_counted_once(
 
 
 @limit(30)
-async def test_a_query_to_somebody_who_stays_silent_ends_at_its_deadline(
+async def test_a_query_to_a_node_that_stays_silent_ends_at_its_deadline(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     async with cluster(binary, tmp_path, nursery) as c:

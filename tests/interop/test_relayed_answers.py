@@ -18,15 +18,15 @@ import trio
 import trioserf
 from tests.interop.addresses import free_host
 from tests.interop.agents import Answers, go_agent
-from tests.interop.bent_transport import BentTransport
+from tests.interop.faulty_transport import FaultyTransport
 from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
 TRIES = 3
 
 
-def bent() -> tuple[BentTransport, trioserf.MemberlistConfig]:
-    transport = BentTransport(free_host())
+def bent() -> tuple[FaultyTransport, trioserf.MemberlistConfig]:
+    transport = FaultyTransport(free_host())
     return transport, trioserf.MemberlistConfig.lan(transport=transport, enable_compression=False)
 
 
@@ -46,7 +46,7 @@ async def test_our_answer_reaches_an_agent_through_another_agent(
         everybody = dict.fromkeys(["go-asks", "go-relays", "py-1"], "alive")
         for member in (asks, relays, node):
             await becomes(everybody, member.statuses)
-        transport.silent_to.add(asks.address)
+        transport.drops_to.add(asks.address)
         alone = await asks.query("load", nodes=["py-1"], timeout="500ms")
         relayed = await asks.query("load", nodes=["py-1"], relay_factor=2, timeout="1s")
         assert 2 == len(node.queries("load"))
@@ -71,7 +71,7 @@ async def test_the_answer_of_an_agent_is_relayed_by_another_trioserf_node(
         everybody = dict.fromkeys(["go-answers", "py-asks", "py-relays"], "alive")
         for member in (answers, asks, relays):
             await becomes(everybody, member.statuses)
-        transport.deaf_to.add(answers.address)
+        transport.drops_from.add(answers.address)
         to = ["go-answers"]
         alone = await asks.serf.ask("load", filter_nodes=to, request_ack=True, timeout=0.5)
         for _ in range(TRIES):

@@ -14,7 +14,7 @@ import trio
 import trioserf
 from tests.interop.addresses import free_host
 from tests.interop.agents import CommandFailed, GoAgent, go_agent
-from tests.interop.bent_transport import BentTransport
+from tests.interop.faulty_transport import FaultyTransport
 from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
@@ -37,7 +37,7 @@ async def rtt_by(agent: GoAgent, a: str, b: str) -> float | None:
 async def test_our_estimates_and_those_of_an_agent_agree(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    transport = BentTransport(free_host(), delay=HELD)
+    transport = FaultyTransport(free_host(), delay=HELD)
     memberlist = trioserf.MemberlistConfig.lan(transport=transport)
     async with (
         go_agent(binary, tmp_path, name="go-1") as one,

@@ -104,7 +104,7 @@ async def test_a_trioserf_node_rejoins_by_the_file_of_an_agent(
 
 
 @limit(60)
-async def test_a_file_that_ends_with_a_leave_leads_nobody_back(
+async def test_a_file_that_ends_with_a_leave_leads_no_node_back(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     """A file of trioserf read by an agent, then what that made of it read by trioserf."""

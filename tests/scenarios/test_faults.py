@@ -175,7 +175,7 @@ async def test_two_hundred_nodes_agree_in_time(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_a_short_pause_is_no_death(loss: float, autojump_clock: MockClock) -> None:
+async def test_a_short_pause_is_no_failure(loss: float, autojump_clock: MockClock) -> None:
     async with cluster_of(3, loss=loss) as (cluster, _):
         cluster.stop(1)
         await stays_for(3, cluster, "node-2", MemberStatus.ALIVE)
@@ -184,7 +184,7 @@ async def test_a_short_pause_is_no_death(loss: float, autojump_clock: MockClock)
 
 
 @pytest.mark.slow
-async def test_at_ten_percent_loss_nobody_is_ever_declared_dead(
+async def test_at_ten_percent_loss_no_node_is_ever_declared_dead(
     autojump_clock: MockClock,
 ) -> None:
     async with cluster_of(17, loss=0.1, step=1.0) as (cluster, _):

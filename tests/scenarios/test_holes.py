@@ -79,7 +79,7 @@ async def test_a_mass_restart_brings_everybody_back(
 
 @pytest.mark.slow
 @both
-async def test_a_life_from_between_two_deaths_resurrects_nobody(
+async def test_an_alive_message_from_between_two_dead_messages_resurrects_no_node(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
     """Two dead messages arrive, and then, late, the alive message that the second one answered."""
@@ -100,7 +100,7 @@ async def test_a_life_from_between_two_deaths_resurrects_nobody(
 
 @pytest.mark.slow
 @both
-async def test_one_message_with_the_last_incarnation_evicts_nobody(
+async def test_one_message_with_the_last_incarnation_evicts_no_node(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
     invariants = membership_invariants(forged=True)
@@ -177,7 +177,7 @@ async def test_a_node_that_left_may_return_at_another_address(
 
 @pytest.mark.slow
 @both
-async def test_a_node_that_moved_before_its_death_was_known_is_found(
+async def test_a_node_that_moved_before_its_failure_was_known_is_found(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
     """Its old address is asked, and silent."""

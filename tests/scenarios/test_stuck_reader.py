@@ -91,7 +91,7 @@ def moments(outcome: Outcome) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_reader_held_still_for_an_hour_delays_nobody_and_meets_its_gap() -> None:
+def test_a_reader_stopped_for_an_hour_delays_no_other_and_finds_its_gap() -> None:
     held, free = run(1, live, True), run(1, live, False)
     assert len(held.expected) > 10 * BUFFER
     # The very same moments, to the last digit, at every node and for every answer.

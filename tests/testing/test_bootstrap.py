@@ -21,7 +21,7 @@ async def test_everybody_knows_everybody_at_once(autojump_clock: MockClock) -> N
         assert all(names == set(node.serf.members().alive.names) for node in nodes)
 
 
-async def test_nothing_is_left_to_tell(autojump_clock: MockClock) -> None:
+async def test_nothing_is_left_to_broadcast(autojump_clock: MockClock) -> None:
     async with SimCluster() as cluster:
         nodes = await cluster.spawn(20, join="everybody", probe_interval=0, push_pull_interval=0)
         await trio.sleep(10)
@@ -30,7 +30,7 @@ async def test_nothing_is_left_to_tell(autojump_clock: MockClock) -> None:
         assert {0} == {queue.depth for queue in queues.values()}
 
 
-async def test_it_lives_on_as_any_other_cluster(autojump_clock: MockClock) -> None:
+async def test_it_goes_on_as_any_other_cluster(autojump_clock: MockClock) -> None:
     async with SimCluster(seed=4) as cluster:
         await cluster.spawn(4)
         await cluster.spawn("late", "later", join="everybody")

@@ -51,7 +51,7 @@ async def test_nodes_that_join_nobody_are_alone(autojump_clock: MockClock) -> No
         await cluster.converged(0)
 
 
-async def test_waiting_in_vain_tells_for_what(autojump_clock: MockClock) -> None:
+async def test_waiting_in_vain_says_for_what(autojump_clock: MockClock) -> None:
     async with SimCluster(seed=2) as cluster:
         with pytest.raises(trio.TooSlowError, match=r"not within 3 s: .*test_sim_cluster.py:\d+"):
             await cluster.until(lambda: False, within=3)

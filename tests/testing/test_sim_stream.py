@@ -73,7 +73,7 @@ async def test_a_dead_host_lets_a_dial_hang_for_two_minutes(autojump_clock: Mock
         assert start + 127 == trio.current_time()
 
 
-async def test_a_one_way_wall_lets_a_dial_hang_until_it_falls(autojump_clock: MockClock) -> None:
+async def test_a_one_way_cut_lets_a_connect_hang_until_it_ends(autojump_clock: MockClock) -> None:
     network = SimNetwork(latency=0.1)
     async with two(network) as (a, b), trio.open_nursery() as nursery:
         network.cut(B, A)
@@ -90,7 +90,7 @@ async def test_a_one_way_wall_lets_a_dial_hang_until_it_falls(autojump_clock: Mo
         await far.aclose()
 
 
-async def test_lost_knocks_are_repeated(autojump_clock: MockClock) -> None:
+async def test_lost_syns_are_repeated(autojump_clock: MockClock) -> None:
     async with two(SimNetwork(seed=5, latency=0.001, loss=0.5)) as (a, b):
         for _ in range(5):
             near, far = await connect(a, b)
@@ -129,7 +129,7 @@ async def test_bytes_arrive_after_the_latency_and_in_order(autojump_clock: MockC
         assert b"slow fast" == got
 
 
-async def test_a_wall_holds_bytes_back_until_it_falls(autojump_clock: MockClock) -> None:
+async def test_a_cut_keeps_bytes_back_until_it_ends(autojump_clock: MockClock) -> None:
     network = SimNetwork(latency=0.1)
     async with two(network) as (a, b):
         near, far = await connect(a, b)
@@ -145,7 +145,7 @@ async def test_a_wall_holds_bytes_back_until_it_falls(autojump_clock: MockClock)
         assert [b"under way, sent, later"] == [b"".join([piece async for piece in far])]
 
 
-async def test_a_wall_that_stays_breaks_the_sender_and_the_reader_waits_for_ever(
+async def test_a_cut_that_stays_breaks_the_sender_and_the_reader_waits_for_ever(
     autojump_clock: MockClock,
 ) -> None:
     network = SimNetwork(latency=0.1, give_up=900)
@@ -163,7 +163,7 @@ async def test_a_wall_that_stays_breaks_the_sender_and_the_reader_waits_for_ever
         assert scope.cancelled_caught
 
 
-async def test_a_wall_that_comes_and_goes_does_not_add_up(autojump_clock: MockClock) -> None:
+async def test_a_cut_that_comes_and_goes_does_not_add_up(autojump_clock: MockClock) -> None:
     network = SimNetwork(latency=0.1, give_up=100)
     async with two(network) as (a, b):
         near, far = await connect(a, b)
@@ -277,7 +277,7 @@ async def test_a_listener_that_closes_during_the_dial_resets_the_stream(
             await near.receive_some()
 
 
-async def test_closing_a_transport_ends_its_dials(autojump_clock: MockClock) -> None:
+async def test_closing_a_transport_ends_its_connects(autojump_clock: MockClock) -> None:
     async with two(SimNetwork(latency=0.1)) as (a, b), trio.open_nursery() as nursery:
 
         async def close() -> None:
@@ -313,7 +313,7 @@ async def test_a_dial_cancelled_in_the_moment_of_success_leaves_no_stream(
                 await stream.receive_some()
 
 
-async def test_a_stopped_host_answers_knocks_and_nothing_else(autojump_clock: MockClock) -> None:
+async def test_a_stopped_host_answers_syns_and_nothing_else(autojump_clock: MockClock) -> None:
     network = SimNetwork(latency=0.1)
     async with two(network) as (a, b):
         network.pause(B)

@@ -113,7 +113,7 @@ async def test_wrong(serf_cluster, autojump_clock):
 """
 
 
-def test_a_failure_tells_its_seed_its_replay_and_its_timeline(tmp_path: Path) -> None:
+def test_a_failure_reports_its_seed_its_replay_and_its_timeline(tmp_path: Path) -> None:
     first = run_pytest(tmp_path, FAILING, "--serf-seed=random").stdout
     (line,) = (line for line in first.splitlines() if line.startswith("seed "))
     seed = line.split()[1].strip(";")

@@ -50,7 +50,7 @@ def test_one_seed_gives_one_run_in_every_process() -> None:
     assert first != second
 
 
-class NobodyFails:
+class NoNodeFails:
     """A planted invariant that every crash and stop of some length breaks."""
 
     def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
@@ -61,7 +61,7 @@ class NobodyFails:
 
 
 def planted() -> tuple[Invariant, ...]:
-    return (*all_invariants(), NobodyFails())
+    return (*all_invariants(), NoNodeFails())
 
 
 @pytest.mark.slow

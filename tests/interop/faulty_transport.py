@@ -10,7 +10,7 @@ from trioserf._net.udp_tcp import NetTransport
 from trioserf.abc import Address, Packet, Transport
 
 
-class BentTransport(Transport):
+class FaultyTransport(Transport):
     """Sockets whose packets do not all pass; streams do.
 
     Args:
@@ -18,14 +18,14 @@ class BentTransport(Transport):
       delay: how long each packet that arrives is held (seconds).
 
     Attributes:
-      deaf_to: nothing that these addresses send arrives.
-      silent_to: nothing is sent to these addresses.
+      drops_from: nothing that these addresses send arrives.
+      drops_to: nothing is sent to these addresses.
       sent: every packet that was sent, and where to.
     """
 
     def __init__(self, host: str, *, delay: float = 0.0) -> None:
-        self.deaf_to: set[str] = set()
-        self.silent_to: set[str] = set()
+        self.drops_from: set[str] = set()
+        self.drops_to: set[str] = set()
         self.sent: list[tuple[bytes, str]] = []
         self._delay = delay
         self._inner = NetTransport(host, 0)
@@ -38,7 +38,7 @@ class BentTransport(Transport):
         return self._inner.local_address
 
     def send_packet(self, data: bytes, to: Address) -> None:
-        if str(to) not in self.silent_to:
+        if str(to) not in self.drops_to:
             self.sent.append((data, str(to)))
             self._inner.send_packet(data, to)
 
@@ -55,7 +55,7 @@ class BentTransport(Transport):
         async with trio.open_nursery() as nursery:
 
             def take(packet: Packet) -> None:
-                if str(packet.source) not in self.deaf_to:
+                if str(packet.source) not in self.drops_from:
                     nursery.start_soon(hold, packet)
 
             await self._inner.receive_packets(take, task_status=task_status)
