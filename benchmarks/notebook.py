@@ -36,7 +36,7 @@ def stopped(notebook: Kernel, rounds: int) -> Iterator[tuple[float, float]]:
         yield float(match.group(1)) - pressed, time.monotonic() - clock
 
 
-def tell(what: str, values: list[float]) -> None:
+def show(what: str, values: list[float]) -> None:
     middle, worst = statistics.median(values), max(values)
     print(f"{what:42} median {1e3 * middle:7.1f} ms, worst {1e3 * worst:7.1f} ms")
 
@@ -46,13 +46,13 @@ def main(rounds: int) -> None:
         notebook.run(LOAD)
         port = int(notebook.run(OPEN).text.split()[-1])
         cleaned, replied = zip(*stopped(notebook, rounds), strict=True)
-        tell("stop button to the cell's clean-up", list(cleaned))
-        tell("stop button to the end of the cell", list(replied))
+        show("stop button to the cell's clean-up", list(cleaned))
+        show("stop button to the end of the cell", list(replied))
         for what, cell in [
             ("an awaiting cell", "await trio.lowlevel.checkpoint()"),
             ("1 + 1", "2"),
         ]:
-            tell(f"a cell, there and back: {what}", [notebook.run(cell).seconds for _ in range(20)])
+            show(f"a cell, there and back: {what}", [notebook.run(cell).seconds for _ in range(20)])
         for what, cell in MEANWHILE.items():
             answers, _ = probe_meanwhile(notebook, port, cell)
             print(f"pings answered while a cell {what:8} {answers} of 5")

@@ -8,11 +8,11 @@ coordinates.  Figures are node-seconds for each second of processor time, so a b
 changes them less than it changes the time that passes; the last column sets them beside real
 time.  Memory is what the process grew by, at its peak.
 
-Up to 200 nodes join the first one and gossip does the rest.  Beyond, they begin acquainted,
+Up to 200 nodes join the first one and gossip does the rest.  Beyond, they begin with full state,
 `SimCluster.spawn(n, join="everybody")`: with gossip, each of n nodes receives each join some 25
 times, which is n² work of no interest when the cluster is watched at rest.
 
-Each node holds a record of each other: memory grows with the square of the cluster as well,
+Each node has a record of each other: memory grows with the square of the cluster as well,
 about a kilobyte for each pair.  5,000 nodes need some 20 GB and a quarter of an hour to start;
 they are run only if asked for, and refused where the machine has no room for them.
 """
@@ -62,7 +62,7 @@ async def measure(nodes: int, seconds: float) -> None:
         await trio.sleep(seconds)
         spent = time.process_time() - began
         rate, size = nodes * seconds / spent, (peak() - before) / nodes
-        how = "gossip" if gossip else "acquainted"
+        how = "gossip" if gossip else "full state"
         print(
             f"{nodes:6} {how:>11} {start:10.1f} s {size:11.2f} MB {seconds:7.0f} s"
             f" {rate:16,.0f} {seconds / spent:10.2f} x",

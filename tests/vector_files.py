@@ -24,7 +24,7 @@ import pytest
 _OWN_FOLDER = Path(__file__).parent / "vectors"
 _VARIABLE = "TRIOSERF_VECTORS"
 OLDER_LINE = ("memberlist 0.2.2", "serf 0.9.4")
-"""Where the two version lines write different bytes, ours are those of this line."""
+"""Where the two version lines write different bytes, trioserf writes those of this line."""
 
 
 @attrs.frozen(kw_only=True)
@@ -202,7 +202,7 @@ def _layer_params(layer: str) -> list[Any]:
 
 
 def readings(vector: Vector) -> list[Vector]:
-    """The vectors that tell what these very bytes may be read as.
+    """The vectors that say what these bytes may be read as.
 
     Usually this one alone.  Where two versions read the same bytes differently, each of
     the two is right.

@@ -50,7 +50,7 @@ class Report:
 
 @attrs.define(eq=False)
 class Member:
-    """A place in the cluster; who lives there may be killed and started again."""
+    """A place in the cluster, whose process may be killed and started again."""
 
     name: str
     make: Make
@@ -58,10 +58,10 @@ class Member:
     inside: Sequence[str]
     process: Child | None = None
     reports: list[Report] = attrs.field(factory=list)
-    """Of this life alone."""
+    """Since its last start."""
     view: dict[str, str] = attrs.field(factory=dict)
     """Name to the last report about it."""
-    lives: int = 0
+    starts: int = 0
 
     @property
     def address(self) -> str:
@@ -79,7 +79,7 @@ class Member:
                 self.view[name] = what
 
     def cpu(self) -> float:
-        """Seconds of CPU that this life has used."""
+        """Seconds of CPU since the last start."""
         assert self.process is not None, "not started"
         text = Path(f"/proc/{self.process.process.pid}/stat").read_text()
         fields = text.rpartition(")")[2].split()
@@ -106,21 +106,21 @@ class Cluster:
     nursery: trio.Nursery
     processes: ExitStack
     numbers: Iterator[int]
-    heard: trio.Event = attrs.field(factory=trio.Event)
-    """Fires at the next report of anybody."""
+    reported: trio.Event = attrs.field(factory=trio.Event)
+    """Fires at the next report of any member."""
 
     def start(self, member: Member) -> None:
         """Start a member, or start it again; it joins one that runs."""
         seeds = [m.address for m in self.members if m.process is not None and m is not member]
-        member.lives += 1
-        pipe = self.folder / f"{member.name}-{member.lives}"
+        member.starts += 1
+        pipe = self.folder / f"{member.name}-{member.starts}"
         os.mkfifo(pipe)
         reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         command = [*member.inside, *self._command(member, seeds[0] if seeds else None)]
         member.reports, member.view = [], {}
         running = child(command, output_path=pipe, cwd=ROOT)
         member.process = self.processes.enter_context(running)
-        self.nursery.start_soon(self._read, member, member.lives, reading)
+        self.nursery.start_soon(self._read, member, member.starts, reading)
 
     def _command(self, member: Member, seed: str | None) -> list[str]:
         if member.make is Make.GO:
@@ -136,17 +136,17 @@ class Cluster:
         }
         return [sys.executable, "-m", "benchmarks.against_go.node", json.dumps(settings)]
 
-    async def _read(self, member: Member, life: int, reading: int) -> None:
+    async def _read(self, member: Member, start: int, reading: int) -> None:
         """Take what a member writes, until its end."""
         rest = b""
         async with trio.lowlevel.FdStream(reading) as stream:
             async for chunk in stream:
                 *lines, rest = (rest + chunk).split(b"\n")
-                if member.lives == life:
+                if member.starts == start:
                     for line in lines:
                         member.read(line.decode(errors="replace"))
-                    self.heard.set()
-                    self.heard = trio.Event()
+                    self.reported.set()
+                    self.reported = trio.Event()
 
     def kill(self, member: Member) -> None:
         """End a member abruptly: the others must find out."""
@@ -175,7 +175,7 @@ class Cluster:
         """Wait until reports have made something true; False when it takes too long."""
         with trio.move_on_after(seconds):
             while not true():
-                await self.heard.wait()
+                await self.reported.wait()
             return True
         return False
 

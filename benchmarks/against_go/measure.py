@@ -169,12 +169,12 @@ async def under_loss(cluster: Cluster, figures: Figures, percent: int, seconds: 
     ]
     await _lose(cluster, 0)
     episodes = _episodes([(when, name) for when, name, _ in reported])
-    ours = {m.name for m in cluster.members if m.make is Make.TRIOSERF}
+    trioserf = {m.name for m in cluster.members if m.make is Make.TRIOSERF}
     figures.false_positives[percent] = FalsePositives(
         reported=len(reported),
         reported_by_trioserf=sum(make is Make.TRIOSERF for _, _, make in reported),
         episodes=len(episodes),
-        of_trioserf=sum(name in ours for name in episodes),
+        of_trioserf=sum(name in trioserf for name in episodes),
         member_seconds=seconds * len(cluster.members),
     )
     await cluster.agree(seconds=120)

@@ -2,9 +2,9 @@
 
 Run ``python -m benchmarks.papers.lifeguard`` (``--quick``: a smaller cluster, one run).
 
-What some members send and are sent is held back for a while, passes for a moment, and is held
+What some members send and are sent is delayed for a while, passes for a moment, and is delayed
 back again, as in an overloaded process.  Their timers go on, as in the paper.  They are
-suspected with good reason; a false alarm is every "failed" that a member tells of one that was
+suspected with good reason; a false alarm is every "failed" that a member reports of one that was
 never blocked, and the worse ones are reported by members that were never blocked themselves.
 
 Source: the Lifeguard paper (Dadgar, Phillips, Currey, 2018), tables of false positives and of
@@ -75,7 +75,7 @@ class Counts(NamedTuple):
 
     @property
     def latency(self) -> float:
-        """Seconds until the first member tells of a crash, the median."""
+        """Seconds until the first member reports a crash, the median."""
         return statistics.median(self.latencies)
 
 
@@ -92,7 +92,7 @@ def settings(variant: Variant, alpha: int) -> Config:
 
 
 def block_links(cluster: SimCluster, slow: set[str]) -> dict[str, float]:
-    """Hold what the slow members send and receive until a time that the caller sets.
+    """Delay what the slow members send and receive until a time that the caller sets.
 
     Returns:
       When each of them opens again (seconds, trio clock).
@@ -159,7 +159,7 @@ async def anomalies(variant: Variant, alpha: int, setup: Setup, seed: int) -> Co
 
 
 async def time_to_detect(cluster: SimCluster, victim: str) -> float:
-    """Seconds from a crash until the first member tells of it."""
+    """Seconds from a crash until the first member reports it."""
 
     def detections() -> int:
         return len(cluster.timeline.about(victim, EventType.MEMBER_FAILED))

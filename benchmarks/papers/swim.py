@@ -71,7 +71,7 @@ async def survivors(variant: str, seed: int) -> int:
 
 
 async def load(members: int, periods: int) -> float:
-    """Packets that a member sends in a period, nobody failing."""
+    """Packets that a member sends in a period, no member failing."""
     async with SimCluster(config=settings("SWIM+Inf+Susp"), record=False) as cluster:
         await cluster.spawn(members, join="everybody")
         await trio.sleep(3 * PERIOD)
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> None:
     runs = 3 if "--quick" in arguments else 20
     print(
         f"Survivors of {MEMBERS} members after {LASTS:g} s with {LOSS:.0%} of packets lost\n"
-        f"(period {PERIOD:g} s, 1 helper; {runs} runs, the paper tells of one)\n"
+        f"(period {PERIOD:g} s, 1 helper; {runs} runs, the paper has one)\n"
     )
     print(f"{'':16}{'paper':>8}{'here, mean':>12}{'range':>10}")
     for variant, published in PUBLISHED.items():
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> None:
             found = [run(seed, survivors, variant, seed) for seed in range(1, runs + 1)]
         spread = f"{min(found)}-{max(found)}"
         print(f"{variant:16}{published:8}{statistics.mean(found):12.1f}{spread:>10}")
-    print("\nPackets sent per member and period, nobody failing\n")
+    print("\nPackets sent per member and period, no member failing\n")
     print(f"{'members':16}{'paper':>8}{'here':>12}")
     for members in (8, 28) if "--quick" in arguments else (8, 17, 28, 55):
         print(f"{members:<16}{'≈ 2.0':>8}{run(1, load, members, 20):12.2f}")

@@ -1,4 +1,4 @@
-"""Loopback addresses that nobody else uses, so that clusters never meet.
+"""Loopback addresses that no other test uses, so that clusters never meet.
 
 On Linux the whole of 127.0.0.0/8 is local: a random host of it plus a free port there keeps
 a test apart from other tests, other checkouts, and every outgoing connection, whose source is

@@ -248,7 +248,7 @@ async def go_agent(
     arguments: Sequence[str] = (),
     inside: Sequence[str] = (),
 ) -> AsyncIterator[GoAgent]:
-    """Run an agent for the length of the block; it is killed at the end, if it still lives.
+    """Run an agent for the length of the block; it is killed at the end, if it still runs.
 
     Args:
       address: ``host:port`` for gossip; None takes a free one.
@@ -288,7 +288,7 @@ async def go_agent(
 
 
 async def _is_ready(agent: GoAgent) -> bool:
-    """Wait until the agent answers; False when somebody else took its port meanwhile."""
+    """Wait until the agent answers; False when another process took its port meanwhile."""
 
     async def look() -> bool | None:
         if agent.process.exit_status is not None:

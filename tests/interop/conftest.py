@@ -1,7 +1,7 @@
 """Every test here is an interop test: it is marked so, and skipped when there is no agent.
 
 Real agents, real sockets and real time: a packet may be lost, and a busy machine may be late.
-Such a test gets one more try, which the summary tells; tests on simulated time get none.
+Such a test gets one more try, which the summary shows; tests on simulated time get none.
 """
 
 from __future__ import annotations

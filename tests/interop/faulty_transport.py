@@ -15,7 +15,7 @@ class FaultyTransport(Transport):
 
     Args:
       host: a loopback address; the port is a free one.
-      delay: how long each packet that arrives is held (seconds).
+      delay: how long each packet that arrives is delayed (seconds).
 
     Attributes:
       drops_from: nothing that these addresses send arrives.
@@ -48,7 +48,7 @@ class FaultyTransport(Transport):
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        async def hold(packet: Packet) -> None:
+        async def hand_over_late(packet: Packet) -> None:
             await trio.sleep(self._delay)
             handler(packet._replace(received_at=packet.received_at + self._delay))
 
@@ -56,7 +56,7 @@ class FaultyTransport(Transport):
 
             def take(packet: Packet) -> None:
                 if str(packet.source) not in self.drops_from:
-                    nursery.start_soon(hold, packet)
+                    nursery.start_soon(hand_over_late, packet)
 
             await self._inner.receive_packets(take, task_status=task_status)
 

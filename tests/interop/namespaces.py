@@ -12,7 +12,7 @@
 
 Each host is a namespace with one address on ``eth0``; a further namespace holds the bridge and
 the other end of every link, so the machine's own network is never touched.  A namespace has no
-name: it lives as long as the process that holds it, which the kernel kills with the tests.  So
+name: it exists as long as the process that holds it, which the kernel kills with the tests.  So
 nothing is left behind, however the tests end.
 
 Loss is made where the bridge sends to a host, so that each packet passes one lossy link and its
@@ -46,7 +46,7 @@ REFUSED = "this machine allows no network namespaces with loss"
 """How the reason of a skip begins when it is the machine's; `.ci/check_interop.py` knows it."""
 
 PORT = 7946
-_NOBODY = "02:00:00:00:ff:ff"
+_NO_HOST = "02:00:00:00:ff:ff"
 _PROGRAMS = ("ip", "tc", "unshare", "nsenter")
 _RANDOM = 0xFFFFF000 + 56
 """Where the classic packet filter reads a random number of 32 bits (SKF_AD_OFF, SKF_AD_RANDOM)."""
@@ -175,7 +175,7 @@ class Host:
     def set_up(self, others: Iterable[Host]) -> list[str]:
         """Lines for `ip` on this host.
 
-        Nobody asks for hardware addresses, so that a lost question delays nothing; and
+        No host asks for hardware addresses, so that a lost question delays nothing; and
         without IPv6 the only traffic is that of the programs.
         """
         return [
@@ -217,7 +217,7 @@ class Network:
     async def cut(self, sender: Host, receiver: Host) -> None:
         """Lose all that ``sender`` sends to ``receiver``; the other direction works on."""
         self.cuts.add((sender, receiver))
-        await _feed(sender.holder, "ip", [sender.knows(receiver, _NOBODY)])
+        await _feed(sender.holder, "ip", [sender.knows(receiver, _NO_HOST)])
 
     async def split(self, part: Iterable[Host]) -> None:
         """Take these hosts out of the network into one of their own."""
@@ -261,11 +261,11 @@ async def _holder(stack: ExitStack, folder: Path, name: str) -> Child:
     """A process with a network namespace of its own, for as long as ``stack`` is open."""
     command = ["unshare", "--net", "sleep", "infinity"]
     held = stack.enter_context(child(command, output_path=folder / name, cwd=folder))
-    ours = _namespace("self")
+    here = _namespace("self")
 
     def apart() -> bool | None:
         assert held.exit_status is None, held.output
-        return _namespace(held.process.pid) != ours or None
+        return _namespace(held.process.pid) != here or None
 
     await found(apart, seconds=10)
     return held

@@ -50,8 +50,8 @@ class TrioserfNode:
 
     @property
     def address(self) -> str:
-        me = self.serf.local_member
-        return f"{me.addr}:{me.port}"
+        local = self.serf.local_member
+        return f"{local.addr}:{local.port}"
 
     def members(self) -> dict[str, Row]:
         return describe(self.serf.members())

@@ -37,14 +37,14 @@ async def test_a_cluster_lives_on_ipv6(
         go_agent(binary, tmp_path, name="go-1", address=address) as agent,
         trioserf_node(nursery, name="py-1", bind="[::1]:0") as node,
     ):
-        ours = f"[::1]:{node.serf.local_member.port}"
+        local = f"[::1]:{node.serf.local_member.port}"
         if who == "we":
             assert 1 == await node.serf.join([f"go-1/{address}"])
         else:
-            await agent.join(ours)
+            await agent.join(local)
         assert BOTH == node.statuses()
         await becomes(BOTH, agent.statuses)
-        assert {"go-1": address, "py-1": ours} == {
+        assert {"go-1": address, "py-1": local} == {
             name: row.addr for name, row in (await agent.members()).items()
         }
         await agent.event("deploy", "from-go")

@@ -13,7 +13,7 @@ from tests.interop.nodes import TrioserfNode, node_process, trioserf_node
 from tests.interop.waiting import becomes, limit, stays
 
 DETECTION = 30.0
-"""Seconds until the last of four nodes holds two others dead, with room for a busy machine."""
+"""Seconds until the last of four nodes declares two others dead, with room for a busy machine."""
 
 
 async def all_see(status: str | None, name: str, *observers: GoAgent | TrioserfNode) -> None:
@@ -94,7 +94,7 @@ async def test_a_trioserf_node_obeys_the_force_leave_and_prune_of_an_agent(
 async def test_a_node_that_is_alive_refutes_a_force_leave(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    """A third node is there because Go tells nobody when no other member is left alive."""
+    """A third node is there because Go broadcasts nothing when no other member is left alive."""
     async with (
         go_agent(binary, tmp_path, name="go-1") as agent,
         trioserf_node(nursery, name="py-1") as node,

@@ -31,18 +31,18 @@ class Cluster:
     two: TrioserfNode
 
     @property
-    def ours(self) -> tuple[TrioserfNode, TrioserfNode]:
+    def trioserf_nodes(self) -> tuple[TrioserfNode, TrioserfNode]:
         return self.one, self.two
 
     def rings(self) -> list[tuple[bytes, ...]]:
-        rings = [node.serf.memberlist.keyring for node in self.ours]
+        rings = [node.serf.memberlist.keyring for node in self.trioserf_nodes]
         return [ring.keys if ring else () for ring in rings]
 
     async def still_talks(self, name: str) -> None:
         """Every node receives an event of the agent, and it receives one of each of them."""
         await self.agent.event(name, "go")
         await self.one.serf.user_event(name, b"py")
-        for node in self.ours:
+        for node in self.trioserf_nodes:
             await becomes([b"go", b"py"], lambda n=node: sorted(n.user_events(name)))
         await becomes(
             [b"go", b"py"], lambda: sorted(e.payload for e in self.agent.recorded("user", name))

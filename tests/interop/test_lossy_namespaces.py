@@ -152,7 +152,7 @@ async def test_a_partition_is_seen_from_both_sides_and_heals(binary: Path, tmp_p
         await cluster.network.split(cluster.host_of(node) for node in here)
 
         async def noticed() -> list[bool]:
-            """Whether each declared somebody failed, and only who is on the other side."""
+            """Whether each declared a node failed, and only who is on the other side."""
             views = [failed(seen) for seen in await cluster.views()]
             return [set() < lost <= other for lost, other in zip(views, beyond, strict=True)]
 

@@ -39,12 +39,12 @@ async def all_learn(voters: Iterable[GoAgent], address: str) -> None:
         await becomes(address, lambda agent=agent: address_of_twin(agent))
 
 
-async def keeps_the_name(ours: TrioserfNode, voters: Iterable[GoAgent]) -> None:
+async def keeps_the_name(local: TrioserfNode, voters: Iterable[GoAgent]) -> None:
     """Our node, challenged like the other, outlives its own vote, which takes as long."""
-    timeout = ours.serf.default_query_timeout()
-    await stays(trioserf.SerfState.ALIVE, lambda: ours.serf.state, seconds=timeout + 1)
+    timeout = local.serf.default_query_timeout()
+    await stays(trioserf.SerfState.ALIVE, lambda: local.serf.state, seconds=timeout + 1)
     for agent in voters:
-        assert ours.address == await address_of_twin(agent)
+        assert local.address == await address_of_twin(agent)
 
 
 @limit(45)
@@ -70,15 +70,15 @@ async def test_an_agent_with_the_name_of_a_trioserf_node_loses_the_vote(
 ) -> None:
     async with (
         two_voters(binary, tmp_path) as (one, two),
-        trioserf_node(nursery, name=NAME) as ours,
+        trioserf_node(nursery, name=NAME) as local,
         go_agent(binary, tmp_path, name=NAME) as theirs,
     ):
-        await ours.serf.join([one.address])
-        await all_learn((one, two), ours.address)
+        await local.serf.join([one.address])
+        await all_learn((one, two), local.address)
         await theirs.join(two.address)
         await theirs.wait_for_log(MINORITY, seconds=20)
         await becomes(True, lambda: theirs.process.exit_status is not None)
-        await keeps_the_name(ours, (one, two))
+        await keeps_the_name(local, (one, two))
 
 
 @limit(45)
@@ -88,12 +88,12 @@ async def test_a_trioserf_node_loses_against_an_agent_that_had_the_name_before(
     async with (
         two_voters(binary, tmp_path) as (one, two),
         go_agent(binary, tmp_path, name=NAME) as theirs,
-        trioserf_node(nursery, name=NAME) as ours,
+        trioserf_node(nursery, name=NAME) as local,
     ):
         await theirs.join(one.address)
         await all_learn((one, two), theirs.address)
-        await ours.serf.join([two.address])
-        await ours.serf.wait_closed()
+        await local.serf.join([two.address])
+        await local.serf.wait_closed()
         await stays(None, lambda: theirs.process.exit_status, seconds=4)
         for agent in (one, two):
             assert theirs.address == await address_of_twin(agent)

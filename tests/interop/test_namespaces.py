@@ -28,7 +28,7 @@ def _allowed() -> None:
 
 
 async def received(host: Host) -> int:
-    """Datagrams that reached a port of this host where nobody listens."""
+    """Datagrams that reached a port of this host without a listener."""
     command = [*host.inside, "cat", "/proc/net/snmp"]
     done = await trio.run_process(command, capture_stdout=True)
     names, values = re.findall(r"^Udp: (.*)$", done.stdout.decode(), re.MULTILINE)

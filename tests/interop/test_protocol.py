@@ -168,7 +168,7 @@ async def test_the_name_of_a_dead_node_is_a_conflict_to_go_until_it_forgets(
             await serf.join([agent.address])
             await agent.wait_for_log("Conflicting address for py-1")
             assert "failed" == await agent.status_of("py-1")
-            # It is forgotten 15 s after its death; what it then receives is new.
+            # The record is dropped 15 s after the dead message; what it sends then is not stale.
 
             async def listed_again() -> str | None:
                 await serf.join([agent.address])

@@ -135,9 +135,11 @@ async def test_relayed_answers_are_counted_once(
 ) -> None:
     async with cluster(binary, tmp_path, nursery) as c:
         theirs = await c.go_1.query("load", relay_factor=relay_factor)
-        ours = await c.py_1.serf.ask("load", relay_factor=relay_factor, request_ack=True, timeout=2)
+        result = await c.py_1.serf.ask(
+            "load", relay_factor=relay_factor, request_ack=True, timeout=2
+        )
     assert ALL == theirs.acks == set(theirs.responses)
-    assert sorted(ALL) == sorted(ours.acks) == sorted(r.node for r in ours.responses)
+    assert sorted(ALL) == sorted(result.acks) == sorted(r.node for r in result.responses)
 
 
 @limit(30)

@@ -25,7 +25,7 @@ from tests.interop.waiting import becomes, limit
 TRIES = 3
 
 
-def bent() -> tuple[FaultyTransport, trioserf.MemberlistConfig]:
+def faulty() -> tuple[FaultyTransport, trioserf.MemberlistConfig]:
     transport = FaultyTransport(free_host())
     return transport, trioserf.MemberlistConfig.lan(transport=transport, enable_compression=False)
 
@@ -34,7 +34,7 @@ def bent() -> tuple[FaultyTransport, trioserf.MemberlistConfig]:
 async def test_our_answer_reaches_an_agent_through_another_agent(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    transport, memberlist = bent()
+    transport, memberlist = faulty()
     answers = {"load": lambda _payload: b"0.17"}
     async with (
         go_agent(binary, tmp_path, name="go-asks") as asks,
@@ -58,7 +58,7 @@ async def test_our_answer_reaches_an_agent_through_another_agent(
 async def test_the_answer_of_an_agent_is_relayed_by_another_trioserf_node(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    transport, memberlist = bent()
+    transport, memberlist = faulty()
     async with (
         go_agent(
             binary, tmp_path, name="go-answers", handlers=["query:load=printf 0.42"]
@@ -90,7 +90,7 @@ async def test_a_trioserf_node_relays_between_two_agents(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
     """Between agents the direct way cannot be shut, so what we pass on is read on our side."""
-    transport, memberlist = bent()
+    transport, memberlist = faulty()
     async with (
         go_agent(binary, tmp_path, name="go-asks") as asks,
         go_agent(

@@ -1,6 +1,6 @@
 """Network coordinates in a mixed cluster: both sides estimate the same round-trip times.
 
-On loopback everybody would sit in one point, so our node holds each packet that arrives for
+On loopback all nodes would sit in one point, so our node delays each packet that arrives for
 a while; that is what agents measure when they probe us, and we when we probe them.
 """
 
@@ -18,8 +18,8 @@ from tests.interop.faulty_transport import FaultyTransport
 from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit
 
-HELD = 0.04
-"""Round-trip time between us and anybody (seconds), but for what loopback adds."""
+DELAY = 0.04
+"""Round-trip time between this node and any other (seconds), but for what loopback adds."""
 
 
 async def rtt_by(agent: GoAgent, a: str, b: str) -> float | None:
@@ -37,7 +37,7 @@ async def rtt_by(agent: GoAgent, a: str, b: str) -> float | None:
 async def test_our_estimates_and_those_of_an_agent_agree(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    transport = FaultyTransport(free_host(), delay=HELD)
+    transport = FaultyTransport(free_host(), delay=DELAY)
     memberlist = trioserf.MemberlistConfig.lan(transport=transport)
     async with (
         go_agent(binary, tmp_path, name="go-1") as one,
@@ -49,14 +49,14 @@ async def test_our_estimates_and_those_of_an_agent_agree(
 
         async def agreed() -> bool:
             pairs = [("py-1", "go-1"), ("py-1", "go-2"), ("go-1", "go-2")]
-            ours = [node.serf.rtt(a, b) for a, b in pairs]
+            local = [node.serf.rtt(a, b) for a, b in pairs]
             theirs = [await rtt_by(agent, a, b) for agent in (one, two) for a, b in pairs]
-            estimates = [ours, theirs[:3], theirs[3:]]
+            estimates = [local, theirs[:3], theirs[3:]]
             return all(
                 None not in (first, second, between)
-                and abs(first - HELD) < HELD / 4
-                and abs(second - HELD) < HELD / 4
-                and between < HELD / 2
+                and abs(first - DELAY) < DELAY / 4
+                and abs(second - DELAY) < DELAY / 4
+                and between < DELAY / 2
                 for first, second, between in estimates
             )
 

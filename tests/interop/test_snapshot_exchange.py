@@ -1,7 +1,7 @@
 """A snapshot file changes hands: one of trioserf is read by an agent, one of an agent by trioserf.
 
 The node with the file ends without leaving, and one of the other kind takes its name, its
-address and its file.  It must find the cluster by itself, and hear nothing twice.
+address and its file.  It must find the cluster by itself, and deliver nothing twice.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ async def test_an_agent_rejoins_by_a_file_of_this_library(
         async with trioserf_node(nursery, name=NAME, snapshot_path=str(path)) as node:
             await node.serf.join([agent.address])
             for number in range(3):
-                await agent.event("tick", str(number))
+                await agent.event("beat", str(number))
             await agent.query("question", timeout="100ms")
-            await becomes(3, lambda: len(node.user_events("tick")))
+            await becomes(3, lambda: len(node.user_events("beat")))
             await becomes(1, lambda: len(node.queries("question")))
             address, clocks = node.address, node.serf.statistics()
         assert written(path, f"alive: go-1 {agent.address}", "# incarnation: 1")
@@ -62,9 +62,9 @@ async def test_an_agent_rejoins_by_a_file_of_this_library(
             assert clocks.event_time <= int(restored["event_time"])
             assert clocks.query_time <= int(restored["query_time"])
             assert clocks.member_time <= int(restored["member_time"])
-            await stays([], lambda: heir.recorded("user", "tick"), seconds=1)
-            await agent.event("tick", "new")
-            await becomes([b"new"], lambda: [e.payload for e in heir.recorded("user", "tick")])
+            await stays([], lambda: heir.recorded("user", "beat"), seconds=1)
+            await agent.event("beat", "new")
+            await becomes([b"new"], lambda: [e.payload for e in heir.recorded("user", "beat")])
             assert "Unrecognized snapshot line" not in heir.log
 
 
@@ -80,12 +80,12 @@ async def test_a_trioserf_node_rejoins_by_the_file_of_an_agent(
         ) as theirs:
             await theirs.join(agent.address)
             for number in range(3):
-                await agent.event("tick", str(number))
+                await agent.event("beat", str(number))
             await agent.query("question", timeout="100ms")
-            await becomes(3, lambda: len(theirs.recorded("user", "tick")))
+            await becomes(3, lambda: len(theirs.recorded("user", "beat")))
             await becomes(1, lambda: len(theirs.recorded("query", "question")))
             clocks = await numbers(theirs)
-            # On SIGTERM an agent ends without leaving, and writes what it holds.
+            # On SIGTERM an agent ends without leaving, and writes what it knows.
             theirs.process.process.send_signal(signal.SIGTERM)
             await becomes(True, lambda: theirs.process.exit_status is not None)
             address = theirs.address
@@ -98,9 +98,9 @@ async def test_a_trioserf_node_rejoins_by_the_file_of_an_agent(
             for each in (agent, node):
                 await becomes({"go-1": "alive", NAME: "alive"}, each.statuses)
             assert node.time_of(trioserf.EventType.MEMBER_JOIN, "go-1") is not None
-            await stays([], lambda: node.user_events("tick"), seconds=1)
-            await agent.event("tick", "new")
-            await becomes([b"new"], lambda: node.user_events("tick"))
+            await stays([], lambda: node.user_events("beat"), seconds=1)
+            await agent.event("beat", "new")
+            await becomes([b"new"], lambda: node.user_events("beat"))
 
 
 @limit(60)

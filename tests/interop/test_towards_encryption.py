@@ -64,29 +64,30 @@ class Rolling:
 async def test_a_plain_cluster_becomes_an_encrypted_one_while_it_runs(
     binary: Path, tmp_path: Path, nursery: trio.Nursery
 ) -> None:
-    key, ours = secrets.token_bytes(32), Rolling(nursery)
+    key, rolling = secrets.token_bytes(32), Rolling(nursery)
     host = free_host()
     address = f"{host}:{free_port(host)}"
     everybody = dict.fromkeys(("go-1", *NAMES), "alive")
 
     async def all_see_all(agent: GoAgent) -> None:
         for name in NAMES:
-            await becomes(everybody, lambda name=name: ours.statuses(name))
+            await becomes(everybody, lambda name=name: rolling.statuses(name))
         await becomes(everybody, agent.statuses)
         await agent.event("still", "here")
         for name in NAMES:
-            await becomes(True, lambda name=name: ours.statistics(name).event_time > events[name])
-            events[name] = ours.statistics(name).event_time
-            assert {} == dict(ours.statistics(name).memberlist.bad_input)
+            before = events[name]
+            await becomes(True, lambda n=name, t=before: rolling.statistics(n).event_time > t)
+            events[name] = rolling.statistics(name).event_time
+            assert {} == dict(rolling.statistics(name).memberlist.bad_input)
 
     events = dict.fromkeys(NAMES, 0)
     async with go_agent(binary, tmp_path, name="go-1", address=address) as agent:
         for name in NAMES:
-            await ours.restart(name, address)
+            await rolling.restart(name, address)
         await all_see_all(agent)
         # 1. Every trioserf node gets the key, writes plain text and reads both.
         for name in NAMES:
-            await ours.restart(
+            await rolling.restart(
                 name,
                 address,
                 secret_key=key,
@@ -97,17 +98,17 @@ async def test_a_plain_cluster_becomes_an_encrypted_one_while_it_runs(
         await agent.leave()
     # 2. Write encrypted, still read both; the agent knows only all or nothing.
     for name in NAMES:
-        await ours.restart(name, secret_key=key, gossip_verify_incoming=False)
+        await rolling.restart(name, secret_key=key, gossip_verify_incoming=False)
     (tmp_path / "2").mkdir()
     async with go_agent(binary, tmp_path / "2", name="go-1", address=address, key=key) as agent:
-        await agent.join(ours.binds["py-1"])
+        await agent.join(rolling.binds["py-1"])
         await all_see_all(agent)
         # 3. Read nothing but encrypted.
         for name in NAMES:
-            await ours.restart(name, address, secret_key=key)
+            await rolling.restart(name, address, secret_key=key)
             await all_see_all(agent)
         with pytest.raises(trioserf.JoinError):
-            await plain_node_joins(address, *ours.binds.values())
+            await plain_node_joins(address, *rolling.binds.values())
 
 
 async def plain_node_joins(*addresses: str) -> None:

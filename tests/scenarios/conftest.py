@@ -1,6 +1,6 @@
 """Scenarios are repeatable: trio's scheduler is seeded with the name of the test.
 
-A claim such as "agrees within two minutes at 30 % loss" holds for nearly all schedules, not for
+That a cluster agrees within two minutes at 30 % loss is true of nearly all schedules, not of
 each.  With the clusters' own seeds this fixes the schedule that a scenario runs, so that it
 does not fail by chance.  ``TRIOSERF_SEED=anything pytest tests/scenarios`` tries another one; many
 schedules are the work of ``trioserf.testing.explore``.

@@ -1,12 +1,12 @@
 """The law of the event stream, checked on what the readers of a cluster received.
 
 * Folding the events gives ``members()``.
-* At most one delivery of each (Lamport time, name, payload): in one life, and over a crash with
-  a disk, but for what was delivered in the last moment before it.
+* At most one delivery of each (Lamport time, name, payload): from one start to the next, and over
+  a crash with a disk, except for what was delivered in the last moment before it.
 * Never an event for a state that did not change.
 
-Where events are coalesced the first and the last hold as soon as nothing is held any more, and
-the first event about a member may tell how it went.
+Where events are coalesced the first and the last are true as soon as no event waits, and the
+first event about a member may say how it went.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trioserf.testing import SimCluster
 from trioserf.testing.event_invariants import is_start
 
 State = tuple[MemberStatus, tuple[tuple[str, str], ...], str, int]
-"""Status, tags and address of a member: what an event may tell a change of."""
+"""Status, tags and address of a member: what an event may report a change of."""
 
 STATUS_AFTER = {
     EventType.MEMBER_JOIN: MemberStatus.ALIVE,
@@ -59,7 +59,7 @@ def known_by(members: Iterable[Member]) -> dict[str, State]:
 
 @attrs.define
 class Fold:
-    """The members that events tell of, and what is wrong with the events themselves."""
+    """The members that events report, and what is wrong with the events themselves."""
 
     coalesced: bool = False
     members: dict[str, State] = attrs.field(factory=dict)
@@ -107,16 +107,16 @@ def delivered_twice(events: Iterable[Event]) -> list[tuple[int, str, bytes]]:
 
 
 class Readers:
-    """One reader for each life of each node, from its first event on."""
+    """One reader for each start of each node, from its first event on."""
 
     def __init__(self, cluster: SimCluster) -> None:
         self._cluster = cluster
-        self._lives: dict[tuple[str, int], list[Event]] = {}
+        self._readers: dict[tuple[str, int], list[Event]] = {}
 
     def attend(self) -> None:
         """Read what waits, in every running node."""
         for node in self._cluster.running:
-            events = self._lives.setdefault((node.name, node.lives), [])
+            events = self._readers.setdefault((node.name, node.lives), [])
             while True:
                 try:
                     events.append(node.serf.events.receive_nowait())
@@ -124,19 +124,19 @@ class Readers:
                     break
 
     def judge(self) -> Iterator[str]:
-        """Complaints about all lives, the past ones too."""
+        """Complaints about all starts of all nodes, the past ones too."""
         self.attend()
-        for (name, life), events in self._lives.items():
+        for (name, start), events in self._readers.items():
             node = self._cluster[name]
             folded = fold(events, coalesced=node.config.coalesce_period > 0)
-            yield from (f"{name} {life}: {text}" for text in folded.wrong)
-            yield from (f"{name} {life}: twice {key}" for key in delivered_twice(events))
+            yield from (f"{name} {start}: {text}" for text in folded.wrong)
+            yield from (f"{name} {start}: twice {key}" for key in delivered_twice(events))
             if any(isinstance(event, EventsDropped) for event in events):
-                yield f"{name} {life}: events dropped"
-            if node.running and node.lives == life:
+                yield f"{name} {start}: events dropped"
+            if node.running and node.lives == start:
                 known = known_by(node.serf.members())
                 if known != folded.members:
-                    yield f"{name} {life}: folded {folded.members}, but it knows {known}"
+                    yield f"{name} {start}: folded {folded.members}, but it knows {known}"
 
 
 class Disks:
@@ -155,21 +155,21 @@ class Disks:
             self._clocks[name, node.lives + 1] = state.event_clock
 
     def judge(self) -> Iterator[str]:
-        """Complaints about events that a life heard although its disk knew them."""
-        lives = dict.fromkeys((node.name for node in self._cluster), 0)
+        """Complaints about events that were delivered although the disk knew them."""
+        starts = dict.fromkeys((node.name for node in self._cluster), 0)
         delivered: dict[str, list[tuple[float, int]]] = {}
         last: dict[str, float] = {}
         for entry in self._cluster.timeline:
             name = entry.node
             if is_start(entry):
-                lives[name] += 1
-                clock = self._clocks.get((name, lives[name]))
+                starts[name] += 1
+                clock = self._clocks.get((name, starts[name]))
                 if clock is not None:
                     yield from self._unwritten(name, delivered.pop(name, []), last[name], clock)
             elif isinstance(entry.event, UserEvent):
                 delivered.setdefault(name, []).append((entry.time, entry.event.ltime))
-                if entry.event.ltime <= self._clocks.get((name, lives[name]), -1):
-                    yield f"{name} {lives[name]}: {entry.event} is on the disk, and delivered again"
+                if entry.event.ltime <= self._clocks.get((name, starts[name]), -1):
+                    yield f"{name} {starts[name]}: {entry.event} is on the disk, but came again"
             elif entry.what.startswith("— crashes"):
                 last[name] = entry.time
             elif entry.what.startswith("— leaves"):

@@ -1,4 +1,4 @@
-"""What scenarios share: watched clusters, and claims that somebody forges or repeats."""
+"""What scenarios share: watched clusters, and messages that are forged or repeated."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ async def agrees_in_time(
     return await cluster.converged(within=bound.total)
 
 
-def say(cluster: SimCluster, claim: Any, *listeners: str) -> None:
-    """Let nodes hear a claim in a packet from outside."""
-    for name in listeners or [node.name for node in cluster.running]:
+def inject(cluster: SimCluster, message: Any, *receivers: str) -> None:
+    """Send nodes a message in a packet from outside."""
+    for name in receivers or [node.name for node in cluster.running]:
         to = Address(cluster[name].host, 7946)
-        cluster.network.inject(encode_message(claim), source=OUTSIDE, to=to)
+        cluster.network.inject(encode_message(message), source=OUTSIDE, to=to)
 
 
 def views(cluster: SimCluster, of: str) -> set[MemberStatus | None]:
-    """What the other running nodes hold of a member."""
+    """The status that a member has at the other running nodes."""
     return {node.view().get(of) for node in cluster.running if node.name != of}
 
 
@@ -74,14 +74,14 @@ def member(cluster: SimCluster, of: str, by: str | int = 0) -> Member:
 
 
 def incarnation(cluster: SimCluster, of: str, by: str | int = 0) -> int:
-    """The incarnation of a node that another one holds."""
+    """The incarnation of a node in the record that another one has."""
     node = cluster[by].serf.memberlist.node(of)
     assert node is not None, f"{of} is unknown"
     return node.incarnation
 
 
 async def stays_for(seconds: float, cluster: SimCluster, of: str, status: MemberStatus) -> None:
-    """Assert again and again what the others hold of a member."""
+    """Assert again and again the status that a member has at the others."""
     end = trio.current_time() + seconds
     while trio.current_time() < end:
         assert {status} == views(cluster, of)

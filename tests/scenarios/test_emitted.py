@@ -18,7 +18,7 @@ from trio.testing import MockClock
 from trioserf._wire.messages import Alive
 from trioserf.testing import SimCluster, TraceEntry
 
-from .kit import say
+from .kit import inject
 
 COMPOUND, USER, CRC, PUSH_PULL = 7, 8, 12, 6
 WITH_NODES = {3: "suspect", 4: "alive", 5: "dead"}
@@ -186,7 +186,9 @@ async def test_an_address_is_passed_on_as_it_was_received(autojump_clock: MockCl
         await cluster.converged()
         cluster.network.trace = inspector
         mapped = bytes(10) + b"\xff\xff" + b"\x0a\x63\x00\x01"
-        say(cluster, Alive(1, "stranger", mapped, 7946, b"", b"\x01\x05\x02\x02\x05\x04"), "node-1")
+        inject(
+            cluster, Alive(1, "unknown", mapped, 7946, b"", b"\x01\x05\x02\x02\x05\x04"), "node-1"
+        )
         await trio.sleep(2)
     assert mapped in inspector.addresses
     assert mapped[-4:] not in inspector.addresses

@@ -28,7 +28,7 @@ FIRST = int(os.environ.get("TRIOSERF_FIRST_SCHEDULE", "0"))
 NODES = 5
 STEPS = 12
 QUIET = 4.0
-"""Nothing is held any more when nothing happened for so long (seconds)."""
+"""No event waits to be coalesced when nothing happened for so long (seconds)."""
 
 
 # --- schedules ----------------------------------------------------------------------------
@@ -93,12 +93,12 @@ class Schedule:
     async def restart(self, *, new_address: bool = False) -> None:
         if not self._down():
             await self.crash()
-        # In a partition there may be nobody to join: then it stays alone until later.
+        # In a partition there may be no node to join: then it stays alone until later.
         if name := next(iter(self._down()), None):
             self.disks.about_to_start(name)
             await self.cluster.restart(name, new_address=new_address, join=False)
             if self.cluster[name].disk is not None and self.rng.random() < 0.7:
-                return  # its snapshot tells it whom to join
+                return  # its snapshot has addresses to join
             others = [node for node in self.cluster.running if node.name != name]
             with trio.move_on_after(3):
                 try:
@@ -173,7 +173,7 @@ async def comes_to_rest(cluster: SimCluster) -> None:
 
 
 async def live_through(seed: int) -> list[str]:
-    """Run one schedule; the complaints about the events of all its lives."""
+    """Run one schedule; the complaints about all events."""
     fields, has_disks = settings(seed), random.Random(f"disks {seed}").random() < 0.5
     async with (
         SimCluster(seed=seed, disks=has_disks) as cluster,

@@ -1,4 +1,4 @@
-"""Whatever goes wrong: the invariants hold in every step, and in the end everybody agrees.
+"""Whatever goes wrong: the invariants are true in every step, and in the end all nodes agree.
 
 The time to agreement is bounded by `trioserf.testing.bounds`, from the moment of the last
 fault; loss goes on all the while.
@@ -25,7 +25,7 @@ from trioserf.testing.invariants import membership_invariants
 from .kit import agrees_in_time, cluster_of, stays_for, views
 
 Fault = Callable[[SimCluster], Awaitable[bool]]
-"""Does something and takes it back; whether nodes that live may hold each other dead after it."""
+"""Does something and takes it back; whether running nodes may declare each other dead meanwhile."""
 
 
 MANY = 10
@@ -58,17 +58,17 @@ async def leaves(cluster: SimCluster) -> bool:
 
 async def a_partition(cluster: SimCluster) -> bool:
     cluster.partition(range(min(max(1, len(cluster) // 3), MANY)))
-    # Long enough that both sides declare deaths; the longer, the more have to refute.
+    # Long enough that both sides declare nodes dead; the longer, the more have to refute.
     await trio.sleep(40 if len(cluster) < 100 else 15)
     cluster.heal()
     return True
 
 
 async def a_one_way_link(cluster: SimCluster) -> bool:
-    deaf = cluster[1].host
+    receiver = cluster[1].host
     for node in cluster:
-        if node.host != deaf:
-            cluster.network.cut(node.host, deaf)
+        if node.host != receiver:
+            cluster.network.cut(node.host, receiver)
     await trio.sleep(20)
     cluster.heal()
     return True

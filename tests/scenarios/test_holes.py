@@ -17,7 +17,7 @@ from trioserf._wire.serf_messages import JoinIntent, decode_push_pull, encode_se
 from trioserf.testing import SimCluster, SimNode
 from trioserf.testing.invariants import membership_invariants
 
-from .kit import cluster_of, incarnation, member, say, stays_for, views
+from .kit import cluster_of, incarnation, inject, member, stays_for, views
 
 ALIVE, FAILED = MemberStatus.ALIVE, MemberStatus.FAILED
 RARE = {"push_pull_interval": 600.0, "reconnect_interval": 600.0}
@@ -36,7 +36,7 @@ async def grow_older(cluster: SimCluster, times: int = 3) -> None:
     await cluster.converged(within=NEXT_EXCHANGE)
 
 
-def life_of(cluster: SimCluster, name: str, number: int) -> Alive:
+def alive_message(cluster: SimCluster, name: str, number: int) -> Alive:
     """An alive message as the node itself would make it."""
     node = cluster[0].serf.memberlist.node(name)
     assert node is not None
@@ -58,19 +58,19 @@ async def test_a_mass_restart_brings_everybody_back(
         others = range(1, 6)
         await cluster.crash(*others)
         await cluster.converged(within=NEXT_EXCHANGE)
-        await trio.sleep(5)  # what was left to gossip of the deaths is gone
+        await trio.sleep(5)  # no dead message is left to gossip
         await cluster.restart(1, 2, 3, 4, 5, join=False)
         await cluster[1].serf.join([cluster[0].address])
         for number in (2, 3, 4, 5):
             await cluster[number].serf.join([cluster[1].address])
         await trio.sleep(10)
-        held = [cluster[0].view()[f"node-{number}"] for number in (3, 4, 5, 6)]
+        seen = [cluster[0].view()[f"node-{number}"] for number in (3, 4, 5, 6)]
         if faithful_go:
             # They live; the first receives that, and takes it for stale.
-            assert [FAILED] * 4 == held
+            assert [FAILED] * 4 == seen
             assert all(ALIVE == cluster[1].view()[f"node-{n}"] for n in (3, 4, 5, 6))
         else:
-            assert [ALIVE] * 4 == held
+            assert [ALIVE] * 4 == seen
             await cluster.converged(within=1)
 
 
@@ -88,9 +88,9 @@ async def test_an_alive_message_from_between_two_dead_messages_resurrects_no_nod
         await cluster.crash("node-3")
         await cluster.converged()
         dead = incarnation(cluster, "node-3")
-        say(cluster, Dead(dead + 2, "node-3", "node-2"))
+        inject(cluster, Dead(dead + 2, "node-3", "node-2"))
         await trio.sleep(0.5)
-        say(cluster, life_of(cluster, "node-3", dead + 1))
+        inject(cluster, alive_message(cluster, "node-3", dead + 1))
         await trio.sleep(0.5)
         assert {ALIVE if faithful_go else FAILED} == views(cluster, "node-3")
 
@@ -105,16 +105,16 @@ async def test_one_message_with_the_last_incarnation_evicts_no_node(
 ) -> None:
     invariants = membership_invariants(forged=True)
     if faithful_go:
-        invariants = invariants[2:]  # in Go the victim's own count wraps to 0
+        invariants = invariants[2:]  # in Go the incarnation of the node itself wraps to 0
     async with cluster_of(4, faithful_go=faithful_go, invariants=invariants) as (cluster, _):
-        say(cluster, Dead(MAX_INCARNATION, "node-2", "node-1"))
+        inject(cluster, Dead(MAX_INCARNATION, "node-2", "node-1"))
         await trio.sleep(1)
         await stays_for(15, cluster, "node-2", FAILED if faithful_go else ALIVE)
-        own = cluster["node-2"].serf.memberlist.local_node.incarnation
-        assert own < 100
+        local = cluster["node-2"].serf.memberlist.local_node.incarnation
+        assert local < 100
         if not faithful_go:
             # It can still refute an honest suspect message.
-            say(cluster, Dead(own, "node-2", "node-1"))
+            inject(cluster, Dead(local, "node-2", "node-1"))
             await trio.sleep(1)
             assert {ALIVE} == views(cluster, "node-2")
 
@@ -197,10 +197,10 @@ async def test_a_name_whose_old_address_answers_stays_there(autojump_clock: Mock
     invariants = membership_invariants(forged=True)
     async with cluster_of(4, invariants=invariants) as (cluster, _):
         before = cluster["node-3"].host
-        node = life_of(cluster, "node-3", 50)
+        node = alive_message(cluster, "node-3", 50)
         elsewhere = Alive(50, "node-3", b"\x0a\x63\x00\x01", 7946, node.meta, node.versions)
         for _ in range(5):
-            say(cluster, elsewhere, "node-1", "node-2", "node-4")
+            inject(cluster, elsewhere, "node-1", "node-2", "node-4")
             await trio.sleep(1)
             addresses = {str(member(cluster, "node-3", n).addr) for n in (0, 1, 3)}
             assert {before} == addresses
@@ -212,7 +212,7 @@ async def test_a_name_whose_old_address_answers_stays_there(autojump_clock: Mock
 
 
 def newest_intent(node: SimNode, about: str) -> int:
-    """The Lamport time that a node tells of another in its state exchanges."""
+    """The Lamport time that a node sends of another in its push/pulls."""
     state = node.serf._delegate.local_state(join=False)
     return decode_push_pull(state).status_ltimes[about]
 
@@ -232,9 +232,9 @@ async def test_a_member_that_returns_is_not_leaving_for_ever(
         await trio.sleep(1)
         cluster.heal()
         joined = JoinIntent(newest_intent(cluster["node-1"], "node-4"), "node-4")
-        say(cluster, UserMessage(encode_serf(joined)), "node-3")
+        inject(cluster, UserMessage(encode_serf(joined)), "node-3")
         await trio.sleep(0.01)
         await cluster["node-3"].serf.join([cluster["node-1"].address])
         await trio.sleep(60)
-        held = cluster["node-1"].view()["node-4"]
-        assert (MemberStatus.LEAVING if faithful_go else ALIVE) == held
+        seen = cluster["node-1"].view()["node-4"]
+        assert (MemberStatus.LEAVING if faithful_go else ALIVE) == seen

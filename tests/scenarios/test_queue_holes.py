@@ -1,4 +1,4 @@
-"""Queues that grow without end and queues that starve: in Go they do, in ours not."""
+"""Queues that grow without end and queues that starve: in Go they do, in trioserf not."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from trioserf.testing import SimCluster
 from trioserf.testing.invariants import Invariant, all_invariants
 from trioserf.testing.membership_invariants import Incarnations, LocalNodeAlive, Sizes
 
-from .kit import cluster_of, member, say
+from .kit import cluster_of, inject, member
 
 both = pytest.mark.parametrize("faithful_go", [True, False], ids=["go", "trioserf"])
 
 FLOOD = 300
-"""Claims that one node has to pass on; three of them fill a packet to the last 30 bytes."""
+"""Alive messages to rebroadcast; three of them fill a packet to the last 30 bytes."""
 QUIET = {"probe_interval": 0.0, "push_pull_interval": 600.0}
 """Nothing but gossip, so that every packet is filled by the queues."""
 PHANTOMS = [f"phantom-{number}" for number in range(FLOOD)]
@@ -42,7 +42,7 @@ async def test_intents_about_one_node_do_not_pile_up(
         now = cluster[0].serf.statistics().member_time
         for ltime in range(now + 1, now + 501):
             message = encode_serf(JoinIntent(ltime, "node-3"))
-            say(cluster, UserMessage(message), "node-1")
+            inject(cluster, UserMessage(message), "node-1")
         deepest = 0
         for _ in range(50):
             await trio.sleep(0.01)
@@ -57,21 +57,21 @@ def _is_sizes(invariant: Invariant) -> bool:
     return isinstance(invariant, Sizes)
 
 
-# --- nobody starves -----------------------------------------------------------------------
+# --- no message starves ----------------------------------------------------------------------
 
 
 def flood(cluster: SimCluster) -> None:
     """Let the first node receive many others at once, which it broadcasts.
 
     They live at the addresses of real nodes, so that what is gossiped to them is heard.
-    Each claim takes 455 bytes.
+    Each message takes 455 bytes.
     """
     real = cluster[1].serf.memberlist.local_node
     for number, name in enumerate(PHANTOMS):
         home = cluster[1 + number % (len(cluster) - 1)].serf.memberlist.local_node
-        claim = Alive(1, name, home.addr, home.port, b"x" * 300, real.versions)
-        missing = 455 - len(encode_message(claim))
-        say(cluster, attrs.evolve(claim, meta=b"x" * (300 + missing)), "node-1")
+        message = Alive(1, name, home.addr, home.port, b"x" * 300, real.versions)
+        missing = 455 - len(encode_message(message))
+        inject(cluster, attrs.evolve(message, meta=b"x" * (300 + missing)), "node-1")
 
 
 @pytest.mark.slow

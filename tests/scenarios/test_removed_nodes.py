@@ -14,7 +14,7 @@ from trioserf import EventType, MemberEvent, MemberStatus
 from trioserf._wire.messages import Alive
 from trioserf.testing import SimCluster
 
-from .kit import cluster_of, say, views
+from .kit import cluster_of, inject, views
 
 ALIVE, LEAVING, LEFT = MemberStatus.ALIVE, MemberStatus.LEAVING, MemberStatus.LEFT
 
@@ -34,19 +34,19 @@ def returns(cluster: SimCluster, of: str, by: str) -> int:
 
 
 async def remove(cluster: SimCluster, *, prune: bool) -> Alive:
-    """Crash node-3 and let node-1 remove it after all records are dropped; its last claim."""
+    """Crash node-3, let node-1 remove it once all records are dropped; its last alive message."""
     await cluster[0].serf.set_tags({"version": "1"})
     await cluster["node-3"].serf.set_tags({"version": "1"})
     await cluster.converged()
     node = cluster[0].serf.memberlist.node("node-3")
     assert node is not None
-    claim = Alive(node.incarnation, node.name, node.addr, node.port, node.meta, node.versions)
+    message = Alive(node.incarnation, node.name, node.addr, node.port, node.meta, node.versions)
     await cluster.crash("node-3")
     await trio.sleep(60)
     assert cluster[0].serf.memberlist.node("node-3") is None, "the record is dropped"
     await cluster[0].serf.remove_failed_node("node-3", prune=prune)
     await trio.sleep(5)
-    return claim
+    return message
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ async def test_a_process_that_was_stopped_does_not_bring_a_removed_node_back(
         assert gone == views(cluster, "node-3") - {ALIVE}, "but for the one that is stopped"
         cluster.heal()
         cluster.resume("stopped")
-        # It still holds node-3 alive, and tells so.
+        # It still has an alive record of node-3, and sends it.
         await cluster[0].serf.join([cluster["stopped"].address])
         await trio.sleep(1)
         again = returns(cluster, "node-3", by="node-1") - joined
@@ -76,8 +76,8 @@ async def test_a_process_that_was_stopped_does_not_bring_a_removed_node_back(
         if not faithful_go:
             await trio.sleep(60)
             assert joined == returns(cluster, "node-3", by="node-1")
-            held = {node.view().get("node-3") for node in cluster.running[:3]}
-            assert gone == held
+            seen = {node.view().get("node-3") for node in cluster.running[:3]}
+            assert gone == seen
 
 
 @pytest.mark.slow
@@ -86,8 +86,8 @@ async def test_a_late_alive_message_does_not_bring_a_removed_node_back(
     faithful_go: bool, autojump_clock: MockClock
 ) -> None:
     async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
-        claim = await remove(cluster, prune=True)
-        say(cluster, claim)
+        message = await remove(cluster, prune=True)
+        inject(cluster, message)
         await trio.sleep(1)
         # In Go it seems to be leaving, because that is what was last said of it.
         assert {LEAVING if faithful_go else None} == views(cluster, "node-3")

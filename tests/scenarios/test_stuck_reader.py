@@ -1,4 +1,4 @@
-"""A reader that does not read for an hour: nobody else notices, and it finds one exact gap."""
+"""A reader that does not read for an hour: no other notices, and it finds one exact gap."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Outcome:
 async def an_hour_of_churn(cluster: SimCluster, pings: list[float]) -> None:
     end = trio.current_time() + HOUR
     while trio.current_time() < end:
-        await cluster[2].serf.user_event("tick", coalesce=False)
+        await cluster[2].serf.user_event("beat", coalesce=False)
         await cluster[0].serf.user_event("tock", coalesce=False)
         await trio.sleep(20)
         await cluster.crash(1)
@@ -92,13 +92,13 @@ def moments(outcome: Outcome) -> list[str]:
 
 @pytest.mark.slow
 def test_a_reader_stopped_for_an_hour_delays_no_other_and_finds_its_gap() -> None:
-    held, free = run(1, live, True), run(1, live, False)
-    assert len(held.expected) > 10 * BUFFER
+    stopped, free = run(1, live, True), run(1, live, False)
+    assert len(stopped.expected) > 10 * BUFFER
     # The very same moments, to the last digit, at every node and for every answer.
-    assert free.pings == held.pings
-    assert 60 == len(held.pings)
-    assert moments(free) == moments(held)
+    assert free.pings == stopped.pings
+    assert 60 == len(stopped.pings)
+    assert moments(free) == moments(stopped)
 
-    before, after = held.expected[:BUFFER], held.expected[-1]
-    missed = len(held.expected) - BUFFER - 1
-    assert [*before, EventsDropped(missed), after] == held.stuck
+    before, after = stopped.expected[:BUFFER], stopped.expected[-1]
+    missed = len(stopped.expected) - BUFFER - 1
+    assert [*before, EventsDropped(missed), after] == stopped.stuck

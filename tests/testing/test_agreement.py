@@ -31,14 +31,14 @@ def test_nodes_that_see_each_other_alive_agree() -> None:
 def test_each_kind_of_disagreement_is_put_into_words() -> None:
     found = agreement(
         a=[member("a"), member("b", FAILED), member("c", role="old")],
-        b=[member("a"), member("b"), member("c"), member("stranger")],
+        b=[member("a"), member("b"), member("c"), member("unknown")],
         c=[member("a"), member("c")],
     )
     assert not found.reached()
     expected = [
         "a sees b failed",
         "a sees old tags of c",
-        "b still sees stranger alive",
+        "b still sees unknown alive",
         "c does not know b",
     ]
     assert expected == found.complaints()

@@ -12,7 +12,7 @@ LAN = Config.lan(node_name="x")
 
 def test_its_parts_are_those_of_a_local_network() -> None:
     bound = agreement_bound(LAN, 3)
-    # 2n - 1 = 5 ticks of 1 s, stretched 8 times; twice 6 * 4 s; 4 transmissions each 0.2 s.
+    # 2n - 1 = 5 intervals of 1 s, stretched 8 times; twice 6 * 4 s; 4 transmissions each 0.2 s.
     assert 40.0 == bound.probing
     assert 48.0 == bound.suspicion
     assert 0.0 == bound.reunion
@@ -30,5 +30,5 @@ def test_partitions_loss_and_size_make_it_longer() -> None:
 
 def test_without_a_healer_reunion_takes_longer() -> None:
     go = Config.lan(node_name="x", memberlist=LAN.memberlist.__class__(faithful_go=True))
-    ours, theirs = (agreement_bound(config, 3, parted=True).reunion for config in (LAN, go))
-    assert pytest.approx(2 * ours) == theirs
+    trioserf, faithful = (agreement_bound(config, 3, parted=True).reunion for config in (LAN, go))
+    assert pytest.approx(2 * trioserf) == faithful

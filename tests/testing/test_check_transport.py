@@ -85,7 +85,7 @@ class Forgetful(Wrapped):
 
 
 class Anonymous(Wrapped):
-    """Does not tell who sent a packet."""
+    """Does not say who sent a packet."""
 
     async def receive_packets(
         self,

@@ -1,4 +1,4 @@
-"""Invariants find what is wrong: here somebody meddles with the tables of a running cluster."""
+"""Invariants find what is wrong: here a test changes the tables of a running cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def three_nodes() -> AsyncIterator[SimCluster]:
 
 
 def record(cluster: SimCluster, of: str):  # type: ignore[no-untyped-def]
-    """What the first node holds of another."""
+    """The record that the first node has of another."""
     return cluster[0].serf.memberlist.node(of)
 
 
@@ -82,7 +82,7 @@ async def deliver_twice(cluster: SimCluster) -> None:
     await trio.sleep(0.2)
 
 
-async def tell_what_is_not(cluster: SimCluster) -> None:
+async def report_what_is_not(cluster: SimCluster) -> None:
     ghost = cluster[1].serf.local_member
     gone = MemberEvent(type=EventType.MEMBER_FAILED, members=(ghost,))
     cluster.timeline.note(0.0, "node-1", gone)
@@ -90,7 +90,7 @@ async def tell_what_is_not(cluster: SimCluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("meddle", "complaint"),
+    ("change", "complaint"),
     [
         (run_ahead, "has incarnation 9 of node-2, which never had more than"),
         (return_to_one, r"went back from incarnation \d of node-2 to 1"),
@@ -98,15 +98,15 @@ async def tell_what_is_not(cluster: SimCluster) -> None:
         (despair, "node-1 lists itself in status dead"),
         (invent, r"knows \['nobody'\], which was never started"),
         (deliver_twice, "delivered deploy of time 3 twice"),
-        (tell_what_is_not, "the events of node-1 do not add up to its members: node-2"),
+        (report_what_is_not, "the events of node-1 do not add up to its members: node-2"),
     ],
 )
 async def test_what_is_wrong_ends_the_block(
-    meddle: Callable[..., object], complaint: str, autojump_clock: MockClock
+    change: Callable[..., object], complaint: str, autojump_clock: MockClock
 ) -> None:
     with pytest.raises(InvariantViolation, match=complaint):
         async with three_nodes() as cluster:
-            await meddle(cluster)  # type: ignore[misc]
+            await change(cluster)  # type: ignore[misc]
 
 
 async def test_a_queue_that_grows_beyond_the_cluster_is_found(autojump_clock: MockClock) -> None:

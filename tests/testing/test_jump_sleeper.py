@@ -18,14 +18,14 @@ from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run
 async def rings(seed: int, kind: object) -> list[tuple[float, int]]:
     """When which of some alarms rings that are moved at random, and cancelled now and then."""
     sleepers.set(kind)  # type: ignore[arg-type]
-    rng, heard = random.Random(seed), list[tuple[float, int]]()
+    rng, rung = random.Random(seed), list[tuple[float, int]]()
     alarms = [Alarm() for _ in range(5)]
 
     async def listen(number: int) -> None:
         while True:
             with trio.move_on_after(7.0 + number):
                 await alarms[number].wait()
-                heard.append((trio.current_time(), number))
+                rung.append((trio.current_time(), number))
 
     async with trio.open_nursery() as nursery:
         for number in range(len(alarms)):
@@ -37,7 +37,7 @@ async def rings(seed: int, kind: object) -> list[tuple[float, int]]:
             alarm.set(now + rng.choice((-1.0, 0.25 * rng.random(), 3 * rng.random(), float("inf"))))
             rng.choice(alarms).advance(now + 2 * rng.random())
         nursery.cancel_scope.cancel()
-    return sorted(heard)
+    return sorted(rung)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,4 +1,4 @@
-"""The page about testing holds what it promises: its code runs as it stands."""
+"""The page about testing keeps its promises: its code runs as it stands."""
 
 from __future__ import annotations
 

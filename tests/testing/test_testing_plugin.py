@@ -26,7 +26,7 @@ def loading() -> dict[str, str]:
 def run_pytest(
     folder: Path, code: str, *arguments: str, trio_mode: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run a test file of somebody else's project."""
+    """Run a test file of another project."""
     (folder / "test_app.py").write_text(PREAMBLE + code)
     mode = "trio_mode = true\n" if trio_mode else ""
     (folder / "pytest.ini").write_text(f"[pytest]\n{mode}filterwarnings = error\n")

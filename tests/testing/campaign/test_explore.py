@@ -51,7 +51,7 @@ def test_one_seed_gives_one_run_in_every_process() -> None:
 
 
 class NoNodeFails:
-    """A planted invariant that every crash and stop of some length breaks."""
+    """An invariant that every crash and stop of some length breaks."""
 
     def complaints(self, cluster: SimCluster, now: float) -> Iterator[str]:
         for node in cluster.running:
@@ -60,35 +60,35 @@ class NoNodeFails:
                     yield f"{node.name} sees {name} failed"
 
 
-def planted() -> tuple[Invariant, ...]:
+def with_one_more() -> tuple[Invariant, ...]:
     return (*all_invariants(), NoNodeFails())
 
 
 @pytest.mark.slow
 def test_a_violation_is_shrunk_to_the_faults_that_cause_it() -> None:
     failures = (
-        run_schedule(draw_schedule(seed, nodes=4, minutes=1.5), invariants=planted)
+        run_schedule(draw_schedule(seed, nodes=4, minutes=1.5), invariants=with_one_more)
         for seed in range(1, 9)
     )
     failure = next(outcome for outcome in failures if not outcome.ok)
     assert 9 == len(failure.schedule.faults)
-    smallest = explore.shrink_failure(failure, invariants=planted)
+    smallest = explore.shrink_failure(failure, invariants=with_one_more)
     faults = smallest.schedule.faults
     assert 1 <= len(faults) <= 3
     assert not {FaultKind.TAGS, FaultKind.EVENT} & {fault.kind for fault in faults}
     for fault in faults:  # none of them can be missed
         fewer = smallest.schedule.only(each for each in faults if each is not fault)
-        assert run_schedule(fewer, invariants=planted).ok
+        assert run_schedule(fewer, invariants=with_one_more).ok
     assert "InvariantViolation" == smallest.kind == failure.kind
     # What the shrunk schedule shows is shown again by the command that is printed.
-    assert smallest == run_schedule(smallest.schedule, invariants=planted)
+    assert smallest == run_schedule(smallest.schedule, invariants=with_one_more)
 
 
 @pytest.mark.slow
 def test_a_broken_rule_is_found_and_replayed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nodes that learn new tags and tell nobody."""
+    """Nodes that learn new tags and report no event."""
     on_node_update = MemberRegistry.on_node_update
 
     def silent(self: MemberRegistry, *arguments: Any) -> list[Any]:
