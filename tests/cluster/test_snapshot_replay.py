@@ -132,6 +132,7 @@ def test_no_file_is_an_empty_state() -> None:
         (b" leave", "unrecognized line: ' leave'"),
         (b"alive:a 10.0.0.1:1", "unrecognized line: 'alive:a 10.0.0.1:1'"),
         (b"alive: lonely", "no address: 'alive: lonely'"),
+        (b"clock", "unrecognized line: 'clock'"),
         (b"clock: ", "no clock value: 'clock: '"),
         (b"clock: 3\r", "no clock value: 'clock: 3\\r'"),
         (b"clock: +3", "no clock value: 'clock: +3'"),

@@ -44,10 +44,9 @@ class BroadcastQueues:
         self._faithful = config.memberlist.faithful_go
         self._share = 0.0 if self._faithful else config.memberlist.user_share
         mult = config.memberlist.retransmit_mult
+        names: tuple[QueueName, ...] = ("intent", "query", "event")
         self.queues: dict[QueueName, TransmitLimitedQueue] = {
-            "intent": TransmitLimitedQueue(mult, num_members, clock),
-            "query": TransmitLimitedQueue(mult, num_members, clock),
-            "event": TransmitLimitedQueue(mult, num_members, clock),
+            name: TransmitLimitedQueue(mult, num_members, clock) for name in names
         }
         self._order = tuple(self.queues.values())
         self._newest: dict[str, Broadcast] = {}

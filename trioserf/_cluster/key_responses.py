@@ -13,19 +13,14 @@ from .. import _attrs as attrs
 from .._exceptions import KeyringError, RemoteProtocolError
 from .._tables import Table, shown_as_table
 from .._text import key_from_text
-from .._wire.serf_messages import (
-    KeyAnswer,
-    KeyRequest,
-    decode_key_answer,
-    encode_serf,
-)
+from .._wire.serf_messages import KeyAnswer, KeyRequest, decode_key_answer, encode_serf
 
 
 def _read_only(mapping: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(mapping))
 
 
-def _read_only_counts(mapping: Mapping[str, int]) -> Mapping[str, int]:
+def _counts(mapping: Mapping[str, int]) -> Mapping[str, int]:
     return MappingProxyType(dict(mapping))
 
 
@@ -48,10 +43,8 @@ class KeyResponse:
     num_nodes: int
     num_resp: int
     num_err: int
-    keys: Mapping[str, int] = attrs.field(converter=_read_only_counts, repr=False, hash=False)
-    primary_keys: Mapping[str, int] = attrs.field(
-        converter=_read_only_counts, repr=False, hash=False
-    )
+    keys: Mapping[str, int] = attrs.field(converter=_counts, repr=False, hash=False)
+    primary_keys: Mapping[str, int] = attrs.field(converter=_counts, repr=False, hash=False)
 
     def _table(self) -> Table:
         """A table without the keys themselves: notebooks are saved and shared."""

@@ -88,7 +88,7 @@ def merge_remote_state(
       RemoteProtocolError: the state is broken; nothing was changed.
     """
     remote = decode_push_pull(state)
-    # A peer has not used the value of its clock yet.
+    # A peer has not used the value of its clock yet; 0 changes nothing.
     members.clock.witness(remote.ltime - 1)
     events.clock.witness(remote.event_ltime - 1)
     queries.clock.witness(remote.query_ltime - 1)

@@ -177,18 +177,15 @@ class _Replay:
         if line.startswith(NOT_ALIVE):
             self.alive.pop(text(line[len(NOT_ALIVE) :]), None)
             return None
-        if line.startswith(INCARNATION):
-            incarnation = _number(line[len(INCARNATION) :])
-            if incarnation is None:
-                return "no incarnation"
-            self.incarnation = max(self.incarnation, incarnation)
-            return None
-        for word in self.clocks:
+        for word in (*self.clocks, INCARNATION):
             if line.startswith(word):
-                time = _number(line[len(word) :])
-                if time is None:
-                    return "no clock value"
-                self.clocks[word] = time
+                number = _number(line[len(word) :])
+                if number is None:
+                    return "no incarnation" if word == INCARNATION else "no clock value"
+                if word == INCARNATION:
+                    self.incarnation = max(self.incarnation, number)
+                else:
+                    self.clocks[word] = number
                 return None
         if line.startswith(_IGNORED):
             return "no incarnation" if _is_glued_to_an_incarnation(line) else None
