@@ -18,8 +18,6 @@ from typing import Any, Final, Protocol, TypeVar, TypeVarTuple, Unpack
 
 import trio
 
-from . import _attrs as attrs
-
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
@@ -34,30 +32,10 @@ class Sleeper(Protocol):
         """Wake the sleeper at ``due`` instead; nothing if no task sleeps."""
 
 
-@attrs.define(eq=False)
-class ScopeSleeper:
-    """Sleeps in a scope with a deadline; works with every clock."""
-
-    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
-
-    async def sleep_until(self, due: float) -> None:
-        """See `Sleeper`."""
-        with trio.CancelScope(deadline=due) as self._scope:
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._scope = None
-
-    def move(self, due: float) -> None:
-        """See `Sleeper`."""
-        if self._scope is not None:
-            self._scope.deadline = due
-
-
-sleepers: Final[trio.lowlevel.RunVar[Callable[[], Sleeper]]] = trio.lowlevel.RunVar(
-    "trioserf.sleepers", default=ScopeSleeper
+sleepers: Final[trio.lowlevel.RunVar[Callable[[], Sleeper] | None]] = trio.lowlevel.RunVar(
+    "trioserf.sleepers", default=None
 )
-"""Makes the sleeper of each alarm of this run; a simulation puts a cheaper one here."""
+"""Makes the sleeper of each alarm of this run; without one an alarm sleeps in a cancel scope."""
 
 
 thread_runner: Final[trio.lowlevel.RunVar[Callable[..., Awaitable[Any]]]] = trio.lowlevel.RunVar(

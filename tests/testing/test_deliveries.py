@@ -8,9 +8,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trioserf._seams import ScopeSleeper
 from trioserf.testing.deliveries import Deliveries
-from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run
+from trioserf.testing.jump_sleeper import JumpSleeper, ScopeSleeper, sleeper_for_this_run
 
 
 def jumping() -> MockClock:

@@ -9,10 +9,10 @@ import trio
 from trio.testing import MockClock
 
 from trioserf._memberlist.alarm import Alarm
-from trioserf._seams import ScopeSleeper, sleepers
+from trioserf._seams import sleepers
 from trioserf.testing import SimNetwork
 from trioserf.testing.determinism import run
-from trioserf.testing.jump_sleeper import JumpSleeper, sleeper_for_this_run
+from trioserf.testing.jump_sleeper import JumpSleeper, ScopeSleeper, sleeper_for_this_run
 
 
 async def rings(seed: int, kind: object) -> list[tuple[float, int]]:
@@ -42,14 +42,17 @@ async def rings(seed: int, kind: object) -> list[tuple[float, int]]:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_alarms_ring_at_the_same_times_however_they_sleep(seed: int) -> None:
-    in_scopes = run(seed, rings, seed, ScopeSleeper)
+    in_scopes = run(seed, rings, seed, None)
     assert len(in_scopes) > 100
+    assert in_scopes == run(seed, rings, seed, ScopeSleeper)
     assert in_scopes == run(seed, rings, seed, sleeper_for_this_run)
 
 
 async def test_a_simulated_network_lets_alarms_sleep_cheaply(autojump_clock: MockClock) -> None:
     async with SimNetwork():
-        assert isinstance(sleepers.get()(), JumpSleeper)
+        make = sleepers.get()
+        assert make is not None
+        assert isinstance(make(), JumpSleeper)
 
 
 async def test_a_jump_by_hand_wakes_who_is_due(autojump_clock: MockClock) -> None:

@@ -20,21 +20,22 @@ class Alarm:
     """Rings once at ``deadline`` (trio clock, seconds); ``math.inf`` is never."""
 
     deadline: float = math.inf
+    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
     _sleeper: Sleeper | None = attrs.field(default=None, init=False)
     _awaited: bool = attrs.field(default=False, init=False)
 
     def set(self, deadline: float) -> None:
         """Ring at ``deadline`` instead; one in the past rings at once."""
         self.deadline = deadline
-        if self._awaited and self._sleeper is not None:
+        if self._scope is not None:
+            self._scope.deadline = deadline
+        elif self._awaited and self._sleeper is not None:
             self._sleeper.move(deadline)
 
     def advance(self, deadline: float) -> None:
         """Ring at ``deadline`` if that is earlier than planned."""
         if deadline < self.deadline:
-            self.deadline = deadline
-            if self._sleeper is not None:
-                self._sleeper.move(deadline)
+            self.set(deadline)
 
     async def wait(self) -> None:
         """Sleep until the alarm rings; it is off after that, unless it was set anew.
@@ -47,13 +48,18 @@ class Alarm:
         """
         if self._awaited:
             raise trio.BusyResourceError("another task waits for this alarm")
-        if self._sleeper is None:
-            self._sleeper = sleepers.get()()
+        if self._sleeper is None and (make := sleepers.get()) is not None:
+            self._sleeper = make()
         self._awaited = True
         try:
-            await self._sleeper.sleep_until(self.deadline)
+            if self._sleeper is not None:
+                await self._sleeper.sleep_until(self.deadline)
+            else:
+                with trio.CancelScope(deadline=self.deadline) as self._scope:
+                    await trio.sleep_forever()
         finally:
             self._awaited = False
+            self._scope = None
         if self.deadline <= trio.current_time():
             self.deadline = math.inf
 

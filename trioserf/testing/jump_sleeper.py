@@ -20,7 +20,7 @@ import weakref
 import trio
 
 from .. import _attrs as attrs
-from .._seams import ScopeSleeper, Sleeper
+from .._seams import Sleeper
 from .trio_internals import MockClock, next_deadline, replace_jumps, set_time
 
 _POLL = 0.0002
@@ -39,6 +39,26 @@ def stand_still_for_threads() -> None:
     Of threads under a limiter of their own it does not know.
     """
     _jumper_of_this_run()
+
+
+@attrs.define(eq=False)
+class ScopeSleeper:
+    """Sleeps in a scope with a deadline; works with every clock."""
+
+    _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
+
+    async def sleep_until(self, due: float) -> None:
+        """See `Sleeper`."""
+        with trio.CancelScope(deadline=due) as self._scope:
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._scope = None
+
+    def move(self, due: float) -> None:
+        """See `Sleeper`."""
+        if self._scope is not None:
+            self._scope.deadline = due
 
 
 @attrs.define(eq=False)
