@@ -7,9 +7,9 @@ import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import cluster
-from trioserf._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
+from trioserf._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
 from trioserf._memberlist.drop_log import node_log
-from trioserf._serf.fanout import Fanout, event_kinds
+from trioserf._serf.fanout import Fanout, check_kinds
 
 
 def make_fanout() -> Fanout:
@@ -159,14 +159,20 @@ async def test_events_missed_by_past_readers_stay_counted() -> None:
     assert 4 == fanout.dropped
 
 
-def test_classes_stand_for_all_their_kinds() -> None:
-    assert frozenset(EventType) == event_kinds([MemberEvent, UserEvent, Query])
-    assert frozenset() == event_kinds([])
+async def test_a_class_stands_for_all_its_kinds() -> None:
+    fanout = make_fanout()
+    members, everything = fanout.add(9, [MemberEvent]), fanout.add(9, [])
+    events = [MemberEvent(kind, ()) for kind in EventType if kind < EventType.USER]
+    for event in [user(1), *events, user(2)]:
+        fanout.put(event)
+    fanout.close()
+    assert events == [event async for event in members.receive_channel]
+    assert [user(1), *events, user(2)] == [event async for event in everything.receive_channel]
 
 
 def test_a_kind_that_is_no_event_is_refused() -> None:
     with pytest.raises(TypeError, match="expected an EventType"):
-        event_kinds(["user"])  # type: ignore[list-item]
+        check_kinds(["user"])  # type: ignore[list-item]
 
 
 def test_a_buffer_must_hold_something() -> None:

@@ -66,7 +66,9 @@ class UserEventLog:
         """
         msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
         raw = encode_serf(msg)
-        check_user_event(name, payload, raw, self._config.user_event_size_limit)
+        limit = self._config.user_event_size_limit
+        if len(raw) > limit:  # an event that is too long is so in its encoding, too
+            check_user_event(name, payload, raw, limit)
         # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)
         effects.append(Broadcast(queue="event", message=raw, local=True))

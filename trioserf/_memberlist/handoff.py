@@ -94,7 +94,8 @@ class Handoff:
         """Handle one message.  Never raises."""
         try:
             if isinstance(message, UserMessage):
-                self.user_message(message.body)
+                if self.delegate is not None and message.body:
+                    self.delegate.notify_message(message.body)
             elif isinstance(message, Alive):
                 now = trio.current_time()
                 self.apply(self.table.on_alive(message, now, source=packet.source))

@@ -203,6 +203,8 @@ class Memberlist:
         self._gossiper = Gossiper(
             config=config, table=table, sender=self._sender, rng=rng, metrics=metrics
         )
+        self.wake_gossip: Callable[[], None] = self._gossiper.wake
+        """Notify the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
         self._address_prober = AddressProber(config=config, table=table, pinger=self._pinger)
         self._apply = Applier(
             table=table,
@@ -484,10 +486,6 @@ class Memberlist:
         )
 
     # --- sending ------------------------------------------------------------------------
-
-    def wake_gossip(self) -> None:
-        """Notify the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
-        self._gossiper.wake()
 
     def send_to_address(self, address: Address, name: str, message: bytes) -> None:
         """Send one user message in one packet, at once, without any guarantee.

@@ -111,7 +111,9 @@ class PacketSender:
         queue, config = self.queue, self.config
         share = 0.0 if config.faithful_go else config.user_share
         kept = 0 if self.delegate is None else int(room * share)
-        parts = queue.take(PART_OVERHEAD, room - kept, local_share=share)
+        parts: list[bytes] = []
+        if queue.entries:
+            parts = queue.take(PART_OVERHEAD, room - kept, local_share=share)
         if self.delegate is None:
             return parts
         rest = room - sum(map(len, parts)) - PART_OVERHEAD * len(parts)

@@ -13,7 +13,7 @@ goes behind the mark; so each gap has one mark, and the mark the right number.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import trio
 
@@ -25,37 +25,20 @@ from .pipeline import NodeEvent
 EventKind: TypeAlias = EventType | type[MemberEvent] | type[UserEvent] | type[Query]
 """What `Serf.subscribe` takes: one kind of event, or a class for all of its kinds."""
 
-_MEMBER_KINDS = frozenset(
-    {
-        EventType.MEMBER_JOIN,
-        EventType.MEMBER_LEAVE,
-        EventType.MEMBER_FAILED,
-        EventType.MEMBER_UPDATE,
-        EventType.MEMBER_REAP,
-    }
-)
-_KINDS_OF: dict[object, frozenset[EventType]] = {
-    MemberEvent: _MEMBER_KINDS,
-    UserEvent: frozenset({EventType.USER}),
-    Query: frozenset({EventType.QUERY}),
-}
+_CLASSES: Final = (MemberEvent, UserEvent, Query)
 
 
-def event_kinds(types: Iterable[EventKind]) -> frozenset[EventType]:
-    """The kinds that are meant; empty stands for all.
+def check_kinds(types: Iterable[EventKind]) -> frozenset[EventKind]:
+    """The kinds that are wanted; empty for all.
 
     Raises:
       TypeError: neither an `EventType` nor one of the three event classes.
     """
-    kinds: set[EventType] = set()
-    for item in types:
-        if isinstance(item, EventType):
-            kinds.add(item)
-        elif item in _KINDS_OF:
-            kinds |= _KINDS_OF[item]
-        else:
+    kinds = frozenset(types)
+    for item in kinds:
+        if not isinstance(item, EventType) and item not in _CLASSES:
             raise TypeError(f"{item!r}: expected an EventType, MemberEvent, UserEvent or Query")
-    return frozenset(kinds)
+    return kinds
 
 
 @attrs.define(eq=False)
@@ -64,12 +47,12 @@ class Subscription:
 
     Args:
       size: events that may wait (at least 1).
-      kinds: what it wants; empty for everything.
+      wanted: kinds of events, and classes for all of their kinds; empty for everything.
       on_gap: called when the reader begins to miss events.
     """
 
     size: int
-    kinds: frozenset[EventType]
+    wanted: frozenset[EventKind]
     on_gap: Callable[[Subscription], object]
     dropped: int = attrs.field(default=0, init=False)
     """Events that this reader missed, all gaps together."""
@@ -88,7 +71,7 @@ class Subscription:
 
     def put(self, event: NodeEvent) -> bool:
         """Store or count the event.  False if there is no reader any more."""
-        if self.kinds and event.type not in self.kinds:
+        if self.wanted and type(event) not in self.wanted and event.type not in self.wanted:
             return True
         if not self._room:
             waiting = self._send_channel.statistics()
@@ -144,7 +127,7 @@ class Fanout:
 
     def add(self, size: int, kinds: Iterable[EventKind] = ()) -> Subscription:
         """Register a reader; pair it with `discard`."""
-        reader = Subscription(size, event_kinds(kinds), self._report_gap)
+        reader = Subscription(size, check_kinds(kinds), self._report_gap)
         if self._closed:
             reader.close()
         else:
