@@ -58,6 +58,10 @@ TASK_STARTERS = {
     "_memberlist/joiner.py": "one try for each address of a join",
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",
+    "_rpc/server.py": "the server of a node: its feed of events, and its clients",
+    "_rpc/client.py": "the connection of a client",
+    "_rpc/client_connection.py": "the half that writes",
+    "_rpc/connection.py": "the records and the queries of one client",
     # Programs and the test kit, which own what they run:
     "_agent/demo.py": "the nodes of the demo",
     "_agent/watch.py": "the reaction to Ctrl-C",

@@ -8,11 +8,14 @@
 # layer 8   __main__        the program: python -m trioserf, and the command trioserf
 #           _agent/         command line, and the demo
 #       7   __init__        this door: what a user types
+#           client          a client of agents, Go's or ours
+#           ipc             the agent's RPC protocol on a node: for the serf command line
 #           lowlevel        the parts, for those who build on them
 #           prometheus      metrics of nodes for Prometheus
 #           notebook/       a node that lives across cells; tables and plots
 #           testing/        simulated network and cluster, laws for transports
 #           testing_plugin  the same as fixtures of pytest
+#       6   _rpc/           the agent's RPC protocol: server.py, client.py have the tasks
 #       5   _serf/          tasks of Serf: tree.py has the picture of all tasks of a node,
 #                           open.py the rules of opening and closing, serf.py the facade,
 #                           delegate.py the place where rules meet the rest

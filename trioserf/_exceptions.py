@@ -172,7 +172,18 @@ class FeatureNotSupported(SerfError):
 
 
 class RPCError(SerfError):
-    """An agent answered a request with an error text."""
+    """An agent answered a request with an error; the text is the agent's.
+
+    Args:
+      message: that text.
+      command: what was asked.
+      response: the report that came with the error, of a key operation: a ``KeyResponse``.
+    """
+
+    def __init__(self, message: str, command: str = "", response: object = None) -> None:
+        super().__init__(message)
+        self.command = command
+        self.response = response
 
 
 class SerfInternalError(SerfError):

@@ -62,7 +62,7 @@ class ClientSession:
             body = {name: given.get(name) for name in spec.request}
         return self._last_seq, pack_request(command, self._last_seq, body)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         """Add what was read; then call `next_event` until it gives None."""
         self._reader.feed(data)
 

@@ -113,7 +113,7 @@ class ObjectReader:
         """Bytes that are held."""
         return len(self._buffer)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         """Add what arrived."""
         self._buffer += data
 

@@ -65,7 +65,7 @@ class ServerSession:
     def __repr__(self) -> str:
         return f"<ServerSession: {self._header['Command']!r}, {len(self.reader)} bytes held>"
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | bytearray) -> None:
         """Add what arrived; then call `next_request` until it gives None."""
         self.reader.feed(data)
 

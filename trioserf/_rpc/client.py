@@ -1,0 +1,453 @@
+"""The client of an agent, Go's or ours: every command as a typed call.
+
+Source: hashicorp/serf v0.9.4, client/rpc_client.go.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final, Generic, TypeVar, final
+
+import trio
+
+from .._cluster.key_responses import KeyResponse
+from .._cluster.query_collector import NodeAck, NodeResponse
+from .._events import Event, EventsDropped
+from .._exceptions import ConfigError, RPCError
+from .._key_text import key_to_text
+from .._serf.members_view import Members
+from .._serf.query_response import QueryResult
+from .._vivaldi.coordinate import Coordinate
+from .._wire.rpc_address import (
+    ADDRESS_VARIABLE,
+    AUTH_VARIABLE,
+    DEFAULT_ADDRESS,
+    UnixAddress,
+    parse_rpc_address,
+)
+from .._wire.rpc_messages import VERSION
+from .client_connection import ClientConnection
+from .record_buffer import RecordBuffer
+from .results import read_coordinate, read_event, read_keys, read_member, read_query_record
+
+CONNECT_TIMEOUT: Final = 10.0
+"""Time for connection, handshake and authentication (seconds), as in Go."""
+BUFFER_SIZE: Final = 512
+"""Records that may wait for a slow reader."""
+_LONGEST: Final = (1 << 63) - 1
+
+T = TypeVar("T")
+
+
+@final
+class RPCStream(Generic[T]):
+    """What an agent goes on sending: ``async for item in stream``.
+
+    Made by `RPCClient.stream`, `RPCClient.monitor` and `RPCClient.query`.  The iteration of a
+    query ends by itself.
+
+    Raises, in the iteration:
+      trio.BrokenResourceError: the agent went.
+      trio.ClosedResourceError: the block was left, or the client closed.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Mapping[str, Any]], T | None],
+        size: int,
+        mark: Callable[[int], T] | None = None,
+    ) -> None:
+        self._read = read
+        self._buffer = RecordBuffer[T](size, mark)
+
+    def __repr__(self) -> str:
+        return f"<RPCStream: {self.lost} lost>"
+
+    @property
+    def lost(self) -> int:
+        """Records that this reader missed because it was too slow."""
+        return self._buffer.lost
+
+    def put(self, fields: Mapping[str, Any]) -> None:
+        """Of `Sink`: a record came."""
+        if fields.get("Type") == "done":
+            self._buffer.end()
+            return
+        item = self._read(fields)
+        if item is not None:
+            self._buffer.put(item)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Of `Sink`: no more will come."""
+        self._buffer.end(error)
+
+    def __aiter__(self) -> RPCStream[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._buffer.get()
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
+
+
+@final
+class RPCClient:
+    """A connection to an agent, made by `open_client`.
+
+    Any number of tasks may use it at once.  A call that is cancelled disturbs no other.
+
+    Every call raises `RPCError` with the text of an agent that refuses,
+    ``trio.BrokenResourceError`` when the agent has gone, and ``trio.ClosedResourceError`` when
+    the client is closed.
+    """
+
+    def __init__(self, connection: ClientConnection, address: str) -> None:
+        self._connection = connection
+        self.address = address
+
+    def __repr__(self) -> str:
+        state = "open" if self._connection.usable else "ended"
+        return f"<RPCClient of {self.address}: {state}>"
+
+    # --- reads
+
+    async def members(
+        self, *, name: str = "", status: str = "", tags: Mapping[str, str] | None = None
+    ) -> Members:
+        """The members that the agent knows, ordered by name.
+
+        Args:
+          name, status: RE2 expressions for all of the text; empty for any.
+          tags: tag to expression; a tag that a member does not have is empty.
+        """
+        if name or status or tags:
+            body = {"Name": name, "Status": status, "Tags": dict(tags or {})}
+            reply = await self._call("members-filtered", body)
+        else:
+            reply = await self._call("members")
+        found = map(read_member, reply["Members"])
+        return Members(sorted(found, key=lambda member: member.name))
+
+    async def stats(self) -> dict[str, dict[str, str]]:
+        """What ``serf info`` shows: sections of names and texts."""
+        found: dict[str, dict[str, str]] = await self._call("stats")
+        return found
+
+    async def coordinate(self, node: str) -> Coordinate | None:
+        """Where a node is, in round-trip time; None if the agent does not know."""
+        return read_coordinate(await self._call("get-coordinate", {"Node": node}))
+
+    async def rtt(self, a: str, b: str | None = None) -> float | None:
+        """The estimated round-trip time from ``a`` to ``b``, or to the agent (seconds).
+
+        None if the agent does not know where one of them is.
+        """
+        if b is None:
+            b = (await self.stats())["agent"]["name"]
+        first, second = await self.coordinate(a), await self.coordinate(b)
+        if first is None or second is None:
+            return None
+        return first.distance_to(second)
+
+    # --- membership
+
+    async def join(self, addresses: Iterable[str] | str, *, replay: bool = False) -> int:
+        """Let the agent join a cluster; how many addresses were reached.
+
+        Args:
+          addresses: ``host`` or ``host:port``.
+          replay: deliver user events from before the join, too.
+        """
+        existing = [addresses] if isinstance(addresses, str) else list(addresses)
+        reply = await self._call("join", {"Existing": existing, "Replay": replay})
+        count: int = reply["Num"]
+        return count
+
+    async def leave(self) -> None:
+        """Let the agent leave its cluster gracefully and end.
+
+        An agent that ends before it has answered counts as success, too.
+        """
+        try:
+            await self._call("leave")
+        except trio.BrokenResourceError as error:
+            if not isinstance(error.__cause__, EOFError):
+                raise
+
+    async def force_leave(self, node: str, *, prune: bool = False) -> None:
+        """Make a failed member a left one, or with ``prune`` forget it, everywhere."""
+        await self._call("force-leave", {"Node": node, "Prune": prune})
+
+    async def update_tags(
+        self, tags: Mapping[str, str] | None = None, *, delete: Iterable[str] = ()
+    ) -> None:
+        """Set some tags of the agent, and delete others; a tag that is in both is set."""
+        await self._call("tags", {"Tags": dict(tags or {}), "DeleteTags": list(delete)})
+
+    # --- events
+
+    async def user_event(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
+        """Let the agent send a user event to all members."""
+        body = {"Name": name, "Payload": payload or None, "Coalesce": coalesce}
+        await self._call("event", body)
+
+    @asynccontextmanager
+    async def stream(
+        self, *filters: str, max_buffer_size: int = BUFFER_SIZE
+    ) -> AsyncIterator[RPCStream[Event]]:
+        """The events of the agent from now on.
+
+        Queries among them can be answered with their ``respond``; who asked and until when is
+        not told.  Where a slow reader missed some, it meets `EventsDropped`.
+
+        Args:
+          filters: ``member-join``, ``user``, ``user:NAME``, ``query:NAME`` ...; none for all.
+          max_buffer_size: events held for a slow reader.
+        """
+        read = partial(read_event, respond=self._respond)
+        events = RPCStream[Event](read, max_buffer_size, EventsDropped)
+        async with self._subscribed("stream", {"Type": ",".join(filters) or "*"}, events):
+            yield events
+
+    @asynccontextmanager
+    async def monitor(
+        self, level: str = "INFO", *, max_buffer_size: int = BUFFER_SIZE * 2
+    ) -> AsyncIterator[RPCStream[str]]:
+        """The log of the agent: its last lines, and every new one.  One at a time.
+
+        Args:
+          level: TRACE, DEBUG, INFO, WARN or ERR.
+          max_buffer_size: lines held for a slow reader.
+        """
+        lines = RPCStream[str](lambda fields: fields["Log"], max_buffer_size)
+        async with self._subscribed("monitor", {"LogLevel": level}, lines):
+            yield lines
+
+    # --- queries
+
+    @asynccontextmanager
+    async def query(
+        self,
+        name: str,
+        payload: bytes = b"",
+        *,
+        filter_nodes: Iterable[str] = (),
+        filter_tags: Mapping[str, str] | None = None,
+        request_ack: bool = False,
+        relay_factor: int = 0,
+        timeout: float | None = None,
+        max_buffer_size: int = BUFFER_SIZE * 8,
+    ) -> AsyncIterator[RPCStream[NodeAck | NodeResponse]]:
+        """Let the agent ask the members; acks and responses as they come, until the deadline.
+
+        Args:
+          name, payload: the question.
+          filter_nodes: only these members are asked; none means all.
+          filter_tags: only members whose tags fit, tag to RE2 expression.
+          request_ack: every member that was asked acknowledges at once.
+          relay_factor: through how many others each response is sent in addition.
+          timeout: how long responses are taken (seconds); None leaves it to the agent.
+          max_buffer_size: records held for a slow reader.
+        """
+        if not 0 <= relay_factor <= 255:
+            raise ConfigError("relay_factor", relay_factor, "0 to 255")
+        body = {
+            "FilterNodes": list(filter_nodes),
+            "FilterTags": dict(filter_tags or {}),
+            "Name": name,
+            "Payload": payload or None,
+            "RelayFactor": relay_factor,
+            "RequestAck": request_ack,
+            "Timeout": min(round((timeout or 0) * 1e9), _LONGEST),
+        }
+        answers = RPCStream[NodeAck | NodeResponse](read_query_record, max_buffer_size)
+        async with self._subscribed("query", body, answers):
+            yield answers
+
+    async def ask(
+        self,
+        name: str,
+        payload: bytes = b"",
+        *,
+        filter_nodes: Iterable[str] = (),
+        filter_tags: Mapping[str, str] | None = None,
+        request_ack: bool = False,
+        relay_factor: int = 0,
+        timeout: float | None = None,
+        expected: Collection[str] = (),
+    ) -> QueryResult:
+        """As `query`, and collect the answers until the deadline.
+
+        Args:
+          expected: once all of these members have responded nobody is waited for any longer;
+            those that have not are the ``missing`` ones of the result.
+        """
+        acks: list[str] = []
+        responses: list[NodeResponse] = []
+        missing = frozenset(expected)
+        async with self.query(
+            name,
+            payload,
+            filter_nodes=filter_nodes,
+            filter_tags=filter_tags,
+            request_ack=request_ack,
+            relay_factor=relay_factor,
+            timeout=timeout,
+        ) as answers:
+            async for answer in answers:
+                if isinstance(answer, NodeAck):
+                    acks.append(answer.node)
+                    continue
+                responses.append(answer)
+                missing -= {answer.node}
+                if expected and not missing:
+                    break
+        return QueryResult(responses=tuple(responses), acks=tuple(acks), missing=missing)
+
+    # --- keys
+
+    async def install_key(self, key: str | bytes) -> KeyResponse:
+        """Add a key, base64 or raw, to the ring of every member.
+
+        Raises:
+          RPCError: not every member confirmed; its ``response`` is the `KeyResponse`.
+        """
+        return await self._change_keys("install-key", key)
+
+    async def use_key(self, key: str | bytes) -> KeyResponse:
+        """Make an installed key the one that all write with.  Raises as `install_key`."""
+        return await self._change_keys("use-key", key)
+
+    async def remove_key(self, key: str | bytes) -> KeyResponse:
+        """Remove a key from the ring of every member.  Raises as `install_key`."""
+        return await self._change_keys("remove-key", key)
+
+    async def list_keys(self) -> KeyResponse:
+        """Which keys are held by how many members.  Raises as `install_key`."""
+        return await self._change_keys("list-keys", None)
+
+    async def _change_keys(self, command: str, key: str | bytes | None) -> KeyResponse:
+        text = key_to_text(key) if isinstance(key, bytes) else key
+        try:
+            reply = await self._call(command, None if text is None else {"Key": text})
+        except RPCError as error:
+            if error.response is not None:
+                error.response = read_keys(error.response)  # type: ignore[arg-type]
+            raise
+        return read_keys(reply)
+
+    # --- the connection
+
+    async def aclose(self) -> None:
+        """End every call and stream; the agent goes on.  Idempotent."""
+        self._connection.close()
+        await trio.aclose_forcefully(self._connection.stream)
+
+    async def _log_in(self, auth_key: str | None) -> None:
+        await self._call("handshake", {"Version": VERSION})
+        if auth_key:
+            await self._call("auth", {"AuthKey": auth_key})
+
+    async def _call(self, command: str, body: Mapping[str, Any] | None = None) -> Any:
+        return await self._connection.call(command, body)
+
+    async def _respond(self, number: int, payload: bytes) -> None:
+        await self._call("respond", {"ID": number, "Payload": bytes(payload) or None})
+
+    @asynccontextmanager
+    async def _subscribed(
+        self, command: str, body: Mapping[str, Any], records: RPCStream[T]
+    ) -> AsyncIterator[None]:
+        seq = await self._connection.subscribe(command, body, records)
+        try:
+            yield
+        finally:
+            self._connection.unsubscribe(seq, stop=command != "query")
+            records.end(trio.ClosedResourceError("the block of this stream was left"))
+
+
+@asynccontextmanager
+async def open_client(
+    addr: str | None = None,
+    auth_key: str | None = None,
+    *,
+    connect_timeout: float = CONNECT_TIMEOUT,
+) -> AsyncIterator[RPCClient]:
+    """A connection to an agent, for the length of the block.
+
+    Args:
+      addr: ``host:port``, ``[::1]:port`` or ``unix:/path``; None for what ``SERF_RPC_ADDR``
+        says, or else Go's default, ``127.0.0.1:7373``.
+      auth_key: of the agent; None for what ``SERF_RPC_AUTH`` says.
+      connect_timeout: time for connection, handshake and authentication (seconds).
+
+    Raises:
+      ConfigError: the address is none.
+      OSError: nobody listens there.
+      trio.TooSlowError: the agent did not answer in time.
+      RPCError: the key is wrong.
+      trio.BrokenResourceError: what listens there is no agent.
+    """
+    if addr is None:
+        addr = os.environ.get(ADDRESS_VARIABLE) or DEFAULT_ADDRESS
+    if auth_key is None:
+        auth_key = os.environ.get(AUTH_VARIABLE) or None
+    try:
+        parsed = parse_rpc_address(addr)
+    except ValueError as error:
+        raise ConfigError("addr", addr, f"host:port or unix:/path ({error})") from None
+    with trio.fail_after(connect_timeout) as limit:
+        stream: trio.abc.Stream
+        if isinstance(parsed, UnixAddress):
+            stream = await trio.open_unix_socket(parsed.path)
+        else:
+            stream = await trio.open_tcp_stream(parsed.host or "localhost", parsed.port)
+    left = limit.deadline - trio.current_time()
+    async with client_on(stream, addr, auth_key, connect_timeout=left) as client:
+        yield client
+
+
+@asynccontextmanager
+async def client_on(
+    stream: trio.abc.Stream, address: str, auth_key: str | None, *, connect_timeout: float
+) -> AsyncIterator[RPCClient]:
+    """As `open_client`, on a connection that is there already; it is closed at the end.
+
+    The block runs inside a nursery, which would wrap its exception.  So that is taken aside,
+    and raised again when the nursery has ended; only ``Cancelled`` must pass through it.
+    """
+    connection = ClientConnection(stream)
+    client = RPCClient(connection, address)
+    raised: BaseException | None = None
+    try:
+        async with stream, trio.open_nursery() as nursery:
+            nursery.start_soon(connection.serve, name="trioserf.rpc.client")
+            try:
+                with trio.fail_after(connect_timeout):
+                    await client._log_in(auth_key)
+                yield client
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                raised = error
+            finally:
+                connection.close()
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raised = raised or _leaf(group)
+    try:
+        if raised is not None:
+            raise raised
+    finally:
+        del raised  # its traceback holds this frame: no reference cycle
+
+
+def _leaf(group: BaseException) -> BaseException:
+    """A single exception out of a group: nothing of it is ours but the grouping."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

@@ -1,0 +1,130 @@
+"""What Go's agent says where our calls raise: scripts compare these texts.
+
+Source: hashicorp/serf v0.9.4, serf/serf.go; serf/event.go, Query.Respond; serf/query.go;
+cmd/serf/command/agent/agent.go; hashicorp/memberlist v0.2.2, memberlist.go, Join; golang/go,
+encoding/base64 and net (the texts of their errors).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+from collections.abc import Sequence
+
+import trio
+
+from .._exceptions import (
+    AlreadyResponded,
+    BroadcastTimeout,
+    DeadlineExceeded,
+    FeatureNotSupported,
+    InvalidState,
+    JoinError,
+    QueryTooLarge,
+    ResponseTooLarge,
+    SerfError,
+    TagsTooLarge,
+    UserEventTooLarge,
+)
+
+_TRAILING_SIZE = re.compile(r": \d+ bytes$")
+_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+
+
+def error_text(error: Exception) -> str:
+    """Go's text for an error of a call on the node."""
+    match error:
+        case UserEventTooLarge() | QueryTooLarge() | ResponseTooLarge():
+            return _TRAILING_SIZE.sub("", str(error))
+        case TagsTooLarge():
+            return str(error.expected)
+        case FeatureNotSupported():
+            return "Feature not supported"
+        case BroadcastTimeout():
+            return "timed out broadcasting node removal"
+        case AlreadyResponded():
+            return "response already sent"
+        case DeadlineExceeded():
+            return "response is past the deadline"
+        case InvalidState():
+            return "Serf can't Join after Leave or Shutdown"
+        case trio.ClosedResourceError():
+            return "Serf is shut down"
+        case SerfError():
+            return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+# --- join ---------------------------------------------------------------------------------
+
+
+def join_error_text(error: JoinError, addresses: Sequence[str]) -> str:
+    """Go's list of what went wrong, one line for each address that was tried."""
+    lines = []
+    for index, cause in enumerate(error.exceptions):
+        text = addresses[index] if len(addresses) == len(error.exceptions) else ""
+        lines.append(f"\t* {_join_cause(cause, text)}")
+    count = len(lines)
+    head = f"{count} error{'s' if count > 1 else ''} occurred:"
+    return "\n".join([head, *lines, "", ""])
+
+
+def _join_cause(error: Exception, address: str) -> str:
+    host, _, port = address.rpartition(":") if _has_port(address) else (address, "", "")
+    if isinstance(error, socket.gaierror) or not address:
+        return f"Failed to resolve {address}: lookup {host.strip('[]')}: no such host"
+    if isinstance(error, OSError):
+        where = f"{host}:{port}" if port else host
+        reason = _system_error(error)
+        return f"Failed to join {host.strip('[]')}: dial tcp {where}: {reason}"
+    return f"Failed to join {host.strip('[]')}: {error}"
+
+
+def _has_port(address: str) -> bool:
+    """Whether there is a port behind a host; an IPv6 address has one only with brackets."""
+    host, colon, port = address.rpartition(":")
+    return bool(colon) and port.isdigit() and (host.endswith("]") or ":" not in host)
+
+
+def _system_error(error: OSError) -> str:
+    if error.errno == errno.ETIMEDOUT or isinstance(error, TimeoutError):
+        return "i/o timeout"
+    if error.errno is None:
+        return str(error)
+    return f"connect: {os.strerror(error.errno).lower()}"
+
+
+# --- keys ---------------------------------------------------------------------------------
+
+
+def base64_error(text: str) -> str | None:
+    """Go's complaint about a text that is not standard base64; None if it is.
+
+    Line ends are skipped, as Go skips them.
+    """
+    data = text.encode("utf-8", "surrogateescape")
+    places = [(index, byte) for index, byte in enumerate(data) if byte not in b"\r\n"]
+    for number, (index, byte) in enumerate(places):
+        if byte in _BASE64:
+            continue
+        if byte != ord("=") or number % 4 < 2:
+            return _corrupt(index)
+        return _padding_error(places[number + 1 :], number % 4, index, len(data))
+    return _corrupt(len(data) - len(places) % 4) if len(places) % 4 else None
+
+
+def _padding_error(rest: list[tuple[int, int]], already: int, index: int, end: int) -> str | None:
+    """What is wrong behind the first ``=``, before which the last group has 2 or 3 letters."""
+    if already == 2:
+        if not rest:
+            return _corrupt(end)
+        if rest[0][1] != ord("="):
+            return _corrupt(rest[0][0] - 1)
+        rest = rest[1:]
+    return _corrupt(rest[0][0]) if rest else None
+
+
+def _corrupt(offset: int) -> str:
+    return f"illegal base64 data at input byte {offset}"
