@@ -17,9 +17,9 @@ from .._cluster.key_responses import KeyResponse
 from .._cluster.query_collector import NodeAck, NodeResponse
 from .._events import Event, EventsDropped
 from .._exceptions import ConfigError, RPCError
-from .._key_text import key_to_text
 from .._serf.members_view import Members
 from .._serf.query_response import QueryResult
+from .._text import key_to_text
 from .._vivaldi.coordinate import Coordinate
 from .._wire.rpc_address import (
     ADDRESS_VARIABLE,
