@@ -23,7 +23,7 @@ class AgentHooks:
       event_handlers: ``EVENT:NAME`` to command, for ``stats``.
       set_tags: sets all tags, where they are also kept elsewhere; None for ``Serf.set_tags``.
       shut_down: ends the program after a client had it leave; None closes the node.
-      count: told of ``agent.ipc.accept`` and ``agent.ipc.command``.
+      count: called with ``agent.ipc.accept`` and ``agent.ipc.command``.
     """
 
     event_handlers: Callable[[], Mapping[str, str]] = _none

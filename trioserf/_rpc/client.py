@@ -201,8 +201,8 @@ class RPCClient:
     ) -> AsyncIterator[RPCStream[Event]]:
         """The events of the agent from now on.
 
-        Queries among them can be answered with their ``respond``; who asked and until when is
-        not told.  Where a slow reader missed some, it meets `EventsDropped`.
+        Queries among them can be answered with their ``respond``; who asked and until when does
+        not come with them.  Where a slow reader missed some, it meets `EventsDropped`.
 
         Args:
           filters: ``member-join``, ``user``, ``user:NAME``, ``query:NAME`` ...; none for all.

@@ -2,7 +2,7 @@
 
 One task reads commands and carries them out, strictly in order; replies wait until they are
 written, so a client that does not read is not read from either.  From the first command that
-goes on, another task writes records.  A reply and a record are never mixed: whoever writes has
+goes on, another task writes records.  A reply and a record are never mixed: the task that writes has
 the lock.
 
 A stream is registered before its command is answered, and what comes meanwhile waits for the

@@ -71,7 +71,7 @@ async def _on_tcp(address: str, parsed: TCPAddress, protected: bool) -> trio.Soc
         raise ConfigError(
             "addr",
             address,
-            "a loopback address, or an auth_key, or allow_unauthenticated=True: whoever "
+            "a loopback address, or an auth_key, or allow_unauthenticated=True: anybody who "
             "reaches this port can change the cluster",
         )
     if not host:

@@ -1,4 +1,4 @@
-"""What agents send, as the values that a node of our own gives.
+"""What agents send, as the values that a node of this library gives.
 
 Source: hashicorp/serf v0.9.4, client/rpc_client.go, Member; client/const.go.
 """
@@ -98,7 +98,7 @@ def read_query_record(fields: Mapping[str, Any]) -> NodeAck | NodeResponse | Non
 
 
 def read_keys(fields: Mapping[str, Any]) -> KeyResponse:
-    """The report of a key operation; which keys are primary is not told."""
+    """The report of a key operation; which keys are primary is not part of it."""
     return KeyResponse(
         messages=fields["Messages"],
         num_nodes=fields["NumNodes"],

@@ -154,7 +154,7 @@ class _Acceptor:
         try:
             await Connection(stream, address, ServerSession(self.auth_key), self.services).run()
         except Exception:
-            # A mistake of ours in one command must not end the node and all other clients.
+            # A mistake in one command must not end the node and all other clients.
             IPC_LOG.exception("the connection of client %s crashed", address)
         finally:
             account.clients -= 1
