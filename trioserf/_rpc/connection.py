@@ -2,8 +2,8 @@
 
 One task reads commands and carries them out, strictly in order; replies wait until they are
 written, so a client that does not read is not read from either.  From the first command that
-goes on, another task writes records.  A reply and a record are never mixed: the task that writes has
-the lock.
+goes on, another task writes records.  Replies and records do not mix: there is a
+lock for writing.
 
 A stream is registered before its command is answered, and what comes meanwhile waits for the
 answer.  DIFFERS: Go registers afterwards and loses events in between.
