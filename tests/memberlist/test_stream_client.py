@@ -10,13 +10,11 @@ from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.stream_io import read_message
 from trioserf._swim.nodes import Node
-from trioserf._wire.messages import Ack, NodeRecord
+from trioserf._wire.limits import MAX_USER_MESSAGE
+from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, encode_message
 from trioserf._wire.streams import (
-    MAX_USER_MESSAGE,
     StreamCodec,
     UserMessageStream,
-    ack_bytes,
-    error_bytes,
     frame,
     push_pull_bytes,
 )
@@ -71,8 +69,8 @@ async def test_state_is_exchanged_and_merged(autojump_clock):
 @pytest.mark.parametrize(
     ("reply", "error", "text"),
     [
-        (frame(error_bytes("boom"), PLAIN, None), RemoteProtocolError, "boom"),
-        (frame(ack_bytes(Ack(1, None)), PLAIN, None), RemoteProtocolError, "Ack"),
+        (frame(encode_message(ErrorReply("boom")), PLAIN, None), RemoteProtocolError, "boom"),
+        (frame(encode_message(Ack(1, None)), PLAIN, None), RemoteProtocolError, "Ack"),
         (b"", RemoteProtocolError, "without a reply"),
         (b"\x0a\xff\xff\xff\xff", RemoteProtocolError, "encrypt"),
         (push_pull_bytes(False, [record()], b"")[:-3], RemoteProtocolError, "early"),
@@ -172,9 +170,9 @@ async def test_a_user_message_needs_no_reply(autojump_clock):
 @pytest.mark.parametrize(
     ("reply", "answered"),
     [
-        (frame(ack_bytes(Ack(5, None)), PLAIN, None), True),
-        (frame(ack_bytes(Ack(6, None)), PLAIN, None), False),
-        (frame(error_bytes("no"), PLAIN, None), False),
+        (frame(encode_message(Ack(5, None)), PLAIN, None), True),
+        (frame(encode_message(Ack(6, None)), PLAIN, None), False),
+        (frame(encode_message(ErrorReply("no")), PLAIN, None), False),
         (b"\xff", False),
         (None, False),
     ],

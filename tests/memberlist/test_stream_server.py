@@ -11,14 +11,12 @@ from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.stream_io import read_message
 from trioserf._memberlist.stream_server import MAX_PUSH_PULLS
 from trioserf._wire.keyring import Keyring
-from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping
+from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, encode_message
 from trioserf._wire.streams import (
     PushPullState,
     StreamCodec,
-    ack_bytes,
     dial_prefix,
     frame,
-    ping_bytes,
     push_pull_bytes,
     user_message_bytes,
 )
@@ -69,14 +67,14 @@ async def with_peer(c, **fields):
 async def test_a_ping_is_acked_without_payload(autojump_clock):
     async with cluster() as c:
         _, peer = await with_peer(c)
-        assert Ack(77, None) == await peer.ask(ping_bytes(Ping(77, "n1")))
-        assert Ack(78, None) == await peer.ask(ping_bytes(Ping(78, "")))
+        assert Ack(77, None) == await peer.ask(encode_message(Ping(77, "n1")))
+        assert Ack(78, None) == await peer.ask(encode_message(Ping(78, "")))
 
 
 async def test_a_ping_for_another_name_gets_no_reply(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c)
-        assert await peer.ask(ping_bytes(Ping(77, "n2"))) is None
+        assert await peer.ask(encode_message(Ping(77, "n2"))) is None
         assert 1 == node.statistics().bad_input["name"]
 
 
@@ -135,10 +133,10 @@ async def test_a_peer_that_does_not_encrypt_gets_an_error_reply(autojump_clock):
         key = bytes(16)
         node, peer = await with_peer(c, secret_key=key)
         codec = StreamCodec(keyring=Keyring((key,)))
-        reply = await peer.ask(ping_bytes(Ping(1, "n1")), codec)
+        reply = await peer.ask(encode_message(Ping(1, "n1")), codec)
         assert Ack(1, None) == reply
         stream = await peer.dial()
-        await stream.send_all(ping_bytes(Ping(1, "n1")))
+        await stream.send_all(encode_message(Ping(1, "n1")))
         reply = await read_message(stream, codec, accept_side=False, metrics=METRICS)
         assert isinstance(reply, ErrorReply)
         assert "encryption is configured" in reply.error
@@ -149,8 +147,8 @@ async def test_a_label_must_fit(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c, label="blue")
         blue, red = StreamCodec(label=b"blue"), StreamCodec(label=b"red")
-        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")), blue)
-        assert await peer.ask(ping_bytes(Ping(1, "n1")), red) is None
+        assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")), blue)
+        assert await peer.ask(encode_message(Ping(1, "n1")), red) is None
         assert 1 == node.statistics().bad_input["stream"]
 
 
@@ -221,7 +219,7 @@ async def test_idle_connections_do_not_lock_peers_out(autojump_clock):
         idle = [await peer.dial() for _ in range(8)]
         await trio.sleep(1)
         assert 8 == node.statistics().streams
-        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
+        assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))
         assert 1 == node.statistics().bad_input["streams"]
         for stream in idle:
             await stream.aclose()
@@ -257,7 +255,7 @@ async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):
     samples = [
         frame(plain, PLAIN, None)
         for plain in (
-            ping_bytes(Ping(1, "n1")),
+            encode_message(Ping(1, "n1")),
             user_message_bytes(b"x" * 50),
             push_pull_bytes(True, [record(), record("n8", 8, 2)], b"state"),
         )
@@ -283,13 +281,13 @@ async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):
         statistics = node.statistics()
         assert 0 == statistics.streams
         assert "handler" not in statistics.bad_input
-        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
+        assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))
 
 
 async def test_a_reply_without_a_request_is_no_request(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c)
-        assert await peer.ask(ack_bytes(Ack(1, None))) is None
+        assert await peer.ask(encode_message(Ack(1, None))) is None
         assert 1 == node.statistics().bad_input["stream"]
 
 
@@ -309,8 +307,8 @@ async def test_a_failed_accept_is_tried_again(autojump_clock):
                 return await real()
 
         server.transport = Flaky()
-        await peer.ask(ping_bytes(Ping(1, "n1")))  # the accept that was under way
-        assert Ack(2, None) == await peer.ask(ping_bytes(Ping(2, "n1")))
+        await peer.ask(encode_message(Ping(1, "n1")))  # the accept that was under way
+        assert Ack(2, None) == await peer.ask(encode_message(Ping(2, "n1")))
 
 
 async def test_the_128th_push_pull_at_once_is_closed_without_reply(autojump_clock):
@@ -327,7 +325,7 @@ async def test_the_128th_push_pull_at_once_is_closed_without_reply(autojump_cloc
         await trio.sleep(1)
         assert MAX_PUSH_PULLS == node.statistics().streams
         assert await peer.ask(push_pull_bytes(True, [record()], b"")) is None
-        assert Ack(1, None) == await peer.ask(ping_bytes(Ping(1, "n1")))
+        assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))
         assert 1 == node.statistics().bad_input["streams"]
         for stream in held:
             await stream.aclose()

@@ -23,6 +23,7 @@ from trioserf._wire.messages import (
     NodeRecord,
     Ping,
     UserMessage,
+    encode_message,
 )
 from trioserf._wire.packets import PacketCodec, decode_packet, encode_packet
 from trioserf._wire.streams import (
@@ -31,12 +32,9 @@ from trioserf._wire.streams import (
     StreamParser,
     StreamRequest,
     UserMessageStream,
-    ack_bytes,
     decode_frame,
     dial_prefix,
-    error_bytes,
     frame,
-    ping_bytes,
     push_pull_bytes,
     user_message_bytes,
 )
@@ -135,11 +133,11 @@ def _plain(request: StreamRequest) -> bytes:
         case UserMessageStream():
             return user_message_bytes(request.body)
         case Ping():
-            return ping_bytes(request)
+            return encode_message(request)
         case Ack():
-            return ack_bytes(request)
+            return encode_message(request)
         case ErrorReply():
-            return error_bytes(request.error)
+            return encode_message(ErrorReply(request.error))
 
 
 def _parse(data: bytes, codec: StreamCodec, dialled: bool, step: int) -> StreamRequest | None:

@@ -25,7 +25,6 @@ Source: hashicorp/serf v0.9.4, serf/delegate.go, LocalState, MergeRemoteState.
 from __future__ import annotations
 
 from .._events import MemberStatus, SerfState
-from .._wire.codec import pack_value
 from .._wire.limits import MAX_U64
 from .._wire.serf_messages import (
     LeaveIntent,
@@ -34,6 +33,7 @@ from .._wire.serf_messages import (
     UserEventSlot,
     decode_push_pull,
 )
+from .._wire.values import pack_value
 from .effects import Effect
 from .members import MemberRegistry, send_leave_intent
 from .queries import QueryLog

@@ -13,13 +13,14 @@ from __future__ import annotations
 from .. import _attrs as attrs
 from .._config import Config
 from .._events import UserEvent
-from .._wire.codec import encode, pack_value
+from .._wire.codec import encode
 from .._wire.serf_messages import (
     UserEventMessage,
     UserEventRecord,
     UserEventSlot,
     encode_serf,
 )
+from .._wire.values import pack_value
 from .effects import Broadcast, Count, Effect, Log, Publish
 from .lamport import LamportClock
 from .size_limits import check_user_event

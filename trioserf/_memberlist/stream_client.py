@@ -20,9 +20,9 @@ from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._swim.nodes import Node
 from .._swim.probing import ping_message
 from .._swim.table import NodeTable
+from .._wire.limits import MAX_USER_MESSAGE
 from .._wire.messages import Ack, ErrorReply, MessageType
 from .._wire.streams import (
-    MAX_USER_MESSAGE,
     PushPullState,
     StreamRequest,
     dial_prefix,

@@ -20,13 +20,11 @@ import trio
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused, RemoteProtocolError
-from .._wire.messages import Ack, MessageType, Ping
+from .._wire.messages import Ack, ErrorReply, MessageType, Ping, encode_message
 from .._wire.streams import (
     PushPullState,
     StreamError,
     UserMessageStream,
-    ack_bytes,
-    error_bytes,
 )
 from ..abc import Address, Transport
 from .drop_log import DropLog, Log
@@ -140,7 +138,7 @@ class StreamServer:
         except RemoteProtocolError as error:
             self.drop_log("stream", source, error)
             if isinstance(error, StreamError) and error.reply:
-                await self._reply(stream, error_bytes(str(error)), child)
+                await self._reply(stream, encode_message(ErrorReply(str(error))), child)
             return
         child.reading = False
         match request:
@@ -151,7 +149,7 @@ class StreamServer:
                     self.drop_log("name", source, f"stream ping for {request.node!r}")
                 else:
                     ack = Ack(seq_no=request.seq_no, payload=None)
-                    await self._reply(stream, ack_bytes(ack), child)
+                    await self._reply(stream, encode_message(ack), child)
             case UserMessageStream(body=body):
                 self.handoff.user_message(body)
             case PushPullState():

@@ -22,9 +22,7 @@ from .. import _attrs as attrs
 from .kinds import LONG, PLAIN, READERS, WRITERS, ZERO, fail, read_list
 from .kinds import Kind as Kind
 from .limits import FEW_VALUES, MANY_VALUES
-from .values import pack_value as pack_value
-from .values import unpack_prefix
-from .values import unpack_value as unpack_value
+from .values import pack_value, unpack_prefix, unpack_value
 
 T = TypeVar("T")
 

@@ -9,49 +9,175 @@
     push/pull      := header || node records || user state
 
 Only the encrypted frame has a length in front.  The rest must be parsed to find its end, because
-Go keeps its side of the stream open.  `StreamParser` takes bytes as they come; here are the
-writers.
+Go keeps its side of the stream open.  So `StreamParser` returns an encrypted or compressed
+frame as it is, since opening one may be heavy: `decode_layer` takes off one layer at a time, in
+any thread, and `decode_frame` all of them.  What comes in clear it parses, and returns the
+request itself.
+
+How long a peer may take is the caller's business.  What it can make us do is not: lengths are
+refused before anything is kept for them, and the work in one call is bounded.
 
 Source: hashicorp/memberlist v0.2.2, net.go: handleConn, readStream, sendLocalState,
-readRemoteState, readUserMsg, encryptLocalState, decryptRemoteState; v0.5.4, label.go.
+readRemoteState, readUserMsg, encryptLocalState, decryptRemoteState; v0.5.4, label.go;
+limits of v0.6.0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, final
 
-from .._exceptions import LocalProtocolError
-from .codec import encode
-from .compression import compress_message
-from .encryption import encrypt, encrypted_size
-from .labels import label_header
-from .limits import MAX_FRAME, MAX_NODES
-from .limits import MAX_USER_MESSAGE as MAX_USER_MESSAGE
-from .limits import MAX_USER_STATE as MAX_USER_STATE
+from .. import _attrs as attrs
+from .._exceptions import LocalProtocolError, RemoteProtocolError
+from . import limits
+from .codec import decode, encode, from_value
+from .codec_settings import CodecSettings
+from .compression import compress_message, open_envelope
+from .encryption import decrypt, encrypt, encrypted_size
+from .labels import LABEL_BYTE, check_label, label_header, take_label
 from .messages import (
     TYPE_BYTES,
     USER_PREFIX,
     Ack,
+    Compressed,
     ErrorReply,
     MessageType,
     NodeRecord,
     Ping,
     PushPullHeader,
     UserMessageHeader,
-    encode_message,
 )
-from .stream_parser import EncryptedFrame as EncryptedFrame
-from .stream_parser import Frame as Frame
-from .stream_parser import PlainFrame as PlainFrame
-from .stream_parser import PushPullState as PushPullState
-from .stream_parser import StreamCodec as StreamCodec
-from .stream_parser import StreamError as StreamError
-from .stream_parser import StreamParser as StreamParser
-from .stream_parser import StreamRequest as StreamRequest
-from .stream_parser import UserMessageStream as UserMessageStream
-from .stream_parser import decode_frame as decode_frame
-from .stream_parser import decode_layer as decode_layer
-from .stream_parser import weight as weight
+from .values import ValueReader
+
+FRAME_HEADER: Final = 5
+"""Type byte and length of an encrypted frame (bytes)."""
+
+
+class StreamError(RemoteProtocolError):
+    """What came on a stream breaks the protocol.  It was dropped; the stream is of no more use.
+
+    ``reply`` is whether the peer gets an error reply; its text is that of the exception.
+    """
+
+    def __init__(self, text: str, *, reply: bool = False) -> None:
+        super().__init__(text)
+        self.reply = reply
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StreamCodec(CodecSettings):
+    """How streams are written and read.
+
+    Args:
+      max_output: most bytes that a stream may decompress to.
+    """
+
+    max_output: int = limits.MAX_STREAM_OUTPUT
+
+
+# --- what a peer sends --------------------------------------------------------------------
+
+
+@final
+@attrs.frozen
+class PushPullState:
+    """A full state exchange: the request and the reply have the same form."""
+
+    join: bool
+    records: tuple[NodeRecord, ...] = attrs.field(repr=lambda records: f"<{len(records)}>")
+    user_state: bytes = attrs.field(repr=lambda state: f"<{len(state)} bytes>")
+
+
+@final
+@attrs.frozen
+class UserMessageStream:
+    """A reliable user message."""
+
+    body: bytes = attrs.field(repr=lambda body: f"<{len(body)} bytes>")
+
+
+StreamRequest: TypeAlias = PushPullState | Ping | Ack | UserMessageStream | ErrorReply
+"""What one side of a stream may send."""
+
+
+@final
+@attrs.frozen(repr=False)
+class EncryptedFrame:
+    """A whole frame: ``header`` is its type byte and length, which are authenticated too."""
+
+    header: bytes
+    ciphertext: bytes
+
+
+@final
+@attrs.frozen(repr=False)
+class PlainFrame:
+    """A whole request, type byte first, that is not parsed yet."""
+
+    data: bytes
+
+
+Frame: TypeAlias = EncryptedFrame | Compressed | PlainFrame
+
+
+def weight(frame: Frame) -> int:
+    """How heavy taking off the next layer is: as parsing so many plain bytes."""
+    match frame:
+        case EncryptedFrame():
+            return len(frame.ciphertext) // limits.ENCRYPTED_PER_PLAIN
+        case Compressed():
+            return limits.COMPRESSED_WEIGHT * len(frame.buffer or b"")
+        case PlainFrame():
+            return len(frame.data)
+
+
+def decode_layer(frame: Frame, codec: StreamCodec) -> Frame | StreamRequest:
+    """The frame without its outermost layer, or the request that was in it.  In any thread.
+
+    Raises:
+      StreamError: it breaks the protocol.  The peer gets a reply for what fails outside of the
+        request, as in Go.
+    """
+    try:
+        match frame:
+            case EncryptedFrame():
+                return _decrypt(frame, codec)
+            case Compressed():
+                plain = open_envelope(frame, codec.max_output)
+                if not plain:
+                    raise RemoteProtocolError("a compressed frame of nothing")
+                return PlainFrame(plain)
+            case PlainFrame():
+                request = _RequestReader().feed(frame.data)
+    except StreamError:
+        raise
+    except RemoteProtocolError as error:
+        raise StreamError(str(error), reply=not isinstance(frame, PlainFrame)) from error
+    if request is None:
+        raise StreamError("a frame is cut short inside")
+    return request
+
+
+def _decrypt(frame: EncryptedFrame, codec: StreamCodec) -> Frame:
+    assert codec.keyring is not None, "checked before the frame was read"
+    aad = frame.header + codec.label
+    plain = decrypt(frame.ciphertext, keyring=codec.keyring, aad=aad, accept_v0=codec.accept_v0)
+    if not plain:
+        raise RemoteProtocolError("an encrypted frame of nothing")
+    if plain[0] == MessageType.COMPRESS:
+        return decode(Compressed, plain[1:])
+    return PlainFrame(plain)
+
+
+def decode_frame(result: Frame | StreamRequest, codec: StreamCodec) -> StreamRequest:
+    """The request in what `StreamParser.receive` returned; raises as `decode_layer`."""
+    while isinstance(result, Frame):
+        result = decode_layer(result, codec)
+    return result
+
+
+# --- writing ------------------------------------------------------------------------------
 
 
 def dial_prefix(codec: StreamCodec) -> bytes:
@@ -62,7 +188,7 @@ def dial_prefix(codec: StreamCodec) -> bytes:
 def frame(plain: bytes, codec: StreamCodec, nonce: bytes | None) -> bytes:
     """A frame around ``plain``: compressed and encrypted as the codec says.
 
-    Heavy for large input (limits.THREAD_THRESHOLD); may run in any thread.
+    Heavy for large input (THREAD_THRESHOLD); may run in any thread.
 
     Raises:
       LocalProtocolError: nothing to send, no nonce where one is needed, or an encrypted frame
@@ -77,8 +203,8 @@ def frame(plain: bytes, codec: StreamCodec, nonce: bytes | None) -> bytes:
         raise LocalProtocolError("an encrypted frame needs a nonce")
     version = codec.encryption_version
     length = encrypted_size(len(inner), version)
-    if length > MAX_FRAME:
-        raise LocalProtocolError(f"a frame of {length} bytes: expected at most {MAX_FRAME}")
+    if length > limits.MAX_FRAME:
+        raise LocalProtocolError(f"a frame of {length} bytes: expected at most {limits.MAX_FRAME}")
     header = TYPE_BYTES[MessageType.ENCRYPT] + length.to_bytes(4, "big")
     aad = header + codec.label
     return header + encrypt(inner, key=codec.key, nonce=nonce, version=version, aad=aad)
@@ -86,7 +212,7 @@ def frame(plain: bytes, codec: StreamCodec, nonce: bytes | None) -> bytes:
 
 def push_pull_bytes(join: bool, records: Sequence[NodeRecord], user_state: bytes) -> bytes:
     """A push/pull, not yet framed.  Raises ``LocalProtocolError`` beyond the limits."""
-    if len(records) > MAX_NODES or len(user_state) > MAX_USER_STATE:
+    if len(records) > limits.MAX_NODES or len(user_state) > limits.MAX_USER_STATE:
         raise LocalProtocolError(
             f"a push/pull of {len(records)} nodes and {len(user_state)} bytes is too large"
         )
@@ -98,23 +224,230 @@ def push_pull_bytes(join: bool, records: Sequence[NodeRecord], user_state: bytes
 
 def user_message_bytes(body: bytes) -> bytes:
     """A user message, not yet framed.  Raises ``LocalProtocolError`` if it is too long."""
-    if len(body) > MAX_USER_MESSAGE:
+    if len(body) > limits.MAX_USER_MESSAGE:
         raise LocalProtocolError(
-            f"a user message of {len(body)} bytes: expected at most {MAX_USER_MESSAGE}"
+            f"a user message of {len(body)} bytes: expected at most {limits.MAX_USER_MESSAGE}"
         )
     return USER_PREFIX + encode(UserMessageHeader(len(body))) + body
 
 
-def ping_bytes(ping: Ping) -> bytes:
-    """A ping, not yet framed."""
-    return encode_message(ping)
+# --- the parser ---------------------------------------------------------------------------
 
 
-def ack_bytes(ack: Ack) -> bytes:
-    """An ack, not yet framed."""
-    return encode_message(ack)
+@final
+class StreamParser:
+    """Reads one request or reply from a stream.
+
+    Args:
+      codec: how to read.
+      accept_side: whether the peer dialled: then a label comes first.
+    """
+
+    def __init__(self, codec: StreamCodec, *, accept_side: bool) -> None:
+        self._codec = codec
+        self._buffer = bytearray()
+        self._started = False
+        self._read: Callable[[], Frame | StreamRequest | None] = (
+            self._read_label if accept_side else self._read_type
+        )
+        self._compressed: ValueReader
+        self._request: _RequestReader
+
+    def receive(self, data: bytes) -> Frame | StreamRequest | None:
+        """Take bytes as they came.
+
+        Returns:
+          the request, or a frame that `decode_frame` opens; or None if bytes are missing.
+          What follows is ignored.
+
+        Raises:
+          StreamError: it breaks the protocol.
+        """
+        self._started = self._started or bool(data)
+        try:
+            for piece in _slices(data):
+                self._buffer += piece
+                result = self._read()
+                if result is not None:
+                    return result
+        except StreamError:
+            raise
+        except RemoteProtocolError as error:
+            reply = self._read == self._read_compressed
+            raise StreamError(str(error), reply=reply) from error
+        return None
+
+    def eof(self) -> None:
+        """The peer ends the stream.
+
+        Raises:
+          StreamError: in the middle of a request.
+        """
+        if self._started:
+            raise StreamError("the stream ended early")
+
+    def _read_label(self) -> Frame | StreamRequest | None:
+        codec, buffer = self._codec, self._buffer
+        if not buffer:
+            return None
+        label = b""
+        if buffer[0] == LABEL_BYTE:
+            if len(buffer) < 2 or len(buffer) < 2 + buffer[1]:
+                return None
+            end = 2 + buffer[1]
+            label, _ = take_label(bytes(buffer[:end]))
+            del buffer[:end]
+        check_label(label, codec.label, skip=codec.skip_inbound_label_check)
+        self._read = self._read_type
+        return self._read_type()
+
+    def _read_type(self) -> Frame | StreamRequest | None:
+        codec, buffer = self._codec, self._buffer
+        if not buffer:
+            return None
+        if buffer[0] == MessageType.ENCRYPT:
+            if not codec.keyring:
+                raise StreamError(
+                    "remote state is encrypted and encryption is not configured", reply=True
+                )
+            self._read = self._read_encrypted
+        elif codec.keyring and codec.verify_incoming:
+            raise StreamError(
+                "encryption is configured but remote state is not encrypted", reply=True
+            )
+        elif buffer[0] == MessageType.COMPRESS:
+            del buffer[0]
+            self._compressed = ValueReader(limits.MAX_STREAM_COMPRESSED)
+            self._read = self._read_compressed
+        else:
+            self._request = _RequestReader()
+            self._read = self._read_plain
+        return self._read()
+
+    def _read_encrypted(self) -> Frame | None:
+        buffer = self._buffer
+        if len(buffer) < FRAME_HEADER:
+            return None
+        length = int.from_bytes(buffer[1:FRAME_HEADER], "big")
+        if length > limits.MAX_FRAME:
+            raise StreamError(f"a frame of {length} bytes is too long", reply=True)
+        end = FRAME_HEADER + length
+        if len(buffer) < end:
+            return None
+        frame = EncryptedFrame(bytes(buffer[:FRAME_HEADER]), bytes(buffer[FRAME_HEADER:end]))
+        buffer.clear()
+        return frame
+
+    def _read_compressed(self) -> Frame | None:
+        self._compressed.feed(bytes(self._buffer))
+        self._buffer.clear()
+        value = self._compressed.take_value()
+        return None if value is None else from_value(Compressed, value[0])
+
+    def _read_plain(self) -> StreamRequest | None:
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return self._request.feed(data)
 
 
-def error_bytes(text: str) -> bytes:
-    """An error reply, not yet framed."""
-    return encode_message(ErrorReply(text))
+def _slices(data: bytes) -> Iterator[bytes]:
+    """``data`` in slices that are parsed in one go; at least one."""
+    if len(data) <= limits.SLICE:
+        yield data
+    else:
+        for start in range(0, len(data), limits.SLICE):
+            yield data[start : start + limits.SLICE]
+
+
+# --- inside the frame ---------------------------------------------------------------------
+
+_HEADERS: Final[Mapping[int, type[Any]]] = {
+    MessageType.PING: Ping,
+    MessageType.ACK: Ack,
+    MessageType.ERROR: ErrorReply,
+    MessageType.USER: UserMessageHeader,
+    MessageType.PUSH_PULL: PushPullHeader,
+}
+"""What follows the type byte; the first three are the whole request."""
+
+
+@final
+class _RequestReader:
+    """Reads a request: type byte, header, node records and raw bytes, as far as it has them."""
+
+    def __init__(self) -> None:
+        self._values = ValueReader(limits.MAX_STREAM_VALUE + limits.SLICE)
+        self._kind: type[Any] | None = None
+        self._header: Any = None
+        self._records: list[NodeRecord] = []
+        self._records_start = 0
+        self._tail = bytearray()
+
+    def feed(self, data: bytes) -> StreamRequest | None:
+        """Take bytes; the request, once it is complete.
+
+        Raises:
+          RemoteProtocolError: it breaks the protocol.
+        """
+        for piece in _slices(data):
+            self._values.feed(piece)
+            request = self._read()
+            if request is not None:
+                return request
+        return None
+
+    def _read(self) -> StreamRequest | None:
+        """Read on where the bytes ended before."""
+        if self._header is None and not self._read_header():
+            return None
+        header = self._header
+        match header:
+            case UserMessageHeader():
+                return UserMessageStream(bytes(self._tail)) if self._fill(header.length) else None
+            case PushPullHeader():
+                if self._read_records(header.nodes) and self._fill(header.user_state_len):
+                    return PushPullState(header.join, tuple(self._records), bytes(self._tail))
+                return None
+        request: StreamRequest = header
+        return request
+
+    def _read_header(self) -> bool:
+        values = self._values
+        if self._kind is None:
+            first = values.take_bytes(1)
+            if not first:
+                return False
+            self._kind = _HEADERS.get(first[0])
+            if self._kind is None:
+                raise RemoteProtocolError(f"message type {first[0]} on a stream")
+        value = values.take_value()
+        if value is None:
+            return False
+        self._header = header = from_value(self._kind, value[0])
+        self._records_start = values.taken
+        if type(header) is UserMessageHeader and not 0 <= header.length <= limits.MAX_USER_MESSAGE:
+            raise RemoteProtocolError(f"a user message of {header.length} bytes")
+        if type(header) is PushPullHeader:
+            if not 0 <= header.nodes <= limits.MAX_NODES:
+                raise RemoteProtocolError(f"a push/pull of {header.nodes} nodes")
+            if not 0 <= header.user_state_len <= limits.MAX_USER_STATE:
+                raise RemoteProtocolError(f"user state of {header.user_state_len} bytes")
+        return True
+
+    def _read_records(self, wanted: int) -> bool:
+        values, records = self._values, self._records
+        while len(records) < wanted:
+            value = values.take_value()
+            if value is None:
+                return False
+            records.append(from_value(NodeRecord, value[0]))
+            size, count = values.taken - self._records_start, len(records)
+            if size > limits.MAX_RECORDS:
+                raise RemoteProtocolError(f"node records of more than {limits.MAX_RECORDS} bytes")
+            if count > limits.FREE_RECORDS and size < limits.LEAST_RECORD * count:
+                raise RemoteProtocolError(f"{count} node records in only {size} bytes")
+        return True
+
+    def _fill(self, size: int) -> bool:
+        self._tail += self._values.take_bytes(size - len(self._tail))
+        return len(self._tail) == size
