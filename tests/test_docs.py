@@ -58,8 +58,8 @@ async def test_the_program_of_the_readme_joins_and_prints_what_happens() -> None
             lines = b""
             while lines.count(b"\n") < 3:
                 lines += await process.stdout.receive_some()
-            told = lines.decode().splitlines()
-            assert ["member-join", "member-join", "user-event: deploy"] == sorted(told)
+            printed = lines.decode().splitlines()
+            assert ["member-join", "member-join", "user-event: deploy"] == sorted(printed)
             nursery.cancel_scope.cancel()
 
 

@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,11 +43,10 @@ PRIVATE_WORDS = {
     r"in earnest": "in production, really",
     r"of ours|whoever": "this node's, local; the peer",
     r"walls|knock(s|ed)?|suffer(s|ed)?|dice": "partition, try, plain words",
+    r"lift(s|ed)?|welcome[sd]?": "cancel, accept",
     r"the own \w+": "the local ..., this node's ...",
 }
 """Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""
-WORDS_LEFT: set[str] = set()
-"""Rooms that still have such words."""
 
 TASK_STARTERS = {
     # What lives as long as a node:
@@ -67,7 +67,7 @@ TASK_STARTERS = {
     "_agent/watch.py": "the reaction to Ctrl-C",
     "notebook/keeper.py": "waiting for the first of several ends",
     "notebook/live_views.py": "the end of a view with its node",
-    "notebook/thread.py": "whatever cells start: the thread's own nursery",
+    "notebook/thread.py": "what cells start: the thread's own nursery",
     "testing/invariants.py": "the look at the invariants, again and again",
     "testing/sim_network.py": "the deliveries of a simulated network",
     "testing/campaign/": "the faults of a schedule, and the look at the invariants meanwhile",
@@ -145,13 +145,27 @@ def words_of(text: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", text).lower()
 
 
-def test_names_and_comments_use_the_words_of_the_field() -> None:
-    private = re.compile(rf"\b({'|'.join(PRIVATE_WORDS)})\b")
+def written_files() -> Iterator[tuple[str, str]]:
+    """Path and text of what people read: the package, its tests, benchmarks and pages."""
+    for pattern in ("*.md", "docs/*.md", "tests/**/*.md", "tests/**/*.py", "benchmarks/**/*.py"):
+        for path in ROOT.glob(pattern):
+            if path != Path(__file__):  # it has the list
+                yield str(path.relative_to(ROOT)), path.read_text()
+    for module in modules():
+        yield f"trioserf/{module.path}", module.text
+
+
+def test_names_and_texts_use_the_words_of_the_field() -> None:
+    private = re.compile(rf"\b(?:{'|'.join(PRIVATE_WORDS)})\b")
+
+    def better(word: str) -> str:
+        return next(say for words, say in PRIVATE_WORDS.items() if re.fullmatch(words, word))
+
     assert [] == [
-        f"{module.path}:{number}: {match[0]}: {line.strip()}"
-        for module in modules()
-        if module.room not in WORDS_LEFT
-        for number, line in enumerate(module.text.splitlines(), 1)
+        f"{path}:{number}: {match[0]!r}, say {better(match[0])!r}: {line.strip()}"
+        for path, text in written_files()
+        if private.search(words_of(text))
+        for number, line in enumerate(text.splitlines(), 1)
         if (match := private.search(words_of(line)))
     ]
 
@@ -221,7 +235,7 @@ def public_doors() -> Iterator[Module]:
 
 
 def test_doors_export_under_the_name_they_import() -> None:
-    """``from ._x import Y as Y`` is how type checkers are told that ``Y`` is public."""
+    """``from ._x import Y as Y`` is how type checkers see that ``Y`` is public."""
     wrong = []
     for module in public_doors():
         public = [node for node in module.tree.body if not isinstance(node, ast.FunctionDef)]
@@ -276,6 +290,7 @@ def test_tasks_are_started_only_where_the_tree_says() -> None:
                 found.setdefault(module.path, []).append(node.lineno)
     known = tuple(TASK_STARTERS)
     assert {} == {path: lines for path, lines in found.items() if not path.startswith(known)}
+    assert [] == [entry for entry in known if not any(path.startswith(entry) for path in found)]
 
 
 # --- the frame ----------------------------------------------------------------------------

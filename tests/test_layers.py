@@ -33,7 +33,7 @@ PURE = {"_wire", "_vivaldi", "_swim", "_cluster"}
 IMPURE = {"trio", "asyncio", "anyio", "time", "socket", "select", "logging", "os", "threading"}
 IMPURE |= {"subprocess", "secrets", "datetime", "signal", "queue", "concurrent", "pathlib"}
 
-DOOR_USERS = ("testing/__init__", "testing/joins", "testing/bootstrap", "testing/sim_cluster")
+DOOR_USERS = ("testing/__init__", "testing/bootstrap", "testing/sim_cluster")
 DOOR_USERS += ("testing/sim_node", "testing/campaign/")
 """How the paths of the test kit's own users of the doors begin; the rest of it knows layer 0
 alone."""
@@ -45,7 +45,7 @@ OPTIONAL = {"IPython", "dns", "matplotlib", "prometheus_client", "pytest", "pyte
 
 
 def rooms_imported(module: Module) -> Iterator[tuple[int, str, str]]:
-    """Line, room and full name of everything of ours that the module imports."""
+    """Line, room and full name of everything of this package that the module imports."""
     for line, name in module.imports():
         first, _, rest = name.partition(".")
         if first == "trioserf":

@@ -208,7 +208,7 @@ def test_the_oldest_query_of_the_ring_is_delivered() -> None:
     assert receive(queries, query(7))[0]
 
 
-def test_queries_of_one_time_are_told_apart_by_their_ids() -> None:
+def test_queries_of_one_time_differ_by_their_ids() -> None:
     """Checklist 81."""
     queries = log()
     seen = []

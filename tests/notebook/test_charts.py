@@ -177,10 +177,10 @@ def test_a_timeline_begins_at_the_given_start() -> None:
 
 def test_a_timeline_has_a_row_for_events_only_if_there_are_any() -> None:
     joined = Moment(1.0, MemberEvent(EventType.MEMBER_JOIN, (member("a"),)))
-    told = Moment(2.0, UserEvent(1, "deploy", b""))
+    sent = Moment(2.0, UserEvent(1, "deploy", b""))
     assert ">events<" not in timeline([joined]).svg
-    assert ">events<" in timeline([joined, told]).svg
-    assert ">events<" not in timeline([told, joined], start=2.5).svg
+    assert ">events<" in timeline([joined, sent]).svg
+    assert ">events<" not in timeline([sent, joined], start=2.5).svg
 
 
 def test_a_timeline_explains_the_marks_that_occur() -> None:

@@ -1,4 +1,4 @@
-"""Accusations, rule by rule.  The table of node "a" is the one under test."""
+"""Suspect and dead messages, rule by rule.  The table of node "a" is the one under test."""
 
 from __future__ import annotations
 
