@@ -114,7 +114,7 @@ class Door:
     raw: list[RawClient] = attrs.field(factory=list)
 
     async def connect(self, *, handshake: bool = True, lockstep: bool = False) -> RawClient:
-        """A raw client, logged in unless told otherwise."""
+        """A raw client, logged in unless it is asked not to."""
         client = RawClient(self.listener.connect(lockstep=lockstep))
         self.raw.append(client)
         if handshake:
@@ -124,7 +124,7 @@ class Door:
         return client
 
     async def client(self) -> RPCClient:
-        """A client of ours, until the end of the test."""
+        """A `trioserf.client`, until the end of the test."""
         on = client_on(self.listener.connect(), "memory", self.auth_key, connect_timeout=10)
         return await self.stack.enter_async_context(on)
 

@@ -296,7 +296,7 @@ async def test_there_is_one_monitor_at_a_time(autojump_clock: MockClock) -> None
             assert "" == await client.ask("stop", {"Stop": first})
 
 
-async def test_slow_monitors_are_told_of_in_the_log(
+async def test_slow_monitors_are_noted_in_the_log(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     caplog.set_level(logging.WARNING, "trioserf")
@@ -539,7 +539,7 @@ async def test_a_crash_in_one_command_ends_that_connection_alone(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     def broken() -> dict[str, str]:
-        raise ZeroDivisionError("a mistake of ours")
+        raise ZeroDivisionError("a mistake in the handler")
 
     async with served(hooks=AgentHooks(event_handlers=broken)) as door:
         client, other = await door.connect(), await door.connect()

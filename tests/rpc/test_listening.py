@@ -63,7 +63,7 @@ async def test_a_port_that_is_taken_is_an_error() -> None:
 # --- sockets in the file system -----------------------------------------------------------
 
 
-async def test_only_the_own_user_may_use_a_socket_and_it_is_gone_afterwards(
+async def test_only_its_user_may_use_a_socket_and_it_is_gone_afterwards(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "serf.sock"

@@ -35,7 +35,7 @@ def test_a_line_has_gos_form(level: int, text: str) -> None:
     assert re.fullmatch(expected, line)
 
 
-def test_an_error_is_told_in_the_same_line() -> None:
+def test_an_error_is_reported_in_the_same_line() -> None:
     made = record("trioserf.serf", 40, "a tap raised")
     try:
         raise ValueError("no")
