@@ -92,12 +92,8 @@ class MemberRegistry:
         """Members that failed and are not yet reaped."""
         return tuple(record.member for record in self._failed.values())
 
-    def left(self) -> tuple[Member, ...]:
-        """Members that left and are not yet reaped."""
-        return tuple(record.member for record in self._left.values())
-
     def left_names(self) -> list[str]:
-        """Their names, for a push/pull."""
+        """Names of the members that left and are not yet reaped, for a push/pull."""
         return list(self._left)
 
     @property

@@ -54,10 +54,12 @@ class SnapshotLog:
         min_compact_size: int = MIN_COMPACT_SIZE,
     ) -> None:
         self._alive = dict(state.alive)
-        self._clock = state.clock
-        self._event_clock = state.event_clock
-        self._query_clock = state.query_clock
-        self._incarnation = state.incarnation
+        self._numbers = {
+            CLOCK: state.clock,
+            EVENT_CLOCK: state.event_clock,
+            QUERY_CLOCK: state.query_clock,
+            INCARNATION: state.incarnation,
+        }
         self._rejoin = rejoin_after_leave
         self._min_compact_size = min_compact_size
         self._leaving = False
@@ -91,17 +93,11 @@ class SnapshotLog:
 
     def on_user_event(self, ltime: int) -> list[bytes]:
         """A user event of this Lamport time was seen."""
-        if self._leaving or ltime <= self._event_clock:
-            return []
-        self._event_clock = ltime
-        return [_clock_line(EVENT_CLOCK, ltime)]
+        return [] if self._leaving else self._advance(EVENT_CLOCK, ltime)
 
     def on_query(self, ltime: int) -> list[bytes]:
         """A query of this Lamport time was seen, internal or not."""
-        if self._leaving or ltime <= self._query_clock:
-            return []
-        self._query_clock = ltime
-        return [_clock_line(QUERY_CLOCK, ltime)]
+        return [] if self._leaving else self._advance(QUERY_CLOCK, ltime)
 
     def on_clock(self, time: int) -> list[bytes]:
         """The member clock is at ``time``: the last value that was used is one less.
@@ -111,17 +107,17 @@ class SnapshotLog:
         DIFFERS: Go records 2**64 - 1 while the clock is still 0.
         Test: test_an_unused_clock_is_not_recorded.
         """
-        if time - 1 <= self._clock:
-            return []
-        self._clock = time - 1
-        return [_clock_line(CLOCK, self._clock)]
+        return self._advance(CLOCK, time - 1)
 
     def on_incarnation(self, incarnation: int) -> list[bytes]:
         """The incarnation of the node itself; recorded also after a leave."""
-        if incarnation <= self._incarnation:
+        return self._advance(INCARNATION, incarnation)
+
+    def _advance(self, word: bytes, number: int) -> list[bytes]:
+        if number <= self._numbers[word]:
             return []
-        self._incarnation = incarnation
-        return [_clock_line(INCARNATION, incarnation)]
+        self._numbers[word] = number
+        return [_number_line(word, number)]
 
     def on_leave(self) -> list[bytes]:
         """The node leaves gracefully.  From now on only clock and incarnation are recorded."""
@@ -138,11 +134,9 @@ class SnapshotLog:
     def compacted(self) -> bytes:
         """The shortest log of the same state."""
         lines = [_alive_line(name, address) for name, address in self._alive.items()]
-        lines.append(_clock_line(CLOCK, self._clock))
-        lines.append(_clock_line(EVENT_CLOCK, self._event_clock))
-        lines.append(_clock_line(QUERY_CLOCK, self._query_clock))
-        if self._incarnation:
-            lines.append(_clock_line(INCARNATION, self._incarnation))
+        for word, number in self._numbers.items():
+            if number or word != INCARNATION:
+                lines.append(_number_line(word, number))
         return b"".join(lines)
 
 
@@ -150,5 +144,5 @@ def _alive_line(name: str, address: str) -> bytes:
     return ALIVE + raw_text(name) + b" " + raw_text(address) + b"\n"
 
 
-def _clock_line(word: bytes, number: int) -> bytes:
+def _number_line(word: bytes, number: int) -> bytes:
     return word + b"%d\n" % number
