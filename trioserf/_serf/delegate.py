@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Final, assert_never, final
 
 import trio
@@ -228,10 +227,8 @@ class SerfDelegate:
     def _prune(self, prune: Prune) -> None:
         config = self.core.config
         due = trio.current_time() + config.broadcast_timeout + config.leave_propagate_delay
-        self.deadlines.call_at(due, partial(self._finish_prune, prune))
-
-    def _finish_prune(self, prune: Prune) -> None:
-        self.apply_effects(self.core.members.finish_prune(prune))
+        finish = self.core.members.finish_prune
+        self.deadlines.call_at(due, lambda: self.apply_effects(finish(prune)))
 
     # --- abc.Delegate
 

@@ -12,7 +12,7 @@ goes behind the mark; so each gap has one mark, and the mark the right number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 import trio
@@ -48,12 +48,12 @@ class Subscription:
     Args:
       size: events that may wait (at least 1).
       wanted: kinds of events, and classes for all of their kinds; empty for everything.
-      on_gap: called when the reader begins to miss events.
+      log: gets a warning, once for each gap, that the reader is too slow.
     """
 
     size: int
     wanted: frozenset[EventKind]
-    on_gap: Callable[[Subscription], object]
+    log: Log
     dropped: int = attrs.field(default=0, init=False)
     """Events that this reader missed, all gaps together."""
     receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
@@ -94,7 +94,10 @@ class Subscription:
         if self._mark is None:
             self._mark = EventsDropped(1)
             self._send_channel.send_nowait(self._mark)
-            self.on_gap(self)
+            self.log.warning(
+                "a reader of events is too slow: its buffer of %d is full and events are dropped",
+                self.size,
+            )
         else:
             # Frozen for its reader, who has not seen it: it is the last thing in a full buffer.
             object.__setattr__(self._mark, "count", self._mark.count + 1)
@@ -109,7 +112,7 @@ class Fanout:
     """All readers of one node's events.
 
     Args:
-      log: gets a warning, once for each gap, that a reader is too slow.
+      log: for its readers.
     """
 
     log: Log
@@ -127,7 +130,7 @@ class Fanout:
 
     def add(self, size: int, kinds: Iterable[EventKind] = ()) -> Subscription:
         """Register a reader; pair it with `discard`."""
-        reader = Subscription(size, check_kinds(kinds), self._report_gap)
+        reader = Subscription(size, check_kinds(kinds), self.log)
         if self._closed:
             reader.close()
         else:
@@ -152,9 +155,3 @@ class Fanout:
         self._closed = True
         for reader in list(self._subscriptions):
             self.discard(reader)
-
-    def _report_gap(self, reader: Subscription) -> None:
-        self.log.warning(
-            "a reader of events is too slow: its buffer of %d is full and events are dropped",
-            reader.size,
-        )

@@ -7,12 +7,17 @@ notebook.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, final, overload
+from typing import Any, Final, final, overload
 
 from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 from .._tables import Table, shown_as_table
 from .._text import host_and_port
+
+_VERSIONS: Final = (
+    *("protocol_min", "protocol_max", "protocol_cur"),
+    *("delegate_min", "delegate_max", "delegate_cur"),
+)
 
 
 def _row(member: Member) -> tuple[str, ...]:
@@ -99,12 +104,7 @@ class Members(Sequence[Member]):
                 "port": member.port,
                 "status": str(member.status),
                 "tags": dict(member.tags),
-                "protocol_min": member.protocol_min,
-                "protocol_max": member.protocol_max,
-                "protocol_cur": member.protocol_cur,
-                "delegate_min": member.delegate_min,
-                "delegate_max": member.delegate_max,
-                "delegate_cur": member.delegate_cur,
+                **{name: getattr(member, name) for name in _VERSIONS},
             }
             for member in self._members
         ]

@@ -20,8 +20,8 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, Create; serf/coalesce.go.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeAlias
 
 import trio
 
@@ -47,25 +47,8 @@ class Sink(Protocol):
         """Pass on what waits, then close the next stage."""
 
 
-E_co = TypeVar("E_co", MemberEvent, UserEvent, covariant=True)
-
-
-class Coalescer(Protocol[E_co]):
-    """The rules: ``MemberCoalescer`` and ``UserCoalescer`` of ``trioserf._cluster``."""
-
-    def handles(self, event: NodeEvent) -> bool: ...
-
-    def add(self, event: NodeEvent, now: float) -> None: ...
-
-    def next_deadline(self) -> float: ...
-
-    def expired(self, now: float) -> Sequence[E_co]: ...
-
-    def flush(self) -> Sequence[E_co]: ...
-
-
 @attrs.define(eq=False)
-class CoalescingStage(Generic[E_co]):
+class CoalescingStage:
     """Keeps what ``coalescer`` handles until its deadline.
 
     Args:
@@ -74,7 +57,7 @@ class CoalescingStage(Generic[E_co]):
       deadlines: calls when it is time to pass on what was kept.
     """
 
-    coalescer: Coalescer[E_co]
+    coalescer: MemberCoalescer | UserCoalescer
     then: Sink
     deadlines: Deadlines
     _timer: Timer = attrs.field(init=False)

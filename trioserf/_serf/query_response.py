@@ -55,10 +55,12 @@ class QueryResponse:
     Args:
       collector: decides what counts.
       capacity: responses that may wait for the reader; as many acks.
+      waits_for_local: whether the local response gets all the time there is.
     """
 
-    def __init__(self, collector: QueryCollector, *, capacity: int) -> None:
+    def __init__(self, collector: QueryCollector, *, capacity: int, waits_for_local: bool) -> None:
         self._collector = collector
+        self._waits_for_local = waits_for_local
         self._settled = trio.Event()
         self._send, self._receive = trio.open_memory_channel[NodeResponse](capacity)
         self._send_ack: trio.MemorySendChannel[str] | None = None

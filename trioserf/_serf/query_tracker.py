@@ -26,12 +26,12 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.effects import Effect, SendTo
+from .._cluster.member_record import member_address
 from .._cluster.queries import QueryParams, default_timeout
 from .._cluster.query_collector import QueryCollector, eligible_members
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.serf_messages import QueryResponseMessage, encode_serf
-from ..abc import Address
 from .core import Core
 from .deadlines import Deadlines
 from .query_response import QueryResponse, QueryResult
@@ -44,15 +44,6 @@ DIRECT_LIMIT: Final = 16
 """If more members than this do not respond, the query is not meant to be responded to."""
 _SPARE_RESPONSES: Final = 16
 """Room for responses of nodes that are not yet known as members."""
-
-
-@attrs.frozen(eq=False)
-class _OpenQuery:
-    """A query under way; ``patient`` if the local response gets all the time there is."""
-
-    collector: QueryCollector
-    response: QueryResponse
-    patient: bool
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -72,7 +63,7 @@ class QueryTracker:
     deadlines: Deadlines
     apply: Callable[[Iterable[Effect]], object]
     log: Log
-    _open: dict[QueryCollector, _OpenQuery] = attrs.field(factory=dict, init=False)
+    _open: dict[QueryCollector, QueryResponse] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -108,11 +99,14 @@ class QueryTracker:
         )
         eligible = eligible_members(members, query.message)
         collector = QueryCollector(query.message, deadline=query.deadline, eligible=eligible)
-        response = QueryResponse(collector, capacity=len(members) + _SPARE_RESPONSES)
-        patient = eligible <= {core.name} or core.name in params.filter_nodes
+        response = QueryResponse(
+            collector,
+            capacity=len(members) + _SPARE_RESPONSES,
+            waits_for_local=eligible <= {core.name} or core.name in params.filter_nodes,
+        )
         # Registered before the query is sent, so that no response can come too early.
         core.pending.add(collector)
-        self._open[collector] = _OpenQuery(collector, response, patient)
+        self._open[collector] = response
         self.deadlines.call_at(query.deadline, partial(self._end, collector))
         self.apply(query.effects)
         self._check(collector)
@@ -128,12 +122,8 @@ class QueryTracker:
         if collector.finished(trio.current_time()) or len(silent) > DIRECT_LIMIT:
             return
         raw = encode_serf(collector.query)
-        members = (self.core.members.get(name) for name in sorted(silent))
-        self.apply(
-            SendTo(Address(str(member.addr), member.port), member.name, raw)
-            for member in members
-            if member is not None
-        )
+        members = map(self.core.members.get, sorted(silent))
+        self.apply([SendTo(member_address(m), m.name, raw) for m in members if m is not None])
 
     async def ask(self, name: str, payload: bytes, params: QueryParams) -> QueryResult:
         """Send a query and wait until nothing more is to be expected.  Raises as `start`."""
@@ -152,7 +142,7 @@ class QueryTracker:
         self.apply(effects)
         if collector is None or item is None:
             return
-        if not self._open[collector].response._deliver(item):
+        if not self._open[collector]._deliver(item):
             collector.undelivered(item)
             self.log.warning("dropped a response of %s: its reader is too slow", item.node)
         self._check(collector)
@@ -166,18 +156,18 @@ class QueryTracker:
 
     def _check(self, collector: QueryCollector) -> None:
         """Settle the query if it has all its responses, or soon if little may be missing."""
-        query = self._open[collector]
+        response, missing = self._open[collector], collector.missing
         if collector.everyone_answered:
-            query.response._settle()
-        elif not collector.missing or (not query.patient and collector.missing == {self.core.name}):
+            response._settle()
+        elif not missing or (missing == {self.core.name} and not response._waits_for_local):
             due = trio.current_time() + LOCAL_RESPONSE_GRACE
-            self.deadlines.call_at(due, query.response._settle)
+            self.deadlines.call_at(due, response._settle)
 
     def _end(self, collector: QueryCollector) -> None:
         self.core.pending.remove(collector)
-        query = self._open.pop(collector, None)
-        if query is not None:
-            query.response.close()
+        response = self._open.pop(collector, None)
+        if response is not None:
+            response.close()
 
     def close(self) -> None:
         """End every query."""

@@ -226,11 +226,8 @@ class Serf:
         await trio.lowlevel.checkpoint()
         if self._core.state is SerfState.SHUTDOWN:
             raise self._core.closed_error()
-        size = max_buffer_size
-        if size is None:
-            size = self._core.config.event_buffer_size
-        fanout = self._delegate.fanout
-        reader = fanout.add(size, types)
+        fanout, size = self._delegate.fanout, max_buffer_size
+        reader = fanout.add(self._core.config.event_buffer_size if size is None else size, types)
         try:
             yield reader.receive_channel
         finally:

@@ -12,7 +12,6 @@ from typing import final
 from .. import _attrs as attrs
 from .._cluster.effects import QueueName
 from .._events import MemberStatus, SerfState
-from .._memberlist.metrics import TrafficStatistics
 from .._memberlist.statistics import MemberlistStatistics
 from .._swim.broadcasts import QueueStatistics
 from .._tables import Table, shown_as_table
@@ -70,19 +69,11 @@ class SerfStatistics:
 
 
 def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
+    fields = getattr(type(value), "__attrs_attrs__", None)
     if isinstance(value, Mapping):
-        pairs: dict[object, object] = dict(value)
-    elif isinstance(
-        value,
-        (
-            SerfStatistics,
-            MemberlistStatistics,
-            QueueStatistics,
-            SnapshotStatistics,
-            TrafficStatistics,
-        ),
-    ):
-        pairs = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+        pairs = dict(value)
+    elif fields is not None:
+        pairs = {field.name: getattr(value, field.name) for field in fields}
     else:
         yield prefix, value
         return
