@@ -30,8 +30,8 @@ from ._swim.nodes import Node as Node
 from ._swim.nodes import NodeStatus as NodeStatus
 from ._vivaldi.client import CoordinateStats as CoordinateStats
 from ._vivaldi.client import VivaldiClient as VivaldiClient
-from ._vivaldi.config import CoordinateConfig as CoordinateConfig
 from ._vivaldi.coordinate import Coordinate as Coordinate
+from ._vivaldi.coordinate import CoordinateConfig as CoordinateConfig
 from ._wire.keyring import Keyring as Keyring
 from ._wire.messages import decode_message as decode_message
 from ._wire.messages import encode_message as encode_message

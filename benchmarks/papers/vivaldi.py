@@ -19,7 +19,7 @@ import statistics
 import sys
 
 from trioserf._vivaldi.client import VivaldiClient
-from trioserf._vivaldi.config import CoordinateConfig
+from trioserf._vivaldi.coordinate import CoordinateConfig
 
 EARTH = 6371.0
 FIBRE = 100.0

@@ -8,8 +8,7 @@ from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, until
 from trioserf._exceptions import CoordinatesDisabled
-from trioserf._vivaldi.config import CoordinateConfig
-from trioserf._vivaldi.coordinate import Coordinate
+from trioserf._vivaldi.coordinate import Coordinate, CoordinateConfig
 from trioserf._wire.serf_messages import CoordinateRecord, encode_ping_payload
 
 FAST = {"probe_interval": 0.2, "probe_timeout": 0.1}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._exceptions import CoordinateError
-from trioserf._vivaldi.config import CoordinateConfig
+from trioserf._exceptions import ConfigError, CoordinateError
 from trioserf._vivaldi.coordinate import (
     Coordinate,
+    CoordinateConfig,
     add,
     difference,
     magnitude,
@@ -156,3 +157,47 @@ def test_a_direction_is_found_even_if_chance_gives_none() -> None:
             return 0.5
 
     assert ((1.0, 0.0), 0.0) == unit_vector_at((1.0, 1.0), (1.0, 1.0), Unlucky())
+
+
+# --- the constants ------------------------------------------------------------------------
+
+
+def test_the_defaults_are_those_of_go() -> None:
+    expected = CoordinateConfig(
+        dimensionality=8,
+        vivaldi_error_max=1.5,
+        vivaldi_ce=0.25,
+        vivaldi_cc=0.25,
+        adjustment_window_size=20,
+        height_min=1.0e-5,
+        latency_filter_size=3,
+        gravity_rho=150.0,
+    )
+    assert expected == CoordinateConfig()
+
+
+def test_a_space_without_dimensions_is_refused_by_name() -> None:
+    """Checklist of Serf, item 114."""
+    with pytest.raises(ConfigError, match="dimensionality"):
+        CoordinateConfig(dimensionality=0)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"dimensionality": 2.0},
+        {"dimensionality": True},
+        {"vivaldi_error_max": 0.0},
+        {"vivaldi_ce": -0.1},
+        {"vivaldi_cc": math.nan},
+        {"adjustment_window_size": -1},
+        {"height_min": math.inf},
+        {"latency_filter_size": 0},
+        {"gravity_rho": 0},
+        {"gravity_rho": "150"},
+    ],
+    ids=str,
+)
+def test_settings_outside_their_bounds_are_refused(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        CoordinateConfig(**setting)

@@ -18,8 +18,7 @@ import attrs
 import pytest
 
 from trioserf._vivaldi.client import VivaldiClient
-from trioserf._vivaldi.config import CoordinateConfig
-from trioserf._vivaldi.coordinate import magnitude
+from trioserf._vivaldi.coordinate import CoordinateConfig, magnitude
 
 pytestmark = pytest.mark.slow
 

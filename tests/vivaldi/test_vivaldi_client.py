@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from trioserf._exceptions import CoordinateError
 from trioserf._vivaldi.client import MAX_EXTENT, CoordinateStats, VivaldiClient
-from trioserf._vivaldi.config import CoordinateConfig
-from trioserf._vivaldi.coordinate import Coordinate
+from trioserf._vivaldi.coordinate import Coordinate, CoordinateConfig
 
 DEFAULT = CoordinateConfig()
 THREE = CoordinateConfig(dimensionality=3)

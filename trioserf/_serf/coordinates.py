@@ -11,8 +11,7 @@ from .._exceptions import CoordinateError, CoordinatesDisabled, RemoteProtocolEr
 from .._memberlist.drop_log import DropLog
 from .._memberlist.metrics import Metrics
 from .._vivaldi.client import VivaldiClient
-from .._vivaldi.config import CoordinateConfig
-from .._vivaldi.coordinate import Coordinate
+from .._vivaldi.coordinate import Coordinate, CoordinateConfig
 from .._wire.serf_messages import CoordinateRecord, decode_ping_payload, encode_ping_payload
 from ..abc import NodeView
 from .core import Core

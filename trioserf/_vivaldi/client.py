@@ -19,8 +19,7 @@ from typing import Final, final
 
 from .. import _attrs as attrs
 from .._exceptions import CoordinateError
-from .config import CoordinateConfig
-from .coordinate import ZERO_THRESHOLD, Coordinate
+from .coordinate import ZERO_THRESHOLD, Coordinate, CoordinateConfig
 
 MAX_RTT: Final = 10.0
 """Longest round-trip time that is accepted (seconds, itself allowed)."""

@@ -10,7 +10,7 @@ in the same bits.  Two things would break that unseen.  ``sum()`` adds floats wi
 correction since Python 3.12, hence the plain loops; and Go passes distances around as whole
 nanoseconds, hence the truncation in `Coordinate.distance_to`.
 
-Source: hashicorp/serf v0.9.4, coordinate/coordinate.go; Dabek et al., "Vivaldi: A
+Source: hashicorp/serf v0.9.4, coordinate/coordinate.go, config.go; Dabek et al., "Vivaldi: A
 Decentralized Network Coordinate System" (2004), section 5.4 on heights; Lee et al., "On
 Suitability of Euclidean Embedding for Host-based Network Coordinate Systems" (2010), on the
 adjustment.
@@ -26,7 +26,7 @@ from typing import Final, TypeAlias, final
 
 from .. import _attrs as attrs
 from .._exceptions import CoordinateError
-from .config import CoordinateConfig
+from .._settings import COUNT, COUNT_1, bound, is_int, is_number
 
 Vector: TypeAlias = tuple[float, ...]
 
@@ -35,6 +35,40 @@ ZERO_THRESHOLD: Final = 1.0e-6
 _NANOSECOND: Final = 1_000_000_000
 _LONGEST: Final = float((1 << 63) - 1) / _NANOSECOND
 """The longest duration Go can hold (seconds)."""
+
+
+# --- configuration ------------------------------------------------------------------------
+
+_POSITIVE = bound(lambda v: is_number(v) and isfinite(v) and v > 0, "a number, more than 0")
+_NOT_NEGATIVE = bound(lambda v: is_number(v) and isfinite(v) and v >= 0, "a number, 0 or more")
+
+
+@final
+@attrs.frozen(kw_only=True)
+class CoordinateConfig:
+    """How coordinates move.  Nodes of one cluster must agree on ``dimensionality``.
+
+    Args:
+      dimensionality: numbers in ``vec``, more than 0.
+      vivaldi_error_max: first and largest error estimate.
+      vivaldi_ce: how much one observation may change the error estimate.
+      vivaldi_cc: how far one observation may move the node.
+      adjustment_window_size: samples behind the adjustment term; 0 turns it off.
+      height_min: first and smallest height (seconds).
+      latency_filter_size: round-trip times kept for each peer; their median is used.
+      gravity_rho: the larger, the weaker the pull towards the origin (seconds).
+    """
+
+    dimensionality: int = attrs.field(
+        default=8, validator=bound(lambda v: is_int(v) and v > 0, "dimensionality > 0")
+    )
+    vivaldi_error_max: float = attrs.field(default=1.5, validator=_POSITIVE)
+    vivaldi_ce: float = attrs.field(default=0.25, validator=_NOT_NEGATIVE)
+    vivaldi_cc: float = attrs.field(default=0.25, validator=_NOT_NEGATIVE)
+    adjustment_window_size: int = attrs.field(default=20, validator=COUNT)
+    height_min: float = attrs.field(default=1.0e-5, validator=_NOT_NEGATIVE)
+    latency_filter_size: int = attrs.field(default=3, validator=COUNT_1)
+    gravity_rho: float = attrs.field(default=150.0, validator=_POSITIVE)
 
 
 # --- vectors ------------------------------------------------------------------------------
