@@ -28,7 +28,7 @@ from trioserf import (
 )
 from trioserf.lowlevel import replay
 from trioserf.testing import SimCluster
-from trioserf.testing.event_invariants import is_start
+from trioserf.testing.invariants import is_start
 
 State = tuple[MemberStatus, tuple[tuple[str, str], ...], str, int]
 """Status, tags and address of a member: what an event may report a change of."""

@@ -12,7 +12,7 @@ from trioserf import Config, Member, MemberStatus
 from trioserf._wire.messages import encode_message
 from trioserf.abc import Address
 from trioserf.testing import JoinVia, SimCluster
-from trioserf.testing.bounds import agreement_bound
+from trioserf.testing.agreement import agreement_bound
 from trioserf.testing.invariants import Invariant, Watch, watched
 
 OUTSIDE = Address("10.9.9.9", 7946)

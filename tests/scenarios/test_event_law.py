@@ -1,6 +1,6 @@
 """The law of the event stream, over random schedules of everything that can happen.
 
-`event_law` judges the readers; in every step of the run `trioserf.testing.event_invariants`
+`event_law` judges the readers; in every step of the run `trioserf.testing.invariants`
 watches as well.  Some of the clusters have disks, so that nodes find their way back by their
 snapshots, and some merge events.  ``TRIOSERF_SCHEDULES`` sets how many schedules run, and
 ``TRIOSERF_FIRST_SCHEDULE`` the number of the first, for long campaigns; a schedule is repeated
@@ -18,8 +18,7 @@ import trio
 
 from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
-from trioserf.testing.event_invariants import DeliveredOnce, EventsMatchMembers
-from trioserf.testing.invariants import watched
+from trioserf.testing.invariants import DeliveredOnce, EventsMatchMembers, watched
 
 from .event_law import Disks, Readers, views
 

@@ -1,6 +1,6 @@
 """Whatever goes wrong: the invariants are true in every step, and in the end all nodes agree.
 
-The time to agreement is bounded by `trioserf.testing.bounds`, from the moment of the last
+The time to agreement is bounded by `trioserf.testing.agreement`, from the moment of the last
 fault; loss goes on all the while.
 
 Three nodes go through every fault at every loss.  Of 30 and 200 nodes some of the grid runs by

@@ -10,8 +10,13 @@ from trio.testing import MockClock
 from trioserf._wire.messages import Alive, UserMessage, encode_message
 from trioserf._wire.serf_messages import JoinIntent, encode_serf
 from trioserf.testing import SimCluster
-from trioserf.testing.invariants import Invariant, all_invariants
-from trioserf.testing.membership_invariants import Incarnations, LocalNodeAlive, Sizes
+from trioserf.testing.invariants import (
+    Incarnations,
+    Invariant,
+    LocalNodeAlive,
+    Sizes,
+    all_invariants,
+)
 
 from .kit import cluster_of, inject, member
 

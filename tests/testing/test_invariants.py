@@ -14,8 +14,7 @@ from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import Dead, encode_message
 from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
-from trioserf.testing.invariants import InvariantViolation, all_invariants, watched
-from trioserf.testing.membership_invariants import Memory, Sizes
+from trioserf.testing.invariants import InvariantViolation, Memory, Sizes, all_invariants, watched
 
 
 @asynccontextmanager

@@ -25,9 +25,9 @@ transports, and `trioserf.testing.campaign` tests trioserf itself with faults dr
 
 from __future__ import annotations
 
+from .agreement import AgreementBound as AgreementBound
+from .agreement import agreement_bound as agreement_bound
 from .bootstrap import JoinVia as JoinVia
-from .bounds import AgreementBound as AgreementBound
-from .bounds import agreement_bound as agreement_bound
 from .invariants import Invariant as Invariant
 from .invariants import InvariantViolation as InvariantViolation
 from .invariants import Watch as Watch
@@ -39,8 +39,10 @@ from .links import Link as Link
 from .links import LongTail as LongTail
 from .links import Normal as Normal
 from .links import Uniform as Uniform
-from .network_statistics import LinkStatistics as LinkStatistics
-from .network_statistics import NetworkStatistics as NetworkStatistics
+from .observation import LinkStatistics as LinkStatistics
+from .observation import NetworkStatistics as NetworkStatistics
+from .observation import TraceDigest as TraceDigest
+from .observation import TraceEntry as TraceEntry
 from .sim_cluster import SimCluster as SimCluster
 from .sim_cluster import Which as Which
 from .sim_network import SimNetwork as SimNetwork
@@ -49,5 +51,3 @@ from .sim_stream import SimStream as SimStream
 from .sim_transport import SimTransport as SimTransport
 from .timeline import Timeline as Timeline
 from .timeline import TimelineEntry as TimelineEntry
-from .tracing import TraceDigest as TraceDigest
-from .tracing import TraceEntry as TraceEntry

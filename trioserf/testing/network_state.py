@@ -18,9 +18,8 @@ from .. import _attrs as attrs
 from ..abc import Address
 from .deliveries import Deliveries
 from .links import Constant, Link
-from .network_statistics import Counts
+from .observation import Counts, Trace, TraceEntry
 from .topology import Topology
-from .tracing import Trace, TraceEntry
 
 _Ts = TypeVarTuple("_Ts")
 

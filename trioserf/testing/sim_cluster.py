@@ -34,9 +34,8 @@ from .agreement import Agreement
 from .bootstrap import JoinVia, join_all
 from .determinism import threads_in_place
 from .links import LatencyLike, LinkChanges
-from .node_settings import node_settings
 from .sim_network import SimNetwork
-from .sim_node import SimNode
+from .sim_node import SimNode, node_settings
 from .timeline import Timeline
 from .trio_internals import MockClock
 

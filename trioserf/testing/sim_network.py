@@ -29,11 +29,10 @@ from .deliveries import Deliveries
 from .jump_sleeper import sleeper_for_this_run
 from .links import LatencyLike, Link, LinkChanges
 from .network_state import Distance, NetworkState
-from .network_statistics import NetworkStatistics
+from .observation import NetworkStatistics, Trace
 from .pausing import Processes, join_process
 from .sim_transport import SimTransport
 from .topology import Hosts, Topology
-from .tracing import Trace
 
 DEFAULT_PORT = 7946
 """The port of Serf."""

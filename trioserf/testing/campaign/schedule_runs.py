@@ -18,15 +18,14 @@ import trio
 from ... import _attrs as attrs
 from ..._events import Query
 from ..._exceptions import SerfError
-from ..bounds import AgreementBound, agreement_bound
+from ..agreement import AgreementBound, agreement_bound
 from ..determinism import run
-from ..invariants import Invariant, InvariantViolation, all_invariants, watched
+from ..invariants import Invariant, InvariantViolation, Memory, all_invariants, watched
 from ..links import Link, LinkChanges
-from ..membership_invariants import Memory
+from ..observation import TraceDigest
 from ..sim_cluster import SimCluster
 from ..sim_network import SimNetwork
 from ..sim_node import SimNode
-from ..tracing import TraceDigest
 from .fault_schedules import OF_LINKS, Fault, FaultKind, Schedule
 
 Invariants: TypeAlias = Callable[[], Sequence[Invariant]]

@@ -1,13 +1,19 @@
-"""What a simulated network counted: packets, bytes, and what became of them."""
+"""What a simulated network shows of itself: counts of packets and bytes, and a trace.
+
+A trace function sees every entry as it happens.  `TraceDigest` folds them into one hash:
+two runs of one seed are the same run if their digests are.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import final
+from typing import NamedTuple, TypeAlias, final
 
 from .. import _attrs as attrs
+from ..abc import Address
 
 
 @final
@@ -97,3 +103,47 @@ class Counts:
                 }
             ),
         )
+
+
+class TraceEntry(NamedTuple):
+    """One thing that happened.
+
+    Args:
+      time: when (trio clock, seconds).
+      what: ``send``, ``deliver`` or ``drop <reason>`` of a packet; ``stream open``,
+        ``stream data``, ``stream eof`` or ``stream reset`` as they arrive.
+      source, target: from where to where.
+      data: the bytes, if any.
+    """
+
+    time: float
+    what: str
+    source: Address
+    target: Address
+    data: bytes
+
+
+Trace: TypeAlias = Callable[[TraceEntry], object]
+"""Called for every entry; a plain function that does not raise."""
+
+
+@final
+class TraceDigest:
+    """A trace function that keeps one hash of all entries."""
+
+    __slots__ = ("_hash", "count")
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.count: int = 0
+        """Entries seen."""
+
+    def __call__(self, entry: TraceEntry) -> None:
+        self.count += 1
+        line = f"{entry.time:.9f} {entry.what} {entry.source} {entry.target} {len(entry.data)} "
+        self._hash.update(line.encode())
+        self._hash.update(entry.data)
+
+    def hexdigest(self) -> str:
+        """The hash of the entries so far, in hexadecimal."""
+        return self._hash.hexdigest()
