@@ -97,10 +97,12 @@ class Gossiper:
                 self._eager_at = math.inf
                 self._bucket.spend(now)
                 self.eager_rounds += 1
-                self._send_to(self._eager_fanout(), now)
+                fanout = self._eager_fanout()
+                self.sender.gossip(self.table.gossip_targets(fanout, now, self.rng))
             if now >= self._regular_at:
                 self.regular_rounds += 1
-                more = self._send_to(self.config.gossip_nodes, now)
+                fanout = self.config.gossip_nodes
+                more = self.sender.gossip(self.table.gossip_targets(fanout, now, self.rng))
                 self._regular_at = self._regular_after(now) if more else math.inf
                 self.metrics.sample("memberlist.gossip", (trio.current_time() - now) * 1000)
 
@@ -120,10 +122,6 @@ class Gossiper:
         return due if due > now else self._phase + (number + 1) * interval
 
     def _eager_fanout(self) -> int:
-        limit = retransmit_limit(self.config.retransmit_mult, self.table.num_nodes)
+        limit = retransmit_limit(self.config.retransmit_mult, len(self.table.sequence))
         fanout = self.config.gossip_nodes
         return min(2 * fanout, max(fanout, limit - 1))
-
-    def _send_to(self, count: int, now: float) -> bool:
-        """Gossip to ``count`` random nodes; whether there may be more to send later."""
-        return self.sender.gossip(self.table.gossip_targets(count, now, self.rng))

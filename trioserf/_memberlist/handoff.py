@@ -70,23 +70,20 @@ class Handoff:
 
     async def run(self) -> None:
         """Handle messages until cancelled."""
-        high, low, handle = self._high, self._low, self._handle
         while True:
             room = BATCH_BYTES
             for _ in range(BATCH):
-                if high:
-                    handle(*high.popleft())
-                elif low:
-                    message, packet = low.popleft()
-                    handle(message, packet)
-                    if type(message) is UserMessage:
-                        room -= len(message.body)
-                        if room <= 0:
-                            await trio.lowlevel.checkpoint()
-                            break
-                else:
+                queue = self._high or self._low
+                if not queue:
                     await self._idle.park()
                     break
+                message, packet = queue.popleft()
+                self._handle(message, packet)
+                if type(message) is UserMessage:
+                    room -= len(message.body)
+                    if room <= 0:
+                        await trio.lowlevel.checkpoint()
+                        break
             else:
                 await trio.lowlevel.checkpoint()
 

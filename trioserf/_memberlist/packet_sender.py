@@ -125,8 +125,8 @@ class PacketSender:
             self.drop_log.crash("handler", self.delegate.get_broadcasts, error)
             return parts
         if user:
-            return parts + [USER_PREFIX + message for message in user]
-        if kept and len(queue.entries) > len(parts):
+            parts += map(USER_PREFIX.__add__, user)
+        elif kept and len(queue.entries) > len(parts):
             # The delegate needs no share.  What is drawn twice is in the packet already.
             more = queue.take(PART_OVERHEAD, rest)
             parts += [message for message in more if message not in parts]
