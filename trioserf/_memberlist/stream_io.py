@@ -35,7 +35,7 @@ T = TypeVar("T")
 CHUNK: Final = 64 * 1024
 """Most bytes read in one go."""
 _MAX_THREADS: Final = 2
-_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.heavy")
+_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
 
 
 @attrs.define(eq=False)
@@ -56,7 +56,7 @@ class ByteBudget:
         self.used += size
 
     def give_back(self, size: int) -> None:
-        """Take so many bytes less."""
+        """Return so many bytes."""
         self.used -= size
 
 

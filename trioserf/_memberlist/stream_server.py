@@ -135,9 +135,9 @@ class StreamServer:
                 metrics=self.metrics,
                 budget=self._budget,
             )
-        except RemoteProtocolError as error:
+        except StreamError as error:
             self.drop_log("stream", source, error)
-            if isinstance(error, StreamError) and error.reply:
+            if error.reply:
                 await self._reply(stream, encode_message(ErrorReply(str(error))), child)
             return
         child.reading = False
