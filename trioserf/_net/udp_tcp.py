@@ -113,7 +113,9 @@ class NetTransport(Transport):
 
     def send_packet(self, data: bytes, to: Address) -> None:
         """Send one datagram, at once or never."""
-        bound = self._check_open()
+        bound = self._bound
+        if bound is None or self._closed:
+            bound = self._check_open()
         counts = self._counts
         try:
             bound.udp.sendto(data, to_sockaddr(to, bound.family))

@@ -66,7 +66,7 @@ def _moves(width: int) -> tuple[tuple[int, int, int], ...]:
     while half:
         lower = (1 << width * half) - 1
         groups = _BATCH // (2 * half)
-        stay = sum(lower << (32 * half * group) for group in range(groups))
+        stay = sum([lower << (32 * half * group) for group in range(groups)])
         steps.append((stay, stay << width * half, (16 - width) * half))
         half //= 2
     return tuple(steps)

@@ -23,19 +23,12 @@ from typing import Final, NamedTuple, final
 
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from . import limits
 from .codec_settings import CodecSettings
 from .compression import compress_if_shorter, decompress_message
 from .encryption import decrypt, encrypt
 from .keyring import Keyring
 from .labels import add_label, check_label, take_label
-from .limits import (
-    FLAT_CONTAINERS,
-    FREE_PARTS_SIZE,
-    MAX_DEPTH,
-    MAX_PACKET_OUTPUT,
-    MAX_PARTS_SIZE,
-    MAX_PIECES,
-)
 from .messages import TYPE_BYTES, USER_PREFIX, MessageType, PacketMessage, decode_message
 from .values import count_containers
 
@@ -71,7 +64,7 @@ class PacketCodec(CodecSettings):
       max_output: most bytes that a datagram may decompress to.
     """
 
-    max_output: int = MAX_PACKET_OUTPUT
+    max_output: int = limits.MAX_PACKET_OUTPUT
 
 
 class DecodedPacket(NamedTuple):
@@ -217,7 +210,7 @@ def _unpack(data: bytes, max_output: int) -> DecodedPacket:
     problems: list[tuple[str, str]] = []
     whole = True  # nothing was split yet, so a problem concerns everything
     todo = [(data, 0)]  # the next one is the last
-    room = MAX_PIECES
+    room = limits.MAX_PIECES
     size = 0  # of the messages that were parts
     while todo:
         piece, depth = todo.pop()
@@ -228,18 +221,18 @@ def _unpack(data: bytes, max_output: int) -> DecodedPacket:
                 layer = "message"
                 if not whole:
                     size += len(piece)
-                    if size > FREE_PARTS_SIZE:
+                    if size > limits.FREE_PARTS_SIZE:
                         _check_part(piece, size)
                 messages.append(decode_message(piece))
-            elif depth == MAX_DEPTH:
-                raise RemoteProtocolError(f"nested deeper than {MAX_DEPTH}")
+            elif depth == limits.MAX_DEPTH:
+                raise RemoteProtocolError(f"nested deeper than {limits.MAX_DEPTH}")
             elif kind == _COMPOUND:
                 parts, missing = split_compound(piece[1:])
                 whole = False
                 if missing:
                     problems.append(("compound", f"{missing} parts are missing"))
                 if len(parts) > room:
-                    problems.append(("compound", f"more than {MAX_PIECES} messages"))
+                    problems.append(("compound", f"more than {limits.MAX_PIECES} messages"))
                     del parts[room:]
                 room -= len(parts)
                 todo += [(part, depth + 1) for part in reversed(parts)]
@@ -265,7 +258,7 @@ def _check_part(piece: bytes, size: int) -> None:
       piece: a message that was a part of a compound.
       size: of all such messages, this one included (bytes).
     """
-    if size > MAX_PARTS_SIZE:
-        raise RemoteProtocolError(f"more than {MAX_PARTS_SIZE} bytes of messages")
-    if piece[:1] != USER_PREFIX and count_containers(piece) > FLAT_CONTAINERS:
+    if size > limits.MAX_PARTS_SIZE:
+        raise RemoteProtocolError(f"more than {limits.MAX_PARTS_SIZE} bytes of messages")
+    if piece[:1] != USER_PREFIX and count_containers(piece) > limits.FLAT_CONTAINERS:
         raise RemoteProtocolError("a message that is not flat, behind many others")
