@@ -1,6 +1,6 @@
 # The house of trioserf
 #
-# One idea: decide in plain code, wait in tasks.  Rules (who is alive, what to pass on, when a
+# One idea: decide in plain code, wait in tasks.  Rules (who is alive, what to broadcast, when a
 # suspicion ends) are ordinary classes: they take the time and a random source as arguments,
 # never wait, and return values or small frozen effects.  Waiting (sockets, intervals, files)
 # is done by tasks, each in a small file, all of them in one nursery.
@@ -8,7 +8,7 @@
 # layer 8   __main__        the program: python -m trioserf, and the command trioserf
 #           _agent/         command line, and the demo
 #       7   __init__        this door: what a user types
-#           client          a client of agents, Go's or ours
+#           client          a client of agents, of Go's or of this library
 #           ipc             the agent's RPC protocol on a node: for the serf command line
 #           lowlevel        the parts, for those who build on them
 #           prometheus      metrics of nodes for Prometheus

@@ -1,4 +1,4 @@
-"""A client for agents, Go's or ours, on the RPC protocol of ``serf``.
+"""A client for agents, of Go's or of this library, on the RPC protocol of ``serf``.
 
 ::
 

@@ -25,7 +25,6 @@ from .._exceptions import LocalProtocolError, QueryError, RelayError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.keyring import Keyring
-from .._wire.keyring_file import keyring_file_text
 from .atomic_files import replace_file
 from .core import Core
 from .pipeline import Sink
@@ -100,6 +99,8 @@ class InternalQueryStage:
 
     async def write_keyring_file(self) -> None:
         """Task: write the file after each change, then respond, until cancelled."""
+        from .._wire.keyring_file import keyring_file_text  # few nodes have such a file
+
         path = self.core.config.keyring_file
         assert path is not None, "the task runs only where there is a keyring file"
         async for change in self._receive:

@@ -15,7 +15,6 @@ from .keyring import Keyring
 
 def keyring_file_text(keyring: Keyring) -> bytes:
     """The bytes of the keyring file of a ring."""
-
     keys = [key_to_text(key) for key in keyring.keys]
     return json.dumps(keys, indent=2).encode("ascii")
 
@@ -26,7 +25,6 @@ def parse_keyring_file(data: bytes) -> Keyring:
     Raises:
       KeyringError: not a JSON list of base64 texts, none in it, or an impossible key.
     """
-
     try:
         texts = json.loads(data)
     except (ValueError, RecursionError) as error:
