@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -109,12 +109,12 @@ class Door:
     serf: Serf
     server: RPCServer
     listener: MemoryListener
-    stack: AsyncExitStack
+    nursery: trio.Nursery
     auth_key: str | None = None
     raw: list[RawClient] = attrs.field(factory=list)
 
     async def connect(self, *, handshake: bool = True, lockstep: bool = False) -> RawClient:
-        """A raw client, logged in unless it is asked not to."""
+        """A raw client, logged in unless told otherwise."""
         client = RawClient(self.listener.connect(lockstep=lockstep))
         self.raw.append(client)
         if handshake:
@@ -125,8 +125,14 @@ class Door:
 
     async def client(self) -> RPCClient:
         """A `trioserf.client`, until the end of the test."""
-        on = client_on(self.listener.connect(), "memory", self.auth_key, connect_timeout=10)
-        return await self.stack.enter_async_context(on)
+        client: RPCClient = await self.nursery.start(self._hold_client)
+        return client
+
+    async def _hold_client(self, *, task_status: trio.TaskStatus[RPCClient]) -> None:
+        stream = self.listener.connect()
+        async with client_on(stream, "memory", self.auth_key, connect_timeout=10) as client:
+            task_status.started(client)
+            await trio.sleep_forever()
 
 
 @asynccontextmanager
@@ -138,8 +144,7 @@ async def door_to(
     serve = partial(serve_listener, serf, listener, "memory", auth_key=auth_key, **options)
     async with trio.open_nursery() as nursery:
         server: RPCServer = await nursery.start(serve)
-        async with AsyncExitStack() as stack:
-            yield Door(serf, server, listener, stack, auth_key)
+        yield Door(serf, server, listener, nursery, auth_key)
         nursery.cancel_scope.cancel()
 
 
