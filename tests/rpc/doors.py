@@ -114,7 +114,7 @@ class Door:
     raw: list[RawClient] = attrs.field(factory=list)
 
     async def connect(self, *, handshake: bool = True, lockstep: bool = False) -> RawClient:
-        """A raw client, logged in unless told otherwise."""
+        """A raw client, logged in unless ``handshake`` is False."""
         client = RawClient(self.listener.connect(lockstep=lockstep))
         self.raw.append(client)
         if handshake:
