@@ -8,6 +8,7 @@ probe that is answered, or a suspicion that is confirmed, costs no task switch.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import trio
 
@@ -81,17 +82,11 @@ class TokenBucket:
         self._full_at = max(now, self._full_at) + self.period
 
 
-@attrs.define(eq=False)
-class RunClock:
-    """Gives the time (trio clock, seconds).
+def run_clock() -> Callable[[], float]:
+    """What gives the time (trio clock, seconds); any thread may ask, for statistics.
 
-    The first call must come from the run; from then on any thread may ask, for statistics.
+    Made outside a run, it is for one run's own thread alone.
     """
-
-    _clock: trio.abc.Clock | None = attrs.field(default=None, init=False)
-
-    def __call__(self) -> float:
-        clock = self._clock
-        if clock is None:
-            clock = self._clock = trio.lowlevel.current_clock()
-        return clock.current_time()
+    if trio.lowlevel.in_trio_task():
+        return trio.lowlevel.current_clock().current_time
+    return trio.current_time

@@ -55,7 +55,7 @@ from ..abc import (
     Transport,
 )
 from .address_prober import AddressProber
-from .alarm import RunClock
+from .alarm import run_clock
 from .announce import Announcer
 from .apply import Applier
 from .drop_log import DropLog, node_log
@@ -185,7 +185,7 @@ class Memberlist:
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
         drop_log, transport = self._drop_log, self._transport
         self._queue = TransmitLimitedQueue(
-            config.retransmit_mult, lambda: table.num_nodes, RunClock()
+            config.retransmit_mult, lambda: table.num_nodes, run_clock()
         )
         self._sender = PacketSender(
             config=config,

@@ -21,7 +21,7 @@ from .._cluster.snapshot_replay import SnapshotState
 from .._cluster.user_events import UserEventLog
 from .._config import Config
 from .._events import SerfState
-from .._memberlist.alarm import RunClock
+from .._memberlist.alarm import run_clock
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -82,7 +82,7 @@ class Core:
             events=events,
             queries=queries,
             pending=PendingQueries(),
-            broadcasts=BroadcastQueues(config, num_members=members.count, clock=RunClock()),
+            broadcasts=BroadcastQueues(config, num_members=members.count, clock=run_clock()),
             tags=config.tags,
         )
 
