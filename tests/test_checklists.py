@@ -79,3 +79,11 @@ def test_every_difference_from_go_names_its_test() -> None:
             if not named or not named <= existing:
                 unnamed.append(f"{module.path}: {reason[:70]} {sorted(named - existing)}")
     assert [] == unnamed
+
+
+def test_every_folder_and_file_of_the_tests_has_its_line() -> None:
+    text = (TESTS / "README.md").read_text()
+    silent = {"__init__.py", "__pycache__", "README.md", "conftest.py"}
+    assert [] == sorted(
+        path.name for path in TESTS.iterdir() if path.name not in silent and path.name not in text
+    )
