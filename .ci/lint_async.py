@@ -23,7 +23,6 @@ EXCEPTIONS = {
     ("notebook/bridge.py", "ASYNC103"): "the error goes into a future, whole",
     ("testing/deliveries.py", "ASYNC110"): "it waits for a time, not for a change",
     ("testing/check_transport.py", "ASYNC128"): "the transport is handed the task_status",
-    ("testing/determinism.py", "ASYNC106"): "the private switch of trio is the subject there",
     ("testing/sim_cluster.py", "ASYNC102"): "it closes what bounds itself",
     ("testing/sim_network.py", "ASYNC102"): "the nursery was cancelled before",
     ("testing_plugin.py", "ASYNC119"): "pytest ends its hooks",
