@@ -155,6 +155,17 @@ async def test_clusters_that_overlap_leave_nothing_behind(autojump_clock: MockCl
     assert public is trio.to_thread.run_sync
 
 
+async def test_a_network_alone_is_enough_on_a_mock_clock(autojump_clock: MockClock) -> None:
+    async with SimNetwork():
+        assert await works_in_place()
+    assert not await works_in_place()
+
+
+async def test_on_the_real_clock_a_network_leaves_threads_alone() -> None:
+    async with SimNetwork():
+        assert not await works_in_place()
+
+
 async def test_other_runs_have_threads_while_a_cluster_is_simulated(
     autojump_clock: MockClock,
 ) -> None:

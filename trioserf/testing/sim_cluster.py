@@ -32,12 +32,10 @@ from .. import _attrs as attrs
 from .._config import Config
 from .agreement import Agreement
 from .bootstrap import JoinVia, join_all
-from .determinism import threads_in_place
 from .links import LatencyLike, LinkChanges
 from .sim_network import SimNetwork
 from .sim_node import SimNode, node_settings
 from .timeline import Timeline
-from .trio_internals import MockClock
 
 Which: TypeAlias = "str | int | SimNode"
 """A node by its name, by its number (from 0, in order of spawning), or itself."""
@@ -115,8 +113,6 @@ class SimCluster:
     async def _living(self) -> AsyncIterator[None]:
         raised: BaseException | None = None
         with ExitStack() as stack:
-            if isinstance(trio.lowlevel.current_clock(), MockClock):
-                stack.enter_context(threads_in_place())
             if self._disks:
                 folder = tempfile.TemporaryDirectory(prefix="trioserf-disks-")
                 self._disk_folder = stack.enter_context(folder)

@@ -16,7 +16,7 @@ scheduler (`trioserf.testing.determinism`) one seed gives one run.
 from __future__ import annotations
 
 import random
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from ipaddress import IPv4Address, ip_address
 from types import TracebackType
 from typing import Self, Unpack, final
@@ -26,6 +26,7 @@ import trio
 from .._seams import sleepers
 from ..abc import Address
 from .deliveries import Deliveries
+from .determinism import threads_in_place
 from .jump_sleeper import sleeper_for_this_run
 from .links import LatencyLike, Link, LinkChanges
 from .network_state import Distance, NetworkState
@@ -33,6 +34,7 @@ from .observation import NetworkStatistics, Trace
 from .pausing import Processes, join_process
 from .sim_transport import SimTransport
 from .topology import Hosts, Topology
+from .trio_internals import MockClock
 
 DEFAULT_PORT = 7946
 """The port of Serf."""
@@ -90,17 +92,20 @@ class SimNetwork:
         )
         self._processes = Processes()
         self._last_host = 0
+        self._in_place = ExitStack()
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
 
     # --- start and end ------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        """Start the delivery task, and let the alarms of this run sleep as it does."""
+        """Start the delivery task, and let nodes sleep and work as the clock of this run allows."""
         sleepers.set(sleeper_for_this_run)
         self._nursery_manager = trio.open_nursery()
         self._nursery = await self._nursery_manager.__aenter__()
         await self._nursery.start(self._state.deliveries.run)
+        if isinstance(trio.lowlevel.current_clock(), MockClock):
+            self._in_place.enter_context(threads_in_place())
         return self
 
     async def __aexit__(
@@ -118,7 +123,8 @@ class SimNetwork:
         self._nursery.cancel_scope.cancel()
         # The exception of the body stays outside of the nursery, so that it leaves this
         # block as it is and not in a group.
-        await self._nursery_manager.__aexit__(None, None, None)
+        with self._in_place:
+            await self._nursery_manager.__aexit__(None, None, None)
 
     def close(self) -> None:
         """Close every transport.  Idempotent."""
