@@ -183,6 +183,17 @@ def test_rules_never_wait() -> None:
     ]
 
 
+def test_attrs_is_used_by_way_of_the_module_that_makes_methods_late() -> None:
+    """``import attrs`` would work, and cost each program that imports the library."""
+    users = {
+        module.path
+        for module in modules()
+        for _, name in module.imports()
+        if name.partition(".")[0] == "attrs"
+    }
+    assert {"_attrs.py"} == users
+
+
 def test_every_dependency_is_a_declared_one() -> None:
     known = set(sys.stdlib_module_names) | {"trioserf"} | THIRD_PARTY | OPTIONAL
     assert [] == [
