@@ -2,8 +2,8 @@
 
 import trio
 
-from trioserf._memberlist.indirect_pings import IndirectPings, Requester
-from trioserf._wire.messages import Ack, Nack, encode_message
+from trioserf._memberlist.indirect_pings import IndirectPings
+from trioserf._wire.messages import Ack, IndirectPing, Nack, encode_message
 
 from .kit import AWAY
 
@@ -19,18 +19,18 @@ class Sender:
         self.sent.append((trio.current_time(), message))
 
 
-def requester(seq_no, nack=True):
-    return Requester(seq_no=seq_no, address=AWAY, name="n2", nack=nack)
+def request(seq_no):
+    return IndirectPing(seq_no, AWAY.to_bytes(), 7946, "n3", True, None, 0, "n2")
 
 
 async def test_they_end_one_after_another(autojump_clock, nursery):
     sender = Sender()
     pings = IndirectPings(10, 0.5, sender)
     nursery.start_soon(pings.run)
-    pings.add(1, requester(11), trio.current_time())
+    pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(0.2)
-    pings.add(2, requester(12), trio.current_time())
-    pings.add(3, requester(13), trio.current_time())
+    pings.add(2, request(12), AWAY, trio.current_time())
+    pings.add(3, request(13), AWAY, trio.current_time())
     pings.ack(3)
     pings.ack(3)
     assert [(0.2, encode_message(Ack(13, None)))] == sender.sent
@@ -38,7 +38,7 @@ async def test_they_end_one_after_another(autojump_clock, nursery):
     await trio.sleep(5)
     assert [(0.5, encode_message(Nack(11))), (0.7, encode_message(Nack(12)))] == sender.sent
     assert 0 == len(pings)
-    pings.add(4, requester(14), trio.current_time())
+    pings.add(4, request(14), AWAY, trio.current_time())
     await trio.sleep(1)
     assert 3 == len(sender.sent)
     nursery.cancel_scope.cancel()
@@ -47,12 +47,12 @@ async def test_they_end_one_after_another(autojump_clock, nursery):
 async def test_an_answered_ping_keeps_its_place_until_its_deadline(autojump_clock, nursery):
     pings = IndirectPings(1, 0.5, Sender())
     nursery.start_soon(pings.run)
-    assert pings.add(1, requester(11), trio.current_time())
+    assert pings.add(1, request(11), AWAY, trio.current_time())
     pings.ack(1)
     # Otherwise a peer that answers itself could make this node ping without end.
-    assert not pings.add(2, requester(12), trio.current_time())
+    assert not pings.add(2, request(12), AWAY, trio.current_time())
     await trio.sleep(0.6)
-    assert pings.add(2, requester(12), trio.current_time())
+    assert pings.add(2, request(12), AWAY, trio.current_time())
     nursery.cancel_scope.cancel()
 
 
@@ -61,7 +61,7 @@ async def test_a_nack_that_cannot_be_sent_is_lost(autojump_clock, nursery):
     sender.error = trio.BrokenResourceError("unreachable")
     pings = IndirectPings(10, 0.5, sender)
     nursery.start_soon(pings.run)
-    pings.add(1, requester(11), trio.current_time())
+    pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(1)
     assert 0 == len(pings)
     nursery.cancel_scope.cancel()

@@ -19,28 +19,12 @@ import trio
 
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError
-from .._wire.messages import Ack, Nack, encode_message
+from .._wire.messages import Ack, IndirectPing, Nack, encode_message
 from ..abc import Address
 from .alarm import Alarm
 from .packet_sender import PacketSender
 
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
-
-
-@attrs.frozen(kw_only=True)
-class Requester:
-    """The peer that asked for a ping.
-
-    Args:
-      seq_no: the peer's number, for the ack or nack.
-      address, name: where to send them.
-      nack: whether it understands a nack.
-    """
-
-    seq_no: int
-    address: Address
-    name: str
-    nack: bool
 
 
 @attrs.define(eq=False)
@@ -55,18 +39,18 @@ class IndirectPings:
     limit: int
     timeout: float
     sender: PacketSender
-    _requesters: dict[int, Requester] = attrs.field(factory=dict, init=False)
+    _requests: dict[int, tuple[IndirectPing, Address]] = attrs.field(factory=dict, init=False)
     _deadlines: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
     def __len__(self) -> int:
-        return len(self._requesters)
+        return len(self._requests)
 
-    def add(self, seq_no: int, requester: Requester, now: float) -> bool:
+    def add(self, seq_no: int, request: IndirectPing, reply_to: Address, now: float) -> bool:
         """Expect an ack of the ping ``seq_no``.  False if too many are under way."""
         if len(self._deadlines) >= self.limit:
             return False
-        self._requesters[seq_no] = requester
+        self._requests[seq_no] = request, reply_to
         self._deadlines.append((now + self.timeout, seq_no))
         if len(self._deadlines) == 1:
             self._alarm.set(now + self.timeout)
@@ -74,10 +58,10 @@ class IndirectPings:
 
     def ack(self, seq_no: int) -> None:
         """An ack arrived: pass it on to the peer that asked for the ping, if there is one."""
-        requester = self._requesters.pop(seq_no, None)
-        if requester is not None:
-            ack = encode_message(Ack(seq_no=requester.seq_no, payload=None))
-            self.sender.send(ack, requester.address, requester.name)
+        if seq_no in self._requests:
+            request, reply_to = self._requests.pop(seq_no)
+            ack = Ack(seq_no=request.seq_no, payload=None)
+            self.sender.send(encode_message(ack), reply_to, request.source_node)
 
     async def run(self) -> None:
         """Send nacks at the deadlines, until cancelled."""
@@ -85,11 +69,13 @@ class IndirectPings:
             await self._alarm.wait()
             now = trio.current_time()
             while self._deadlines and self._deadlines[0][0] <= now:
-                requester = self._requesters.pop(self._deadlines.popleft()[1], None)
-                if requester is not None and requester.nack:
-                    nack = encode_message(Nack(seq_no=requester.seq_no))
+                _, seq_no = self._deadlines.popleft()
+                if seq_no in self._requests:
+                    request, reply_to = self._requests.pop(seq_no)
                     # A nack that cannot be sent is like one that was lost.
                     with suppress(*_SEND_ERRORS):
-                        self.sender.send(nack, requester.address, requester.name)
+                        if request.nack:
+                            nack = encode_message(Nack(seq_no=request.seq_no))
+                            self.sender.send(nack, reply_to, request.source_node)
             if self._deadlines:
                 self._alarm.set(self._deadlines[0][0])

@@ -35,7 +35,7 @@ from .._wire.packets import PacketError, decode_packet
 from ..abc import Address, Packet, PingHandler, Transport
 from .drop_log import DropLog
 from .handoff import Handoff
-from .indirect_pings import IndirectPings, Requester
+from .indirect_pings import IndirectPings
 from .metrics import Metrics
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
@@ -131,13 +131,8 @@ class Receiver:
         if not self._may_answer(packet):
             return
         seq_no = self.pending_acks.next_seq_no()
-        requester = Requester(
-            seq_no=request.seq_no,
-            address=self._reply_address(request, packet),
-            name=request.source_node,
-            nack=request.nack,
-        )
-        if not self.indirect_pings.add(seq_no, requester, trio.current_time()):
+        reply_to = self._reply_address(request, packet)
+        if not self.indirect_pings.add(seq_no, request, reply_to, trio.current_time()):
             limit = self.indirect_pings.limit
             self.drop_log("relay", packet.source, f"more than {limit} indirect pings")
             return

@@ -30,14 +30,6 @@ _RECORD_SIZE = 100
 """About the length of one record (bytes)."""
 
 
-@attrs.frozen
-class _Encoded:
-    """The local state in bytes, before encryption, and what the bytes depend on."""
-
-    depends_on: tuple[int, bool, bytes, bool]
-    inner: bytes
-
-
 @attrs.define(eq=False, kw_only=True)
 class StateExchange:
     """Encodes and merges full state."""
@@ -48,7 +40,10 @@ class StateExchange:
     wire: WireFormat
     drop_log: DropLog
     metrics: Metrics
-    _encoded: _Encoded | None = attrs.field(default=None, init=False)
+    _inner: bytes = attrs.field(default=b"", init=False)
+    """The local state as it was last encoded, before encryption."""
+    _depends_on: tuple[int, bool, bytes, bool] | None = attrs.field(default=None, init=False)
+    """What those bytes were made of."""
 
     async def local_frame(self, *, join: bool) -> bytes:
         """The whole local state as one frame for a stream.
@@ -59,9 +54,8 @@ class StateExchange:
         outside, nonce = self.wire.stream_outside, self.wire.stream_nonce()
         self._count_nodes()
         depends_on = (self.apply.changes, join, user_state, compress)
-        encoded = self._encoded
-        if encoded is not None and encoded.depends_on == depends_on:
-            inner = encoded.inner
+        if depends_on == self._depends_on:
+            inner = self._inner
             return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
         records = self.table.records()
 
@@ -73,7 +67,7 @@ class StateExchange:
         size = _RECORD_SIZE * len(records) + len(user_state)
         inner, framed = await run_cpu_bound(build, size)
         self.metrics.gauge("memberlist.size.local", len(inner))
-        self._encoded = _Encoded(depends_on, inner)
+        self._depends_on, self._inner = depends_on, inner
         return framed
 
     def _user_state(self, join: bool) -> bytes:

@@ -22,13 +22,7 @@ from .._swim.probing import ping_message
 from .._swim.table import NodeTable
 from .._wire.limits import MAX_USER_MESSAGE
 from .._wire.messages import Ack, ErrorReply, MessageType
-from .._wire.streams import (
-    PushPullState,
-    StreamRequest,
-    dial_prefix,
-    frame,
-    user_message_bytes,
-)
+from .._wire.streams import PushPullState, StreamRequest, dial_prefix, frame, user_message_bytes
 from ..abc import Address, Transport
 from .metrics import Metrics
 from .state_exchange import StateExchange

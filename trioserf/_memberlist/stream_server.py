@@ -21,11 +21,7 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused, RemoteProtocolError
 from .._wire.messages import Ack, ErrorReply, MessageType, Ping, encode_message
-from .._wire.streams import (
-    PushPullState,
-    StreamError,
-    UserMessageStream,
-)
+from .._wire.streams import PushPullState, StreamError, UserMessageStream
 from ..abc import Address, Transport
 from .drop_log import DropLog, Log
 from .handoff import Handoff
