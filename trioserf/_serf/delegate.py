@@ -70,9 +70,9 @@ from .conflict_resolver import ConflictResolver
 from .coordinates import Coordinates
 from .core import Core
 from .deadlines import Deadlines
-from .fanout import Fanout
+from .fanout import Fanout, Subscription
 from .internal_queries import InternalQueryStage
-from .pipeline import coalescing_stages
+from .pipeline import Sink, coalescing_stages
 from .query_tracker import QueryTracker
 from .snapshotter import Snapshotter
 from .user_events import UserEventSender
@@ -106,19 +106,22 @@ class SerfDelegate:
         random_bytes: Callable[[int], bytes],
     ) -> None:
         check_tags(encode_tags(config.tags, config.protocol_version))
-        self.snapshotter = snapshotter
+        self.snapshotter: Snapshotter | None = snapshotter
         self.log: NodeLog = node_log("serf", config.node_name)
-        self.metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
-        self.drop_log = DropLog(self.log)
-        self.deadlines = Deadlines()
-        core = self.core = Core.create(config, None if snapshotter is None else snapshotter.state)
-        self.coordinates = Coordinates(core=core, metrics=self.metrics, drop_log=self.drop_log)
-        self.memberlist = self._make_memberlist(random_bytes)
-        self.fanout = Fanout(self.log)
-        self.events = self.fanout.add(config.event_buffer_size)
-        self.pipeline = coalescing_stages(config, self.fanout, self.deadlines)
-        self.user_events = UserEventSender(core=core, apply=self.apply_effects)
-        self.internal = InternalQueryStage(
+        self.metrics: Metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
+        self.drop_log: DropLog = DropLog(self.log)
+        self.deadlines: Deadlines = Deadlines()
+        core = Core.create(config, None if snapshotter is None else snapshotter.state)
+        self.core: Core = core
+        self.coordinates: Coordinates = Coordinates(
+            core=core, metrics=self.metrics, drop_log=self.drop_log
+        )
+        self.memberlist: Memberlist = self._make_memberlist(random_bytes)
+        self.fanout: Fanout = Fanout(self.log)
+        self.events: Subscription = self.fanout.add(config.event_buffer_size)
+        self.pipeline: Sink = coalescing_stages(config, self.fanout, self.deadlines)
+        self.user_events: UserEventSender = UserEventSender(core=core, apply=self.apply_effects)
+        self.internal: InternalQueryStage = InternalQueryStage(
             core=core,
             memberlist=self.memberlist,
             send=self.send,
@@ -126,14 +129,14 @@ class SerfDelegate:
             log=self.log,
             then=self.pipeline,
         )
-        self.tracker = QueryTracker(
+        self.tracker: QueryTracker = QueryTracker(
             core=core,
             memberlist=self.memberlist,
             deadlines=self.deadlines,
             apply=self.apply_effects,
             log=self.log,
         )
-        self.resolver = ConflictResolver(
+        self.resolver: ConflictResolver = ConflictResolver(
             core=core,
             memberlist=self.memberlist,
             tracker=self.tracker,

@@ -93,7 +93,7 @@ class TransmitLimitedQueue:
         self.entries: dict[int, _Entry] = {}
         """What waits, in the order in which it was queued; for reading alone."""
         self._named: dict[str, _Entry] = {}
-        self.size = 0
+        self.size: int = 0
         """Bytes waiting: how much room a packet would need for everything, but overheads."""
         self._local: list[list[int]] = []
         self._relayed: list[list[int]] = []
