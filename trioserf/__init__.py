@@ -55,10 +55,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ._version import __version__ as __version__
 
+TYPE_CHECKING = False  # True to checkers; importing typing would take longer than all of this
 if TYPE_CHECKING:
     from . import abc as abc
     from ._cluster.key_responses import KeyResponse as KeyResponse
