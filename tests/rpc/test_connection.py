@@ -570,6 +570,30 @@ async def test_a_query_that_was_dropped_cannot_be_answered(autojump_clock: MockC
         assert len(numbers) < len(queries)
 
 
+async def test_an_event_for_many_clients_holds_up_no_command(autojump_clock: MockClock) -> None:
+    """The answer comes before even a half of the streams have their record."""
+    async with served() as door:
+        clients = [await door.connect() for _ in range(500)]
+        for client in clients:
+            await opened(client, "user")
+        other = await door.connect()
+        got = 0
+
+        async def read(client: RawClient) -> None:
+            nonlocal got
+            await client.record(client.seq)
+            got += 1
+
+        async with trio.open_nursery() as nursery:
+            for client in clients:
+                nursery.start_soon(read, client)
+            await wait_all_tasks_blocked()
+            await door.serf.user_event("x")
+            await other.get("stats")
+            assert got < 250
+        assert 500 == got
+
+
 async def test_unfinished_requests_of_all_clients_have_one_limit(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from trioserf._rpc.outbox import Outbox, RecordQueue
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trioserf._rpc.outbox import AT_ONCE, Outbox, RecordQueue, Turns
 from trioserf._rpc.records import QueryRecord
 from trioserf._wire.rpc_messages import pack_reply_header
 
@@ -97,3 +100,21 @@ def test_a_query_is_encoded_when_it_is_written() -> None:
     record = QueryRecord(300, b"...")
     queue.put(record)
     assert HEADER + record.encode() == outbox.take(100)
+
+
+async def test_writers_are_woken_a_few_at_a_time() -> None:
+    turns, events = Turns(), [trio.Event() for _ in range(3 * AT_ONCE)]
+    woken = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turns.run)
+        for event in events:
+            turns.add(event)
+        while not woken or woken[-1] < len(events):
+            await trio.lowlevel.checkpoint()
+            woken.append(sum(event.is_set() for event in events))
+        turns.add(last := trio.Event())
+        await wait_all_tasks_blocked()
+        assert last.is_set()
+        nursery.cancel_scope.cancel()
+    assert {0, AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE} >= set(woken)
+    assert {AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE} <= set(woken)

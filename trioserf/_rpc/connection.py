@@ -35,7 +35,7 @@ from .commands import Commands
 from .error_texts import error_text
 from .event_feed import EventFeed, EventStream
 from .log_feed import AGENT_LOG, IPC_LOG, MONITOR_QUEUE_SIZE, LogFeed, level_number
-from .outbox import QUEUE_SIZE, Outbox, RecordQueue
+from .outbox import QUEUE_SIZE, Outbox, RecordQueue, Turns
 
 READ_SIZE: Final = 16 * 1024
 """Bytes read at once: what one client sends holds the others up no longer than that takes."""
@@ -75,6 +75,7 @@ class Services:
     events: EventFeed
     logs: LogFeed
     account: Account
+    turns: Turns
     leave: Callable[[], Any]
     end: Callable[[], None]
 
@@ -197,8 +198,18 @@ class Connection:
         In a piece of its own: serfclient for Python takes the last object of the first piece
         for the answer to ``stream``.
         """
-        async with self._writing:
-            await self.stream.send_all(pack_reply_header(error, seq) + body)
+        await self._write(pack_reply_header(error, seq) + body)
+
+    async def _write(self, data: bytes) -> None:
+        """Write whole objects.  The lock is nearly always free; asking it so costs no turn."""
+        try:
+            self._writing.acquire_nowait()
+        except trio.WouldBlock:
+            await self._writing.acquire()
+        try:
+            await self.stream.send_all(data)
+        finally:
+            self._writing.release()
 
     async def _write_records(self) -> None:
         """Task: writes records as long as the connection lives."""
@@ -209,13 +220,12 @@ class Connection:
                 while data := self._outbox.take(WRITE_SIZE):
                     taken, self._taken = self._taken, trio.Event()
                     taken.set()
-                    async with self._writing:
-                        await self.stream.send_all(data)
+                    await self._write(data)
         except ENDED:
             self._nursery.cancel_scope.cancel()
 
     def _wake_writer(self) -> None:
-        self._ready.set()
+        self.services.turns.add(self._ready)
 
     def _open_queue(self, seq: int, on_drop: Callable[[], object], size: int) -> RecordQueue:
         if not self._writer_runs:

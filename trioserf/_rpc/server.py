@@ -4,6 +4,7 @@
 
     serve
     ├── the event feed           events of the node, to all streams
+    ├── the turns                wakes those who have records to write, a few at a time
     ├── a connection             one task for each client: reads, carries out, answers
     │   ├── its records          from its first stream, monitor or query on
     │   └── a query              one for each that is under way
@@ -32,6 +33,7 @@ from .error_texts import error_text
 from .event_feed import BUFFER_SIZE, EventFeed
 from .listening import listening
 from .log_feed import AGENT_LOG, IPC_LOG, LogFeed
+from .outbox import Turns
 
 MAX_UNFINISHED: Final = 16 * 1024 * 1024
 """Bytes of unfinished requests that all clients together may have here."""
@@ -230,6 +232,7 @@ async def serve_listener(
     """
     hooks = hooks or AgentHooks()
     account, logs, feed, leaving = _Account(hooks), LogFeed(), EventFeed(), _Leaving(serf)
+    turns = Turns()
     services = Services(
         serf=serf,
         hooks=hooks,
@@ -237,6 +240,7 @@ async def serve_listener(
         events=feed,
         logs=logs,
         account=account,
+        turns=turns,
         leave=leaving.leave,
         end=leaving.ended.set,
     )
@@ -247,6 +251,7 @@ async def serve_listener(
     ):
         with logs.attached():
             nursery.start_soon(feed.run, events, name="trioserf.rpc.events")
+            nursery.start_soon(turns.run, name="trioserf.rpc.turns")
             nursery.start_soon(_end_with, serf, leaving.ended, name="trioserf.rpc.end")
             nursery.start_soon(
                 partial(trio.serve_listeners, handler_nursery=nursery),
