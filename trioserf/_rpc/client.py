@@ -1,4 +1,4 @@
-"""The client of an agent, Go's or ours: every command as a typed call.
+"""The client of an agent, of Go or of this library: every command as a typed call.
 
 Source: hashicorp/serf v0.9.4, client/rpc_client.go.
 """
@@ -447,7 +447,7 @@ async def client_on(
 
 
 def _leaf(group: BaseException) -> BaseException:
-    """A single exception out of a group: nothing of it is ours but the grouping."""
+    """A single exception out of a group: only the grouping was added here."""
     while isinstance(group, BaseExceptionGroup):
         group = group.exceptions[0]
     return group
