@@ -411,6 +411,8 @@ async def test_an_agent_that_ends_before_it_answers_a_leave_has_left(
             nursery.start_soon(agent.leave)
             await trio.sleep(0.001)
             await door.serf.aclose()
+        with pytest.raises(trio.BrokenResourceError):
+            await agent.leave()  # it had ended before
 
 
 async def test_address_and_key_may_come_from_the_environment(

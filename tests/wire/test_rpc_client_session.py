@@ -119,6 +119,17 @@ def test_a_record_of_an_event_has_every_field() -> None:
     assert {**expected, "ID": 0, "Members": []} == record[-1]
 
 
+def test_answers_and_records_may_come_byte_by_byte() -> None:
+    data = header(1) + header(1) + pack({"Log": "x"}) + header(2) + pack({"Num": 3})
+    whole, pieces = ClientSession(), ClientSession()
+    for session in (whole, pieces):
+        session.request("monitor")
+        session.request("join")
+    expected = events(whole, data)
+    assert 3 == len(expected)
+    assert expected == [event for byte in data for event in events(pieces, bytes([byte]))]
+
+
 @pytest.mark.parametrize("raw", [5, "text", [], {}, {"Seq": 1}, {"Error": ""}, None])
 def test_what_is_no_header_ends_the_connection(raw: Any) -> None:
     session = ClientSession()

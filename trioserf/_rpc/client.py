@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, Generic, TypeVar, final
 
@@ -170,13 +170,12 @@ class RPCClient:
     async def leave(self) -> None:
         """Let the agent leave its cluster gracefully and end.
 
-        An agent that ends before it has answered counts as success, too.
+        An agent that ends before it has answered has left, too.
         """
-        try:
+        if not self._connection.usable:
+            await self._call("leave")  # raises what is the matter
+        with suppress(trio.BrokenResourceError):
             await self._call("leave")
-        except trio.BrokenResourceError as error:
-            if not isinstance(error.__cause__, EOFError):
-                raise
 
     async def force_leave(self, node: str, *, prune: bool = False) -> None:
         """Make a failed member a left one, or with ``prune`` forget it, everywhere."""

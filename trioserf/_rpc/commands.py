@@ -20,7 +20,6 @@ from .. import _attrs as attrs
 from .._cluster.key_responses import KeyResponse
 from .._exceptions import (
     BroadcastTimeout,
-    CoordinatesDisabled,
     JoinError,
     KeyOperationError,
     RemoteProtocolError,
@@ -78,9 +77,6 @@ class Commands:
             "stats": self._stats,
             "get-coordinate": self._get_coordinate,
         }
-
-    def __contains__(self, command: str) -> bool:
-        return command in self._table
 
     async def run(self, command: str, fields: dict[str, Any]) -> CommandReply:
         """Carry out one command."""
@@ -209,10 +205,7 @@ class Commands:
 
     async def _get_coordinate(self, fields: dict[str, Any]) -> CommandReply:
         await trio.lowlevel.checkpoint()
-        try:
-            found = self.serf.cached_coordinate(fields["Node"])
-        except CoordinatesDisabled:
-            found = None
+        found = self.serf.cached_coordinate(fields["Node"])
         coordinate: dict[str, Any] = {"Adjustment": 0.0, "Error": 0.0, "Height": 0.0, "Vec": None}
         if found is not None:
             coordinate = {

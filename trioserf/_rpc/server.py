@@ -23,7 +23,7 @@ from typing import Final, final
 import trio
 
 from .. import _attrs as attrs
-from .._exceptions import BroadcastTimeout, SerfError
+from .._exceptions import SerfError
 from .._serf.serf import Serf
 from .._wire.rpc_server_session import ServerSession
 from .agent_hooks import AgentHooks
@@ -130,8 +130,6 @@ class _Leaving:
         AGENT_LOG.info("requesting graceful leave from Serf")
         try:
             await self.serf.leave()
-        except BroadcastTimeout:
-            return "timeout while waiting for graceful leave"
         except (SerfError, trio.ClosedResourceError) as error:
             return error_text(error)
         return ""
