@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+import sys
 from ipaddress import ip_address
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from trioserf._net import interfaces
 from trioserf._net.interfaces import machine_addresses
+
+ALIASES = """
+set -e
+ip link set lo up
+ip link add eth0 type veth peer name p0
+ip link set eth0 up
+ip addr add 203.0.113.9/24 dev eth0
+ip addr add 192.168.140.5/17 dev eth0
+ip addr add fd00:7::5/64 dev eth0 nodad
+ip addr add fd00:8::5/48 dev eth0 nodad
+"""
+SHOW = """
+from trioserf._net.interfaces import machine_addresses
+print(*(f"{one.ip}/{one.prefix}" for one in machine_addresses()))
+"""
 
 
 def test_the_loopback_address_is_among_them() -> None:
@@ -26,31 +47,88 @@ def test_loopback_does_not_lead_to_the_world() -> None:
     assert not any(address.default for address in machine_addresses() if address.ip.is_loopback)
 
 
-def test_lines_of_the_kernel_that_make_no_sense_are_skipped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table = tmp_path / "if_inet6"
-    table.write_text(
-        "nonsense\n"
-        "fd000000000000000000000000000002 04 40 00 82     eth0\n"
-        "zz000000000000000000000000000002 04 40 00 82     eth0\n"
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0 or shutil.which("ip") is None,
+    reason="an interface of one's own needs Linux, root, and the program ip",
+)
+def test_every_address_of_an_interface_is_found() -> None:
+    script = f"{ALIASES}\nexec {sys.executable} -c '{SHOW}'"
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, check=False
     )
-    monkeypatch.setattr(interfaces, "_IF_INET6", table)
-    assert [(ip_address("fd00::2"), 64, "eth0")] == list(interfaces._linux_ipv6())
+    if done.returncode != 0:
+        pytest.skip(f"no network namespace with an interface: {done.stderr.strip()}")
+    wanted = {"203.0.113.9/24", "192.168.140.5/17", "fd00:7::5/64", "fd00:8::5/48", "127.0.0.1/8"}
+    assert wanted <= set(done.stdout.split())
 
 
-def test_without_the_kernels_table_there_is_no_ipv6(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Memory:
+    """Socket addresses in memory, and the list that ``getifaddrs`` makes of them."""
+
+    def __init__(self, *, has_length: bool) -> None:
+        self.has_length = has_length
+        self._kept: list[ctypes.Array[ctypes.c_char]] = []
+
+    def sockaddr(self, family: int, ip: str, length: int | None = None) -> int:
+        place, raw = (4 if family == socket.AF_INET else 8), ip_address(ip).packed
+        size = 16 if family == socket.AF_INET else 28
+        head = (
+            bytes((size if length is None else length, family))
+            if self.has_length
+            else family.to_bytes(2, sys.byteorder)
+        )
+        buffer = ctypes.create_string_buffer(
+            (head + bytes(place - 2) + raw).ljust(size, b"\0"), size
+        )
+        self._kept.append(buffer)
+        return ctypes.addressof(buffer)
+
+    def entries(self, *rows: tuple[str, int, int | None, int | None]) -> object:
+        entry: object = None
+        for name, flags, address, netmask in reversed(rows):
+            contents = SimpleNamespace(
+                name=name.encode(), flags=flags, address=address, netmask=netmask, next=entry
+            )
+            entry = SimpleNamespace(contents=contents)
+        return entry
+
+
+@pytest.mark.parametrize("has_length", [False, True])
+def test_entries_are_read_as_each_system_writes_them(
+    has_length: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interfaces, "_IF_INET6", tmp_path / "missing")
-    assert [] == list(interfaces._linux_ipv6())
+    monkeypatch.setattr(interfaces, "_HAS_LENGTH", has_length)
+    memory = Memory(has_length=has_length)
+    v4, v6 = socket.AF_INET, socket.AF_INET6
+    # On BSD the end of a netmask may be left out, and its family is 0.
+    short = memory.sockaddr(v4, "255.255.128.0", 7 if has_length else None)
+    entries = memory.entries(
+        ("eth0", 0x1043, memory.sockaddr(v4, "203.0.113.9"), memory.sockaddr(v4, "255.255.255.0")),
+        ("eth0", 0x1043, memory.sockaddr(v4, "192.168.140.5"), short),
+        ("eth0", 0x1043, memory.sockaddr(v6, "fd00:7::5"), memory.sockaddr(v6, "ffff:ffff::")),
+        ("down0", 0x1002, memory.sockaddr(v4, "10.0.0.1"), None),
+        ("odd0", 0x1043, memory.sockaddr(17, "10.0.0.1"), None),
+        ("none0", 0x1043, None, None),
+        ("tun0", 0x1043, memory.sockaddr(v4, "10.9.0.1"), None),
+    )
+    assert [
+        (ip_address("203.0.113.9"), 24, "eth0"),
+        (ip_address("192.168.140.5"), 17, "eth0"),
+        (ip_address("fd00:7::5"), 32, "eth0"),
+        (ip_address("10.9.0.1"), 32, "tun0"),
+    ] == list(interfaces._read_entries(ctypes, entries))
 
 
-def test_elsewhere_the_names_of_the_host_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_that_call_is_asked_for_the_names_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def answer(host: str, port: object) -> list[tuple[object, ...]]:
         return [(2, 1, 6, "", ("10.0.0.5", 0)), (10, 1, 6, "", ("fe80::1%3", 0, 0, 3))]
 
-    monkeypatch.setattr(interfaces, "_ON_LINUX", False)
+    def no_library(name: object, **options: object) -> object:
+        raise OSError("no C library")
+
+    monkeypatch.setattr(ctypes, "CDLL", no_library)
     monkeypatch.setattr(interfaces.socket, "getaddrinfo", answer)
     found = [ip for ip, _, _ in interfaces._interface_addresses()]
     assert [ip_address("10.0.0.5"), ip_address("fe80::1")] == found

@@ -1,21 +1,23 @@
 """The addresses of this machine, with the standard library alone.
 
 Two questions are asked of the system: which address would be used towards the rest of the
-world (a datagram socket is connected, which sends nothing, and asked for its local address), and,
-on Linux, which addresses the interfaces have.  Elsewhere the names of the host stand in for
-the second.
+world (a datagram socket is connected, which sends nothing, and asked for its local address), and
+which addresses the interfaces have: all of them, since a private one may well be the second on
+its interface.  ``getifaddrs`` of the C library answers that on Linux, BSD and macOS.  Where it is
+missing, or Python has no ``ctypes``, the names of the host stand in for it: on Windows they give
+the addresses of all interfaces, too.
+
+Source: hashicorp/go-sockaddr v1.0.0, ifaddrs.go: GetAllInterfaces, GetDefaultInterfaces.
 """
 
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .. import _attrs as attrs
 
@@ -23,12 +25,12 @@ IPAddress: TypeAlias = IPv4Address | IPv6Address
 
 _ELSEWHERE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses for documentation: on no local network, so the default route leads there."""
-_ON_LINUX: bool = sys.platform == "linux"
-_SIOCGIFFLAGS = 0x8913
-_SIOCGIFADDR = 0x8915
-_SIOCGIFNETMASK = 0x891B
-_IFF_UP = 0x1
-_IF_INET6 = Path("/proc/net/if_inet6")
+_UP: Final = 0x1
+"""Flag of an interface that is in use (IFF_UP, the same number everywhere)."""
+_HAS_LENGTH: Final = sys.platform != "linux"
+"""Whether a socket address begins with its length, as on BSD and macOS."""
+_PLACES: Final = {socket.AF_INET: (4, 4), socket.AF_INET6: (8, 16)}
+"""Where the IP address is in a socket address of each family, and its length (bytes)."""
 
 
 @attrs.frozen
@@ -69,9 +71,9 @@ def _default_addresses() -> Iterator[IPAddress]:
 
 
 def _interface_addresses() -> Iterator[tuple[IPAddress, int, str]]:
-    if _ON_LINUX:
-        yield from _linux_ipv4()
-        yield from _linux_ipv6()
+    found = _of_interfaces()
+    if found is not None:
+        yield from found
         return
     with suppress(OSError):
         for *_, sockaddr in socket.getaddrinfo(socket.gethostname(), None):
@@ -79,31 +81,61 @@ def _interface_addresses() -> Iterator[tuple[IPAddress, int, str]]:
             yield ip, ip.max_prefixlen, ""
 
 
-def _linux_ipv4() -> Iterator[tuple[IPAddress, int, str]]:
-    """The first IPv4 address of each interface that is up."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for _, name in socket.if_nameindex():
-            with suppress(OSError):  # an interface without an IPv4 address
-                [flags] = struct.unpack_from("H", _ask(sock, _SIOCGIFFLAGS, name), 16)
-                if flags & _IFF_UP:
-                    ip = IPv4Address(_ask(sock, _SIOCGIFADDR, name)[20:24])
-                    mask = int.from_bytes(_ask(sock, _SIOCGIFNETMASK, name)[20:24], "big")
-                    yield ip, mask.bit_count(), name
-
-
-def _ask(sock: socket.socket, question: int, name: str) -> bytes:
-    import fcntl
-
-    return fcntl.ioctl(sock, question, struct.pack("256s", name.encode()[:15]))
-
-
-def _linux_ipv6() -> Iterator[tuple[IPAddress, int, str]]:
-    """Each line of the kernel's table: address, number, prefix, scope, flags, interface."""
+def _of_interfaces() -> list[tuple[IPAddress, int, str]] | None:
+    """Address, prefix and interface of all that are up; None where the system cannot be asked."""
     try:
-        lines = _IF_INET6.read_text("ascii", "replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with suppress(ValueError):
-            text, _, prefix, _, _, name = line.split()
-            yield IPv6Address(bytes.fromhex(text)), int(prefix, 16), name
+        import ctypes
+
+        library = ctypes.CDLL(None, use_errno=True)
+        get, free = library.getifaddrs, library.freeifaddrs
+    except (ImportError, OSError, TypeError, AttributeError):
+        return None
+
+    class Entry(ctypes.Structure):
+        """``struct ifaddrs``, as far as it is the same everywhere."""
+
+    Entry._fields_ = [
+        ("next", ctypes.POINTER(Entry)),
+        ("name", ctypes.c_char_p),
+        ("flags", ctypes.c_uint),
+        ("address", ctypes.c_void_p),
+        ("netmask", ctypes.c_void_p),
+    ]
+    first = ctypes.POINTER(Entry)()
+    get.argtypes, free.argtypes = [ctypes.POINTER(ctypes.POINTER(Entry))], [ctypes.POINTER(Entry)]
+    if get(ctypes.byref(first)) != 0:
+        return None
+    try:
+        return list(_read_entries(ctypes, first))
+    finally:
+        free(first)
+
+
+def _read_entries(ctypes: Any, entry: Any) -> Iterator[tuple[IPAddress, int, str]]:
+    while entry:
+        one = entry.contents
+        if one.flags & _UP and one.address:
+            family, raw = _ip_bytes(ctypes, one.address, None)
+            if raw:
+                ip, mask = ip_address(raw), b"\xff" * len(raw)
+                if one.netmask:
+                    mask = _ip_bytes(ctypes, one.netmask, family)[1]
+                prefix = int.from_bytes(mask, "big").bit_count()
+                yield ip, prefix, one.name.decode("utf-8", "surrogateescape")
+        entry = one.next
+
+
+def _ip_bytes(ctypes: Any, where: int, family: int | None) -> tuple[int, bytes]:
+    """Family and IP address of the socket address there; no bytes of another family.
+
+    Args:
+      family: of a netmask, which on BSD has none of its own, and whose end may be left out.
+    """
+    head = ctypes.string_at(where, 2)
+    known = head[1] if _HAS_LENGTH else int.from_bytes(head, sys.byteorder)
+    family = known if family is None else family
+    if family not in _PLACES:
+        return family, b""
+    start, length = _PLACES[socket.AddressFamily(family)]
+    there = max(0, min(length, head[0] - start)) if _HAS_LENGTH else length
+    return family, ctypes.string_at(where + start, there).ljust(length, b"\0")
