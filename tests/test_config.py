@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import attrs
 import pytest
@@ -162,17 +163,65 @@ def test_bind_advertise_and_key_are_shortcuts() -> None:
         ("[::1]:80", ("::1", 80)),
         ("[::1]", ("::1", 7946)),
         ("::1", ("::1", 7946)),
+        ("localhost:7947", ("127.0.0.1", 7947)),
+        ("LOCALHOST", ("127.0.0.1", 7946)),
+        (":7947", ("0.0.0.0", 7947)),
+        ("7947", ("0.0.0.0", 7947)),
+        (7947, ("0.0.0.0", 7947)),
+        (0, ("0.0.0.0", 0)),
     ],
 )
-def test_bind_takes_a_port_or_the_default(text: str, expected: tuple[str, int]) -> None:
+def test_bind_takes_a_port_or_the_default(text: str | int, expected: tuple[str, int]) -> None:
     settings = Config.wan(bind=text).memberlist
     assert expected == (settings.bind_addr, settings.bind_port)
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:http", "127.0.0.1:70000", "example.org:1", ":1", ""])
-def test_a_bad_bind_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="bind"):
-        Config.lan(bind=text)
+BAD_PLACES = [
+    *("127.0.0.1:http", "127.0.0.1:70000", "127.0.0.1:", ":", "example.org:1", "", "70000"),
+    *(70000, -1, True, 7946.0, ("127.0.0.1", 7946), b"127.0.0.1:7946"),
+]
+
+
+@pytest.mark.parametrize("given", BAD_PLACES)
+@pytest.mark.parametrize("field", ["bind", "advertise"])
+def test_a_bad_place_is_refused_by_the_name_of_its_setting(field: str, given: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config.lan(**{field: given})
+    assert (field, given) == (caught.value.field, caught.value.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("10.0.0.5", ("10.0.0.5", 0)),
+        ("10.0.0.5:0", ("10.0.0.5", 0)),
+        ("10.0.0.5:7000", ("10.0.0.5", 7000)),
+        ("fd00::5", ("fd00::5", 0)),
+        ("localhost", ("127.0.0.1", 0)),
+        (":7000", ("", 7000)),
+        (7000, ("", 7000)),
+    ],
+)
+def test_without_a_port_the_bound_one_is_advertised(
+    given: str | int, expected: tuple[str, int]
+) -> None:
+    settings = Config.lan(bind="127.0.0.1:7947", advertise=given).memberlist
+    assert expected == (settings.advertise_addr, settings.advertise_port)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"])
+def test_an_address_that_leads_to_no_node_is_not_advertised(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"^advertise="):
+        Config.lan(advertise=address)
+    with pytest.raises(ConfigError, match=r"^advertise_addr="):
+        MemberlistConfig(advertise_addr=address)
+
+
+def test_a_name_is_no_address() -> None:
+    for field in ("bind_addr", "advertise_addr"):
+        with pytest.raises(ConfigError, match=f"{field}='host.example': expected an IP address"):
+            MemberlistConfig(**{field: "host.example"})
+    assert "127.0.0.1" == MemberlistConfig(bind_addr="localhost").bind_addr
 
 
 def test_shortcuts_change_a_given_memberlist_section() -> None:

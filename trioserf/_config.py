@@ -13,7 +13,6 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any, final
 
@@ -22,6 +21,7 @@ from ._events import Member
 from ._exceptions import ConfigError, InvalidNodeName
 from ._memberlist_config import DEFAULT_PORT as DEFAULT_PORT
 from ._memberlist_config import MemberlistConfig as MemberlistConfig
+from ._memberlist_config import advertised_host, bound_host
 from ._settings import (
     BOOL,
     COUNT,
@@ -159,16 +159,19 @@ class Config:
     def lan(
         cls,
         *,
-        bind: str | None = None,
-        advertise: str | None = None,
+        bind: str | int | None = None,
+        advertise: str | int | None = None,
         encrypt_key: str | bytes | None = None,
         **fields: Any,
     ) -> Config:
         """Defaults for a local network.
 
         Args:
-          bind: ``host:port`` to listen on (UDP and TCP); port 0 takes a free one.
-          advertise: ``host:port`` that other nodes shall use.
+          bind: ``host:port`` to listen on (UDP and TCP).  The host is an IP address, or
+            ``localhost`` for 127.0.0.1; none (``":7946"``, ``7946``) means all addresses of this
+            machine.  No port means 7946, and port 0 takes a free one.
+          advertise: ``host:port`` that other nodes shall use.  No port, or port 0, means the
+            bound one; no host means the bound address, or one chosen here.
           encrypt_key: base64 text or raw bytes; turns encryption on.
           fields: any field of `Config`.
         """
@@ -178,8 +181,8 @@ class Config:
     def wan(
         cls,
         *,
-        bind: str | None = None,
-        advertise: str | None = None,
+        bind: str | int | None = None,
+        advertise: str | int | None = None,
         encrypt_key: str | bytes | None = None,
         **fields: Any,
     ) -> Config:
@@ -190,8 +193,8 @@ class Config:
     def local(
         cls,
         *,
-        bind: str | None = None,
-        advertise: str | None = None,
+        bind: str | int | None = None,
+        advertise: str | int | None = None,
         encrypt_key: str | bytes | None = None,
         **fields: Any,
     ) -> Config:
@@ -204,17 +207,20 @@ class Config:
     def _profile(
         cls,
         profile: Callable[..., MemberlistConfig],
-        bind: str | None,
-        advertise: str | None,
+        bind: str | int | None,
+        advertise: str | int | None,
         encrypt_key: str | bytes | None,
         fields: dict[str, Any],
     ) -> Config:
         changes: dict[str, Any] = {}
         if bind is not None:
-            changes["bind_addr"], changes["bind_port"] = _host_and_port("bind", bind)
+            host, port = _host_and_port("bind", bind)
+            changes["bind_addr"] = bound_host(host, "bind", bind)
+            changes["bind_port"] = DEFAULT_PORT if port is None else port
         if advertise is not None:
             host, port = _host_and_port("advertise", advertise)
-            changes["advertise_addr"], changes["advertise_port"] = host, port
+            changes["advertise_addr"] = advertised_host(host, "advertise", advertise)
+            changes["advertise_port"] = port or 0
         if encrypt_key is not None:
             changes["secret_key"] = key_bytes(encrypt_key)
         base = fields.pop("memberlist", None)
@@ -222,17 +228,18 @@ class Config:
         return cls(memberlist=memberlist, **fields)
 
 
-def _host_and_port(field: str, text: str) -> tuple[str, int]:
+def _host_and_port(field: str, given: object) -> tuple[str, int | None]:
+    """Host, "" for none, and port, None for none, of ``host:port`` or of a port alone."""
+    text = str(given) if is_int(given) else given
+    if not isinstance(text, str) or not text:
+        raise ConfigError(field, given, "host:port, a host, or a port")
     host, colon, port = text.rpartition(":")
-    if not colon or "]" in port or (":" in host and not host.startswith("[")):
-        host, port = text, str(DEFAULT_PORT)
-    host = host.removeprefix("[").removesuffix("]")
+    if text.isascii() and text.isdigit():
+        host = ""
+    elif not colon or "]" in port or (":" in host and not host.startswith("[")):
+        return text.removeprefix("[").removesuffix("]"), None
     try:
         number = port_from_text(port)
     except ValueError:
-        raise ConfigError(field, text, "host:port with a port from 0 to 65535") from None
-    try:
-        ip_address(host.partition("%")[0])
-    except ValueError:
-        raise ConfigError(field, text, "host:port with an IP address as host") from None
-    return host, number
+        raise ConfigError(field, given, "host:port with a port from 0 to 65535") from None
+    return host.removeprefix("[").removesuffix("]"), number

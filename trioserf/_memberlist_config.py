@@ -8,7 +8,7 @@ Source: hashicorp/memberlist v0.2.2, config.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from . import _attrs as attrs
@@ -37,6 +37,46 @@ IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 DEFAULT_PORT = 7946
 """The port of Serf and memberlist, for UDP and TCP."""
+
+
+_BROADCAST = IPv4Address("255.255.255.255")
+
+
+def bound_host(text: object, field: str = "bind_addr", given: object = None) -> str:
+    """The IP address to listen on: "" stands for all of this machine, ``localhost`` for 127.0.0.1.
+
+    Raises:
+      ConfigError: no IP address.
+    """
+    if text == "":
+        return "0.0.0.0"
+    host, _ = _ip(text, field, text if given is None else given)
+    return host
+
+
+def advertised_host(text: object, field: str = "advertise_addr", given: object = None) -> str:
+    """The IP address that peers shall use: "" for the bound one, or one that is chosen.
+
+    Raises:
+      ConfigError: no IP address, or one that leads no peer to one node.
+    """
+    if text == "":
+        return ""
+    given = text if given is None else given
+    host, ip = _ip(text, field, given)
+    if ip.is_unspecified or ip.is_multicast or ip == _BROADCAST:
+        raise ConfigError(field, given, "the address of one node, which peers can reach")
+    return host
+
+
+def _ip(text: object, field: str, given: object) -> tuple[str, IPv4Address | IPv6Address]:
+    if isinstance(text, str):
+        host = "127.0.0.1" if text.lower() == "localhost" else text
+        try:
+            return host, ip_address(host.partition("%")[0])
+        except ValueError:
+            pass
+    raise ConfigError(field, given, "an IP address, or localhost, as host")
 
 
 def _optional_key(value: str | bytes | None) -> bytes | None:
@@ -82,10 +122,13 @@ class MemberlistConfig:
     )
     """Clear-text prefix that keeps clusters apart (memberlist 0.3.0 and newer)."""
     skip_inbound_label_check: bool = setting(False, BOOL)
-    bind_addr: str = setting("0.0.0.0", TEXT)
+    bind_addr: str = attrs.field(default="0.0.0.0", converter=bound_host)
+    """The IP address to listen on; ``0.0.0.0`` and ``::`` mean all of this machine."""
     bind_port: int = setting(DEFAULT_PORT, PORT)
     """0 binds a free port, the same for UDP and TCP."""
-    advertise_addr: str = setting("", TEXT)
+    advertise_addr: str = attrs.field(default="", converter=advertised_host)
+    """The IP address that peers shall use; "" means the bound one, or a private one of this
+    machine where that is every address."""
     advertise_port: int = setting(0, PORT)
     """0 means the bound port (Go's default of 7946 is overwritten by its agent alike)."""
     protocol_version: int = setting(2, bound(lambda v: is_int(v) and 1 <= v <= 5, "1 to 5"))

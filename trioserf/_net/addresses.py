@@ -107,7 +107,7 @@ def choose_advertised(candidates: Iterable[InterfaceAddress], *, ipv6_first: boo
     """
     private = [candidate for candidate in candidates if is_private(candidate.ip)]
     if not private:
-        raise ValueError("this machine has no private address; give one to advertise")
+        raise ValueError("this machine has no private one, so give the one to advertise")
 
     def rank(candidate: InterfaceAddress) -> tuple[bool, bool, float]:
         wrong_family = ipv6_first == isinstance(candidate.ip, IPv4Address)
@@ -149,20 +149,17 @@ def advertised_address(config: MemberlistConfig, bound: Address) -> Address:
       bound: what the transport is bound to.
 
     Raises:
-      ConfigError: the setting is no IP address, or bound to all addresses there is no
-        private one to choose.
+      ConfigError: bound to all addresses, there is no private one to choose.
     """
     port = config.advertise_port or bound.port
     if config.advertise_addr:
-        try:
-            return Address.from_bytes(ip_address(config.advertise_addr).packed, port)
-        except ValueError:
-            raise ConfigError("advertise_addr", config.advertise_addr, "an IP address") from None
+        host = config.advertise_addr.partition("%")[0]
+        return Address.from_bytes(ip_address(host).packed, port)
     if not ip_address(bound.host.partition("%")[0]).is_unspecified:
         return Address(bound.host, port)
     try:
         return Address.from_bytes(pick_advertise(bound.host), port)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            "advertise_addr", "", f"an address, because none can be chosen ({error})"
+            "bind_addr", bound.host, f"an address that peers can reach, or advertise_addr: {error}"
         ) from error
