@@ -12,8 +12,10 @@ from trioserf._config import Config
 from trioserf._events import EventType, MemberEvent, MemberStatus, SerfState
 from trioserf._exceptions import (
     BroadcastTimeout,
+    ConfigError,
     InvalidState,
     JoinError,
+    LocalProtocolError,
     MergeRefused,
     TagsTooLarge,
 )
@@ -443,6 +445,53 @@ async def test_tags_that_are_too_large_keep_a_node_from_starting(
     async with cluster() as net:
         with pytest.raises(TagsTooLarge, match="512"):
             await net.start("a", tags={"a": "x" * 513})
+
+
+async def test_tags_that_fit_no_packet_change_nothing(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", tags={"role": "web"}, udp_buffer_size=400)
+        limit = a.memberlist.meta_limit
+        with pytest.raises(TagsTooLarge, match=f"limit of {limit} bytes: what fits into a packet"):
+            await a.set_tags({"a": "x" * (limit - 6)})
+        assert {"role": "web"} == dict(a.local_member.tags)
+        longest = {"a": "x" * (limit - 7)}
+        await a.set_tags(longest)
+        await until(lambda: longest == dict(known(b, "a").tags))
+
+
+async def test_tags_that_fit_no_packet_keep_a_node_from_starting(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        with pytest.raises(TagsTooLarge, match="what fits into a packet"):
+            await net.start("a", tags={"a": "x" * 300}, udp_buffer_size=256)
+        with pytest.raises(ConfigError, match="udp_buffer_size=256"):
+            await net.start("a" * 300, udp_buffer_size=256)
+
+
+async def test_new_tags_after_leaving_are_refused_and_the_old_ones_stay(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b", tags={"role": "web"})
+        await a.leave()
+        with pytest.raises(InvalidState):
+            await a.set_tags({"role": "db"})
+        assert {"role": "web"} == dict(a.local_member.tags)
+        # What is asked for the local tags, queries with filters, sees the old ones as well.
+        result = await a.ask("q", filter_tags={"role": "db"}, timeout=1.0)
+        assert () == result.responses
+        assert {"role": "web"} == dict(a._core.tags)
+
+
+async def test_a_member_whose_name_fits_no_packet_is_not_announced(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b")
+        with pytest.raises(LocalProtocolError, match="2000 bytes"):
+            await a.remove_failed_node("x" * 2000)
+        assert "0" == a.stats()["intent_queue"]
 
 
 async def test_a_quick_restart_with_other_tags_is_an_update(autojump_clock: MockClock) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, drain, user_events
 from trioserf._events import EventsDropped, UserEvent
-from trioserf._exceptions import UserEventTooLarge
+from trioserf._exceptions import QueryTooLarge, UserEventTooLarge
+from trioserf._wire.serf_messages import UserEventMessage, encode_serf
 
 TICKS_ONLY = {"eager_gossip": False}
 
@@ -210,3 +213,55 @@ async def test_merged_events_come_together(autojump_clock: MockClock) -> None:
         assert [("alarm", b"")] == user_events(drain(a))
         await trio.sleep(1.1)
         assert [("deploy", b"4")] == user_events(drain(a))
+
+
+# --- what fits into a packet --------------------------------------------------------------
+
+KEY = bytes(range(16))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"udp_buffer_size": 600},
+        {"label": "a-label-that-takes-room"},
+        {"secret_key": KEY},
+        {"secret_key": KEY, "label": "both", "udp_buffer_size": 900},
+    ],
+)
+async def test_an_event_that_fits_no_packet_is_refused(
+    autojump_clock: MockClock, settings: dict[str, Any]
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", user_event_size_limit=9216, **settings)
+        limit = a.memberlist.user_message_limit
+        longest = limit - len(encode_serf(UserEventMessage(1, "e", bytes(300), True))) + 300
+        for wrong in (longest + 1, 9000):
+            with pytest.raises(UserEventTooLarge, match=f"limit of {limit} bytes"):
+                await a.user_event("e", bytes(wrong))
+        assert "1" == a.stats()["event_time"]
+        assert [] == drain(a)
+        await a.user_event("e", bytes(longest))
+        await trio.sleep(1)
+        assert [("e", bytes(longest))] == user_events(drain(b))
+        await trio.sleep(5)
+        assert "0" == a.stats()["event_queue"] == b.stats()["event_queue"]
+
+
+async def test_go_queues_an_event_that_fits_no_packet(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b", user_event_size_limit=9216, faithful_go=True)
+        await a.user_event("e", bytes(5000))
+        await trio.sleep(10)
+        assert "1" == a.stats()["event_queue"]
+
+
+async def test_a_query_that_fits_no_packet_is_refused(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b", udp_buffer_size=512)
+        limit = a.memberlist.user_message_limit
+        with pytest.raises(QueryTooLarge, match=f"limit of {limit} bytes"):
+            await a.ask("q", bytes(600))
+        assert "1" == a.stats()["query_time"]
+        assert 0 == a.statistics().open_queries

@@ -34,7 +34,7 @@ from .effects import Broadcast, Count, Deliver, Effect, Log, SendTo
 from .filters import matches
 from .lamport import LamportClock
 from .responses import Relays, reply_address
-from .size_limits import check_query
+from .size_limits import NO_LIMIT, check_query
 
 _USUAL_INTERVAL = 0.2
 """Gossip interval on a local network (seconds)."""
@@ -142,6 +142,7 @@ class QueryLog:
         address: Address,
         live_members: int,
         tags: Mapping[str, str],
+        packet_limit: int = NO_LIMIT,
     ) -> OpenQuery:
         """Send a query: build the message, process it here as any receiver would, and queue it.
 
@@ -149,6 +150,7 @@ class QueryLog:
           address: the advertised address of this node, for responses.
           live_members: how many nodes memberlist sees alive.
           tags: the tags of this node.
+          packet_limit: longest message that a packet of gossip has room for (bytes).
 
         Raises:
           FeatureNotSupported: the protocol version is below 4.
@@ -177,7 +179,7 @@ class QueryLog:
             payload=payload or None,
         )
         raw = encode_serf(msg)
-        check_query(raw, config.query_size_limit)
+        check_query(raw, config.query_size_limit, packet_limit)
         _, effects = self.on_query(msg, now, tags)
         effects.append(Broadcast(queue="query", message=raw, local=True))
         return OpenQuery(message=msg, deadline=now + timeout, effects=tuple(effects))

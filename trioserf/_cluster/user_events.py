@@ -23,7 +23,7 @@ from .._wire.serf_messages import (
 from .._wire.values import pack_value
 from .effects import Broadcast, Count, Effect, Log, Publish
 from .lamport import LamportClock
-from .size_limits import check_user_event
+from .size_limits import NO_LIMIT, check_user_event
 
 
 @attrs.define(eq=False)
@@ -59,8 +59,13 @@ class UserEventLog:
         self._list_header = empty[: -self._size]
         self._encoded: bytes | None = empty
 
-    def originate(self, name: str, payload: bytes, *, coalesce: bool) -> list[Effect]:
+    def originate(
+        self, name: str, payload: bytes, *, coalesce: bool, packet_limit: int = NO_LIMIT
+    ) -> list[Effect]:
         """Send an event: it is published here and broadcast.
+
+        Args:
+          packet_limit: longest message that a packet of gossip has room for (bytes).
 
         Raises:
           UserEventTooLarge: nothing was changed.
@@ -68,8 +73,8 @@ class UserEventLog:
         msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
         raw = encode_serf(msg)
         limit = self._config.user_event_size_limit
-        if len(raw) > limit:  # an event that is too long is so in its encoding, too
-            check_user_event(name, payload, raw, limit)
+        if len(raw) > min(limit, packet_limit):  # one that is too long is so encoded, too
+            check_user_event(name, payload, raw, limit, packet_limit)
         # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)
         effects.append(Broadcast(queue="event", message=raw, local=True))

@@ -13,12 +13,29 @@ import math
 import trio
 
 from .. import _attrs as attrs
+from .._config import MemberlistConfig
 from .._exceptions import BroadcastTimeout, InvalidState
 from .._swim.effects import Effect
 from .._swim.nodes import META_LIMIT
 from .._swim.table import NodeTable
+from .._wire.limits import MAX_U16, MAX_U32
+from .._wire.messages import Alive, encode_message
 from ..abc import Delegate
 from .apply import Applier
+from .wire_format import PART_OVERHEAD, WireFormat
+
+
+def meta_limit(config: MemberlistConfig, wire: WireFormat) -> int:
+    """Longest metadata whose alive message fits into a packet (bytes); negative for none.
+
+    DIFFERS (unless ``faithful_go``): Go queues an alive message that fits into no packet
+    (test_tags_that_fit_no_packet_change_nothing).
+    """
+    if config.faithful_go:
+        return META_LIMIT
+    longest = Alive(MAX_U32, config.name, bytes(16), MAX_U16, bytes(META_LIMIT), bytes(6))
+    room = wire.packet_room - PART_OVERHEAD - len(encode_message(longest))
+    return min(META_LIMIT, META_LIMIT + room)
 
 
 @attrs.define(eq=False)

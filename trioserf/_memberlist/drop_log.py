@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, TypeVar
 
 import trio
 
 from .. import _attrs as attrs
+from .._exceptions import MergeRefused
 
+T = TypeVar("T")
 Log: TypeAlias = logging.LoggerAdapter[logging.Logger]
 
 LOG_PERIOD: Final = 10.0
@@ -78,6 +81,20 @@ class DropLog:
                 since,
                 exc_info=error,
             )
+
+    def checked(self, hook: Callable[[T], object]) -> Callable[[T], None]:
+        """A hook that can do nothing but refuse: a crash of it is logged, and refuses."""
+
+        def check(subject: T) -> None:
+            try:
+                hook(subject)
+            except MergeRefused:
+                raise
+            except Exception as error:
+                self.crash("handler", hook, error)
+                raise MergeRefused(f"the handler raised {error!r}") from error
+
+        return check
 
     def _count(self, layer: str) -> int:
         """Count; how many cases to report now, 0 to stay silent."""

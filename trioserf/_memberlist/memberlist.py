@@ -29,12 +29,12 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypedDict, TypeVar, Unpack, final
+from typing import Final, TypeAlias, TypedDict, Unpack, final
 
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import ConfigError, InvalidState, JoinError, MergeRefused
+from .._exceptions import ConfigError, InvalidState, JoinError
 from .._net.addresses import advertised_address, is_public
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
@@ -56,7 +56,7 @@ from ..abc import (
 )
 from .address_prober import AddressProber
 from .alarm import run_clock
-from .announce import Announcer
+from .announce import Announcer, meta_limit
 from .apply import Applier
 from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
@@ -65,7 +65,7 @@ from .healer import Healer
 from .indirect_pings import IndirectPings
 from .joiner import Joiner
 from .metrics import Metrics
-from .packet_sender import PacketSender, address_of
+from .packet_sender import USER_OVERHEAD, PacketSender, address_of
 from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .push_puller import PushPuller
@@ -77,7 +77,6 @@ from .stream_client import StreamClient
 from .stream_server import StreamServer
 from .wire_format import WireFormat, configured_keyring
 
-T = TypeVar("T")
 Task: TypeAlias = Callable[..., Awaitable[None]]
 
 READY_FIRST: Final = ("receiver", "stream_server")
@@ -143,8 +142,8 @@ class Memberlist:
             name=config.name,
             config=config,
             rng=rng,
-            alive_check=None if alive is None else self._checked(alive.notify_alive),
-            merge_check=None if merge is None else self._checked(merge.notify_merge),
+            alive_check=None if alive is None else self._drop_log.checked(alive.notify_alive),
+            merge_check=None if merge is None else self._drop_log.checked(merge.notify_merge),
         )
         self._awareness = Awareness(config.awareness_max_multiplier)
         self._seeds = Seeds(config.seed_memory)
@@ -165,20 +164,6 @@ class Memberlist:
             metrics=self._metrics,
             log=self._log,
         )
-
-    def _checked(self, hook: Callable[[T], object]) -> Callable[[T], None]:
-        """A hook that can do nothing but refuse: a crash of it is logged, and refuses."""
-
-        def check(subject: T) -> None:
-            try:
-                hook(subject)
-            except MergeRefused:
-                raise
-            except Exception as error:
-                self._drop_log.crash("handler", hook, error)
-                raise MergeRefused(f"the handler raised {error!r}") from error
-
-        return check
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
         delegate = handlers.get("delegate")
@@ -411,6 +396,20 @@ class Memberlist:
     def num_nodes(self) -> int:
         """All records: self, suspect, dead and left ones included."""
         return self._table.num_nodes
+
+    @property
+    def meta_limit(self) -> int:
+        """Longest metadata whose alive message fits into a packet (bytes); negative for none."""
+        return meta_limit(self._config, self._wire)
+
+    @property
+    def user_message_limit(self) -> int:
+        """Longest user message that fits into a packet of gossip now (bytes).
+
+        ``udp_buffer_size`` less what label, key, checksum and the headers of a packet take: it
+        changes when encryption is turned on or off.
+        """
+        return self._wire.packet_room - USER_OVERHEAD
 
     @property
     def num_alive(self) -> int:

@@ -38,7 +38,7 @@ from .drop_log import DropLog
 from .metrics import Metrics
 from .wire_format import PART_OVERHEAD, WireFormat
 
-_USER_OVERHEAD: Final = PART_OVERHEAD + len(USER_PREFIX)
+USER_OVERHEAD: Final = PART_OVERHEAD + len(USER_PREFIX)
 """Length and type byte of a user message as part of a compound."""
 _CRC_SINCE: Final = 5
 """First protocol version whose nodes understand a CRC header."""
@@ -114,13 +114,15 @@ class PacketSender:
         parts: list[bytes] = []
         if queue.entries:
             parts = queue.take(PART_OVERHEAD, room - kept, local_share=share)
+            if not parts and kept:  # all of them are long: do not delay them for ever
+                parts = queue.take(PART_OVERHEAD, room)
         if self.delegate is None:
             return parts
         rest = room - sum(map(len, parts)) - PART_OVERHEAD * len(parts)
-        if rest <= _USER_OVERHEAD:
+        if rest <= USER_OVERHEAD:
             return parts
         try:
-            user = self.delegate.get_broadcasts(_USER_OVERHEAD, rest)
+            user = self.delegate.get_broadcasts(USER_OVERHEAD, rest)
         except Exception as error:
             self.drop_log.crash("handler", self.delegate.get_broadcasts, error)
             return parts

@@ -7,7 +7,7 @@ whatever their rules ask for goes through `SerfDelegate.apply`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import trio
@@ -17,6 +17,7 @@ from .._cluster.broadcast_queues import BroadcastQueues
 from .._cluster.members import MemberRegistry
 from .._cluster.queries import QueryLog
 from .._cluster.query_collector import PendingQueries
+from .._cluster.size_limits import NO_LIMIT
 from .._cluster.snapshot_replay import SnapshotState
 from .._cluster.user_events import UserEventLog
 from .._config import Config
@@ -37,6 +38,7 @@ class Core:
       tags: the local tags in force.
 
     Attributes:
+      message_limit: gives the longest message that a packet of gossip has room for (bytes).
       state: whether the node is alive, leaving, has left, or is shut down.
       ignore_old_events: whether a join that ignores old events is under way.
       scope: around all tasks of the node.
@@ -51,6 +53,7 @@ class Core:
     pending: PendingQueries
     broadcasts: BroadcastQueues
     tags: Mapping[str, str]
+    message_limit: Callable[[], int] = attrs.field(default=lambda: NO_LIMIT, init=False)
     state: SerfState = attrs.field(default=SerfState.ALIVE, init=False)
     ignore_old_events: bool = attrs.field(default=False, init=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)

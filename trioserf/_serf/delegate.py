@@ -48,7 +48,7 @@ from .._config import (
     MemberlistConfig,
 )
 from .._events import EventType, Member, MemberEvent
-from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
+from .._exceptions import ConfigError, LocalProtocolError, MergeRefused, RemoteProtocolError
 from .._memberlist.drop_log import DropLog, node_log
 from .._memberlist.drop_log import Log as NodeLog
 from .._memberlist.memberlist import Memberlist
@@ -105,7 +105,6 @@ class SerfDelegate:
         snapshotter: Snapshotter | None,
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        check_tags(encode_tags(config.tags, config.protocol_version))
         self.snapshotter: Snapshotter | None = snapshotter
         self.log: NodeLog = node_log("serf", config.node_name)
         self.metrics: Metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
@@ -117,6 +116,12 @@ class SerfDelegate:
             core=core, metrics=self.metrics, drop_log=self.drop_log
         )
         self.memberlist: Memberlist = self._make_memberlist(random_bytes)
+        if self.memberlist.meta_limit < 0:
+            size = config.memberlist.udp_buffer_size
+            raise ConfigError("udp_buffer_size", size, "room for an alive message of this node")
+        check_tags(encode_tags(config.tags, config.protocol_version), self.memberlist.meta_limit)
+        if not config.memberlist.faithful_go:
+            core.message_limit = lambda: self.memberlist.user_message_limit
         self.fanout: Fanout = Fanout(self.log)
         self.events: Subscription = self.fanout.add(config.event_buffer_size)
         self.pipeline: Sink = coalescing_stages(config, self.fanout, self.deadlines)

@@ -12,9 +12,9 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.effects import Effect
-from .._cluster.size_limits import check_tags
+from .._cluster.size_limits import check_intent, check_tags
 from .._events import SerfState
-from .._exceptions import BroadcastTimeout, InvalidState
+from .._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.tags import encode_tags
@@ -114,6 +114,7 @@ class Membership:
     async def remove_failed_node(self, name: str, *, prune: bool) -> None:
         """Make a failed node a left one; see `Serf.remove_failed_node`."""
         with self.core.until_closed():
+            check_intent(name, self.core.message_limit())
             if not await self._announce_leave(name, prune=prune):
                 limit = self.core.config.broadcast_timeout
                 raise BroadcastTimeout(
@@ -125,6 +126,11 @@ class Membership:
         core = self.core
         with self.core.until_closed():
             fresh = attrs.evolve(core.config, tags=tags).tags
-            check_tags(encode_tags(fresh, core.config.protocol_version))
-            core.tags = fresh
-            await self.memberlist.update_node(core.config.broadcast_timeout)
+            encoded = encode_tags(fresh, core.config.protocol_version)
+            check_tags(encoded, self.memberlist.meta_limit)
+            before, core.tags = core.tags, fresh
+            try:
+                await self.memberlist.update_node(core.config.broadcast_timeout)
+            except LocalProtocolError:  # nothing was announced, for example after leaving
+                core.tags = before
+                raise

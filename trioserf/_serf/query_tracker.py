@@ -96,6 +96,7 @@ class QueryTracker:
             address=self.memberlist.advertise_address,
             live_members=self.memberlist.num_alive,
             tags=core.tags,
+            packet_limit=core.message_limit(),
         )
         eligible = eligible_members(members, query.message)
         collector = QueryCollector(query.message, deadline=query.deadline, eligible=eligible)

@@ -183,6 +183,7 @@ class Serf:
           prune: forget it at once, on every node.
 
         Raises:
+          LocalProtocolError: the name is too long for any packet; nothing was sent.
           BroadcastTimeout: the message is still queued, but was not sent out in time.
           trio.ClosedResourceError: the node is closed.
         """
@@ -194,7 +195,7 @@ class Serf:
         Raises:
           TagsTooLarge: nothing was changed.
           BroadcastTimeout: the tags are in force, but perhaps not every other node knows.
-          InvalidState: the node has left.
+          InvalidState: the node has left; nothing was changed.
           trio.ClosedResourceError: the node is closed.
         """
         await self._membership.set_tags(tags)
@@ -240,7 +241,8 @@ class Serf:
         Waits while the queue of events is over its high-water mark (``queue_depth_warning``).
 
         Args:
-          name, payload: together at most ``user_event_size_limit`` bytes when encoded.
+          name, payload: together at most ``user_event_size_limit`` bytes when encoded, and
+            no more than fits into one packet of ``udp_buffer_size``.
           coalesce: whether receivers may merge events of this name into the newest.
 
         Raises:

@@ -60,7 +60,10 @@ class UserEventSender:
             raise self.core.closed_error()
         if self._is_full():
             raise trio.WouldBlock
-        self.apply(self.core.events.originate(name, bytes(payload), coalesce=coalesce))
+        effects = self.core.events.originate(
+            name, bytes(payload), coalesce=coalesce, packet_limit=self.core.message_limit()
+        )
+        self.apply(effects)
 
     def release(self) -> None:
         """There may be room: called after every packet, and when members leave or fail.  Cheap."""
