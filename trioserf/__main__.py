@@ -7,9 +7,9 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    from ._agent.cli import run
+    from ._agent.cli import run_program
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_program(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -14,21 +15,97 @@ from tests.interop.processes import child
 from tests.interop.waiting import becomes, limit
 from tests.source_tree import ROOT
 from trioserf._agent.cli import run
+from trioserf._agent.command_table import COMMANDS
 
 COMMAND = [sys.executable, "-m", "trioserf"]
 
 
-def test_without_a_command_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        run([])
-    assert "usage: trioserf" in capsys.readouterr().err
+VERSION = f"trioserf {trioserf.__version__}\nAgent Protocol: 5 (Understands back to: 2)\n"
 
 
-@pytest.mark.parametrize("flag", ["--version", "-version"])
-def test_it_prints_its_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="0"):
-        run([flag])
-    assert capsys.readouterr().out.startswith("trioserf 0.")
+@pytest.mark.parametrize("words", [[], ["bogus"], ["bogus", "-h"], ["-version"], ["--", "demo"]])
+def test_without_a_command_that_it_knows_it_lists_them(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 127 == run(words)
+    written = capsys.readouterr()
+    assert "" == written.out
+    assert written.err.startswith("Usage: trioserf [--version] [--help] <command>")
+    assert all(f"  {name} " in written.err for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["version"], ["--version"], ["-v"], ["demo", "--version"], ["demo", "x", "--", "-v"]],
+)
+def test_it_prints_its_version_wherever_it_is_asked_for(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == run(words)
+    assert VERSION == capsys.readouterr().out
+
+
+def test_the_version_has_the_protocols_of_the_library(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["version", "-format=json"])
+    assert {
+        "version": trioserf.__version__,
+        "protocol": {
+            "max": trioserf.PROTOCOL_VERSION_MAX,
+            "min": trioserf.PROTOCOL_VERSION_MIN,
+        },
+    } == json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-h"], ["--help"], ["-help"], ["demo", "-h"], ["--help", "demo"], ["demo", "x", "-h"]],
+)
+def test_help_is_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(words)
+    written = capsys.readouterr()
+    assert ("", "Usage: trioserf") == (written.err, written.out[:15])
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_on_a_screen(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run([name, "-h"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    assert [] == [line for line in lines if len(line) > 80]
+
+
+def test_flags_before_the_command_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == run(["-x", "version"])
+    written = capsys.readouterr()
+    assert "" == written.out
+    assert written.err.startswith("Invalid flags before the subcommand.")
+    assert "Usage: trioserf version" in written.err
+
+
+@pytest.mark.parametrize("stream", ["stderr", "stdout"])
+def test_errors_go_where_the_environment_says(
+    stream: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERF_ERRORS", stream)
+    assert 2 == run(["demo", "-bogus"])
+    written = capsys.readouterr()
+    assert written.err.startswith("flag provided but not defined: -bogus\n")
+    where = written.out if stream == "stdout" else written.err
+    assert "Usage: trioserf demo [options]" in where
+    assert 0 == run(["-h"])
+    written = capsys.readouterr()
+    assert "Usage:" in (written.err if stream == "stdout" else written.out)
+
+
+def test_a_program_whose_output_nobody_reads_ends_by_the_signal() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        assert child.stderr is not None
+        assert b"" == child.stderr.read()
+        assert -signal.SIGPIPE == child.wait(30)
 
 
 @pytest.mark.slow

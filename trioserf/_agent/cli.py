@@ -1,81 +1,136 @@
-"""The command line: ``trioserf COMMAND ...``.
+"""The command line: which command is meant, and how it ends.
 
-Flags are accepted with one dash as well as with two, as users of Go's ``serf`` type them.
-Each command imports what it needs when it runs, so that none pays for another one.
+``-h``, ``-help`` and ``--help`` anywhere before ``--`` ask for help; ``-v`` and ``--version``
+anywhere at all, even as an argument, ask for the version.  That is Go's rule, and scripts know
+it.  Each command imports what it needs when it runs, so that none pays for another one.
+
+Source: hashicorp/serf v0.9.4, cmd/serf/main.go, realMain; mitchellh/cli v1.1, cli.go, Run,
+processArgs.
 """
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import os
+import sys
+from importlib import import_module
+from typing import Final, NamedTuple
 
-from .._version import __version__
+from .call import Call, CommandError
+from .command_table import COMMANDS
+from .console import Console, OutputClosedError
+from .flags import FlagError, parse_flags
+from .usage import list_of_commands, usage_page
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command.  Returns the exit status: 0 for success, 2 for wrong usage."""
-    options = _parser().parse_args(arguments)
-    status: int = options.run(options)
-    return status
+    from .command_table import Command
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="trioserf",
-        description="Cluster membership, failure detection, events and queries, as Serf does.",
-    )
-    parser.add_argument(
-        "-version", "--version", action="version", version=f"trioserf {__version__}"
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    demo = commands.add_parser(
-        "demo",
-        help="show what a cluster does",
-        description="Five nodes on loopback join, talk, fail and come back, in about ten "
-        "seconds; the exit status is 0 if every step was observed.  With -join: be a member "
-        "of a cluster that is there already, and print what happens until Ctrl-C.",
-    )
-    demo.add_argument(
-        "-join", "--join", metavar="HOST:PORT", help="an existing member to join instead"
-    )
-    watching = demo.add_argument_group("with -join")
-    watching.add_argument("-node", "--node", metavar="NAME", help="name to join under")
-    watching.add_argument(
-        "-bind",
-        "--bind",
-        metavar="IP:PORT",
-        help="address of this node; default: any port, facing HOST",
-    )
-    watching.add_argument("-encrypt", "--encrypt", metavar="KEY", help="key in base64")
-    watching.add_argument(
-        "-profile", "--profile", choices=("lan", "wan", "local"), default="lan", help="timing"
-    )
-    demo.set_defaults(run=_demo)
-    return parser
+UNKNOWN_COMMAND: Final = 127
+_HELP: Final = ("-h", "-help", "--help")
+_VERSION: Final = ("-v", "--version")
 
 
-def _demo(options: argparse.Namespace) -> int:
-    import logging
+class Wanted(NamedTuple):
+    """What the words ask for."""
 
-    import trio
+    command: str
+    words: Sequence[str]
+    help: bool
+    flags_before: bool
 
-    from .screen import make_screen
 
-    # The demo prints what happens; only errors belong beside it.
-    logging.basicConfig(level=logging.ERROR)
-    screen = make_screen()
-    if options.join is None:
-        from .demo import run_demo
+def what_is_wanted(words: Sequence[str]) -> Wanted:
+    """Find the command among the words."""
+    if any(word in _VERSION for word in words):
+        words = ["version", *words]
+    command, rest, wants_help, flags_before = "", words[:0], False, False
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if word in _HELP:
+            wants_help = True
+        elif not command and word and word != "-version":
+            if word[0] == "-":
+                flags_before = True
+            else:
+                command, rest = word, words[place + 1 :]
+    return Wanted(command, rest, wants_help, flags_before)
 
-        return 0 if trio.run(run_demo, screen) else 1
 
-    from .watch import WatchSettings, watch
+def run(words: Sequence[str]) -> int:
+    """Run one command.
 
-    settings = WatchSettings(
-        join=options.join,
-        name=options.node,
-        bind=options.bind,
-        key=options.encrypt,
-        profile=options.profile,
-    )
-    return trio.run(watch, settings, screen)
+    Returns:
+      the exit status: 0, 1 for a failure or wrong usage, 127 for no such command, 2 for wrong
+      usage of what Go does not have.
+
+    Raises:
+      OutputClosedError: nobody reads the output any more.
+    """
+    console = Console()
+    wanted = what_is_wanted(words)
+    command = COMMANDS.get(wanted.command)
+    if command is None:
+        page = list_of_commands(COMMANDS.values())
+        if wanted.help and not wanted.command:
+            console.help(page)
+            return 0
+        console.flag_error(page)
+        return UNKNOWN_COMMAND
+    if wanted.help:
+        console.help(usage_page(command))
+        return 0
+    if wanted.flags_before:
+        console.flag_error(
+            "Invalid flags before the subcommand. If these flags are for\n"
+            "the subcommand, please put them after the subcommand.\n"
+        )
+        console.flag_error(usage_page(command))
+        return 1
+    return run_command(command, wanted.words, console)
+
+
+def run_command(command: Command, words: Sequence[str], console: Console) -> int:
+    """Take the flags, and run the function of the command."""
+    try:
+        parsed = parse_flags(command.flags, words, os.environ)
+    except FlagError as error:
+        if not command.ignores_flags:
+            if str(error):
+                console.flag_error(str(error))
+            console.error(usage_page(command))
+            return 2 if error.beyond_go or command.beyond_go else 1
+        parsed = parse_flags(command.flags, (), os.environ)
+    module, _, name = command.run.partition(":")
+    function: Callable[[Call], int] = getattr(import_module(f".{module}", __package__), name)
+    try:
+        return function(Call(command, parsed, console))
+    except CommandError as error:
+        if str(error):
+            console.error(console.safe(str(error)))
+        return error.status
+
+
+def run_program(words: Sequence[str]) -> int:
+    """The same as the main function of a process: ends by the signals that end Go's."""
+    if sys.getfilesystemencoding() != "utf-8":
+        words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
+    try:
+        return run(words)
+    except KeyboardInterrupt:
+        return _end_by_signal("SIGINT")
+    except OutputClosedError:
+        return _end_by_signal("SIGPIPE")
+
+
+def _end_by_signal(name: str) -> int:
+    """End as a program does that leaves the signal to the system; shells look at that."""
+    import signal
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    number = getattr(signal, name)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    return 1

@@ -1,0 +1,90 @@
+"""One call of a command: what was typed, and where to write."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .go_text import json_document, json_line
+from .usage import usage_page
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .command_table import Command
+    from .console import Console
+    from .flags import ParsedFlags
+
+
+class CommandError(Exception):
+    """A command cannot go on: a line for the user, and the exit status."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Call:
+    """A command, the flags that were typed behind it, and its arguments.
+
+    ``call["name"]`` is the value of a flag.
+    """
+
+    def __init__(self, command: Command, parsed: ParsedFlags, console: Console) -> None:
+        self.command = command
+        self.arguments = parsed.arguments
+        self.given = parsed.given
+        self.console = console
+        self._values = parsed.values
+        self.deadline = self._deadline()
+        """When to give up (``time.monotonic()``, seconds); None for never."""
+
+    def __getitem__(self, flag: str) -> Any:
+        return self._values[flag]
+
+    def _deadline(self) -> float | None:
+        limited = any(flag.name == "timeout" and flag.beyond_go for flag in self.command.flags)
+        if not limited or not self["timeout"]:
+            return None
+        return time.monotonic() + float(self["timeout"])
+
+    # --- output
+
+    @property
+    def format(self) -> str:
+        """``text``, ``json`` or ``jsonl``; another one is refused by `check_format`."""
+        text: str = self._values.get("format", "text")
+        return text
+
+    def check_format(self, complaint: str = "Invalid output format") -> None:
+        """Raise `CommandError` for a format that there is not.
+
+        Go's commands look at it late, when the agent has answered: so do those that call
+        this late.
+        """
+        if self.format in ("text", "json", "jsonl"):
+            return
+        flag = next(flag for flag in self.command.flags if flag.name == "format")
+        raise CommandError(f'{complaint} "{self.format}"', 2 if flag.beyond_go else 1)
+
+    def print(self, text: str, document: object) -> None:
+        """The result, in the format that was asked for.
+
+        Args:
+          text: for people.
+          document: the same for programs.
+        """
+        if self.format == "json":
+            self.console.line(json_document(document))
+        elif self.format == "jsonl":
+            self.console.line(json_line(document))
+        else:
+            self.console.line(text)
+
+    # --- what goes wrong
+
+    def wrong_usage(self, message: str = "", *, beyond_go: bool = False) -> int:
+        """Say what is wrong, and how it is right; the exit status."""
+        if message:
+            self.console.error(f"{message}\n")
+        self.console.error(usage_page(self.command))
+        return 2 if beyond_go or self.command.beyond_go else 1
