@@ -59,7 +59,10 @@ async def test_the_program_of_the_readme_joins_and_prints_what_happens() -> None
             while lines.count(b"\n") < 3:
                 lines += await process.stdout.receive_some()
             printed = lines.decode().splitlines()
-            assert ["member-join", "member-join", "user-event: deploy"] == sorted(printed)
+            ours, theirs, deploy = sorted(printed)
+            assert ours.startswith("member-join: seed 127.0.0.1:")
+            assert theirs.startswith("member-join: web-1 127.0.0.1:")
+            assert 'user-event: deploy "v42"' == deploy
             nursery.cancel_scope.cancel()
 
 

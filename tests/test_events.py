@@ -8,6 +8,8 @@ import attrs
 import pytest
 
 from trioserf._events import (
+    Event,
+    EventsDropped,
     EventType,
     Member,
     MemberEvent,
@@ -47,13 +49,62 @@ def test_states_of_a_node_have_the_texts_of_go() -> None:
     assert ["alive", "leaving", "left", "shutdown"] == [str(state) for state in SerfState]
 
 
-def test_events_print_as_in_go() -> None:
+def test_events_begin_as_they_print_in_go() -> None:
     """Checklist of Serf, items 32 to 34."""
     assert "member-leave" == str(MemberEvent(EventType.MEMBER_LEAVE, ()))
     assert "user-event: test" == str(UserEvent(1, "test", b""))
-    query = Query(1, "update", b"", "n", 0.0)
+    query = Query(1, "update", b"", "", 0.0)
     assert "query: update" == str(query)
     assert (EventType.USER, EventType.QUERY) == (UserEvent(1, "t", b"").type, query.type)
+
+
+def member(name: str, last: int = 1, **tags: str) -> Member:
+    return Member(name, IPv4Address(f"10.0.0.{last}"), 7946, tags=tags)
+
+
+def test_an_event_is_one_line_with_names_addresses_and_payload() -> None:
+    one = MemberEvent(EventType.MEMBER_FAILED, (member("web-1", role="web"),))
+    assert "member-failed: web-1 10.0.0.1:7946" == str(one)
+    two = MemberEvent(EventType.MEMBER_JOIN, (member("a"), member("b", 2)))
+    assert "member-join: a 10.0.0.1:7946, b 10.0.0.2:7946" == str(two)
+    assert 'user-event: deploy "v42"' == str(UserEvent(7, "deploy", b"v42"))
+    assert 'query: load from web-1: "cpu"' == str(Query(7, "load", b"cpu", "web-1", 0.0))
+    assert "query: load from web-1" == str(Query(7, "load", b"", "web-1", 0.0))
+    dropped = "missing here, because the reader was too slow"
+    assert f"events-dropped: 1 event is {dropped}" == str(EventsDropped(1))
+    assert f"events-dropped: 12 events are {dropped}" == str(EventsDropped(12))
+
+
+def test_only_an_update_shows_the_tags_which_may_have_changed() -> None:
+    update = MemberEvent(EventType.MEMBER_UPDATE, (member("a", role="web", dc="x"),))
+    assert "member-update: a 10.0.0.1:7946 (dc=x,role=web)" == str(update)
+    untagged = MemberEvent(EventType.MEMBER_UPDATE, (member("a"),))
+    assert "member-update: a 10.0.0.1:7946" == str(untagged)
+
+
+def test_the_line_of_a_merged_event_stays_short() -> None:
+    many = MemberEvent(EventType.MEMBER_JOIN, tuple(member(f"n{i}") for i in range(1000)))
+    assert str(many).endswith(", n7 10.0.0.1:7946, and 992 more")
+
+
+FORGED = "x\n2026-11-28 INFO member-join: y\x1b[31m\u202e\udcff"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        MemberEvent(EventType.MEMBER_JOIN, (member(FORGED),)),
+        MemberEvent(EventType.MEMBER_UPDATE, (member("a", **{FORGED: FORGED}),)),
+        UserEvent(1, FORGED, FORGED.encode("utf-8", "surrogateescape")),
+        Query(1, FORGED, FORGED.encode("utf-8", "surrogateescape"), FORGED, 0.0),
+        UserEvent(1, "n" * 1_000_000, b"p" * 1_000_000),
+    ],
+    ids=["name", "tags", "user event", "query", "large"],
+)
+def test_what_a_peer_gave_cannot_forge_a_line(event: Event) -> None:
+    line = str(event)
+    assert line.isprintable()
+    assert len(line) < 600
 
 
 def test_a_large_payload_has_a_short_repr() -> None:

@@ -4,7 +4,45 @@ from __future__ import annotations
 
 import pytest
 
-from trioserf._text import host_and_port, key_from_text, key_to_text, port_from_text
+from trioserf._text import (
+    host_and_port,
+    key_from_text,
+    key_to_text,
+    payload_text,
+    port_from_text,
+    printable,
+    tags_text,
+)
+
+
+def test_what_is_not_printable_is_shown_as_an_escape() -> None:
+    assert "a\\x1b[31mb\\nc" == printable("a\x1b[31mb\nc")
+    assert "größe" == printable("größe")
+    assert "\\udcff" == printable("\udcff")
+
+
+@pytest.mark.parametrize("mark", "\u202e\u2066\u200f\u061c\u2028\x85\x9b\x00\ufeff")
+def test_marks_of_direction_and_line_ends_are_never_printed(mark: str) -> None:
+    assert mark not in printable(f"a{mark}b")
+    assert mark not in payload_text(f"a{mark}b".encode())
+
+
+def test_a_long_text_is_cut() -> None:
+    assert "x" * 199 + "…" == printable("x" * 1_000_000)
+    assert "xx…" == printable("xxxx", 3)
+
+
+def test_payloads_show_as_text_and_never_too_long() -> None:
+    assert '"v42"' == payload_text(b"v42")
+    assert '"\\x00\\xff"' == payload_text(b"\x00\xff")
+    for raw in (b"x" * 1000, b"\x00" * 1000, "ä".encode() * 500):
+        long = payload_text(raw)
+        assert long.endswith('…" (1000 bytes)')
+        assert len(long) < 80
+
+
+def test_tags_are_in_order() -> None:
+    assert "a=2,b=1" == tags_text({"b": "1", "a": "2"})
 
 
 @pytest.mark.parametrize("size", [0, 15, 16, 24, 32])

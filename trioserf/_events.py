@@ -12,13 +12,17 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from . import _attrs as attrs
 from ._exceptions import QueryError
 from ._tables import Table, short_payload, shown_as_table
+from ._text import host_and_port, payload_text, printable, tags_text
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
+
+MEMBERS_PRINTED: Final = 8
+"""Members of one event that its line names; merged events may have thousands."""
 
 
 class MemberStatus(enum.IntEnum):
@@ -130,7 +134,17 @@ class MemberEvent:
     members: tuple[Member, ...]
 
     def __str__(self) -> str:
-        return str(self.type)
+        shown = [self._line(member) for member in self.members[:MEMBERS_PRINTED]]
+        if len(self.members) > MEMBERS_PRINTED:
+            shown.append(f"and {len(self.members) - MEMBERS_PRINTED} more")
+        return f"{self.type}: {', '.join(shown)}" if shown else str(self.type)
+
+    def _line(self, member: Member) -> str:
+        """One member; with its tags where they may be what has changed."""
+        line = f"{printable(member.name)} {host_and_port(member.addr, member.port)}"
+        if self.type is not EventType.MEMBER_UPDATE or not member.tags:
+            return line
+        return f"{line} ({printable(tags_text(member.tags))})"
 
 
 @final
@@ -155,7 +169,8 @@ class UserEvent:
         return EventType.USER
 
     def __str__(self) -> str:
-        return f"user-event: {self.name}"
+        payload = f" {payload_text(self.payload)}" if self.payload else ""
+        return f"user-event: {printable(self.name)}{payload}"
 
 
 @final
@@ -185,7 +200,9 @@ class Query:
         return EventType.QUERY
 
     def __str__(self) -> str:
-        return f"query: {self.name}"
+        source = f" from {printable(self.source_node)}" if self.source_node else ""
+        payload = f": {payload_text(self.payload)}" if self.payload else ""
+        return f"query: {printable(self.name)}{source}{payload}"
 
     async def respond(self, payload: bytes = b"") -> None:
         """Send the answer to the asking node, and through relays if it wants them.
@@ -211,6 +228,10 @@ class EventsDropped:
     """This reader was too slow: so many events are missing at this place."""
 
     count: int
+
+    def __str__(self) -> str:
+        missing = "1 event is" if self.count == 1 else f"{self.count} events are"
+        return f"events-dropped: {missing} missing here, because the reader was too slow"
 
 
 Event: TypeAlias = MemberEvent | UserEvent | Query | EventsDropped

@@ -59,6 +59,9 @@ class ConfigError(SerfError, ValueError):
         self.value = value
         self.expected = expected
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.field, self.value, self.expected)
+
 
 class InvalidNodeName(ConfigError):
     """A node name has characters or a length that ``validate_node_names`` forbids."""
@@ -87,11 +90,24 @@ class RemoteProtocolError(SerfError):
     """
 
 
+def _one_line(error: BaseException) -> str:
+    """A cause in one line; its last note says which address it is about."""
+    from ._text import printable  # only where an error is printed
+
+    *more, about = getattr(error, "__notes__", None) or [type(error).__name__]
+    said = "; ".join([f"{about}: {str(error) or type(error).__name__}", *more])
+    return f"  {printable(said, 400)}"
+
+
 class JoinError(SerfError, ExceptionGroup[Exception]):
     """No address could be joined: one exception for each address tried.
 
-    Membership is unchanged; the call may be repeated.
+    Membership is unchanged; the call may be repeated.  ``str()`` gives the causes, one line
+    each.
     """
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *map(_one_line, self.exceptions)])
 
     def derive(self, excs: Sequence[Exception]) -> Self:  # type: ignore[override]
         return type(self)(self.message, excs)
@@ -143,6 +159,9 @@ class KeyOperationError(SerfError):
         super().__init__(message)
         self.response = response
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.response)
+
 
 class SnapshotError(SerfError, OSError):
     """The snapshot file cannot be opened, read or written."""
@@ -184,6 +203,9 @@ class RPCError(SerfError):
         super().__init__(message)
         self.command = command
         self.response = response
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.command, self.response)
 
 
 class SerfInternalError(SerfError):

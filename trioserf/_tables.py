@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, final
 
 from . import _attrs as attrs
+from ._text import printable
 
 ROWS_SHOWN: Final = 200
 """Rows of a table that are shown; a note counts the rest."""
@@ -29,11 +30,7 @@ _STATUS_STYLES: Final = {
 
 def plain(text: object) -> str:
     """``text`` on one line, cut where it is very long, without control characters and the like."""
-    whole = str(text)
-    shown = whole if len(whole) <= CELL_SHOWN else whole[: CELL_SHOWN - 1] + "…"
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
-    )
+    return printable(text, CELL_SHOWN)
 
 
 def short_payload(payload: bytes) -> str:

@@ -10,6 +10,8 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/keygen.go; serf/keymanager.go.
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from typing import Final
 
 
 def text(raw: bytes) -> str:
@@ -20,6 +22,39 @@ def text(raw: bytes) -> str:
 def raw_text(string: str) -> bytes:
     """A string as the bytes it has on the wire."""
     return string.encode("utf-8", "surrogateescape")
+
+
+PRINTED: Final = 200
+"""Characters of one text of a peer that are printed; no address and few names are longer."""
+
+
+def printable(string: object, limit: int = PRINTED) -> str:
+    """A text that a peer gave, on one line: cut, and without anything that rules a terminal.
+
+    What is not printable is written as an escape: control characters, line ends, marks of
+    direction, and the bytes that are not UTF-8.
+    """
+    shown = str(string)
+    if len(shown) > limit:
+        shown = shown[: limit - 1] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
+    )
+
+
+def payload_text(payload: bytes) -> str:
+    """A payload for the eye: text where it is text, at most 60 characters of it."""
+    shown = printable(payload[:240].decode("utf-8", "backslashreplace"), 1000)
+    if len(payload) <= 240 and len(shown) <= 60:
+        return f'"{shown}"'
+    return f'"{shown[:48]}…" ({len(payload)} bytes)'
+
+
+def tags_text(tags: Mapping[str, str]) -> str:
+    """Tags as the command line writes them: ``name=value``, in order, with commas."""
+    return ",".join(f"{name}={value}" for name, value in sorted(tags.items()))
 
 
 def host_and_port(host: object, port: int) -> str:

@@ -6,27 +6,7 @@ import re
 
 import pytest
 
-from trioserf._agent.screen import (
-    PlainScreen,
-    RichScreen,
-    make_screen,
-    payload_text,
-    printable,
-)
-
-
-def test_what_is_not_printable_is_shown_as_an_escape() -> None:
-    assert "a\\x1b[31mb\\nc" == printable("a\x1b[31mb\nc")
-    assert "größe" == printable("größe")
-    assert "\\udcff" == printable("\udcff")
-
-
-def test_payloads_show_as_text_and_never_too_long() -> None:
-    assert '"v42"' == payload_text(b"v42")
-    assert '"\\x00\\xff"' == payload_text(b"\x00\xff").replace("\\\\", "\\")
-    long = payload_text(b"x" * 1000)
-    assert long.endswith('…" (1000 bytes)')
-    assert len(long) < 80
+from trioserf._agent.screen import PlainScreen, RichScreen, make_screen
 
 
 def test_lines_have_a_time_and_a_node(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,10 @@ async def test_none_is_an_error_with_a_cause_and_a_note_for_each(autojump_clock)
         ) as caught:
             await node.join(["/10.0.0.9", "10.0.0.9:x", "10.0.0.9"])
         assert isinstance(caught.value, JoinError)
+        headline, *causes = str(caught.value).splitlines()
+        assert "none of 3 addresses could be joined" == headline
+        assert ["/10.0.0.9", "10.0.0.9:x", "10.0.0.9"] == [line.split("'")[1] for line in causes]
+        assert "  while joining '10.0.0.9': " in causes[2]
         assert ["while joining '/10.0.0.9'"] == caught.value.exceptions[0].__notes__
         assert ["while joining '10.0.0.9'"] == caught.value.exceptions[2].__notes__
 

@@ -17,8 +17,9 @@ from .._events import EventType, MemberStatus, Query
 from .._memberlist_config import MemberlistConfig
 from .._serf.open import open_serf
 from .._serf.serf import Serf
+from .._text import payload_text
 from .observer import Observer, Test, member_event, user_event
-from .screen import Screen, payload_text
+from .screen import Screen
 
 NAMES = ("ada", "bob", "cyd", "dan", "eve")
 STEP_LIMIT = 8.0

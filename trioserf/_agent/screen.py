@@ -10,20 +10,12 @@ import sys
 import time
 from typing import Literal, Protocol
 
+from .._text import printable
+
 Mood = Literal["plain", "good", "bad", "notice"]
 
-
-def printable(text: str) -> str:
-    """``text`` on one line, without anything that a terminal could take as a command."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
-def payload_text(payload: bytes) -> str:
-    """A payload for the eye: text where it is text, at most 60 characters of it."""
-    text = printable(payload.decode("utf-8", "backslashreplace"))
-    return f'"{text}"' if len(text) <= 60 else f'"{text[:48]}…" ({len(payload)} bytes)'
+LINE = 2000
+"""Most characters of one line."""
 
 
 class Screen(Protocol):
@@ -52,7 +44,7 @@ class PlainScreen:
 
     def line(self, node: str, text: str, mood: Mood = "plain") -> None:
         mark = {"good": "ok: ", "bad": "NOT OBSERVED: "}.get(mood, "")
-        print(f"{self._clock()}  {printable(node):<10}  {mark}{printable(text)}", flush=True)
+        print(f"{self._clock()}  {printable(node):<10}  {mark}{printable(text, LINE)}", flush=True)
 
     def block(self, text: str) -> None:
         print("\n" + "\n".join(f"    {line}" for line in text.splitlines()), flush=True)
@@ -88,7 +80,7 @@ class RichScreen(PlainScreen):
                 "  ",
                 (f"{printable(node):<10}", "magenta"),
                 "  ",
-                (mark + printable(text), style),
+                (mark + printable(text, LINE), style),
             )
         )
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import trio
 
 from .. import _attrs as attrs
 from .._config import DEFAULT_PORT, Config
-from .._events import Event, EventsDropped, MemberEvent, Query, UserEvent
 from .._exceptions import ConfigError, JoinError
 from .._net.addresses import parse_address
 from .._serf.open import open_serf
 from .._serf.serf import Serf
 from ..abc import Address, resolve
-from .screen import Screen, payload_text
+from .screen import Screen
 
 
 @attrs.frozen(kw_only=True)
@@ -99,27 +98,7 @@ async def _take_part(
 
 async def _print_events(serf: Serf, screen: Screen) -> None:
     async for event in serf.events:
-        for node, text in _describe(event):
-            screen.line(node, text, "notice")
-
-
-def _describe(event: Event) -> list[tuple[str, str]]:
-    match event:
-        case MemberEvent():
-            return [
-                (member.name, f"{event}: {member.addr}:{member.port}{_tags(member.tags)}")
-                for member in event.members
-            ]
-        case UserEvent():
-            return [("", f"{event} {payload_text(event.payload)} (time {event.ltime})")]
-        case Query():
-            return [(event.source_node, f"{event} {payload_text(event.payload)}")]
-        case EventsDropped():
-            return [("", f"{event.count} events are missing here: the terminal is too slow")]
-
-
-def _tags(tags: Mapping[str, str]) -> str:
-    return "".join(f" {key}={value}" for key, value in sorted(tags.items()))
+        screen.line(serf.name, str(event), "notice")
 
 
 async def _config(settings: WatchSettings) -> Config:

@@ -12,7 +12,7 @@ from typing import Any, Final, final, overload
 from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 from .._tables import Table, shown_as_table
-from .._text import host_and_port
+from .._text import host_and_port, tags_text
 
 _VERSIONS: Final = (
     *("protocol_min", "protocol_max", "protocol_cur"),
@@ -21,13 +21,12 @@ _VERSIONS: Final = (
 
 
 def _row(member: Member) -> tuple[str, ...]:
-    tags = ",".join(f"{key}={value}" for key, value in sorted(member.tags.items()))
     return (
         member.name,
         host_and_port(member.addr, member.port),
         str(member.status),
         str(member.delegate_cur),
-        tags,
+        tags_text(member.tags),
     )
 
 
