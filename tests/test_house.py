@@ -56,6 +56,7 @@ TASK_STARTERS = {
     # Short children, in a nursery given to them or their own:
     "_memberlist/address_prober.py": "one probe of an address that is said to be taken over",
     "_memberlist/joiner.py": "one try for each address of a join",
+    "_memberlist/push_puller.py": "the push/pulls of one round",
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",
     "_rpc/server.py": "the server of a node: its feed of events, and its clients",

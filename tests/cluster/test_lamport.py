@@ -1,11 +1,13 @@
-"""Clocks move past whatever they see, and wrap."""
+"""Clocks move past what they see, as far as it can be believed."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.lamport import LamportClock
+from trioserf._cluster.effects import ExchangeState
+from trioserf._cluster.lamport import EPOCH, LIMIT, RATION, STEP, WINDOW, LamportClock
 
 TIMES = st.integers(min_value=0, max_value=2**64 - 1)
 
@@ -26,8 +28,8 @@ def test_witnessing_moves_past_what_was_seen_and_never_back() -> None:
         assert after == clock.time
 
 
-def test_the_last_time_is_followed_by_0() -> None:
-    clock = LamportClock(2**64 - 2)
+def test_in_go_the_last_time_is_followed_by_0() -> None:
+    clock = LamportClock(2**64 - 2, faithful=True)
     assert 2**64 - 1 == clock.increment()
     assert 0 == clock.increment()
     clock.witness(2**64 - 1)
@@ -35,9 +37,83 @@ def test_the_last_time_is_followed_by_0() -> None:
 
 
 @given(start=TIMES, seen=TIMES)
-def test_a_clock_is_past_what_it_saw_unless_it_wrapped(start: int, seen: int) -> None:
-    clock = LamportClock(start)
-    clock.witness(seen)
+def test_a_clock_of_go_is_past_what_it_saw_unless_it_wrapped(start: int, seen: int) -> None:
+    clock = LamportClock(start, faithful=True)
+    assert () == clock.observe(seen, 0.0)
     assert clock.time > seen or clock.time == 0
     assert clock.time >= start or clock.time == 0
     assert clock.time < 2**64
+
+
+@given(start=st.integers(0, LIMIT - 1), seen=st.lists(TIMES))
+def test_a_clock_never_wraps(start: int, seen: list[int]) -> None:
+    clock = LamportClock(start)
+    for now, time in enumerate(seen):
+        before = clock.time
+        if clock.observe(time, float(now)) is None:
+            assert before == clock.time
+        else:
+            assert clock.time > time or clock.time == LIMIT - 1
+        clock.increment()
+        assert before <= clock.time < LIMIT
+
+
+@pytest.mark.parametrize("seen", [2 * EPOCH, 2**40, LIMIT - 1, LIMIT, 2**64 - 1])
+def test_an_implausible_time_is_not_seen(seen: int) -> None:
+    for start in (1, 100, EPOCH - 1):
+        clock = LamportClock(start)
+        assert clock.observe(seen, 0.0) is None
+        assert start == clock.time
+
+
+def test_what_is_plausible_is_the_same_for_all_nodes_of_an_epoch() -> None:
+    last = 2 * EPOCH - 1
+    for start in (0, 1000, EPOCH - 1):
+        clock = LamportClock(start)
+        assert clock.observe(last + 1, 0.0) is None
+        assert clock.observe(last, 0.0) is not None
+
+
+def test_jumps_are_rationed() -> None:
+    clock = LamportClock(1)
+    assert clock.observe(10**6, 0.0)
+    assert clock.observe(2 * 10**6, 15.9) is None
+    assert clock.observe(10**6 + 1, 15.9) == (), "one that is no jump"
+    assert clock.observe(2 * 10**6, 16.1)
+    assert clock.observe(3 * 10**6, 18.0) is None
+
+
+def test_gaps_are_rationed_but_let_an_honest_burst_pass() -> None:
+    clock = LamportClock(1)
+    for _ in range(RATION):
+        assert clock.observe(clock.time + STEP, 5.0)
+    assert clock.observe(clock.time + WINDOW + 1, 5.0) is None
+    assert () == clock.observe(clock.time + WINDOW, 5.0)
+    assert clock.observe(clock.time + WINDOW + 1, 5.3)
+
+
+def test_a_gap_asks_for_a_push_pull() -> None:
+    effects = LamportClock(1).observe(WINDOW + 2, 0.0)
+    assert effects is not None
+    assert ExchangeState() in effects
+
+
+def test_the_times_before_a_jump_stay_current() -> None:
+    clock = LamportClock(1000)
+    assert not clock.is_current(1000)
+    assert clock.observe(10**9, 0.0)
+    for time in (1000 - WINDOW, 1000, 1000 + WINDOW):
+        assert clock.is_current(time)
+    for time in (1000 - WINDOW - 1, 1000 + WINDOW + 1):
+        assert not clock.is_current(time)
+
+
+def test_in_its_first_exchange_a_node_believes_its_peer() -> None:
+    clock = LamportClock(1)
+    assert () == clock.catch_up(2**62, 0.0, first=True)
+    assert 2**62 == clock.time
+    other = LamportClock(1)
+    assert other.catch_up(2**62, 0.0) is None
+    assert other.catch_up(LIMIT + 1, 0.0, first=True) is None
+    assert () == other.catch_up(0, 0.0)
+    assert 1 == other.time

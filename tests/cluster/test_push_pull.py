@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from trioserf._cluster.effects import Broadcast, Effect, SendTo
+from trioserf._cluster.effects import Broadcast, Count, Effect, SendTo
 from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.member_record import member_address
 from trioserf._cluster.members import MemberRegistry
@@ -45,7 +45,9 @@ class Part:
     def state(self) -> bytes:
         return local_state(self.members, self.events, self.queries)
 
-    def merge(self, remote: PushPull | bytes, *, ignore_old: bool = False) -> list[Effect]:
+    def merge(
+        self, remote: PushPull | bytes, *, ignore_old: bool = False, first: bool = False
+    ) -> list[Effect]:
         return merge_remote_state(
             remote if isinstance(remote, bytes) else encode_serf(remote),
             now=1.0,
@@ -54,6 +56,7 @@ class Part:
             members=self.members,
             events=self.events,
             queries=self.queries,
+            first=first,
         )
 
 
@@ -237,8 +240,8 @@ def test_a_broken_state_changes_nothing(state: bytes) -> None:
     assert before == here.state()
 
 
-def test_times_at_the_end_of_the_range_wrap() -> None:
-    here = part()
+def test_in_go_times_at_the_end_of_the_range_wrap() -> None:
+    here = part(faithful=True)
     top = 2**64 - 1
     here.merge(
         PushPull(
@@ -252,6 +255,45 @@ def test_times_at_the_end_of_the_range_wrap() -> None:
     )
     assert ("leave", 0) == stored(here.members.intents, "a")
     assert 0 == decode_push_pull(here.state()).event_ltime
+
+
+@pytest.mark.parametrize("top", [2**64 - 1, 2**63, 2**40])
+def test_implausible_times_of_a_peer_change_nothing(top: int) -> None:
+    here = part()
+    here.members.on_node_join(node("b"), 0.0)
+    before = here.state()
+    effects = here.merge(
+        PushPull(
+            ltime=top,
+            event_ltime=top,
+            query_ltime=top,
+            status_ltimes={"a": top, "b": top, LOCAL: top},
+            left_members=("a", LOCAL),
+            events=(UserEventSlot(top, (UserEventRecord("e", None),)),),
+        ),
+        ignore_old=True,
+    )
+    assert {Count("trioserf.serf.implausible_time")} == set(effects)
+    assert before == here.state()
+    assert 0 == here.events.min_time
+    assert 0 == len(here.members.intents)
+
+
+def test_in_its_first_exchange_a_node_believes_the_clocks_of_its_peer() -> None:
+    here = part()
+    state = PushPull(
+        ltime=2**40,
+        event_ltime=2**41,
+        query_ltime=2**42,
+        status_ltimes={"a": 2**40 - 1},
+        left_members=(),
+        events=(UserEventSlot(2**41 - 1, (UserEventRecord("e", None),)),),
+    )
+    effects = here.merge(encode_serf(state), first=True)
+    assert [UserEvent(2**41 - 1, "e", b"", False)] == published(effects)
+    times = here.members.clock.time, here.events.clock.time, here.queries.clock.time
+    assert (2**40, 2**41, 2**42) == times
+    assert ("join", 2**40 - 1) == stored(here.members.intents, "a")
 
 
 def test_two_nodes_agree_after_an_exchange() -> None:

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from tests.vector_files import Vector, params
 from trioserf._cluster.snapshot_log import SnapshotLog
-from trioserf._cluster.snapshot_replay import PreviousNode, Skipped, SnapshotState, replay
+from trioserf._cluster.snapshot_replay import (
+    PreviousNode,
+    Skipped,
+    SnapshotState,
+    replay,
+    without_implausible_clocks,
+)
 from trioserf._events import EventType, Member, MemberEvent
 
 JOIN, LEAVE, FAILED = EventType.MEMBER_JOIN, EventType.MEMBER_LEAVE, EventType.MEMBER_FAILED
@@ -157,6 +163,14 @@ def test_comments_and_lines_of_old_versions_are_ignored() -> None:
     state = read(b"# by hand\ncoordinate: {}\nclock: 00018446744073709551615\n")
     assert ({}, 2**64 - 1, 0, 0) == said(state)
     assert () == state.skipped
+
+
+def test_an_implausible_clock_of_a_snapshot_is_passed_over() -> None:
+    text = b"clock: 4294967296\nevent-clock: 18446744073709551615\nquery-clock: 4294967295\n"
+    state = without_implausible_clocks(read(text))
+    assert ({}, 0, 0, 2**32 - 1) == said(state)
+    reasons = ["implausible clock: 4294967296", "implausible event-clock: 18446744073709551615"]
+    assert reasons == [skipped.reason for skipped in state.skipped]
 
 
 def test_nul_bytes_in_front_of_a_line_are_dropped() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.effects import Broadcast, Count, Publish
+from trioserf._cluster.effects import Broadcast, Count, ExchangeState, Publish
 from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.user_events import UserEventLog
 from trioserf._events import UserEvent
@@ -169,8 +169,54 @@ def test_a_slot_belongs_to_the_newest_time_that_used_it() -> None:
     ) == events.slots()
 
 
-def test_the_last_time_of_all_wraps_the_clock() -> None:
+@pytest.mark.parametrize("ltime", [2**64 - 1, 2**63, 2**40, 2**32])
+def test_an_event_of_an_implausible_time_is_dropped(ltime: int) -> None:
     events = log()
+    dropped = False, [Count("trioserf.serf.implausible_time")]
+    assert dropped == events.on_user_event(event(ltime), 0.0)
+    assert 1 == events.clock.time
+    assert {None} == set(events.slots())
+
+
+def test_after_a_jump_peers_that_do_not_know_of_it_are_still_heard_once() -> None:
+    events = log()
+    for ltime in range(1, 101):
+        assert events.on_user_event(event(ltime), 0.0)[0]
+    again, effects = events.on_user_event(event(2**31), 0.0)
+    assert again
+    assert ExchangeState() in effects
+    for ltime in range(101, 400):
+        again, effects = events.on_user_event(event(ltime), 0.0)
+        assert again, ltime
+        assert [UserEvent(ltime, "e", b"p", False)] == published(effects)
+        assert ExchangeState() in effects
+    for ltime in (1, 100, 101, 399, 2**31):
+        assert not events.on_user_event(event(ltime), 0.0)[0]
+    assert events.on_user_event(event(2**31 + 1), 0.0)[0]
+
+
+def test_times_on_both_sides_of_a_gap_do_not_take_each_others_slots() -> None:
+    events = log(event_buffer=8)
+    events.on_user_event(event(3), 0.0)
+    events.on_user_event(event(1003), 0.0)
+    assert 3 == 1003 % 8
+    for ltime in (3, 1003):
+        assert not events.on_user_event(event(ltime), 0.0)[0]
+
+
+@given(st.lists(st.integers(0, 3000) | st.integers(10**6, 10**6 + 40), max_size=120))
+def test_no_event_is_delivered_twice_whatever_times_are_used(ltimes: list[int]) -> None:
+    events = log(event_buffer=4)
+    seen: set[int] = set()
+    for now, ltime in enumerate(ltimes):
+        for _ in range(2):
+            new = bool(published(events.on_user_event(event(ltime), float(now))[1]))
+            assert not (new and ltime in seen), ltime
+            seen |= {ltime} if new else set()
+
+
+def test_in_go_the_last_time_of_all_wraps_the_clock() -> None:
+    events = UserEventLog(config(faithful=True), clock=LamportClock(1))
     assert events.on_user_event(event(2**64 - 1))[0]
     assert 0 == events.clock.time
     events.originate("e", b"", coalesce=False)

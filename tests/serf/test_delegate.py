@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import attrs
 import pytest
@@ -22,12 +24,13 @@ from tests.serf.clusters import (
     without,
 )
 from trioserf._config import Config, MemberlistConfig
-from trioserf._events import EventsDropped, MemberEvent, MemberStatus, Query
+from trioserf._events import EventsDropped, MemberEvent, MemberStatus, Query, UserEvent
 from trioserf._serf.delegate import memberlist_config
 from trioserf._serf.serf import Serf
 from trioserf._wire.messages import MessageType
 from trioserf._wire.serf_messages import (
     QUERY_FLAG_ACK,
+    QUERY_FLAG_NO_BROADCAST,
     JoinIntent,
     LeaveIntent,
     QueryMessage,
@@ -337,3 +340,75 @@ def test_serf_decides_some_settings_of_the_membership_half() -> None:
     assert {"below": "1"} == dict(settings.metric_labels)
     labelled = Config(node_name="n1", memberlist=given, metric_labels={"dc": "east"})
     assert {"dc": "east"} == dict(memberlist_config(labelled).metric_labels)
+
+
+FORGED = [
+    encode_serf(UserEventMessage(2**31, "forged", bytes(2000), False)),
+    encode_serf(attrs.evolve(ASKED, ltime=2**31, flags=QUERY_FLAG_NO_BROADCAST)),
+    encode_serf(UserEventMessage(2**40, "forged", b"", False)),
+    encode_serf(UserEventMessage(2**64 - 1, "forged", b"", False)),
+    encode_serf(attrs.evolve(ASKED, ltime=2**40, flags=QUERY_FLAG_NO_BROADCAST)),
+    encode_serf(attrs.evolve(ASKED, ltime=2**64 - 1)),
+    encode_serf(LeaveIntent(2**64 - 1, "b", False)),
+    encode_serf(LeaveIntent(2**31, "a", False)),
+]
+
+
+@pytest.mark.parametrize("message", FORGED)
+async def test_a_forged_time_leaves_nobody_deaf(
+    nursery: trio.Nursery, autojump_clock: MockClock, message: bytes
+) -> None:
+    async with cluster() as net:
+        nodes = await net.joined("a", "b", "c")
+        for node in nodes:
+            await node.user_event("before")
+            nursery.start_soon(answer_queries, node)
+        await trio.sleep(1)
+        receive(nodes[0], message)
+        for turn in range(3):  # at once, while the nodes learn of the time, and after it
+            readers = {node: node.subscribe(UserEvent) for node in nodes}
+            async with AsyncExitStack() as stack:
+                channels = {
+                    node: await stack.enter_async_context(reader)
+                    for node, reader in readers.items()
+                }
+                for node in nodes:
+                    await node.user_event(f"{turn} of {node.name}")
+                    with trio.fail_after(2):
+                        result = await node.ask("load")
+                    assert {"a", "b", "c"} == {one.node for one in result.responses}
+                expected = {f"{turn} of {node.name}" for node in nodes}
+                for channel in channels.values():
+                    with trio.fail_after(1):
+                        got = {(await channel.receive()).name for _ in expected}
+                    assert expected == got
+            await trio.sleep(20 * turn)
+        for node in nodes:
+            assert {MemberStatus.ALIVE} == {member.status for member in node.members()}
+        clocks = {node.statistics().event_time // 2**31 for node in nodes}
+        assert 1 == len(clocks), "all know the same time"
+
+
+async def answer_queries(node: Serf) -> None:
+    async with node.subscribe(Query) as queries:
+        async for query in queries:
+            await query.respond(b"")
+
+
+async def test_a_restarted_node_is_not_deaf_whatever_its_snapshot_says(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "snapshot"
+    top = 2**64 - 1
+    path.write_text(f"clock: {top}\nevent-clock: {top}\nquery-clock: {top}\n")
+    async with cluster() as net:
+        a = await net.start("a", snapshot_path=path)
+        (b,) = await net.joined("b")
+        await b.join([address(a)])
+        drain(a)
+        await b.user_event("one")
+        await until(lambda: [("one", b"")] == user_events(drain(a)), limit=2)
+        result = await b.ask("load", request_ack=True)
+        assert {"a", "b"} == set(result.acks)
+    await trio.sleep(1)
+    assert str(top) not in path.read_text().splitlines()[-3:]

@@ -117,6 +117,11 @@ class ResolveConflict:
     """Another node has this node's name: start a conflict query, unless one is under way."""
 
 
+@attrs.frozen
+class ExchangeState:
+    """Begin push/pulls with some members soon: they do not know what this node knows."""
+
+
 Effect: TypeAlias = (
     Broadcast
     | Publish
@@ -128,4 +133,5 @@ Effect: TypeAlias = (
     | Log
     | Prune
     | ResolveConflict
+    | ExchangeState
 )

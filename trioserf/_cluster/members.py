@@ -34,7 +34,7 @@ from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .effects import Broadcast, Count, Effect, Log, NodeForgotten, Prune, Publish, SendTo
 from .intents import RecentIntents
-from .lamport import LamportClock
+from .lamport import REFUSED, LamportClock
 from .member_record import Record, SortedMembers, member_address, member_of, overdue
 
 
@@ -54,6 +54,7 @@ class MemberRegistry:
 
     def __init__(self, config: Config, *, clock: LamportClock | None = None) -> None:
         self.clock: LamportClock = clock or LamportClock()
+        self.clock.faithful = config.memberlist.faithful_go
         self.intents: RecentIntents = RecentIntents()
         self._local_name = config.node_name
         self._config = config
@@ -208,30 +209,34 @@ class MemberRegistry:
 
     def on_join_intent(self, msg: JoinIntent, now: float) -> tuple[bool, list[Effect]]:
         """A join intent arrived.  Returns whether to rebroadcast it, and the effects."""
-        self.clock.witness(msg.ltime)
+        jumped = self.clock.observe(msg.ltime, now)
+        if jumped is None:
+            return False, [*REFUSED]
         record = self._records.get(msg.node)
         if record is None:
-            return self.intents.upsert(msg.node, "join", msg.ltime, now), []
+            return self.intents.upsert(msg.node, "join", msg.ltime, now), [*jumped]
         if msg.ltime <= record.status_ltime:
             return False, []
         record.status_ltime = msg.ltime
         if record.member.status is MemberStatus.LEAVING:
             self._set_status(record, MemberStatus.ALIVE)
-        return True, []
+        return True, [*jumped]
 
     def merge_join_intents(
         self, ltimes: Mapping[str, int], left: Collection[str], now: float
-    ) -> None:
+    ) -> list[Effect]:
         """Take the times of a peer's members, but for those that ``left``, as join intents.
 
-        Entries that are not newer change nothing, not even the clock, which is past every
-        known time.
+        Entries that are not newer change nothing, not even the clock: it is past every time
+        that is known of a member, because it never wraps.
         """
+        effects: list[Effect] = []
         get = self._records.get
         for name, ltime in ltimes.items():
             record = get(name)
             if (record is None or ltime > record.status_ltime) and name not in left:
-                self.on_join_intent(JoinIntent(ltime, name), now)
+                effects += self.on_join_intent(JoinIntent(ltime, name), now)[1]
+        return effects
 
     def on_leave_intent(
         self, msg: LeaveIntent, now: float, *, serf_state: SerfState
@@ -243,20 +248,23 @@ class MemberRegistry:
         DIFFERS: so is one as new as the local join, whose time a peer derived
         (test_a_leave_as_new_as_the_local_join_is_refuted).
         """
-        self.clock.witness(msg.ltime)
+        jumped = self.clock.observe(msg.ltime, now)
+        if jumped is None:
+            return False, [*REFUSED]
         record = self._records.get(msg.node)
         if record is None:
-            return self.intents.upsert(msg.node, "leave", msg.ltime, now), []
+            return self.intents.upsert(msg.node, "leave", msg.ltime, now), [*jumped]
         is_newer = msg.ltime > record.status_ltime
         if msg.node == self._local_name and serf_state is SerfState.ALIVE:
             is_tie = msg.ltime == record.status_ltime and not self.faithful
-            return False, self.join_intent(now) if is_newer or is_tie else []
+            refutation = self.join_intent(now) if is_newer or is_tie else []
+            return False, [*jumped, *refutation]
         if not is_newer:
             return False, []
         # Also when the status stays as it is: otherwise two leaves about one member would
         # each be newer in turn, and be rebroadcast for ever.
         record.status_ltime = msg.ltime
-        effects: list[Effect] = []
+        effects: list[Effect] = [*jumped]
         match record.member.status:
             case MemberStatus.ALIVE:
                 self._set_status(record, MemberStatus.LEAVING)

@@ -35,6 +35,7 @@ from .._wire.serf_messages import (
 )
 from .._wire.values import pack_value
 from .effects import Effect
+from .lamport import REFUSED
 from .members import MemberRegistry, send_leave_intent
 from .queries import QueryLog
 from .user_events import UserEventLog
@@ -78,41 +79,48 @@ def merge_remote_state(
     members: MemberRegistry,
     events: UserEventLog,
     queries: QueryLog,
+    first: bool = False,
 ) -> list[Effect]:
     """Merge the state of a peer; nothing of it is rebroadcast.
 
     Args:
       ignore_old: the exchange is part of a join that ignores old events.
+      first: this node has just started, knows no times, and began the exchange.
 
     Raises:
       RemoteProtocolError: the state is broken; nothing was changed.
     """
     remote = decode_push_pull(state)
-    # A peer has not used the value of its clock yet; 0 changes nothing.
-    members.clock.witness(remote.ltime - 1)
-    events.clock.witness(remote.event_ltime - 1)
-    queries.clock.witness(remote.query_ltime - 1)
     effects: list[Effect] = []
+    plausible = True
+    for clock, time in (
+        (members.clock, remote.ltime),
+        (queries.clock, remote.query_ltime),
+        (events.clock, remote.event_ltime),
+    ):
+        jumped = clock.catch_up(time, now, first=first)
+        plausible = jumped is not None
+        effects += REFUSED if jumped is None else jumped
     ltimes, left = remote.status_ltimes, remote.left_members
     for name in left:
         effects += on_listed_as_left(
             name, ltimes.get(name, 0), now, serf_state=serf_state, members=members
         )
-    members.merge_join_intents(ltimes, frozenset(left), now)
-    if ignore_old:
+    effects += members.merge_join_intents(ltimes, frozenset(left), now)
+    if ignore_old and plausible:
         events.min_time = max(events.min_time, remote.event_ltime)
     for slot in remote.events:
         if slot is not None:
-            effects += _merge_slot(slot, events)
+            effects += _merge_slot(slot, events, now)
     return effects
 
 
-def _merge_slot(slot: UserEventSlot, events: UserEventLog) -> list[Effect]:
+def _merge_slot(slot: UserEventSlot, events: UserEventLog, now: float) -> list[Effect]:
     effects: list[Effect] = []
     for record in slot.events:
         if record is not None:
             msg = UserEventMessage(slot.ltime, record.name, record.payload, False)
-            effects += events.on_user_event(msg)[1]
+            effects += events.on_user_event(msg, now)[1]
     return effects
 
 
@@ -139,7 +147,8 @@ def on_listed_as_left(
     doubtful = was_alive and not members.faithful
     if doubtful and 0 < ltime <= members.status_ltime(name):
         return []
-    leave = LeaveIntent((ltime + 1) & MAX_U64, name, False)
+    after = (ltime + 1) & MAX_U64 if members.faithful else ltime + 1
+    leave = LeaveIntent(after, name, False)
     _, effects = members.on_leave_intent(leave, now, serf_state=serf_state)
     member = members.get(name)
     if doubtful and member is not None and member.status is MemberStatus.LEAVING:

@@ -30,9 +30,10 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from ..abc import Address
-from .effects import Broadcast, Count, Deliver, Effect, Log, SendTo
+from .effects import Broadcast, Count, Deliver, Effect, ExchangeState, Log, SendTo
 from .filters import matches
-from .lamport import LamportClock
+from .lamport import REFUSED, LamportClock
+from .recent_times import RecentTimes
 from .responses import Relays, reply_address
 from .size_limits import NO_LIMIT, check_query
 
@@ -101,6 +102,14 @@ def default_timeout(gossip_interval: float, mult: int, live_members: int) -> flo
     return (gossip_interval or _USUAL_INTERVAL) * mult * digits
 
 
+@attrs.define(eq=False)
+class _Slot:
+    """The ids of the queries of one Lamport time."""
+
+    ltime: int
+    ids: set[int]
+
+
 class QueryLog:
     """The queries seen lately; owner of the query clock.
 
@@ -113,6 +122,7 @@ class QueryLog:
       clock: the query clock.
       relays: of responses to queries.
       min_time: queries before this Lamport time are ignored (raised by a snapshot).
+      recent: the queries by Lamport time.
     """
 
     def __init__(
@@ -125,12 +135,12 @@ class QueryLog:
         min_time: int = 0,
     ) -> None:
         self.clock: LamportClock = clock or LamportClock()
+        self.clock.faithful = config.memberlist.faithful_go
         self.min_time = min_time
         self.relays: Relays = Relays(config, rng, members)
         self._config = config
         self._rng = rng
-        self._size = config.query_buffer
-        self._slots: dict[int, tuple[int, set[int]]] = {}
+        self.recent: RecentTimes[_Slot] = RecentTimes(self.clock, config.query_buffer)
 
     def originate(
         self,
@@ -195,15 +205,19 @@ class QueryLog:
         (test_queries_are_counted_in_one_counter_whatever_their_name).
         """
         clock = self.clock
-        clock.witness(msg.ltime)
-        if msg.ltime < self.min_time:
+        spread = clock.observe(msg.ltime, now)
+        if spread is None:
+            return False, [*REFUSED]
+        if msg.ltime < self.min_time or msg.ltime <= self.recent.floor:
             return False, []
-        if clock.time > self._size and msg.ltime < clock.time - self._size:
-            problem = f"received old query {msg.name} of time {msg.ltime} (now {clock.time})"
-            return False, [Log(problem)]
+        if self.recent.is_old(msg.ltime):
+            if not clock.is_current(msg.ltime):
+                problem = f"received old query {msg.name} of time {msg.ltime} (now {clock.time})"
+                return False, [Log(problem)]
+            spread = (ExchangeState(),)
         if not self._is_new(msg):
             return False, []
-        effects: list[Effect] = [Count("serf.queries")]
+        effects: list[Effect] = [Count("serf.queries"), *spread]
         again = not msg.flags & QUERY_FLAG_NO_BROADCAST
         result = matches(msg.filters or (), self._config.node_name, tags)
         if not result.passed:
@@ -217,14 +231,13 @@ class QueryLog:
         return again, effects
 
     def _is_new(self, msg: QueryMessage) -> bool:
-        index = msg.ltime % self._size
-        ltime, ids = self._slots.get(index, (-1, set()))
-        if ltime != msg.ltime:
-            self._slots[index] = (msg.ltime, {msg.id})
-            return True
-        if msg.id in ids:
+        slot = self.recent.get(msg.ltime)
+        if slot is None:
+            self.recent.put(_Slot(msg.ltime, {msg.id}))
+        elif msg.id in slot.ids:
             return False
-        ids.add(msg.id)
+        else:
+            slot.ids.add(msg.id)
         return True
 
     def _acknowledge(self, msg: QueryMessage) -> list[Effect]:

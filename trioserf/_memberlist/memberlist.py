@@ -265,6 +265,8 @@ class Memberlist:
             metrics=metrics,
             log=self._log,
         )
+        self.exchange_soon: Callable[[], None] = self._push_puller.exchange_soon
+        """Begin push/pulls with a few nodes: they lack what this one knows.  Never waits."""
         self._joiner = Joiner(
             push_puller=self._push_puller,
             transport=transport,
@@ -440,6 +442,10 @@ class Memberlist:
     @keyring.setter
     def keyring(self, ring: Keyring | None) -> None:
         self._wire.set_keyring(ring)
+
+    def began_exchange(self) -> bool:
+        """In the delegate's ``merge_remote_state``: whether this node began the push/pull."""
+        return self._exchange.began
 
     def statistics(self) -> MemberlistStatistics:
         """Counters and sizes of this moment."""

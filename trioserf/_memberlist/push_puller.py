@@ -14,7 +14,9 @@ Source: hashicorp/memberlist v0.2.2, state.go: pushPullTrigger, pushPull, pushPu
 
 from __future__ import annotations
 
+import math
 import random
+from typing import Final
 
 import trio
 
@@ -32,6 +34,10 @@ from .metrics import Metrics
 from .state_exchange import StateExchange
 from .stream_client import StreamClient
 
+SPREAD: Final = 3
+"""Nodes that what peers lack is sent to at once; each of them does the same."""
+SPREAD_PERIOD: Final = 1.0
+"""Shortest time between two such rounds (seconds)."""
 SOON = (5.0, 10.0)
 """When the next exchange follows one that brought something new (gossip intervals)."""
 EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefused)
@@ -52,6 +58,14 @@ class PushPuller:
     push_pulls: int = attrs.field(default=0, init=False)
     push_pulls_failed: int = attrs.field(default=0, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
+    _spread: bool = attrs.field(default=False, init=False)
+    _spread_at: float = attrs.field(default=-math.inf, init=False)
+
+    def exchange_soon(self) -> None:
+        """Let the task exchange with `SPREAD` nodes, at once or when it may again."""
+        if not self._spread:
+            self._spread = True
+            self._alarm.advance(max(trio.current_time(), self._spread_at + SPREAD_PERIOD))
 
     async def push_pull(self, to: Address, name: str, *, join: bool) -> None:
         """Exchange full state with a node, and merge its state.
@@ -91,12 +105,21 @@ class PushPuller:
         self._plan(self.rng.random() * interval)
         while True:
             await self._alarm.wait()
-            for node in select(self.rng, self.table.sequence, 1, self._is_no_partner):
-                try:
-                    await self.push_pull(node.address, node.name, join=False)
-                except EXCHANGE_ERRORS as error:
-                    self.log.warning("push/pull with %s failed: %s", node.name, error)
+            now, count = trio.current_time(), 1
+            if self._spread and now >= self._spread_at + SPREAD_PERIOD:
+                self._spread, self._spread_at, count = False, now, SPREAD
+            async with trio.open_nursery() as nursery:
+                for node in select(self.rng, self.table.sequence, count, self._is_no_partner):
+                    nursery.start_soon(self._exchange_with, node)
             self._plan(0.0)
+            if self._spread:
+                self._alarm.advance(self._spread_at + SPREAD_PERIOD)
+
+    async def _exchange_with(self, node: Node) -> None:
+        try:
+            await self.push_pull(node.address, node.name, join=False)
+        except EXCHANGE_ERRORS as error:
+            self.log.warning("push/pull with %s failed: %s", node.name, error)
 
     def _repeat_soon(self) -> None:
         if not self.config.faithful_go and self.config.push_pull_interval > 0:

@@ -40,6 +40,8 @@ class StateExchange:
     wire: WireFormat
     drop_log: DropLog
     metrics: Metrics
+    began: bool = attrs.field(default=False, init=False)
+    """While the delegate merges: whether this node began the exchange."""
     _inner: bytes = attrs.field(default=b"", init=False)
     """The local state as it was last encoded, before encryption."""
     _depends_on: tuple[int, bool, bytes, bool] | None = attrs.field(default=None, init=False)
@@ -107,6 +109,7 @@ class StateExchange:
             some, now = records[start : start + MERGE_SLICE], trio.current_time()
             self.apply(self.table.merge_checked(some, now, source=source, peer=peer))
         if state.user_state and self.delegate is not None:
+            self.began = source is not None
             try:
                 self.delegate.merge_remote_state(state.user_state, join)
             except Exception as error:

@@ -41,6 +41,7 @@ class Core:
       message_limit: gives the longest message that a packet of gossip has room for (bytes).
       state: whether the node is alive, leaving, has left, or is shut down.
       ignore_old_events: whether a join that ignores old events is under way.
+      knows_times: whether a peer has told this node the Lamport times of the cluster.
       scope: around all tasks of the node.
       closed: set when the node has ended, sockets and files included.
     """
@@ -56,6 +57,7 @@ class Core:
     message_limit: Callable[[], int] = attrs.field(default=lambda: NO_LIMIT, init=False)
     state: SerfState = attrs.field(default=SerfState.ALIVE, init=False)
     ignore_old_events: bool = attrs.field(default=False, init=False)
+    knows_times: bool = attrs.field(default=False, init=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     closed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _calls: set[trio.CancelScope] = attrs.field(factory=set, init=False)

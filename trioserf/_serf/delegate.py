@@ -28,6 +28,7 @@ from .._cluster.effects import (
     Count,
     Deliver,
     Effect,
+    ExchangeState,
     Log,
     NodeForgotten,
     Prune,
@@ -210,6 +211,8 @@ class SerfDelegate:
                     self._prune(effect)
                 case ResolveConflict():
                     self.resolver.request()
+                case ExchangeState():
+                    self.memberlist.exchange_soon()
                 case _:
                     assert_never(effect)
 
@@ -265,7 +268,7 @@ class SerfDelegate:
         core, now = self.core, trio.current_time()
         match msg:
             case UserEventMessage():
-                again, effects = core.events.on_user_event(msg)
+                again, effects = core.events.on_user_event(msg, now)
                 if again:
                     effects.append(Broadcast(queue="event", message=raw))
             case QueryMessage():
@@ -306,6 +309,7 @@ class SerfDelegate:
     def merge_remote_state(self, state: bytes, join: bool) -> None:
         """Serf's part of what a peer sent."""
         core = self.core
+        began = self.memberlist.began_exchange()
         try:
             effects = merge_remote_state(
                 state,
@@ -315,10 +319,12 @@ class SerfDelegate:
                 members=core.members,
                 events=core.events,
                 queries=core.queries,
+                first=began and not core.knows_times,
             )
         except RemoteProtocolError as error:
             self.drop_log("push/pull", "a peer", error)
             return
+        core.knows_times |= began
         self.apply_effects(effects)
 
     # --- abc.EventHandler

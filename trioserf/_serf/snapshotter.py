@@ -24,7 +24,12 @@ import trio
 from .. import _attrs as attrs
 from .._cluster.effects import Deliver
 from .._cluster.snapshot_log import SnapshotLog
-from .._cluster.snapshot_replay import PreviousNode, SnapshotState, replay
+from .._cluster.snapshot_replay import (
+    PreviousNode,
+    SnapshotState,
+    replay,
+    without_implausible_clocks,
+)
 from .._config import Config
 from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
@@ -110,6 +115,8 @@ class Snapshotter:
         try:
             data = await run_in_thread(file.read)
             state = replay(data, rejoin_after_leave=config.rejoin_after_leave)
+            if not config.memberlist.faithful_go:
+                state = without_implausible_clocks(state)
             if state.needs_newline:
                 await run_in_thread(file.cut, state.whole_size)
         except OSError as error:
