@@ -1,4 +1,4 @@
-"""Clocks move past what they see, as far as it can be believed."""
+"""Clocks move past what they see, as far as it can be accepted."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_times_before_a_jump_stay_current() -> None:
         assert not clock.is_current(time)
 
 
-def test_in_its_first_exchange_a_node_believes_its_peer() -> None:
+def test_in_its_first_exchange_a_node_accepts_its_peer() -> None:
     clock = LamportClock(1)
     assert () == clock.catch_up(2**62, 0.0, first=True)
     assert 2**62 == clock.time

@@ -279,7 +279,7 @@ def test_implausible_times_of_a_peer_change_nothing(top: int) -> None:
     assert 0 == len(here.members.intents)
 
 
-def test_in_its_first_exchange_a_node_believes_the_clocks_of_its_peer() -> None:
+def test_in_its_first_exchange_a_node_accepts_the_clocks_of_its_peer() -> None:
     here = part()
     state = PushPull(
         ltime=2**40,

@@ -64,3 +64,21 @@ async def test_as_go_does_it_waits_for_the_next_interval(autojump_clock):
         before = nodes[2].statistics().push_pulls
         await trio.sleep(100)
         assert before == nodes[2].statistics().push_pulls
+
+
+async def test_what_peers_lack_is_sent_to_a_few_of_them_at_once_and_not_again_within_a_second(
+    autojump_clock,
+):
+    async with cluster() as c:
+        nodes = await c.start_many(6, push_pull_interval=1000, seed_memory=0)
+        await trio.sleep(10)
+        before = nodes[0].statistics().push_pulls
+        nodes[0].exchange_soon()
+        nodes[0].exchange_soon()
+        await trio.sleep(0.1)
+        assert before + 3 == nodes[0].statistics().push_pulls
+        nodes[0].exchange_soon()
+        await trio.sleep(0.1)
+        assert before + 3 == nodes[0].statistics().push_pulls
+        await trio.sleep(1)
+        assert before + 6 == nodes[0].statistics().push_pulls

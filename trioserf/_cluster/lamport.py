@@ -1,4 +1,4 @@
-"""Lamport clocks: an order of messages without a common clock, and which times are believed.
+"""Lamport clocks: an order of messages without a common clock, and which times are accepted.
 
 A clock moves past every time it sees, so one forged message can move all clocks of a cluster.
 In Go a message with the time 2**64 - 1 ends a clock for good: it wraps to 0, nothing is ever
@@ -15,13 +15,13 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
 * The times that were current before a gap stay so (`is_current`): peers that do not know of it
   yet are still heard.  They learn of it by a push/pull, which this node begins (`GAP`).
 * A node that has just started knows nothing that could tell.  In the first push/pull that it
-  begins itself it believes whatever its peer says (`catch_up` with ``first``).
+  begins itself it accepts whatever its peer says (`catch_up` with ``first``).
 
 No clock reaches `LIMIT`, long before it would wrap.  The price: if a cluster is in two parts
 while forged messages drive one of them two epochs ahead, then nodes of the other hear that part
 again only when they restart.
 
-DIFFERS: Go believes every time, and wraps (unless ``faithful_go``).
+DIFFERS: Go accepts every time, and wraps (unless ``faithful_go``).
 Tests: test_an_implausible_time_is_not_seen, test_jumps_are_rationed,
 test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
 test_a_forged_time_leaves_nobody_deaf.
@@ -46,7 +46,7 @@ STEP: Final = 1 << 13
 EPOCH: Final = 1 << 31
 """Times of one epoch: 25 days of a thousand messages a second."""
 LIMIT: Final = 1 << 63
-"""No clock reaches this time, and no message with it is believed."""
+"""No clock reaches this time, and no message with it is accepted."""
 RATION: Final = 64
 """Gaps that are accepted in a row; a copy of what is refused may come when the clock is nearer."""
 REFILL: Final = 4.0
@@ -69,7 +69,7 @@ class LamportClock:
     Args:
       time: the first value.
       window: how far behind a message may be that is not stale, and ahead without a gap.
-      faithful: believe every time, and wrap after ``2**64 - 1``, as Go's clocks do.
+      faithful: accept every time, and wrap after ``2**64 - 1``, as Go's clocks do.
     """
 
     time: int = 0
@@ -91,7 +91,7 @@ class LamportClock:
             self.time = (seen + 1) & MAX_U64 if self.faithful else min(seen + 1, LIMIT - 1)
 
     def observe(self, seen: int, now: float) -> tuple[Effect, ...] | None:
-        """Observe the time of a message, if it can be believed.
+        """Observe the time of a message, if it can be accepted.
 
         Returns the effects; None if the message is to be dropped.
         """
@@ -118,13 +118,11 @@ class LamportClock:
         self._ration -= cost
         return True
 
-    def catch_up(
-        self, peer: int, now: float, *, first: bool = False
-    ) -> tuple[Effect, ...] | None:
+    def catch_up(self, peer: int, now: float, *, first: bool = False) -> tuple[Effect, ...] | None:
         """Observe the clock of a peer, who has not used its value yet.  Returns as `observe`.
 
         Args:
-          first: believe it, however far ahead it is.
+          first: accept it, however far ahead it is.
         """
         if first and peer <= LIMIT:
             self.witness(peer - 1)

@@ -41,7 +41,7 @@ class Core:
       message_limit: gives the longest message that a packet of gossip has room for (bytes).
       state: whether the node is alive, leaving, has left, or is shut down.
       ignore_old_events: whether a join that ignores old events is under way.
-      knows_times: whether a peer has told this node the Lamport times of the cluster.
+      knows_times: whether a peer has sent this node the Lamport times of the cluster.
       scope: around all tasks of the node.
       closed: set when the node has ended, sockets and files included.
     """
