@@ -210,6 +210,19 @@ def test_the_newest_user_events_of_each_name_come_out() -> None:
     assert [] == coalescer.flush()
 
 
+def test_an_update_of_a_failed_member_does_not_hide_the_failure() -> None:
+    coalescer = members_coalescer()
+    for kind, one in (
+        (JOIN, member("b", tags={"t": "x"})),
+        (FAILED, member("b", MemberStatus.FAILED, tags={"t": "x"})),
+        (UPDATE, member("b", MemberStatus.FAILED, tags={"t": "y"})),
+    ):
+        coalescer.add(MemberEvent(kind, (one,)), 0.0)
+    assert [FAILED] == [event.type for event in coalescer.flush()]
+    coalescer.add(MemberEvent(JOIN, (member("b", tags={"t": "y"}),)), 0.0)
+    assert [JOIN] == [event.type for event in coalescer.flush()]
+
+
 CHANGES = st.lists(
     st.tuples(
         st.sampled_from(["join", "fail", "leave", "update", "reap", "flush"]),

@@ -15,6 +15,8 @@ from .. import _attrs as attrs
 from .._events import Event, EventType, Member, MemberEvent, UserEvent
 
 _UP: Final = {EventType.MEMBER_JOIN, EventType.MEMBER_UPDATE}
+_STATUSES: Final = {EventType.MEMBER_JOIN, EventType.MEMBER_FAILED, EventType.MEMBER_LEAVE}
+"""Events that say whether a member is up; an update behind one of them takes nothing back."""
 
 
 class _Window:
@@ -46,7 +48,8 @@ class MemberCoalescer:
 
     DIFFERS: Go repeats an old update at every later flush
     (test_an_update_is_published_once); it publishes an update alone for a member that joined
-    and changed in one period (test_a_join_followed_by_an_update_stays_a_join); it drops a
+    and changed in one period (test_a_join_followed_by_an_update_stays_a_join), likewise for
+    one that failed (test_an_update_of_a_failed_member_does_not_hide_the_failure); it drops a
     return whose tags or address are new
     (test_a_member_that_returns_changed_within_one_period_is_published); and it publishes a
     member that changed and changed back
@@ -78,8 +81,8 @@ class MemberCoalescer:
             pending = self._latest.get(member.name)
             if pending is not None:
                 self._changed_twice.add(member.name)
-                if kind is EventType.MEMBER_UPDATE and pending[0] is EventType.MEMBER_JOIN:
-                    kind = EventType.MEMBER_JOIN
+                if kind is EventType.MEMBER_UPDATE and pending[0] in _STATUSES:
+                    kind = pending[0]
             elif kind is EventType.MEMBER_JOIN and member.name not in self._published:
                 self._joined.add(member.name)
             self._latest[member.name] = (kind, member)
@@ -102,7 +105,11 @@ class MemberCoalescer:
             if kind is EventType.MEMBER_REAP:
                 self._published.pop(name, None)
             else:
-                self._published[name] = (kind, member)
+                before = self._published.get(name)
+                if kind is EventType.MEMBER_UPDATE and before is not None:
+                    self._published[name] = (before[0], member)
+                else:
+                    self._published[name] = (kind, member)
             groups.setdefault(kind, []).append(member)
         for pending in (self._latest, self._joined, self._changed_twice):
             pending.clear()
