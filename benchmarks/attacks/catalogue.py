@@ -1,0 +1,82 @@
+"""Every attack by name, with what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from . import connections, floods
+from .attacker import Attacker
+
+
+@attrs.frozen
+class Attack:
+    """One attack.
+
+    Args:
+      row: kind of attack, ``S1`` to ``S9``.
+      run: does it.
+      encrypted: the cluster has a key, which the attacker knows.
+      alone: the victim is the only node of its cluster.
+      files: file descriptors that the victim may have; None for as many as usual.
+    """
+
+    row: str
+    run: Callable[[Attacker], Awaitable[None]]
+    encrypted: bool = False
+    alone: bool = False
+    files: int | None = None
+
+    @property
+    def name(self) -> str:
+        suffix = "-few-files" if self.files else ""
+        return self.run.__name__.replace("_", "-") + suffix
+
+    @property
+    def title(self) -> str:
+        return (self.run.__doc__ or "").split("\n")[0]
+
+
+ATTACKS = (
+    Attack("S1", floods.filters),
+    Attack("S1", floods.filters_few),
+    Attack("S1", floods.filters_gossiped),
+    Attack("S1", floods.filters_of_all_kinds),
+    Attack("S1", floods.filters_of_names),
+    Attack("S2", floods.events_large),
+    Attack("S2", floods.events_of_one_time),
+    Attack("S2", floods.events_of_many_times),
+    Attack("S2", connections.state_of_events),
+    Attack("S2", connections.user_messages),
+    Attack("S3", floods.time_last_event),
+    Attack("S3", floods.time_last_query),
+    Attack("S3", floods.time_far_query),
+    Attack("S3", floods.time_far_event),
+    Attack("S3", floods.time_creeping),
+    Attack("S3", floods.time_last_leave),
+    Attack("S3", connections.state_of_times),
+    Attack("S4", connections.slow_readers),
+    Attack("S4", connections.slow_readers_of_much),
+    Attack("S4", connections.stream_mix),
+    Attack("S5", connections.silent_150),
+    Attack("S5", connections.silent),
+    Attack("S5", connections.trickle),
+    Attack("S6", floods.log_long_names),
+    Attack("S6", floods.log_control_characters),
+    Attack("S6", floods.log_old_events),
+    Attack("S7", floods.votes),
+    Attack("S7", floods.votes_alone, alone=True),
+    Attack("S8", floods.many_keys, encrypted=True),
+    Attack("S8", connections.join_flag),
+    Attack("S8", floods.conflict_queries),
+    Attack("S8", floods.acks_guessed),
+    Attack("S8", floods.ghosts),
+    Attack("S8", floods.ghosts_slowly),
+    Attack("S8", connections.state_of_ghosts),
+    Attack("S8", floods.pings),
+    Attack("S8", connections.silent, files=64),
+    Attack("S8", floods.suspects),
+    Attack("S8", floods.garbage),
+    Attack("S8", floods.bombs),
+)
