@@ -65,17 +65,7 @@ class Node:
 
     async def start(self, nursery: trio.Nursery, *, seconds: float = 60) -> None:
         """Start it, and wait until it serves."""
-        command = [sys.executable, "-m", "benchmarks.attacks.node", json.dumps(self.settings)]
-        with self._errors.open("ab") as errors:
-            self.process = subprocess.Popen(
-                bound_to_this(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                start_new_session=True,
-            )
+        self._spawn()
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self._commands = trio.lowlevel.FdStream(os.dup(self.process.stdin.fileno()))
@@ -90,6 +80,20 @@ class Node:
             await self._waiting[0].wait()
         if self._ended or 0 not in self._answers:
             raise NodeEnded(f"{self.name} did not start: {self._last_words()}")
+
+    def _spawn(self) -> None:
+        # Not trio's way, which starts it from a thread that may end before it.
+        command = [sys.executable, "-m", "benchmarks.attacks.node", json.dumps(self.settings)]
+        with self._errors.open("ab") as errors:
+            self.process = subprocess.Popen(
+                bound_to_this(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                start_new_session=True,
+            )
 
     @property
     def _errors(self) -> Path:
@@ -243,6 +247,12 @@ class Cluster:
         return f"{self.network}.{50 + self.newcomers % 200}:{20000 + self.newcomers // 200}"
 
 
+def make_anew(folder: Path) -> None:
+    """Make an empty folder: a snapshot in it would be read."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
 @asynccontextmanager
 async def cluster(
     *,
@@ -253,8 +263,7 @@ async def cluster(
     agent: str | None = None,
 ) -> AsyncIterator[Cluster]:
     """The nodes, joined, for the length of a block."""
-    shutil.rmtree(folder, ignore_errors=True)  # a snapshot in it would be read
-    folder.mkdir(parents=True)
+    make_anew(folder)
     draw = random.SystemRandom().randint
     network = f"127.{draw(2, 99)}.{draw(1, 250)}"
     key = os.urandom(16) if encrypted else None

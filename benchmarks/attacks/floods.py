@@ -7,9 +7,9 @@ import socket
 from collections.abc import Iterator, Sequence
 
 import trio
+from trioserf._wire.compound import make_compound
 
 from trioserf._exceptions import RemoteProtocolError
-from trioserf._wire.compound import make_compound
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import (
     Ack,

@@ -1,4 +1,4 @@
-"""A node as a program of its own, which is told what to do and says what it measured.
+"""A node as a program of its own, which takes commands and says what it measured.
 
     python -m benchmarks.attacks.node '{"name": ..., "bind": ..., ...}'
 
@@ -11,6 +11,7 @@ the time in which another process had the processor: a busy machine shall not be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
