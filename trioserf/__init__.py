@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from ._serf.members_view import Members as Members
     from ._serf.open import open as open
     from ._serf.open import serve as serve
+    from ._serf.peek import peek as peek
     from ._serf.query_response import QueryResponse as QueryResponse
     from ._serf.query_response import QueryResult as QueryResult
     from ._serf.serf import Serf as Serf
@@ -144,6 +145,7 @@ _HOMES = {
     "_serf.key_manager": "KeyManager",
     "_serf.members_view": "Members",
     "_serf.open": "open serve",
+    "_serf.peek": "peek",
     "_serf.query_response": "QueryResponse QueryResult",
     "_serf.serf": "Serf",
     "_serf.statistics": "SerfStatistics",
