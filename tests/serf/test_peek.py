@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -149,10 +150,8 @@ async def served(
 
     async def serve(stream: trio.SocketStream) -> None:
         async with stream:
-            try:
+            with suppress(trio.BrokenResourceError):
                 await handler(stream)
-            except trio.BrokenResourceError:
-                pass
 
     listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
     return f"127.0.0.1:{listeners[0].socket.getsockname()[1]}"
@@ -203,7 +202,7 @@ async def test_a_peer_that_resets_the_connection_is_named(nursery: trio.Nursery)
 
 
 async def test_nobody_there_is_a_refused_connection_with_the_address() -> None:
-    with pytest.raises(ConnectionRefusedError, match="127.0.0.1:9: "):
+    with pytest.raises(ConnectionRefusedError, match=r"127\.0\.0\.1:9: "):
         await trioserf.peek("127.0.0.1:9")
 
 
@@ -220,7 +219,7 @@ class FakeResolver(trio.abc.HostnameResolver):
     def __init__(self, names: dict[str, list[str]]) -> None:
         self.names = names
 
-    async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):  # type: ignore[no-untyped-def,override]  # noqa: A002
+    async def getaddrinfo(self, host, port, family=0, type=0, proto=0, flags=0):  # type: ignore[no-untyped-def,override]
         name = host.decode() if isinstance(host, bytes) else host
         if name not in self.names:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
@@ -241,7 +240,7 @@ async def test_the_addresses_of_a_name_are_tried_in_turn(nursery: trio.Nursery) 
         trio.socket.set_custom_hostname_resolver(FakeResolver(names))
         seen = await trioserf.peek(f"some.example:{port}")
         assert ["a"] == list(seen.names)
-        with pytest.raises(ConnectionRefusedError, match="127.0.9.1:") as caught:
+        with pytest.raises(ConnectionRefusedError, match=r"127\.0\.9\.1:") as caught:
             await trioserf.peek(f"none.example:{port}")
         assert MAX_ADDRESSES - 1 == len(caught.value.__notes__)
 

@@ -247,7 +247,9 @@ def _refusal(reply: StreamRequest | None, codec: StreamCodec) -> str:
         return f"replied with an error: {reply.error}"
     if reply is None:
         label = codec.label.decode(errors="replace")
-        cluster = f"has another label than {label!r}" if label else "has a label, and none was given"
+        cluster = (
+            f"has another label than {label!r}" if label else "has a label, and none was given"
+        )
         return (
             f"closed the connection without a reply: either its cluster {cluster}, "
             "or it is no node (7373 is the port of commands)"
