@@ -240,6 +240,19 @@ def test_a_broken_state_changes_nothing(state: bytes) -> None:
     assert before == here.state()
 
 
+def test_the_local_state_fits_its_limit_whatever_it_holds() -> None:
+    here = part()
+    for number in range(300):
+        here.events.on_user_event(UserEventMessage(number, "e", bytes(1000), False))
+    whole = len(here.state())
+    for limit in (whole - 1, whole // 2, 2000):
+        state = local_state(here.members, here.events, here.queries, limit)
+        assert len(state) <= limit
+        slots = [slot for slot in decode_push_pull(state).events if slot]
+        assert all(slot.ltime >= 300 - len(slots) for slot in slots)
+        assert len(slots) >= (limit - 1500) // 1100
+
+
 def test_in_go_times_at_the_end_of_the_range_wrap() -> None:
     here = part(faithful=True)
     top = 2**64 - 1

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from trioserf._cluster.effects import Broadcast, Count, Deliver, Effect, SendTo
 from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.queries import (
+    MAX_KNOWN,
+    MAX_SLOT_QUERIES,
     OpenQuery,
     QueryLog,
     QueryParams,
@@ -318,3 +320,20 @@ def test_a_query_is_delivered_at_most_once(seen: list[tuple[int, int]], size: in
         assert bool(delivered(effects)) == again
         seen += [(msg.ltime, msg.id) for msg in delivered(effects)]
     assert len(seen) == len(set(seen))
+
+
+def test_one_lamport_time_has_room_for_so_many_queries() -> None:
+    queries = log()
+    for number in range(MAX_SLOT_QUERIES):
+        assert queries.on_query(query(id=number), 0.0, {})[0]
+    assert not queries.on_query(query(id=MAX_SLOT_QUERIES), 0.0, {})[0]
+    assert queries.on_query(query(ltime=6, id=1), 0.0, {})[0]
+
+
+def test_too_many_known_queries_make_the_lowest_times_stale() -> None:
+    queries = log()
+    for number in range(MAX_KNOWN + 1):
+        assert queries.on_query(query(ltime=1 + number // 1000, id=number), 0.0, {})[0]
+    assert queries.recent.floor >= 1
+    assert not queries.on_query(query(ltime=1, id=MAX_KNOWN), 0.0, {})[0]
+    assert queries.on_query(query(ltime=60, id=MAX_KNOWN + 9), 0.0, {})[0]

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from trioserf._cluster.effects import Broadcast, Count, ExchangeState, Publish
 from trioserf._cluster.lamport import LamportClock
-from trioserf._cluster.user_events import UserEventLog
+from trioserf._cluster.user_events import (
+    LEAST_BYTES,
+    MAX_KEPT,
+    MAX_KNOWN,
+    MAX_SLOT_EVENTS,
+    UserEventLog,
+)
+from trioserf._config import USER_EVENT_SIZE_LIMIT
 from trioserf._events import UserEvent
 from trioserf._exceptions import UserEventTooLarge
 from trioserf._wire.codec import decode, encode
@@ -279,3 +286,74 @@ def log_copy(events: UserEventLog) -> UserEventLog:
             copy.clock.time = 0
             copy.on_user_event(UserEventMessage(slot.ltime, record.name, record.payload, False))
     return copy
+
+
+# --- bounds
+
+
+def test_an_event_over_the_hard_limit_of_go_is_refused() -> None:
+    events = log()
+    fits = event(5, "n", bytes(USER_EVENT_SIZE_LIMIT - 1))
+    assert events.on_user_event(fits)[0]
+    for name, payload in (("n", bytes(USER_EVENT_SIZE_LIMIT)), ("ü" * 5000, b"")):
+        refused = False, [Count("trioserf.serf.event_too_long")]
+        assert refused == events.on_user_event(event(9, name, payload))
+    assert 6 == events.clock.time
+
+
+@pytest.mark.parametrize("times", [1, 600])
+@pytest.mark.parametrize("length", [0, 1200, 9000])
+def test_a_flood_of_events_leaves_a_ring_of_bounded_size(times: int, length: int) -> None:
+    events = log()
+    for number in range(10_000):
+        events.on_user_event(event(1 + number % times, f"{number}", bytes(length)))
+    assert len(events.encoded_slots()) < 2 * LEAST_BYTES
+    kept = [record for slot in events.slots() if slot for record in slot.events]
+    assert 0 < len(kept) <= MAX_KEPT
+    # The newest are those that are kept.
+    last = max(slot.ltime for slot in events.slots() if slot)
+    assert min(times, 10_000) == last
+
+
+def test_events_that_lost_their_contents_are_not_delivered_again() -> None:
+    events = log()
+    flood = [event(7, f"{number}", bytes(1000)) for number in range(3000)]
+    assert all(events.on_user_event(one)[0] for one in flood)
+    kept = [record for slot in events.slots() if slot for record in slot.events]
+    assert "2999" == kept[-1].name if kept[-1] else False
+    assert len(kept) < 1100
+    assert not any(events.on_user_event(one)[0] for one in flood)
+
+
+def test_one_lamport_time_has_room_for_so_many_events_and_the_next_is_as_empty_as_before() -> None:
+    events = log()
+    accepted = [events.on_user_event(event(7, f"{number}"))[0] for number in range(5000)]
+    assert [True] * MAX_SLOT_EVENTS == accepted[:MAX_SLOT_EVENTS]
+    assert not any(accepted[MAX_SLOT_EVENTS:])
+    full = False, [Count("trioserf.serf.event_slot_full")]
+    assert full == events.on_user_event(event(7, "one more"))
+    assert events.on_user_event(event(8, "one more"))[0]
+    assert published(events.originate("here", b"", coalesce=False))
+
+
+def test_too_many_known_events_make_the_lowest_times_stale() -> None:
+    events = log()
+    for number in range(MAX_KNOWN + 1):
+        assert events.on_user_event(event(1 + number // 1000, f"{number}", b""))[0]
+    assert events.recent.floor >= 1
+    assert not events.on_user_event(event(1, "0", b""))[0]
+    assert not events.on_user_event(event(1, "new", b""))[0]
+    assert events.on_user_event(event(60, "new", b""))[0]
+
+
+def test_a_state_that_is_too_long_has_the_newest_events() -> None:
+    events = log(event_buffer=8)
+    for ltime in range(1, 9):
+        events.on_user_event(event(ltime, "e", bytes(1000)))
+    whole = events.encoded_slots()
+    assert whole == events.encoded_slots(len(whole))
+    part = events.encoded_slots(3500)
+    assert len(part) <= 3500
+    slots = decode(PushPull, b"\x81\xa6Events" + part).events
+    assert {6, 7, 8} == {slot.ltime for slot in slots if slot}
+    assert len(events.encoded_slots(0)) == 9

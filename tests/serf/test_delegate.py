@@ -415,3 +415,39 @@ async def test_a_restarted_node_is_not_deaf_whatever_its_snapshot_says(
         assert {"a", "b"} == set(result.acks)
     await trio.sleep(1)
     assert str(top) not in path.read_text().splitlines()[-3:]
+
+
+async def test_a_flood_of_long_events_leaves_joins_possible(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        for number in range(60):
+            receive(a, encode_serf(UserEventMessage(5, f"{number}", bytes(10**6), False)))
+        for number in range(4000):
+            receive(
+                a, encode_serf(UserEventMessage(6 + number % 500, f"{number}", bytes(5000), False))
+            )
+        assert len(a._delegate.local_state(True)) < 2**21
+        b = await net.start("b")
+        await b.join([address(a)])
+        await until(lambda: status(a, "b") is MemberStatus.ALIVE, limit=5)
+        assert 60 == a.statistics().counts["trioserf.serf.event_too_long"]
+
+
+async def test_what_fits_no_packet_is_delivered_but_not_queued(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        receive(a, encode_serf(UserEventMessage(5, "long", bytes(2000), False)))
+        receive(a, encode_serf(attrs.evolve(ASKED, payload=bytes(2000))))
+        receive(a, encode_serf(LeaveIntent(50, "n" * 2000, False)))
+        assert {0} == {queue.depth for queue in a.statistics().queues.values()}
+        assert 3 == a.statistics().counts["trioserf.serf.too_long_to_broadcast"]
+        assert [("long", bytes(2000))] == user_events(drain(a))
+        await b.join([address(a)])
+        assert [("long", bytes(2000))] == user_events(drain(b)), "it comes by push/pull"
+
+
+async def test_in_go_what_fits_no_packet_stays_in_the_queue(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a", faithful_go=True)
+        receive(a, encode_serf(UserEventMessage(5, "long", bytes(2000), False)))
+        assert 1 == a.statistics().queues["event"].depth

@@ -24,6 +24,8 @@ Source: hashicorp/serf v0.9.4, serf/delegate.go, LocalState, MergeRemoteState.
 
 from __future__ import annotations
 
+from typing import Final
+
 from .._events import MemberStatus, SerfState
 from .._wire.limits import MAX_U64
 from .._wire.serf_messages import (
@@ -40,6 +42,9 @@ from .members import MemberRegistry, send_leave_intent
 from .queries import QueryLog
 from .user_events import UserEventLog
 
+MAX_STATE: Final = 12 << 20
+"""Longest local state (bytes), unless the members alone need more; what is sent may have 20 MB,
+the records of the nodes included."""
 # The keys of Go's messagePushPull in the order of their bytes, behind the header of a map of
 # six.  Assembled by hand because the largest part, the ring of events, is cached encoded.
 _PREFIX = bytes([SerfMessageType.PUSH_PULL, 0x86])
@@ -49,25 +54,23 @@ _EVENT_LTIME, _EVENTS, _LTIME, _LEFT_MEMBERS, _QUERY_LTIME, _STATUS_LTIMES = (
 )
 
 
-def local_state(members: MemberRegistry, events: UserEventLog, queries: QueryLog) -> bytes:
-    """The local state, for a peer."""
-    return b"".join(
-        (
-            _PREFIX,
-            _EVENT_LTIME,
-            pack_value(events.clock.time),
-            _EVENTS,
-            events.encoded_slots(),
-            _LTIME,
-            pack_value(members.clock.time),
-            _LEFT_MEMBERS,
-            pack_value(members.left_names()),
-            _QUERY_LTIME,
-            pack_value(queries.clock.time),
-            _STATUS_LTIMES,
-            pack_value(members.status_ltimes()),
-        )
+def local_state(
+    members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
+) -> bytes:
+    """The local state, for a peer: as many events as fit into ``limit`` bytes, the newest."""
+    before = (_PREFIX, _EVENT_LTIME, pack_value(events.clock.time), _EVENTS)
+    after = (
+        _LTIME,
+        pack_value(members.clock.time),
+        _LEFT_MEMBERS,
+        pack_value(members.left_names()),
+        _QUERY_LTIME,
+        pack_value(queries.clock.time),
+        _STATUS_LTIMES,
+        pack_value(members.status_ltimes()),
     )
+    room = limit - sum(map(len, before)) - sum(map(len, after))
+    return b"".join((*before, events.encoded_slots(room), *after))
 
 
 def merge_remote_state(

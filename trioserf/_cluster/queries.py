@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from .. import _attrs as attrs
 from .._config import Config
@@ -39,6 +40,10 @@ from .size_limits import NO_LIMIT, check_query
 
 _USUAL_INTERVAL = 0.2
 """Gossip interval on a local network (seconds)."""
+MAX_SLOT_QUERIES: Final = 1 << 12
+"""Queries of one Lamport time; more are dropped, as `user_events` does."""
+MAX_KNOWN: Final = 1 << 16
+"""Queries that are known as seen, all together: 6 MB at most."""
 _QUERY_VERSION = 4
 """Serf protocol version from which on queries exist."""
 
@@ -107,7 +112,7 @@ class _Slot:
     """The ids of the queries of one Lamport time."""
 
     ltime: int
-    ids: set[int]
+    ids: set[int] = attrs.field(factory=set)
 
 
 class QueryLog:
@@ -140,7 +145,10 @@ class QueryLog:
         self.relays: Relays = Relays(config, rng, members)
         self._config = config
         self._rng = rng
-        self.recent: RecentTimes[_Slot] = RecentTimes(self.clock, config.query_buffer)
+        self.recent: RecentTimes[_Slot] = RecentTimes(
+            self.clock, config.query_buffer, self._slot_dropped
+        )
+        self._known = 0
 
     def originate(
         self,
@@ -233,12 +241,18 @@ class QueryLog:
     def _is_new(self, msg: QueryMessage) -> bool:
         slot = self.recent.get(msg.ltime)
         if slot is None:
-            self.recent.put(_Slot(msg.ltime, {msg.id}))
-        elif msg.id in slot.ids:
+            slot = _Slot(msg.ltime)
+            self.recent.put(slot)
+        elif msg.id in slot.ids or len(slot.ids) >= MAX_SLOT_QUERIES:
             return False
-        else:
-            slot.ids.add(msg.id)
+        slot.ids.add(msg.id)
+        self._known += 1
+        while self._known > MAX_KNOWN:
+            self.recent.drop_lowest(1)
         return True
+
+    def _slot_dropped(self, slot: _Slot) -> None:
+        self._known -= len(slot.ids)
 
     def _acknowledge(self, msg: QueryMessage) -> list[Effect]:
         try:

@@ -15,7 +15,7 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, eventBuffer, queryBuffer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 from .lamport import WINDOW, LamportClock
@@ -39,17 +39,21 @@ class RecentTimes(Generic[S]):
     Args:
       clock: the clock of the messages.
       size: how many times are remembered.
+      dropped: called with each slot that is forgotten.
 
     Attributes:
       floor: messages of this time and below may have been forgotten; -1 for none.
     """
 
-    def __init__(self, clock: LamportClock, size: int) -> None:
+    def __init__(
+        self, clock: LamportClock, size: int, dropped: Callable[[S], object] | None = None
+    ) -> None:
         clock.window = max(WINDOW, size)
         self.floor: int = -1
         self._clock = clock
         self._size = size
         self._slots: dict[int, S] = {}
+        self._dropped = dropped
 
     def is_old(self, ltime: int) -> bool:
         """Whether a time is so far behind that its messages may have been forgotten."""
@@ -62,8 +66,13 @@ class RecentTimes(Generic[S]):
         return slot if slot is not None and slot.ltime == ltime else None
 
     def put(self, slot: S) -> None:
-        """Remember a slot."""
-        self._slots[slot.ltime % self._size if self._clock.faithful else slot.ltime] = slot
+        """Remember a slot of a time that has none."""
+        if self._clock.faithful:
+            index = slot.ltime % self._size
+            self._drop(index)
+            self._slots[index] = slot
+            return
+        self._slots[slot.ltime] = slot
         if len(self._slots) > _SPARE * self._size:
             self._sweep()
 
@@ -71,7 +80,7 @@ class RecentTimes(Generic[S]):
         """Drop what is stale, and if that is too little the lowest times."""
         clock, slots = self._clock, self._slots
         for ltime in [one for one in slots if self.is_old(one) and not clock.is_current(one)]:
-            del slots[ltime]
+            self._drop(ltime)
         if len(slots) > _SPARE * self._size - self._size // 2:
             self.drop_lowest(self._size // 2 + 1)
 
@@ -79,8 +88,13 @@ class RecentTimes(Generic[S]):
         """Forget the slots of the ``count`` lowest times; whatever is not above them is stale."""
         lowest = sorted(self._slots.values(), key=lambda slot: slot.ltime)[:count]
         for slot in lowest:
-            del self._slots[slot.ltime % self._size if self._clock.faithful else slot.ltime]
+            self._drop(slot.ltime % self._size if self._clock.faithful else slot.ltime)
             self.floor = max(self.floor, slot.ltime)
+
+    def _drop(self, index: int) -> None:
+        slot = self._slots.pop(index, None)
+        if slot is not None and self._dropped is not None:
+            self._dropped(slot)
 
     def __iter__(self) -> Iterator[S]:
         """The slots, in no order."""

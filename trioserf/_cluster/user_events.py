@@ -5,16 +5,30 @@ used it last and has all events of that time.  An event is stale, and ignored, o
 is more than a ring ahead of it: its slot could have been reused, so it is unknown whether the
 event was delivered before.
 
+The ring is bounded, whatever comes.  Of the oldest events the contents are dropped first, and a
+hash is kept, so that a further copy is known as one; they are missing in push/pulls only.  If
+there are too many hashes, the lowest Lamport times are forgotten and become stale.  One Lamport
+time has room for `MAX_SLOT_EVENTS`; what comes after them is refused, because forgetting any of
+them would let it circulate again.
+
+DIFFERS: Go has no bounds, and accepts events of any length.  Some twenty packets then make the
+state of a node too long to be sent, so that nobody can join through it
+(test_an_event_over_the_hard_limit_of_go_is_refused,
+test_a_flood_of_events_leaves_a_ring_of_bounded_size,
+test_events_that_lost_their_contents_are_not_delivered_again).
+
 Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent, handleUserEvent.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from .. import _attrs as attrs
-from .._config import Config
+from .._config import USER_EVENT_SIZE_LIMIT, Config
 from .._events import UserEvent
+from .._text import raw_text
 from .._wire.codec import encode
 from .._wire.serf_messages import (
     UserEventMessage,
@@ -28,6 +42,18 @@ from .lamport import REFUSED, LamportClock
 from .recent_times import RecentTimes
 from .size_limits import NO_LIMIT, check_user_event
 
+LEAST_BYTES: Final = 1 << 20
+"""Room for the contents of events (bytes), unless the settings allow longer ones."""
+MAX_BYTES: Final = 8 << 20
+"""Room that no settings exceed: the whole state of a node must fit into one push/pull."""
+MAX_KEPT: Final = 1 << 13
+"""Events whose contents are kept."""
+MAX_SLOT_EVENTS: Final = 1 << 12
+"""Events of one Lamport time; as many nodes would have to send at the same moment."""
+MAX_KNOWN: Final = 1 << 16
+"""Events that are known as seen, all together; 8 MB at most."""
+_NIL: Final = b"\xc0"
+
 
 @attrs.define(eq=False)
 class _Slot:
@@ -36,9 +62,37 @@ class _Slot:
     ltime: int
     events: dict[tuple[str, bytes], UserEventRecord] = attrs.field(factory=dict)
     encoded: bytes | None = None
+    size: int = 0
+    """Bytes of the events."""
+    hashes: set[int] = attrs.field(factory=set)
+    """Of events whose contents were dropped."""
 
-    def public(self) -> UserEventSlot:
+    def public(self) -> UserEventSlot | None:
+        """What a push/pull has of it."""
+        if not self.events:
+            return None
         return UserEventSlot(self.ltime, tuple(self.events.values()))
+
+    def as_bytes(self) -> bytes:
+        """The same, encoded; nil for nothing."""
+        if self.encoded is None:
+            public = self.public()
+            self.encoded = _NIL if public is None else encode(public)
+        return self.encoded
+
+    def drop_oldest(self) -> int:
+        """Drop the contents of the oldest event; returns its size."""
+        key = next(iter(self.events))
+        del self.events[key]
+        self.hashes.add(hash(key))
+        self.encoded = None
+        size = _size(*key)
+        self.size -= size
+        return size
+
+
+def _size(name: str, payload: bytes) -> int:
+    return len(raw_text(name)) + len(payload)
 
 
 class UserEventLog:
@@ -57,8 +111,13 @@ class UserEventLog:
         self.clock: LamportClock = clock or LamportClock()
         self.clock.faithful = config.memberlist.faithful_go
         self.min_time = min_time
-        self.recent: RecentTimes[_Slot] = RecentTimes(self.clock, config.event_buffer)
+        self.recent: RecentTimes[_Slot] = RecentTimes(
+            self.clock, config.event_buffer, self._slot_dropped
+        )
         self._config = config
+        usual = config.event_buffer * config.user_event_size_limit
+        self._room = min(MAX_BYTES, max(LEAST_BYTES, usual))
+        self._kept = self._bytes = self._known = 0
         self._size = config.event_buffer
         empty = pack_value([None] * self._size)
         self._list_header = empty[: -self._size]
@@ -96,6 +155,10 @@ class UserEventLog:
         DIFFERS: Go also counts every event under its name, without a bound on the names
         (test_events_are_counted_in_one_counter_whatever_their_name).
         """
+        payload = msg.payload or b""
+        size = _size(msg.name, payload)
+        if size > USER_EVENT_SIZE_LIMIT:
+            return False, [Count("trioserf.serf.event_too_long")]
         clock = self.clock
         spread = clock.observe(msg.ltime, now)
         if spread is None:
@@ -107,31 +170,62 @@ class UserEventLog:
                 problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
                 return False, [Log(problem)]
             spread = (ExchangeState(),)
-        payload = msg.payload or b""
+        key = msg.name, payload
         slot = self.recent.get(msg.ltime)
         if slot is None:
             slot = _Slot(msg.ltime)
             self.recent.put(slot)
-        elif (msg.name, payload) in slot.events:
+        elif key in slot.events or (slot.hashes and hash(key) in slot.hashes):
             return False, []
-        slot.events[msg.name, payload] = UserEventRecord(msg.name, msg.payload)
+        elif len(slot.events) + len(slot.hashes) >= MAX_SLOT_EVENTS:
+            return False, [Count("trioserf.serf.event_slot_full")]
+        slot.events[key] = UserEventRecord(msg.name, msg.payload)
+        slot.size += size
         slot.encoded = self._encoded = None
+        self._kept, self._known, self._bytes = self._kept + 1, self._known + 1, self._bytes + size
+        if self._bytes > self._room or self._kept > MAX_KEPT or self._known > MAX_KNOWN:
+            self._trim()
         event = UserEvent(msg.ltime, msg.name, payload, msg.coalesce)
         return True, [Count("serf.events"), Publish(event), *spread]
+
+    def _trim(self) -> None:
+        """Drop the oldest, and some more, so that this is not needed at every event."""
+        if self._known > MAX_KNOWN:
+            while self._known > MAX_KNOWN * 7 // 8:
+                self.recent.drop_lowest(1)
+        for slot in sorted(self.recent, key=lambda slot: slot.ltime):
+            while slot.events:
+                if self._bytes <= self._room * 7 // 8 and self._kept <= MAX_KEPT * 7 // 8:
+                    return
+                self._bytes -= slot.drop_oldest()
+                self._kept -= 1
+
+    def _slot_dropped(self, slot: _Slot) -> None:
+        self._kept -= len(slot.events)
+        self._known -= len(slot.events) + len(slot.hashes)
+        self._bytes -= slot.size
 
     def slots(self) -> tuple[UserEventSlot | None, ...]:
         """The ring in slot order; None for unused slots."""
         ring = self.recent.in_ring()
         return tuple([None if slot is None else slot.public() for slot in ring])
 
-    def encoded_slots(self) -> bytes:
-        """The ring as a msgpack list, for a push/pull; cached until an event arrives."""
+    def encoded_slots(self, limit: int = MAX_BYTES * 2) -> bytes:
+        """The ring as a msgpack list, for a push/pull; cached until an event arrives.
+
+        If it is longer than ``limit`` bytes the slots of the lowest times are left out.
+        """
         if self._encoded is None:
-            pieces = [b"\xc0"] * self._size  # nil
-            for index, slot in enumerate(self.recent.in_ring()):
-                if slot is not None:
-                    if slot.encoded is None:
-                        slot.encoded = encode(slot.public())
-                    pieces[index] = slot.encoded
+            pieces = [_NIL if slot is None else slot.as_bytes() for slot in self.recent.in_ring()]
             self._encoded = self._list_header + b"".join(pieces)
-        return self._encoded
+        if len(self._encoded) <= limit:
+            return self._encoded
+        slots = [slot for slot in self.recent.in_ring() if slot is not None]
+        kept: dict[int, bytes] = {}
+        room = limit - len(self._list_header) - self._size
+        for slot in sorted(slots, key=lambda slot: slot.ltime, reverse=True):
+            room -= len(slot.as_bytes())
+            if room < 0:
+                break
+            kept[slot.ltime % self._size] = slot.as_bytes()
+        return self._list_header + b"".join([kept.get(at, _NIL) for at in range(self._size)])

@@ -33,6 +33,7 @@ from .._cluster.effects import (
     NodeForgotten,
     Prune,
     Publish,
+    QueueName,
     ResolveConflict,
     Sample,
     SendTo,
@@ -266,29 +267,31 @@ class SerfDelegate:
     def _on_message(self, msg: SerfMessage, raw: bytes) -> None:
         """Process a message; what is new is broadcast further, byte for byte as it came."""
         core, now = self.core, trio.current_time()
+        queue: QueueName = "intent"
         match msg:
             case UserEventMessage():
                 again, effects = core.events.on_user_event(msg, now)
-                if again:
-                    effects.append(Broadcast(queue="event", message=raw))
+                queue = "event"
             case QueryMessage():
                 again, effects = core.queries.on_query(msg, now, core.tags)
-                if again:
-                    effects.append(Broadcast(queue="query", message=raw))
+                queue = "query"
             case LeaveIntent() | JoinIntent():
                 if isinstance(msg, LeaveIntent):
                     again, effects = core.members.on_leave_intent(msg, now, serf_state=core.state)
                 else:
                     again, effects = core.members.on_join_intent(msg, now)
-                if again:
-                    effects.append(
-                        Broadcast(queue="intent", message=raw, name=msg.node, ltime=msg.ltime)
-                    )
             case QueryResponseMessage():
                 self.tracker.on_response(msg)
                 return
             case _:
                 assert_never(msg)
+        if again and len(raw) <= core.message_limit():
+            about = msg.node if isinstance(msg, LeaveIntent | JoinIntent) else None
+            effects.append(Broadcast(queue=queue, message=raw, name=about, ltime=msg.ltime))
+        elif again:
+            # It fits into no packet, and would be in the queue for ever.  A peer whose packets
+            # are longer sent it; an event goes on by push/pull.
+            effects.append(Count("trioserf.serf.too_long_to_broadcast"))
         self.apply_effects(effects)
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
