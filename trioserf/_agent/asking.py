@@ -31,11 +31,16 @@ GONE = "client closed"
 """What Go's client says where the connection ends instead of an answer."""
 
 
+class NoAgentError(CommandError):
+    """Nobody listens there, or the agent has gone: it may come, or come back."""
+
+
 def connect(call: Call) -> BlockingClient:
     """Connect to the agent that the flags name, and authenticate.
 
     Raises:
-      CommandError: in Go's words.
+      NoAgentError: in Go's words, as all of them.
+      CommandError: anything else.
     """
     address = call["rpc-addr"]
     timeout = CONNECT_TIMEOUT
@@ -43,9 +48,11 @@ def connect(call: Call) -> BlockingClient:
         timeout = max(0.001, min(timeout, call.deadline - time.monotonic()))
     try:
         client = connect_client(address, call["rpc-auth"], timeout=timeout)
-    except ConnectionRefusedError as error:
-        raise CommandError(_PREFIX + _dial_error(address, error)) from None
-    except (RPCError, RemoteProtocolError, ConnectionError) as error:
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        raise NoAgentError(_PREFIX + _dial_error(address, error)) from None
+    except ConnectionError as error:
+        raise NoAgentError(_PREFIX + call_error(error)) from None
+    except (RPCError, RemoteProtocolError) as error:
         raise CommandError(_PREFIX + call_error(error)) from None
     except (ValueError, OSError) as error:
         raise CommandError(_PREFIX + _dial_error(address, error)) from None
@@ -59,7 +66,9 @@ def asking(prefix: str) -> Iterator[None]:
     try:
         yield
     except (RPCError, RemoteProtocolError, OSError) as error:
-        raise CommandError(prefix + call_error(error)) from None
+        gone = isinstance(error, ConnectionError)
+        kind = NoAgentError if gone else CommandError
+        raise kind(prefix + call_error(error)) from None
 
 
 def call_error(error: Exception) -> str:

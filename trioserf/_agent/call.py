@@ -33,6 +33,7 @@ class Call:
         self.command = command
         self.arguments = parsed.arguments
         self.given = parsed.given
+        self.flags = parsed.values.keys()
         self.console = console
         self._values = parsed.values
         self.deadline = self._deadline()
@@ -55,7 +56,7 @@ class Call:
         text: str = self._values.get("format", "text")
         return text
 
-    def check_format(self, complaint: str = "Invalid output format") -> None:
+    def check_format(self, complaint: str = 'Invalid output format "{}"') -> None:
         """Raise `CommandError` for a format that there is not.
 
         Go's commands look at it late, when the agent has answered: so do those that call
@@ -64,7 +65,7 @@ class Call:
         if self.format in ("text", "json", "jsonl"):
             return
         flag = next(flag for flag in self.command.flags if flag.name == "format")
-        raise CommandError(f'{complaint} "{self.format}"', 2 if flag.beyond_go else 1)
+        raise CommandError(complaint.format(self.format), 2 if flag.beyond_go else 1)
 
     def print(self, text: str, document: object) -> None:
         """The result, in the format that was asked for.

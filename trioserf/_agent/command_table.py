@@ -78,7 +78,24 @@ RPC_FLAGS: Final = (
 )
 """How to reach an agent, and how long it may take."""
 
+MEMBER_FILTERS: Final = (
+    Flag("name", "text", "only members of such a name", "REGEXP"),
+    Flag("status", "text", "only alive, leaving, left, failed ones", "REGEXP"),
+    Flag("tag", "list", "only with such a tag", "KEY=REGEXP"),
+)
+"""Which members are meant."""
+
 _COMMANDS: Final = (
+    Command(
+        "completion",
+        "print what makes a shell complete commands and flags",
+        "completion:run_completion",
+        "bash|zsh|fish",
+        more="For bash: source <(trioserf completion bash). For zsh the same. For fish: "
+        "trioserf completion fish | source.",
+        beyond_go=True,
+        complete="shell",
+    ),
     Command(
         "demo",
         "show what a cluster does, or watch one",
@@ -103,11 +120,182 @@ _COMMANDS: Final = (
         beyond_go=True,
     ),
     Command(
+        "event",
+        "send a user event to all members",
+        "event_commands:run_event",
+        "name [payload]",
+        (
+            Flag(
+                "coalesce",
+                "bool",
+                "let newer ones of the name replace it; false sends all",
+                default=True,
+            ),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+    ),
+    Command(
+        "force-leave",
+        "take a failed member for one that has left",
+        "cluster_commands:run_force_leave",
+        "name",
+        (
+            Flag("prune", "bool", "forget it at once, instead of after a day"),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+        more="Nodes stop trying to reach it. A member that is alive comes back by itself.",
+        complete="node",
+    ),
+    Command(
+        "info",
+        "show what an agent says about itself",
+        "cluster_commands:run_info",
+        flags=(format_flag(of_go=True), *RPC_FLAGS),
+    ),
+    Command(
+        "join",
+        "let an agent join a cluster",
+        "cluster_commands:run_join",
+        "address ...",
+        (
+            Flag("replay", "bool", "let it receive events of the past, too"),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+    ),
+    Command(
+        "keygen",
+        "print a new key to encrypt with",
+        "local_commands:run_keygen",
+        flags=(format_flag(),),
+        ignores_flags=True,
+    ),
+    Command(
+        "keys",
+        "list or change the keys of all members",
+        "keys_command:run_keys",
+        flags=(
+            Flag("install", "text", "let all members decrypt with KEY, too", "KEY", secret=True),
+            Flag("use", "text", "let all members encrypt with KEY", "KEY", secret=True),
+            Flag("remove", "text", "let all members forget KEY", "KEY", secret=True),
+            Flag("list", "bool", "ask all members for their keys"),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+        more="One of -install, -use, -remove and -list is needed. A new key is installed "
+        "first, then used; then the old one is removed. With - for KEY it is read from "
+        "standard input, where nobody sees it. The status is 0 if every member did it.",
+    ),
+    Command(
+        "leave",
+        "let an agent leave its cluster and end",
+        "cluster_commands:run_leave",
+        flags=(format_flag(), *RPC_FLAGS),
+    ),
+    Command(
+        "members",
+        "list the members of a cluster",
+        "members_command:run_members",
+        flags=(
+            Flag("detailed", "bool", "with protocol versions (as text)"),
+            format_flag(of_go=True),
+            *MEMBER_FILTERS,
+            Flag("role", "text", "the same as -tag role=REGEXP, as of old", "REGEXP"),
+            Flag("watch", "bool", "go on, and print what changes", beyond_go=True),
+            *RPC_FLAGS,
+        ),
+        more="A REGEXP must match the whole of a name, status or tag.",
+    ),
+    Command(
+        "monitor",
+        "print the log and the events of an agent as they come",
+        "monitor_command:run_monitor",
+        flags=(
+            Flag(
+                "log-level",
+                "text",
+                "lowest level to print",
+                "LEVEL",
+                default="INFO",
+                choices=("trace", "debug", "info", "warn", "err"),
+            ),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+        more="It may print more than the agent itself does.",
+    ),
+    Command(
+        "query",
+        "ask members, and print what they answer",
+        "event_commands:run_query",
+        "name [payload]",
+        (
+            format_flag(of_go=True),
+            Flag("node", "list", "ask only this one", "NAME", complete="node"),
+            Flag("tag", "list", "ask only who has such a tag", "KEY=REGEXP"),
+            Flag("timeout", "duration", "of the query; 0: as the agent thinks fit", "15s"),
+            Flag("no-ack", "bool", "ask for no acknowledgements"),
+            Flag("relay-factor", "int", "send answers by way of so many others, too", "N"),
+            Flag("require-all", "bool", "fail if somebody does not respond", beyond_go=True),
+            *RPC_FLAGS[:2],
+        ),
+        more="It ends as soon as all members that can be asked have responded.",
+    ),
+    Command(
+        "reachability",
+        "check that every live member answers",
+        "reachability_command:run_reachability",
+        flags=(
+            Flag("verbose", "bool", "print who answers, and the times"),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+    ),
+    Command(
+        "rtt",
+        "estimate the round-trip time between two nodes",
+        "cluster_commands:run_rtt",
+        "node1 [node2]",
+        (format_flag(), *RPC_FLAGS),
+        more="From their network coordinates; the second is the agent's own node if it is "
+        "left out.",
+        complete="node",
+    ),
+    Command(
+        "tags",
+        "change the tags of an agent",
+        "cluster_commands:run_tags",
+        flags=(
+            Flag("set", "list", "add or change a tag", "KEY=VALUE"),
+            Flag("delete", "list", "remove a tag", "KEY"),
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+    ),
+    Command(
         "version",
         "print the version",
         "local_commands:run_version",
         flags=(format_flag(),),
         ignores_flags=True,
+    ),
+    Command(
+        "wait",
+        "wait for an agent, and for members",
+        "members_command:run_wait",
+        flags=(
+            Flag("members", "int", "how many at least", "N", default=1),
+            *MEMBER_FILTERS[:1],
+            MEMBER_FILTERS[1]._replace(default="alive"),
+            *MEMBER_FILTERS[2:],
+            format_flag(),
+            *RPC_FLAGS,
+        ),
+        more="It ends when the agent answers and lists so many members that match; alive ones "
+        "if -status does not say otherwise.",
+        beyond_go=True,
     ),
 )
 

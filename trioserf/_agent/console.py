@@ -27,11 +27,12 @@ class Console:
         self.like_go = os.environ.get(ERRORS_VARIABLE) == "stdout"
         """Whether errors are written to the stream that Go writes them to."""
         self.is_terminal = self._out.isatty()
-        self._colours = (
+        self.has_colours = (
             self.is_terminal
             and not os.environ.get("NO_COLOR")
             and os.environ.get("TERM", "dumb") != "dumb"
         )
+        """Whether `colour` does anything."""
 
     def line(self, text: str = "") -> None:
         """A line of results, written at once.
@@ -55,7 +56,7 @@ class Console:
 
     def colour(self, name: str, text: str) -> str:
         """The text in this colour, on a terminal that has colours."""
-        return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m" if self._colours else text
+        return f"\x1b[{_COLOURS[name]}m{text}\x1b[0m" if self.has_colours else text
 
     def safe(self, text: str) -> str:
         """The text without what would move the cursor, where there is one.
