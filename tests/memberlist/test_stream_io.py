@@ -2,10 +2,19 @@
 
 import threading
 
+import pytest
 import trio
 
-from trioserf._memberlist.stream_io import run_cpu_bound
+from trioserf._memberlist.stream_io import (
+    FREE,
+    MAX_WAITING,
+    WAIT_LIMIT,
+    ByteBudget,
+    Holding,
+    run_cpu_bound,
+)
 from trioserf._wire.limits import THREAD_THRESHOLD
+from trioserf._wire.streams import StreamError
 from trioserf.testing.determinism import threads_in_place
 
 
@@ -23,3 +32,106 @@ async def test_in_a_simulation_no_thread_lets_time_run_away(autojump_clock):
     here = threading.current_thread()
     with threads_in_place(), trio.fail_after(1):
         assert here is await run_cpu_bound(threading.current_thread, THREAD_THRESHOLD)
+
+
+async def test_small_work_of_many_tasks_does_not_add_up(autojump_clock):
+    turns = []
+
+    async def work(number):
+        await run_cpu_bound(lambda: turns.append(number), THREAD_THRESHOLD - 1)
+
+    async def tick():
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns.append("tick")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tick)
+        async with trio.open_nursery() as workers:
+            for number in range(20):
+                workers.start_soon(work, number)
+        nursery.cancel_scope.cancel()
+    numbers = [turns.index(number) for number in range(20)]
+    numbers.sort()
+    assert all("tick" in turns[a:b] for a, b in zip(numbers[:-2], numbers[2:], strict=True))
+
+
+# --- the budget of bytes
+
+
+async def test_what_is_free_is_not_charged():
+    budget = ByteBudget(100)
+    holding = Holding(budget)
+    await holding.resize(FREE)
+    assert 0 == budget.used
+    await holding.grow(100)
+    assert 100 == budget.used
+    await holding.resize(FREE + 40)
+    assert 40 == budget.used
+    holding.release()
+    assert 0 == budget.used
+
+
+async def test_who_needs_least_is_served_first(autojump_clock):
+    budget, served = ByteBudget(100), []
+    await budget.take(100)
+
+    async def wait(size):
+        await budget.take(size)
+        served.append(size)
+
+    async with trio.open_nursery() as nursery:
+        for size in (60, 20, 50):
+            nursery.start_soon(wait, size)
+        await trio.sleep(0.5)
+        budget.give_back(45)
+        await trio.sleep(0.01)
+        assert [20] == served
+        budget.give_back(25)
+        await trio.sleep(0.01)
+        assert [20, 50] == served
+        budget.give_back(70)
+    assert 100 - 45 + 20 - 25 + 50 - 70 + 60 == budget.used
+
+
+async def test_nobody_waits_for_ever_for_room(autojump_clock):
+    budget = ByteBudget(100)
+    await budget.take(90)
+    start = trio.current_time()
+    with pytest.raises(StreamError, match="busy: requests hold 90 of 100 bytes, 20 more"):
+        await budget.take(20)
+    assert WAIT_LIMIT == pytest.approx(trio.current_time() - start)
+    with pytest.raises(StreamError, match="101 bytes: expected at most 100"):
+        await budget.take(101)
+    assert 90 == budget.used
+
+
+async def test_few_wait_and_the_largest_gives_up(autojump_clock):
+    budget, ends = ByteBudget(100), []
+    await budget.take(100)
+
+    async def wait(size):
+        try:
+            await budget.take(size)
+        except StreamError:
+            ends.append(size)
+
+    async with trio.open_nursery() as nursery:
+        for size in range(10, 10 + MAX_WAITING + 1):
+            nursery.start_soon(wait, size)
+        await trio.sleep(0.1)
+        assert [10 + MAX_WAITING] == ends
+        nursery.cancel_scope.cancel()
+    budget.give_back(100)
+    assert 0 == budget.used
+
+
+async def test_one_that_is_cancelled_when_it_was_served_gives_back(autojump_clock):
+    budget = ByteBudget(100)
+    await budget.take(100)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(budget.take, 50)
+        await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+        budget.give_back(100)
+    assert 0 == budget.used

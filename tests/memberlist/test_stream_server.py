@@ -5,11 +5,12 @@ import random
 import pytest
 import trio
 
-from trioserf._exceptions import MergeRefused
+from trioserf._exceptions import JoinError, MergeRefused
 from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
-from trioserf._memberlist.stream_io import read_message
-from trioserf._memberlist.stream_server import MAX_PUSH_PULLS
+from trioserf._memberlist.stream_io import FREE, read_message
+from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS
+from trioserf._wire.compression import compress_message
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, encode_message
 from trioserf._wire.streams import (
@@ -239,15 +240,149 @@ async def test_a_burst_beyond_the_limit_is_turned_away(autojump_clock):
 async def test_the_bytes_of_incomplete_requests_are_bounded(autojump_clock):
     async with cluster() as c:
         node, peer = await with_peer(c)
-        node._stream_server._budget.limit = 100_000
+        node._stream_server.budget.limit = 100_000
         big = user_message_bytes(b"x" * 300_000)
         stream = await peer.dial()
-        await stream.send_all(big[:150_000])
-        await trio.sleep(1)
-        with pytest.raises(trio.BrokenResourceError):
-            await stream.send_all(big[150_000:])
+        await stream.send_all(big[:250_000])
+        reply = await reply_on(stream)
+        assert reply.error.startswith("busy: requests hold ")
         assert 1 == node.statistics().bad_input["stream"]
-        assert 0 == node._stream_server._budget.used
+        assert 0 == node._stream_server.budget.used
+
+
+async def reply_on(stream):
+    return await read_message(stream, PLAIN, accept_side=False, metrics=METRICS)
+
+
+async def test_a_stream_that_says_nothing_has_a_short_limit(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, tcp_timeout=30.0)
+        stream, start = await peer.dial(), trio.current_time()
+        assert ErrorReply("too slow") == await reply_on(stream)
+        assert FIRST_BYTE_LIMIT == pytest.approx(trio.current_time() - start, abs=0.1)
+        stream, start = await peer.dial(), trio.current_time()
+        await stream.send_all(b"\x06")
+        assert ErrorReply("too slow") == await reply_on(stream)
+        assert 30 == pytest.approx(trio.current_time() - start, abs=0.1)
+        assert 0 == node.statistics().streams
+
+
+async def test_who_said_nothing_is_shed_first_and_the_oldest_of_them_first(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, max_streams=4)
+        talking = await peer.dial()
+        await talking.send_all(b"\x06")
+        silent = [await peer.dial() for _ in range(3)]
+        await trio.sleep(1)
+        late = [await peer.dial() for _ in range(2)]
+        for stream in silent[:2]:
+            assert ErrorReply("4 streams are open already") == await reply_on(stream)
+        assert 4 == node.statistics().streams
+        await silent[2].send_all(encode_message(Ping(1, "n1")))
+        assert Ack(1, None) == await reply_on(silent[2])
+        for stream in (talking, *late):
+            await stream.aclose()
+
+
+async def test_hundreds_of_silent_connections_keep_no_join_out(autojump_clock):
+    async with cluster() as c:
+        _, peer = await with_peer(c)
+        other = await c.start(2)
+        silent = [await peer.dial() for _ in range(300)]
+        await trio.sleep(0.1)
+        start = trio.current_time()
+        assert 1 == await other.join([str(SERVER)])
+        assert trio.current_time() - start < 0.5
+        for stream in silent:
+            await trio.aclose_forcefully(stream)
+
+
+async def test_a_peer_that_finds_no_place_learns_why(autojump_clock):
+    async with cluster() as c:
+        _, peer = await with_peer(c, max_streams=2)
+        other = await c.start(2)
+        busy = [await peer.dial() for _ in range(2)]
+        for stream in busy:
+            await stream.send_all(b"\x06")
+        with pytest.raises(JoinError) as caught:
+            await other.join([str(SERVER)])
+        assert "2 streams are open already" in str(caught.value.exceptions[0])
+        for stream in busy:
+            await trio.aclose_forcefully(stream)
+
+
+async def test_a_refused_peer_that_still_writes_learns_why(autojump_clock):
+    async with cluster(stream_window=1000) as c:
+        _, peer = await with_peer(c, max_streams=1)
+        other = await c.start(2, delegate=Delegate(state=b"x" * 100_000), enable_compression=False)
+        busy = await peer.dial()
+        await busy.send_all(b"\x06")
+        with pytest.raises(JoinError) as caught:
+            await other.join([str(SERVER)])
+        assert "1 streams are open already" in str(caught.value.exceptions[0])
+        await trio.aclose_forcefully(busy)
+
+
+def bomb(size):
+    """A push/pull of a few kilobytes that holds ``size`` bytes."""
+    return compress_message(push_pull_bytes(True, [record()], bytes(size)))
+
+
+async def test_what_a_request_holds_counts_until_it_is_dropped(autojump_clock):
+    async with cluster(stream_window=1000) as c:
+        delegate = Delegate(state=b"x" * 100_000)
+        node, peer = await with_peer(c, delegate=delegate, enable_compression=False)
+        budget = node._stream_server.budget
+        stream = await peer.dial()  # does not read the reply
+        with trio.move_on_after(1):
+            await stream.send_all(bomb(1_000_000))
+        await trio.sleep(1)
+        assert 1 == node.statistics().streams
+        assert 1_000_000 - FREE < budget.used < 1_000_000
+        await stream.aclose()
+        await trio.sleep(10)
+        assert 0 == budget.used
+
+
+async def test_large_requests_of_peers_that_do_not_read_are_few_at_once(autojump_clock):
+    async with cluster(stream_window=100_000) as c:
+        delegate = Delegate(state=b"x" * 200_000)
+        node, peer = await with_peer(c, delegate=delegate, enable_compression=False)
+        budget = node._stream_server.budget
+        budget.limit, most, data = 8_000_000, [], bomb(1_000_000)
+
+        async def attack():
+            while True:
+                stream = await peer.dial()
+                try:
+                    with trio.move_on_after(20):
+                        await stream.send_all(data)
+                        await trio.sleep_forever()
+                except trio.BrokenResourceError:
+                    pass
+                finally:
+                    await trio.aclose_forcefully(stream)
+
+        async def watch():
+            while True:
+                most.append(budget.used)
+                await trio.sleep(0.01)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            for _ in range(12):
+                nursery.start_soon(attack)
+            await trio.sleep(5)
+            # Small exchanges need nothing of the budget.
+            start = trio.current_time()
+            assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))
+            reply = await peer.ask(push_pull_bytes(True, [record()], b""))
+            assert isinstance(reply, PushPullState)
+            assert trio.current_time() - start < 1
+            nursery.cancel_scope.cancel()
+        assert 1_000_000 < max(most) <= 8_000_000
+        await trio.sleep(15)
+        assert 0 == budget.used
 
 
 async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):
@@ -311,7 +446,7 @@ async def test_a_failed_accept_is_tried_again(autojump_clock):
         assert Ack(2, None) == await peer.ask(encode_message(Ping(2, "n1")))
 
 
-async def test_the_128th_push_pull_at_once_is_closed_without_reply(autojump_clock):
+async def test_the_128th_push_pull_at_once_learns_that_there_are_too_many(autojump_clock):
     async with cluster(stream_window=1000) as c:
         delegate = Delegate(state=b"x" * 100_000)
         node, peer = await with_peer(
@@ -324,7 +459,8 @@ async def test_the_128th_push_pull_at_once_is_closed_without_reply(autojump_cloc
             held.append(stream)
         await trio.sleep(1)
         assert MAX_PUSH_PULLS == node.statistics().streams
-        assert await peer.ask(push_pull_bytes(True, [record()], b"")) is None
+        reply = await peer.ask(push_pull_bytes(True, [record()], b""))
+        assert ErrorReply("127 push/pulls already") == reply
         assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))
         assert 1 == node.statistics().bad_input["streams"]
         for stream in held:

@@ -74,6 +74,7 @@ from .seeds import Seeds
 from .state_exchange import StateExchange
 from .statistics import MemberlistStatistics
 from .stream_client import StreamClient
+from .stream_io import MAX_HELD, ByteBudget
 from .stream_server import StreamServer
 from .wire_format import WireFormat, configured_keyring
 
@@ -238,7 +239,9 @@ class Memberlist:
             drop_log=drop_log,
             metrics=metrics,
         )
+        budget = ByteBudget(MAX_HELD)
         self._client = StreamClient(
+            budget=budget,
             config=config,
             transport=transport,
             wire=wire,
@@ -247,6 +250,7 @@ class Memberlist:
             metrics=metrics,
         )
         self._stream_server = StreamServer(
+            budget=budget,
             config=config,
             transport=transport,
             wire=wire,

@@ -26,7 +26,7 @@ from .._wire.streams import PushPullState, StreamRequest, dial_prefix, frame, us
 from ..abc import Address, Transport
 from .metrics import Metrics
 from .state_exchange import StateExchange
-from .stream_io import read_message, run_cpu_bound, write_frame
+from .stream_io import ByteBudget, Holding, read_message, run_cpu_bound, write_frame
 from .wire_format import WireFormat
 
 
@@ -40,19 +40,30 @@ class StreamClient:
     table: NodeTable
     exchange: StateExchange
     metrics: Metrics
+    budget: ByteBudget
 
     async def push_pull(self, to: Address, name: str, *, join: bool) -> PushPullState:
         """Send the local state to a node; its state.  Raises as `PushPuller.push_pull`."""
         self.metrics.count("memberlist.tcp.connect")
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
             state = await self.exchange.local_frame(join=join)
-            await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
-            reply = await self._read_reply(stream)
+            try:
+                await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
+            except trio.BrokenResourceError:
+                # A peer that has no room may have said so before it closed the stream.
+                reply = await self._read_reply(stream)
+                if not isinstance(reply, ErrorReply):
+                    raise
+            else:
+                reply = await self._read_reply(stream)
         match reply:
             case PushPullState():
                 return reply
             case None:
-                raise RemoteProtocolError(f"{to} closed the stream without a reply")
+                raise RemoteProtocolError(
+                    f"{to} closed the stream without a reply: has it another label "
+                    f"(this node's is {self.config.label!r}), or too much to do?"
+                )
             case ErrorReply(error=text):
                 raise RemoteProtocolError(f"{to} replied with an error: {text}")
             case _:
@@ -88,8 +99,14 @@ class StreamClient:
         return isinstance(reply, Ack) and reply.seq_no == seq_no
 
     async def _read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
-        codec = self.wire.stream
-        return await read_message(stream, codec, accept_side=False, metrics=self.metrics)
+        """The reply.  What it holds is charged until it is here: no peer prolongs what follows."""
+        holding = Holding(self.budget)
+        try:
+            return await read_message(
+                stream, self.wire.stream, accept_side=False, metrics=self.metrics, holding=holding
+            )
+        finally:
+            holding.release()
 
     @asynccontextmanager
     async def _dial(self, to: Address, name: str, limit: float) -> AsyncIterator[trio.abc.Stream]:

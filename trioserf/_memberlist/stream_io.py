@@ -9,7 +9,10 @@ Source: hashicorp/memberlist v0.2.2, net.go: readStream, rawSendMsgStream.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import bisect
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
@@ -18,7 +21,8 @@ import trio
 from .. import _attrs as attrs
 from .._seams import run_in_thread
 from .._wire.limits import THREAD_THRESHOLD
-from .._wire.messages import MessageType
+from .._wire.lzw import TextTooLong
+from .._wire.messages import Compressed, MessageType
 from .._wire.streams import (
     Frame,
     StreamCodec,
@@ -26,38 +30,167 @@ from .._wire.streams import (
     StreamParser,
     StreamRequest,
     decode_layer,
+    footprint,
+    footprint_inside,
     weight,
 )
 from .metrics import Metrics
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 CHUNK: Final = 64 * 1024
 """Most bytes read in one go."""
 _MAX_THREADS: Final = 2
+_AT_ONCE: Final = 4_000
+"""Work of less is done at once: it takes less than a millisecond (plain bytes)."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
+_turn: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("trioserf.cpu_bound_here")
+
+
+MAX_HELD: Final = 64 * 1024 * 1024
+"""Bytes that all streams of a node hold together; the largest exchange that any node makes fits."""
+FREE: Final = 64 * 1024
+"""What each stream may hold without asking (bytes): exchanges of some hundred nodes."""
+MAX_WAITING: Final = 8
+"""Streams that may wait for room: beyond it the largest gives up, and its place with it."""
+WAIT_LIMIT: Final = 2.0
+"""Longest wait for room in the budget (seconds)."""
+_ASK_AGAIN: Final = 0.1
+"""How often one that waits asks for room again (seconds)."""
+LIKELY_RATIO: Final = 4
+"""How many times longer than its frame the text of an honest one is.  What is longer still is
+decompressed again, with so many times the room: it waits behind those that need less."""
+_WRITTEN_PER_READ: Final = 20
+"""Writing so many bytes of a text takes as long as parsing one."""
+
+
+@attrs.define(eq=False)
+class _Place:
+    """A place in the queue for room, the smallest first."""
+
+    size: int
+    turn: int
+    called: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set when it is served, or has to give up."""
+    served: bool = attrs.field(default=False, init=False)
+
+    def __lt__(self, other: _Place) -> bool:
+        return (self.size, self.turn) < (other.size, other.turn)
 
 
 @attrs.define(eq=False)
 class ByteBudget:
-    """What incomplete requests may take together (bytes)."""
+    """What the requests of all streams may hold together, until they are dropped (bytes).
+
+    Args:
+      limit: most bytes at once.
+      reclaim: called while somebody waits for room: may cancel one that holds some for long.
+    """
 
     limit: int
+    reclaim: Callable[[], object] | None = None
     used: int = attrs.field(default=0, init=False)
+    _waiting: list[_Place] = attrs.field(factory=list, init=False)
+    _turns: int = attrs.field(default=0, init=False)
 
-    def take(self, size: int) -> None:
-        """Take so many bytes more.
+    async def take(self, size: int) -> None:
+        """Take so many bytes more; the smallest of those who wait is served first.
+
+        *Checkpoint*: if it waits.
 
         Raises:
-          StreamError: that would be too much; nothing was taken.
+          StreamError: there was no room for `WAIT_LIMIT`, or never will be; nothing was taken.
         """
-        if self.used + size > self.limit:
-            raise StreamError(f"more than {self.limit} bytes of requests are incomplete")
-        self.used += size
+        if size > self.limit:
+            raise StreamError(f"an exchange of {size} bytes: expected at most {self.limit}")
+        if self.used + size <= self.limit and not (self._waiting and self._waiting[0].size <= size):
+            self.used += size
+            return
+        self._turns += 1
+        place = _Place(size, self._turns)
+        bisect.insort(self._waiting, place)
+        if len(self._waiting) > MAX_WAITING:
+            self._waiting.pop().called.set()
+        with trio.move_on_after(WAIT_LIMIT):
+            try:
+                while place in self._waiting:
+                    if self.reclaim is not None:
+                        self.reclaim()
+                    with trio.move_on_after(_ASK_AGAIN):
+                        await place.called.wait()
+            except trio.Cancelled:
+                if place.served:
+                    self.give_back(size)
+                elif place in self._waiting:
+                    self._waiting.remove(place)
+                    self._serve()
+                place.served = False
+                raise
+        if not place.served:
+            raise StreamError(
+                f"busy: requests hold {self.used} of {self.limit} bytes, {size} more are needed",
+                reply=True,
+            )
 
     def give_back(self, size: int) -> None:
         """Return so many bytes."""
         self.used -= size
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self.used + self._waiting[0].size <= self.limit:
+            place = self._waiting.pop(0)
+            self.used += place.size
+            place.served = True
+            place.called.set()
+
+
+@attrs.define(eq=False)
+class Holding:
+    """What one stream holds of a budget: its request in whatever form, and its reply.
+
+    Only what exceeds `FREE` is charged, so that no large exchange keeps small ones waiting.
+    """
+
+    budget: ByteBudget
+    size: int = attrs.field(default=0, init=False)
+    charged: int = attrs.field(default=0, init=False)
+    since: float = attrs.field(default=math.inf, init=False)
+    """Since when something is charged (trio clock, seconds)."""
+    busy: bool = attrs.field(default=False, init=False)
+    """Whether it waits for room, or a thread works on it: nothing would be free if it went."""
+
+    async def resize(self, size: int) -> None:
+        """Hold so many bytes from now on, more or less.  Raises as `ByteBudget.take`."""
+        wanted = max(0, size - FREE)
+        if wanted > self.charged:
+            with self.being_busy():
+                await self.budget.take(wanted - self.charged)
+            self.since = min(self.since, trio.current_time())
+        elif wanted < self.charged:
+            self.budget.give_back(self.charged - wanted)
+            if not wanted:
+                self.since = math.inf
+        self.size, self.charged = size, wanted
+
+    @contextmanager
+    def being_busy(self) -> Iterator[None]:
+        """The block waits for room, or for a thread."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
+
+    async def grow(self, size: int) -> None:
+        """Hold so many bytes besides.  Raises as `ByteBudget.take`."""
+        await self.resize(self.size + size)
+
+    def release(self) -> None:
+        """Everything was dropped."""
+        self.budget.give_back(self.charged)
+        self.size, self.charged, self.since = 0, 0, math.inf
 
 
 async def read_message(
@@ -66,7 +199,8 @@ async def read_message(
     *,
     accept_side: bool,
     metrics: Metrics,
-    budget: ByteBudget | None = None,
+    holding: Holding | None = None,
+    begun: Callable[[], object] | None = None,
 ) -> StreamRequest | None:
     """What the peer says on a stream; None if it closes it without a word.
 
@@ -78,44 +212,83 @@ async def read_message(
       accept_side: whether the peer dialled.
       metrics: counts the bytes read.  DIFFERS: Go counts those of encrypted frames alone.
         Test: test_state_is_exchanged_and_merged.
-      budget: charged for the bytes that are kept meanwhile.
+      holding: charged for what is kept, in the end for the request; the caller releases it.
+        Without one, there is no bound but those of the parser.
+      begun: called when the first bytes are here.
 
     Raises:
       StreamError: it breaks the protocol, or the budget is spent.
       trio.BrokenResourceError: the stream broke.
     """
+    holding = Holding(ByteBudget(_UNBOUNDED)) if holding is None else holding
+    frame, size = await _read_frame(stream, codec, accept_side, holding, begun)
+    if frame is None:
+        return None
+    metrics.sample("memberlist.size.remote", size)
+    inner = size
+    while isinstance(frame, Frame):
+        inner = footprint(frame, inner)
+        # Only this name refers to the frame: it is dropped when its content is here.
+        frame = await _take_off([frame], codec, holding)
+        await holding.resize(footprint(frame, inner))
+    metrics.received.frame(type(frame), size)
+    return frame
+
+
+_UNBOUNDED: Final = 1 << 62
+
+
+async def _read_frame(
+    stream: trio.abc.ReceiveStream,
+    codec: StreamCodec,
+    accept_side: bool,
+    holding: Holding,
+    begun: Callable[[], object] | None,
+) -> tuple[Frame | StreamRequest | None, int]:
+    """What the parser of streams returns, and how many bytes were read."""
     parser = StreamParser(codec, accept_side=accept_side)
     size = 0
-    try:
-        while True:
-            data = bytes(await stream.receive_some(CHUNK))
-            if not data:
-                parser.eof()
-                return None
-            if budget is not None:
-                budget.take(len(data))
-            size += len(data)
-            result = parser.receive(data)
-            if result is not None:
-                break
-        metrics.sample("memberlist.size.remote", size)
-        request = await _decode(result, codec)
-        metrics.received.frame(type(request), size)
-        return request
-    finally:
-        if budget is not None:
-            budget.give_back(size)
+    while True:
+        data = bytes(await stream.receive_some(CHUNK))
+        if not data:
+            parser.eof()
+            return None, size
+        if not size and begun is not None:
+            begun()
+        size += len(data)
+        await holding.resize(size + parser.size)
+        result = parser.receive(data)
+        if result is not None:
+            return result, size
 
 
-async def _decode(frame: Frame | StreamRequest, codec: StreamCodec) -> StreamRequest:
-    """The request in a frame: layer by layer, in a thread where one is heavy."""
-    while isinstance(frame, Frame):
-        size = weight(frame)
-        if size < THREAD_THRESHOLD:
-            frame = decode_layer(frame, codec)
-        else:
-            frame = await run_cpu_bound(partial(decode_layer, frame, codec), size)
-    return frame
+async def _take_off(
+    only: list[Frame], codec: StreamCodec, holding: Holding
+) -> Frame | StreamRequest:
+    """A frame without its outermost layer, or the request that was in it.
+
+    Args:
+      only: the frame; taken out of the list, so that nothing keeps it here.
+    """
+    frame = only.pop()
+    own, heavy = footprint(frame, 0), weight(frame)
+    if not isinstance(frame, Compressed):
+        await holding.resize(own + footprint_inside(frame))
+        with holding.being_busy():
+            return await run_cpu_bound(partial(decode_layer, frame, codec), heavy)
+    longest = min(codec.max_output, holding.budget.limit - own)
+    allowed = LIKELY_RATIO * own + FREE // 2
+    while True:
+        allowed = min(allowed, longest)
+        await holding.resize(own + allowed)
+        try:
+            work = partial(decode_layer, frame, codec, allowed)
+            with holding.being_busy():
+                return await run_cpu_bound(work, max(heavy, allowed // _WRITTEN_PER_READ))
+        except TextTooLong as error:
+            if allowed == longest:
+                raise StreamError(str(error), reply=True) from error
+            allowed *= LIKELY_RATIO
 
 
 async def write_frame(
@@ -137,14 +310,26 @@ async def write_frame(
 async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
     """The result of ``work``, which takes as long as parsing ``size`` bytes.
 
+    Small work is done here, one after the other: tasks that are ready together would hold up
+    all others for as long as their sum.
+
     *Checkpoint*: always.  *Cancellation*: work that began in a thread is abandoned there.
     """
-    if size < THREAD_THRESHOLD:
+    if size < _AT_ONCE:
         await trio.lowlevel.checkpoint()
         return work()
-    try:
-        limiter = _limiter.get()
-    except LookupError:
-        limiter = trio.CapacityLimiter(_MAX_THREADS)
-        _limiter.set(limiter)
+    if size < THREAD_THRESHOLD:
+        async with _of_run(_turn, trio.Lock):
+            return work()
+    limiter = _of_run(_limiter, lambda: trio.CapacityLimiter(_MAX_THREADS))
     return await run_in_thread(work, abandon_on_cancel=True, limiter=limiter)
+
+
+def _of_run(variable: trio.lowlevel.RunVar[R], make: Callable[[], R]) -> R:
+    """The value of a variable of this run, made when it is first needed."""
+    try:
+        return variable.get()
+    except LookupError:
+        value = make()
+        variable.set(value)
+        return value

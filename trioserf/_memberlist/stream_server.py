@@ -1,11 +1,15 @@
 """Task: serves the streams that peers open.
 
 Each stream carries one request and at most one reply, in a child task of its own.  Peers
-cannot hold much: reading a request has one absolute time limit, and so has replying; there
-are at most ``max_streams`` at once, and at most 127 push/pulls; and all requests that are
-not yet complete share a budget of bytes.  When every place is taken, the stream that has
-waited longest for its request makes room for the new one, so that idle connections cannot
-lock peers out.
+cannot hold much: the first byte has a short time limit, reading a request has an absolute one,
+and so has replying; there are at most ``max_streams`` at once, and at most 127 push/pulls; and
+what all requests and replies hold, decompressed, parsed and until they are dropped, shares a
+budget of bytes.
+
+When every place is taken, streams that have said nothing go first, the oldest of them first, and
+then the one that has waited longest for its request: idle connections cannot lock peers out.
+When the budget is spent, the smallest exchange is served first, and the stream that has held
+most for longest goes.  A peer that is turned away gets the reason as an error reply.
 
 Source: hashicorp/memberlist v0.2.2, net.go: streamListen, handleConn; net_transport.go:
 tcpListen.
@@ -27,24 +31,41 @@ from .drop_log import DropLog, Log
 from .handoff import Handoff
 from .metrics import Metrics
 from .state_exchange import StateExchange
-from .stream_io import ByteBudget, read_message, write_frame
+from .stream_io import CHUNK, ByteBudget, Holding, read_message, write_frame
 from .wire_format import WireFormat
 
 MAX_PUSH_PULLS: Final = 127
 """Inbound push/pulls served at once, as in Go."""
-MAX_UNREAD: Final = 64 * 1024 * 1024
-"""Bytes of incomplete requests that are kept at once, all streams together."""
+FIRST_BYTE_LIMIT: Final = 3.0
+"""How long a stream may say nothing (seconds): a lost first segment is sent again after one
+second, and after two more.  DIFFERS: Go waits for ``TCPTimeout``.
+Test: test_a_stream_that_says_nothing_has_a_short_limit."""
 PROTECTED: Final = 0.5
-"""How long a stream keeps its place in any case (seconds)."""
+"""How long a stream that has begun its request keeps its place in any case (seconds)."""
+HOLD_PROTECTED: Final = 1.0
+"""How long a stream keeps its share of the budget in any case (seconds)."""
+_LAST_WORDS: Final = 0.1
+"""How long a peer that is turned away may take to read why (seconds)."""
+_MAX_LEAVING: Final = 64
+"""Streams that get the reason at once; beyond, they are closed without a reply."""
 _BACKOFF: Final = (0.005, 1.0)
 """Shortest and longest pause after a failed accept (seconds)."""
 
 
 @attrs.define(eq=False)
 class _Child:
+    """A stream that is served."""
+
     scope: trio.CancelScope
     since: float
+    holding: Holding
     reading: bool = True
+    reason: str = ""
+    """Why it was turned away."""
+
+    def turn_away(self, reason: str) -> None:
+        self.reason = reason
+        self.scope.cancel()
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -58,10 +79,16 @@ class StreamServer:
     handoff: Handoff
     drop_log: DropLog
     metrics: Metrics
+    budget: ByteBudget
     log: Log
     _children: dict[_Child, None] = attrs.field(factory=dict, init=False)
+    _silent: dict[_Child, None] = attrs.field(factory=dict, init=False)
+    """Those of them that said nothing yet, the oldest first."""
     _push_pulls: int = attrs.field(default=0, init=False)
-    _budget: ByteBudget = attrs.field(factory=lambda: ByteBudget(MAX_UNREAD), init=False)
+    _leaving: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.budget.reclaim = self._reclaim
 
     def __len__(self) -> int:
         return len(self._children)
@@ -78,7 +105,9 @@ class StreamServer:
                     nursery.cancel_scope.cancel()
                     return
                 except OSError as error:
-                    self.log.error("cannot accept a stream: %s", error)
+                    self.drop_log("accept", "the system", error)
+                    # If descriptors are what is missing, here are some.
+                    self._shed_silent("no descriptors are left")
                     await trio.sleep(pause)
                     pause = min(2 * pause, _BACKOFF[1])
                     continue
@@ -87,30 +116,62 @@ class StreamServer:
                 if self._make_room(source):
                     nursery.start_soon(self._serve, stream, source)
                 else:
-                    await trio.aclose_forcefully(stream)
+                    nursery.start_soon(self._refuse, stream, self._full())
+
+    def _full(self) -> str:
+        return f"{self.config.max_streams} streams are open already"
 
     def _make_room(self, source: Address) -> bool:
         """Whether there is a place for one more stream, if need be that of a slow one."""
         if len(self._children) < self.config.max_streams:
             return True
-        self.drop_log("streams", source, f"{self.config.max_streams} streams are open already")
+        self.drop_log("streams", source, self._full())
+        if self._shed_silent(self._full()):
+            return True
         limit = trio.current_time() - PROTECTED
         for child in self._children:
-            if child.reading and child.since <= limit and not child.scope.cancel_called:
-                child.scope.cancel()
+            if child.reading and child.since <= limit and not child.holding.busy:
+                self._shed(child, self._full())
                 return True
         return False
 
+    def _shed_silent(self, reason: str) -> bool:
+        """Turn the stream away that has said nothing for longest; False if there is none."""
+        for child in self._silent:
+            self._shed(child, reason)
+            return True
+        return False
+
+    def _shed(self, child: _Child, reason: str) -> None:
+        """Turn a stream away: its place is free from here on."""
+        child.turn_away(reason)
+        self._children.pop(child, None)
+        self._silent.pop(child, None)
+
+    def _reclaim(self) -> None:
+        """The budget is spent, and somebody waits for it: the one that costs most goes."""
+        now = trio.current_time()
+        costs = {
+            child: child.holding.charged * (now - child.holding.since)
+            for child in self._children
+            if now - child.holding.since >= HOLD_PROTECTED and not child.holding.busy
+        }
+        if costs:
+            most = max(costs, key=costs.__getitem__)
+            self._shed(most, "too slow: others wait for the room that the exchange takes")
+
     async def _serve(self, stream: trio.abc.Stream, source: Address) -> None:
         """One stream from the first byte to the last.  Never raises."""
-        child = _Child(trio.CancelScope(), trio.current_time())
-        self._children[child] = None
-        child.scope.deadline = child.since + self.config.tcp_timeout
+        now = trio.current_time()
+        child = _Child(trio.CancelScope(), now, Holding(self.budget))
+        self._children[child] = self._silent[child] = None
+        child.scope.deadline = now + min(FIRST_BYTE_LIMIT, self.config.tcp_timeout)
         try:
             with child.scope:
                 await self._converse(stream, source, child)
             if child.scope.cancelled_caught:
-                self.drop_log("stream", source, "too slow")
+                child.reason = child.reason or "too slow"
+                self.drop_log("stream", source, child.reason)
         except trio.BrokenResourceError as error:
             self.log.debug("stream from %s broke: %s", source, error)
         except (RemoteProtocolError, MergeRefused) as error:
@@ -118,23 +179,57 @@ class StreamServer:
         except Exception as error:
             self.drop_log.crash("handler", self._serve, error)
         finally:
-            del self._children[child]
+            self._children.pop(child, None)
+            self._silent.pop(child, None)
+            child.holding.release()
+            if child.reason and child.reading:  # no reply has begun
+                await self._refuse(stream, child.reason)
+            else:
+                await trio.aclose_forcefully(stream)
+
+    async def _refuse(self, stream: trio.abc.Stream, reason: str) -> None:
+        """Send a peer the reason, if it reads that soon, and close the stream.
+
+        What the peer sent and nobody read would turn the end of the stream into a reset, which
+        may destroy the reply: so it is read until the peer closes.
+        """
+        try:
+            if self._leaving < _MAX_LEAVING:
+                self._leaving += 1
+                try:
+                    with trio.move_on_after(_LAST_WORDS):
+                        await stream.send_all(self.wire.encode_frame(_error(reason)))
+                        if isinstance(stream, trio.abc.HalfCloseableStream):
+                            await stream.send_eof()
+                        while await stream.receive_some(CHUNK):
+                            pass
+                finally:
+                    self._leaving -= 1
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it is gone already
+        finally:
             await trio.aclose_forcefully(stream)
 
     async def _converse(self, stream: trio.abc.Stream, source: Address, child: _Child) -> None:
         """Read the request, and reply."""
+
+        def begun() -> None:
+            self._silent.pop(child, None)
+            child.scope.deadline = child.since + self.config.tcp_timeout
+
         try:
             request = await read_message(
                 stream,
                 self.wire.stream,
                 accept_side=True,
                 metrics=self.metrics,
-                budget=self._budget,
+                holding=child.holding,
+                begun=begun,
             )
         except StreamError as error:
             self.drop_log("stream", source, error)
             if error.reply:
-                await self._reply(stream, encode_message(ErrorReply(str(error))), child)
+                child.reason = str(error)
             return
         child.reading = False
         match request:
@@ -157,7 +252,9 @@ class StreamServer:
         self, stream: trio.abc.Stream, source: Address, request: PushPullState, child: _Child
     ) -> None:
         if self._push_pulls >= MAX_PUSH_PULLS:
-            self.drop_log("streams", source, f"{MAX_PUSH_PULLS} push/pulls already")
+            reason = f"{MAX_PUSH_PULLS} push/pulls already"
+            self.drop_log("streams", source, reason)
+            child.reason, child.reading = reason, True
             return
         self._push_pulls += 1
         try:
@@ -165,6 +262,8 @@ class StreamServer:
             # and a peer that is refused still learns which nodes are here.
             self._extend(child)
             state = await self.exchange.local_frame(join=request.join)
+            if self.wire.stream.encrypts:  # else all streams write the same bytes
+                await child.holding.grow(len(state))
             await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
         finally:
             self._push_pulls -= 1
@@ -178,3 +277,8 @@ class StreamServer:
     def _extend(self, child: _Child) -> None:
         """The request is here: replying has a time limit of its own."""
         child.scope.deadline = trio.current_time() + self.config.tcp_timeout
+
+
+def _error(reason: str) -> bytes:
+    """An error reply, type byte and body."""
+    return encode_message(ErrorReply(reason))

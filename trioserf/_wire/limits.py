@@ -91,8 +91,10 @@ FREE_RECORDS: Final = 1000
 """Node records that may be of any length."""
 LEAST_RECORD: Final = 16
 """Mean length that more node records than that must have (bytes).  Go's have 60 and more."""
-THREAD_THRESHOLD: Final = 100_000
-"""Plain bytes that are worth a thread: parsing or compressing them takes 10 to 20 ms."""
+THREAD_THRESHOLD: Final = 40_000
+"""Plain bytes that are worth a thread: parsing or compressing them takes 4 to 8 ms."""
+RECORD_SIZE: Final = 500
+"""Memory of one node record beside its bytes on the wire: objects and their pointers (bytes)."""
 COMPRESSED_WEIGHT: Final = 6
 """Decompressing a byte takes as long as parsing so many plain ones."""
 ENCRYPTED_PER_PLAIN: Final = 20

@@ -26,6 +26,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import cache
+from io import BytesIO
 from operator import length_hint
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ _CODES_PER_BLOCK: Final = 3838
 _CODE: Final = -1
 _PIECES: Final = 65536
 """Pieces of text are joined before there are more of them."""
+_JOINED: Final = 1 << 20
+"""Bytes of text that are joined at once: both forms of it are in memory for a moment."""
 
 _BATCH: Final = 256
 """Codes moved at once: the log of it is paid in work, the whole of it in waste at the end."""
@@ -49,6 +52,10 @@ _FEW: Final = 64
 """So many codes are put together one by one sooner than in a batch."""
 _SHORTS: Final = struct.Struct(f"<{_BATCH}H")
 _LITERALS: Final = tuple(bytes((byte,)) for byte in range(256))
+
+
+class TextTooLong(RemoteProtocolError):
+    """A stream that is well formed so far has a longer text than the caller allows."""
 
 
 # --- moving bit fields --------------------------------------------------------------------
@@ -127,10 +134,12 @@ def decompress(data: bytes, max_output: int) -> bytes:
     clears_left = LZW_CLEARS + len(data) // LZW_BYTES_PER_CLEAR
     table: list[Any] = [*_LITERALS, None, None]
     previous: Any = None  # the string before, None after a clear
-    text = bytearray()
+    text = BytesIO()  # gives its content away without a copy
+    length = 0
     pieces: list[bytes] = []  # text, not joined yet
     emit, literals = pieces.append, _LITERALS
-    room = max_output  # a lower bound of what may still come, without measuring the pieces
+    # Lower bounds, without measuring the pieces: of what may still come, at all and until then.
+    room = min(max_output, _JOINED)
     position, end = 0, 8 * len(data)
     while True:
         width, count = _batch_size(len(table), previous is not None)
@@ -174,10 +183,7 @@ def decompress(data: bytes, max_output: int) -> bytes:
                     position -= length_hint(codes) * width
                     break
             elif code == _END:
-                text += b"".join(pieces)
-                if len(text) > max_output:
-                    raise RemoteProtocolError(f"LZW text is longer than {max_output} bytes")
-                return bytes(text)
+                return _whole(text, pieces, max_output)
             elif previous is None and code < _CLEAR:
                 previous = table[code]
                 emit(previous)
@@ -190,11 +196,24 @@ def decompress(data: bytes, max_output: int) -> bytes:
                 raise RemoteProtocolError(f"LZW code {code} with {len(table)} in the table")
         room -= count * len(table)
         if room < 0 or len(pieces) > _PIECES:
-            text += b"".join(pieces)
+            length += text.write(b"".join(pieces))
             pieces.clear()
-            room = max_output - len(text)
+            room = min(max_output - length, _JOINED)
             if room < 0:
-                raise RemoteProtocolError(f"LZW text is longer than {max_output} bytes")
+                text.close()  # however long somebody keeps the exception and this frame
+                del table[:]
+                raise TextTooLong(f"LZW text is longer than {max_output} bytes")
+
+
+def _whole(text: BytesIO, pieces: list[bytes], max_output: int) -> bytes:
+    """What is joined already, and the pieces behind it."""
+    rest, length = b"".join(pieces), text.tell()
+    if length + len(rest) > max_output:
+        raise TextTooLong(f"LZW text is longer than {max_output} bytes")
+    if not length:
+        return rest
+    text.write(rest)
+    return text.getvalue()
 
 
 def _forget(_string: bytes) -> None:

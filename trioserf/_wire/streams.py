@@ -30,11 +30,12 @@ from typing import Any, Final, TypeAlias, final
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from . import limits
-from .codec import decode, encode, from_value
+from .codec import decode, decode_prefix, encode, from_value
 from .codec_settings import CodecSettings
 from .compression import compress_message, open_envelope
 from .encryption import decrypt, encrypt, encrypted_size
 from .labels import LABEL_BYTE, check_label, label_header, take_label
+from .lzw import TextTooLong
 from .messages import (
     TYPE_BYTES,
     USER_PREFIX,
@@ -132,10 +133,54 @@ def weight(frame: Frame) -> int:
             return len(frame.data)
 
 
-def decode_layer(frame: Frame, codec: StreamCodec) -> Frame | StreamRequest:
+def footprint(frame: Frame | StreamRequest, size: int) -> int:
+    """Memory that a frame or a request keeps (bytes), at most.
+
+    Args:
+      size: bytes that a request had in its frame.
+    """
+    match frame:
+        case EncryptedFrame():
+            return len(frame.ciphertext)
+        case Compressed():
+            return len(frame.buffer or b"")
+        case PlainFrame():
+            return len(frame.data)
+        case PushPullState():
+            return size + limits.RECORD_SIZE * len(frame.records)
+    return size
+
+
+def footprint_inside(frame: EncryptedFrame | PlainFrame) -> int:
+    """Memory that taking off the next layer needs besides (bytes), at most.
+
+    How long the text of a compressed frame is nobody knows before: there it is the caller's
+    limit.
+    """
+    if isinstance(frame, EncryptedFrame):
+        return 2 * len(frame.ciphertext)  # the text, and what is taken out of it
+    data = frame.data
+    if data[0] != MessageType.PUSH_PULL:
+        return len(data)
+    try:
+        header, start = decode_prefix(PushPullHeader, data[: limits.SMALL_INPUT], 1)
+    except RemoteProtocolError:
+        return len(data)  # odd, or no push/pull at all
+    # A record has some bytes, whatever the header claims.
+    most = limits.FREE_RECORDS + (len(data) - start) // limits.LEAST_RECORD
+    return len(data) + limits.RECORD_SIZE * max(0, min(header.nodes, most))
+
+
+def decode_layer(
+    frame: Frame, codec: StreamCodec, max_output: int | None = None
+) -> Frame | StreamRequest:
     """The frame without its outermost layer, or the request that was in it.  In any thread.
 
+    Args:
+      max_output: longest text of a compressed frame here (bytes), instead of the codec's.
+
     Raises:
+      TextTooLong: the text is longer than ``max_output``.
       StreamError: it breaks the protocol.  The peer gets a reply for what fails outside of the
         request, as in Go.
     """
@@ -144,15 +189,17 @@ def decode_layer(frame: Frame, codec: StreamCodec) -> Frame | StreamRequest:
             case EncryptedFrame():
                 return _decrypt(frame, codec)
             case Compressed():
-                plain = open_envelope(frame, codec.max_output)
+                plain = open_envelope(frame, codec.max_output if max_output is None else max_output)
                 if not plain:
                     raise RemoteProtocolError("a compressed frame of nothing")
                 return PlainFrame(plain)
             case PlainFrame():
-                request = _RequestReader().feed(frame.data)
+                request = _RequestReader().read_whole(frame.data)
     except StreamError:
         raise
     except RemoteProtocolError as error:
+        if max_output is not None and isinstance(error, TextTooLong):
+            raise
         raise StreamError(str(error), reply=not isinstance(frame, PlainFrame)) from error
     if request is None:
         raise StreamError("a frame is cut short inside")
@@ -251,7 +298,7 @@ class StreamParser:
             self._read_label if accept_side else self._read_type
         )
         self._compressed: ValueReader
-        self._request: _RequestReader
+        self._request: _RequestReader | None = None
 
     def receive(self, data: bytes) -> Frame | StreamRequest | None:
         """Take bytes as they came.
@@ -276,6 +323,11 @@ class StreamParser:
             reply = self._read == self._read_compressed
             raise StreamError(str(error), reply=reply) from error
         return None
+
+    @property
+    def size(self) -> int:
+        """Memory of the node records that were read so far, beside their bytes (bytes)."""
+        return limits.RECORD_SIZE * self._request.count if self._request is not None else 0
 
     def eof(self) -> None:
         """The peer ends the stream.
@@ -345,6 +397,7 @@ class StreamParser:
         return None if value is None else from_value(Compressed, value[0])
 
     def _read_plain(self) -> StreamRequest | None:
+        assert self._request is not None, "made with the first byte of a request"
         data = bytes(self._buffer)
         self._buffer.clear()
         return self._request.feed(data)
@@ -369,6 +422,21 @@ _HEADERS: Final[Mapping[int, type[Any]]] = {
     MessageType.PUSH_PULL: PushPullHeader,
 }
 """What follows the type byte; the first three are the whole request."""
+
+
+_FOREIGN: Final[Mapping[int, str]] = {
+    0x16: "this looks like TLS",
+    **dict.fromkeys(b"CDGHOPT", "this looks like HTTP"),  # CONNECT, DELETE, GET, HTTP/1.1, …
+    ord("S"): "this looks like SSH",
+}
+"""What begins so, where it is no message type."""
+
+
+def _foreign(kind: int) -> str:
+    """What to say about a stream that begins with a byte that is no message type."""
+    guess = _FOREIGN.get(kind)
+    number = f"message type {kind} on a stream"
+    return number if guess is None else f"{guess}, not gossip: {number}"
 
 
 @final
@@ -396,6 +464,41 @@ class _RequestReader:
                 return request
         return None
 
+    def read_whole(self, data: bytes) -> StreamRequest | None:
+        """The request that is in ``data``, which is all there is; None if it is cut short.
+
+        What is behind the records is copied once, not piece by piece.
+        """
+        for piece in _slices(data):
+            self._values.feed(piece)
+            if self._header is None and not self._read_header():
+                continue
+            header = self._header
+            wanted = header.nodes if type(header) is PushPullHeader else 0
+            if self._read_records(wanted):
+                return self._read_rest(data)
+        return None
+
+    def _read_rest(self, data: bytes) -> StreamRequest | None:
+        """The request whose header and records are read, from all its bytes."""
+        header, start = self._header, self._values.taken
+        match header:
+            case UserMessageHeader():
+                body = data[start : start + header.length]
+                return UserMessageStream(body) if len(body) == header.length else None
+            case PushPullHeader():
+                state = data[start : start + header.user_state_len]
+                if len(state) < header.user_state_len:
+                    return None
+                return PushPullState(header.join, tuple(self._records), state)
+        request: StreamRequest = header
+        return request
+
+    @property
+    def count(self) -> int:
+        """Node records read so far."""
+        return len(self._records)
+
     def _read(self) -> StreamRequest | None:
         """Read on where the bytes ended before."""
         if self._header is None and not self._read_header():
@@ -419,7 +522,7 @@ class _RequestReader:
                 return False
             self._kind = _HEADERS.get(first[0])
             if self._kind is None:
-                raise RemoteProtocolError(f"message type {first[0]} on a stream")
+                raise RemoteProtocolError(_foreign(first[0]))
         value = values.take_value()
         if value is None:
             return False
