@@ -13,7 +13,7 @@ suspicion.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import TypedDict, assert_never
 
 import trio
 
@@ -36,7 +36,14 @@ from .._swim.effects import (
     TimeoutDegraded,
 )
 from .._swim.table import NodeTable
-from ..abc import ConflictHandler, EventHandler
+from ..abc import (
+    AliveHandler,
+    ConflictHandler,
+    Delegate,
+    EventHandler,
+    MergeHandler,
+    PingHandler,
+)
 from .address_prober import AddressProber
 from .alarm import Alarm
 from .drop_log import DropLog, Log
@@ -44,6 +51,17 @@ from .gossiper import Gossiper
 from .metrics import Metrics
 from .packet_sender import PacketSender
 from .seeds import Seeds
+
+
+class Handlers(TypedDict, total=False):
+    """What the user plugs into a `Memberlist`."""
+
+    delegate: Delegate | None
+    events: EventHandler | None
+    conflict: ConflictHandler | None
+    merge: MergeHandler | None
+    alive: AliveHandler | None
+    ping: PingHandler | None
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -29,7 +29,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType
-from typing import Final, TypeAlias, TypedDict, Unpack, final
+from typing import Final, TypeAlias, Unpack, final
 
 import trio
 
@@ -45,19 +45,14 @@ from .._wire.keyring import Keyring
 from .._wire.messages import USER_PREFIX
 from ..abc import (
     Address,
-    AliveHandler,
-    ConflictHandler,
     Delegate,
-    EventHandler,
-    MergeHandler,
     NodeView,
-    PingHandler,
     Transport,
 )
 from .address_prober import AddressProber
 from .alarm import run_clock
 from .announce import Announcer, meta_limit
-from .apply import Applier
+from .apply import Applier, Handlers
 from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
 from .handoff import Handoff
@@ -74,7 +69,6 @@ from .seeds import Seeds
 from .state_exchange import StateExchange
 from .statistics import MemberlistStatistics
 from .stream_client import StreamClient
-from .stream_io import MAX_HELD, ByteBudget
 from .stream_server import StreamServer
 from .wire_format import WireFormat, configured_keyring
 
@@ -86,17 +80,6 @@ READY_FIRST: Final = ("receiver", "stream_server")
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 5
 """Versions of the memberlist protocol that are understood."""
-
-
-class Handlers(TypedDict, total=False):
-    """What the user plugs into a `Memberlist`."""
-
-    delegate: Delegate | None
-    events: EventHandler | None
-    conflict: ConflictHandler | None
-    merge: MergeHandler | None
-    alive: AliveHandler | None
-    ping: PingHandler | None
 
 
 @final
@@ -239,9 +222,7 @@ class Memberlist:
             drop_log=drop_log,
             metrics=metrics,
         )
-        budget = ByteBudget(MAX_HELD)
         self._client = StreamClient(
-            budget=budget,
             config=config,
             transport=transport,
             wire=wire,
@@ -250,7 +231,7 @@ class Memberlist:
             metrics=metrics,
         )
         self._stream_server = StreamServer(
-            budget=budget,
+            budget=self._client.budget,
             config=config,
             transport=transport,
             wire=wire,

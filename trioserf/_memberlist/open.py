@@ -17,7 +17,8 @@ from .._config import MemberlistConfig
 from .._exceptions import SerfInternalError
 from .._net.udp_tcp import NetTransport
 from ..abc import Transport
-from .memberlist import READY_FIRST, Handlers, Memberlist
+from .apply import Handlers
+from .memberlist import READY_FIRST, Memberlist
 
 
 @asynccontextmanager

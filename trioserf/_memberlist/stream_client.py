@@ -26,7 +26,7 @@ from .._wire.streams import PushPullState, StreamRequest, dial_prefix, frame, us
 from ..abc import Address, Transport
 from .metrics import Metrics
 from .state_exchange import StateExchange
-from .stream_io import ByteBudget, Holding, read_message, run_cpu_bound, write_frame
+from .stream_io import MAX_HELD, ByteBudget, Holding, read_message, run_cpu_bound, write_frame
 from .wire_format import WireFormat
 
 
@@ -40,7 +40,8 @@ class StreamClient:
     table: NodeTable
     exchange: StateExchange
     metrics: Metrics
-    budget: ByteBudget
+    budget: ByteBudget = attrs.field(factory=lambda: ByteBudget(MAX_HELD), init=False)
+    """Shared with the streams that peers open."""
 
     async def push_pull(self, to: Address, name: str, *, join: bool) -> PushPullState:
         """Send the local state to a node; its state.  Raises as `PushPuller.push_pull`."""
