@@ -27,6 +27,7 @@
 #           _vivaldi/       network coordinates                                        | no waiting
 #       0   _exceptions     every error, in one tree
 #           _config _memberlist_config _settings    every setting, its unit and bound
+#           _config_keywords _setting_texts         the same for type checkers, and for help()
 #           _events         members, and what happens to them
 #           abc             the seams: transports, delegates, taps
 #           _seams          what a simulation does in its own way: sleep, and work in threads

@@ -1,9 +1,10 @@
-"""Every setting, its unit, its default, and the name Go gives it.
+"""Every setting of a node: what it does, its unit, its Go name, when to change it.
 
 Durations are float seconds, sizes are bytes.  A field ``snake_case`` is Go's ``SnakeCase``;
 fields that Go does not have are named below.  Bad values raise `ConfigError` when the object
 is made, so a running node never meets one.  Objects are frozen: ``attrs.evolve`` makes a changed
-copy.
+copy.  The text below each field has a fixed form, which `trioserf._setting_texts` reads for
+``help()`` and for the page of settings; default and bound are in the code above it.
 
 Source: hashicorp/memberlist v0.2.2, config.go; hashicorp/serf v0.9.4, serf/config.go.
 """
@@ -12,30 +13,43 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from . import _attrs as attrs
 from ._events import Member
 from ._exceptions import ConfigError, InvalidNodeName
 from ._memberlist_config import DEFAULT_PORT as DEFAULT_PORT
 from ._memberlist_config import MemberlistConfig as MemberlistConfig
-from ._memberlist_config import advertised_host, bound_host
+from ._memberlist_config import with_profile
+from ._setting_texts import documented
 from ._settings import (
     BOOL,
+    CALLABLE,
     COUNT,
     COUNT_1,
     POSITIVE,
     SECONDS,
+    advertised_host,
     bound,
+    bound_host,
+    check_names,
     frozen_mapping,
+    frozen_tags,
+    host_and_port_of,
     is_encodable,
     is_int,
     key_bytes,
+    path_of_keyring,
+    path_of_snapshot,
     setting,
 )
-from ._text import port_from_text
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ._config_keywords import ConfigKeywords
 
 PROTOCOL_VERSION_MIN = 2
 """Lowest Serf protocol version that can be used."""
@@ -61,24 +75,17 @@ def check_node_name(name: str) -> None:
         raise InvalidNodeName("node_name", name, "at most 128 characters")
 
 
-def _tags(value: Mapping[str, str] | None) -> Mapping[str, str]:
-    pairs: Iterable[tuple[object, object]] = (value or {}).items()
-    for key, text in pairs:
-        if not isinstance(key, str) or not isinstance(text, str):
-            raise ConfigError("tags", {key: text}, "strings as names and values")
-        if not (is_encodable(key) and is_encodable(text)):
-            raise ConfigError("tags", {key: text}, "text that can be written in UTF-8")
-    return MappingProxyType(dict(value or {}))
-
-
 @final
+@documented
 @attrs.frozen(kw_only=True)
 class Config:
     """Settings of a node.  The defaults are those of Go's library on a local network.
 
-    Fields that Go does not have: ``event_buffer_size``, ``leave_on_exit``,
+    Fields that Go does not have: ``profile``, ``event_buffer_size``, ``leave_on_exit``,
     ``leave_timeout``, ``rng``.
     """
+
+    # --- who
 
     node_name: str = attrs.field(
         factory=socket.gethostname,
@@ -87,73 +94,325 @@ class Config:
             "a name that is not empty and can be written in UTF-8",
         ),
     )
-    tags: Mapping[str, str] = attrs.field(factory=dict, converter=_tags, hash=False)
-    protocol_version: int = setting(
-        4,
-        bound(lambda v: is_int(v) and PROTOCOL_VERSION_MIN <= v <= PROTOCOL_VERSION_MAX, "2 to 5"),
+    """The unique name of this node in its cluster; the name of the host by default.
+
+    Go: NodeName.
+    Change: for several nodes on one host, and where hosts do not have names of their own.
+    """
+    tags: Mapping[str, str] = attrs.field(factory=dict, converter=frozen_tags, hash=False)
+    """What the others shall know of this node, such as its role; 512 bytes in all when encoded.
+
+    Go: Tags.
+    Change: to let others select by it, ``Serf.follow(tags=...)`` or ``filter_tags``;
+    ``Serf.set_tags()`` changes them later.
+    """
+    profile: str = setting(
+        "lan", bound(lambda v: v in ("lan", "wan", "local"), "'lan', 'wan' or 'local'")
     )
-    broadcast_timeout: float = setting(5.0, POSITIVE)
-    leave_propagate_delay: float = setting(1.0, SECONDS)
-    coalesce_period: float = setting(0.0, SECONDS)
-    """Longest time that member events wait to be merged; 0 turns merging off."""
-    quiescent_period: float = setting(0.0, SECONDS)
-    user_coalesce_period: float = setting(0.0, SECONDS)
-    user_quiescent_period: float = setting(0.0, SECONDS)
-    reap_interval: float = setting(15.0, POSITIVE)
-    reconnect_interval: float = setting(30.0, POSITIVE)
-    reconnect_timeout: float = setting(86400.0, SECONDS)
-    tombstone_timeout: float = setting(86400.0, SECONDS)
-    flap_timeout: float = setting(60.0, SECONDS)
-    queue_check_interval: float = setting(30.0, POSITIVE)
-    queue_depth_warning: int = setting(128, COUNT_1)
-    max_queue_depth: int = setting(4096, COUNT_1)
-    min_queue_depth: int = setting(0, COUNT)
-    """0 keeps ``max_queue_depth``; more means max(this, 2 x members)."""
-    recent_intent_timeout: float = setting(300.0, SECONDS)
-    event_buffer: int = setting(512, COUNT_1)
-    """Lamport times of user events remembered."""
-    query_buffer: int = setting(512, COUNT_1)
-    """Lamport times of queries remembered."""
-    query_timeout_mult: int = setting(16, COUNT_1)
-    query_response_size_limit: int = setting(1024, COUNT_1)
-    query_size_limit: int = setting(1024, COUNT_1)
-    user_event_size_limit: int = attrs.field(
-        default=512,
-        validator=bound(lambda v: is_int(v) and 0 < v <= USER_EVENT_SIZE_LIMIT, "1 to 9216 bytes"),
-    )
+    """Where the settings of membership come from that nobody has given.
+
+    Go: none; there are three functions.
+    Change: by `Config.lan`, `Config.wan` and `Config.local`.
+    """
     memberlist: MemberlistConfig = attrs.field(
         factory=MemberlistConfig,
         validator=bound(lambda v: isinstance(v, MemberlistConfig), "a MemberlistConfig"),
     )
-    snapshot_path: str | None = None
-    """File that remembers members and clocks over restarts; None for none."""
-    min_compact_size: int = setting(128 * 1024, COUNT)
-    rejoin_after_leave: bool = setting(False, BOOL)
-    enable_name_conflict_resolution: bool = setting(True, BOOL)
-    disable_coordinates: bool = setting(False, BOOL)
-    keyring_file: str | None = None
-    """Where key changes are written; None for nowhere."""
-    merge: Callable[[Sequence[Member]], object] | None = attrs.field(default=None, eq=False)
-    """Called with the members of a joining peer; raise `MergeRefused` to refuse it."""
-    reconnect_timeout_override: Callable[[Member, float], float] | None = attrs.field(
-        default=None, eq=False
-    )
+    """The settings of the membership half.
+
+    Go: MemberlistConfig.
+    Change: by keywords of `Config.lan`, which takes those of both halves.  A
+    ``MemberlistConfig(...)`` keeps what it was given, and the profile gives the rest.
+    """
     validate_node_names: bool = setting(False, BOOL)
+    """Refuse names, of this node and of others, that are not ``A-Za-z0-9-.`` or are over 128
+    bytes long.
+
+    Go: ValidateNodeNames (serf 0.9.5 and newer).
+    Change: True where names go into DNS or file names.
+    """
+    protocol_version: int = setting(
+        4,
+        bound(lambda v: is_int(v) and PROTOCOL_VERSION_MIN <= v <= PROTOCOL_VERSION_MAX, "2 to 5"),
+    )
+    """The Serf protocol version spoken.
+
+    Unit: version.
+    Go: ProtocolVersion.
+    Change: lower, while agents older than Serf 0.5 are in the cluster.
+    """
+
+    # --- leaving, failing, and being forgotten
+
+    broadcast_timeout: float = setting(5.0, POSITIVE)
+    """How long a call waits until its message has been sent out: each of the two steps of a
+    leave, new tags, a removed member.
+
+    Unit: seconds.
+    Go: BroadcastTimeout.
+    Change: longer in clusters of thousands, where queues are long; some 25 at 3,000 nodes.
+    """
+    leave_propagate_delay: float = setting(1.0, SECONDS)
+    """How long a node goes on after its leave was sent, so that gossip carries it further.
+
+    Unit: seconds.
+    Go: LeavePropagateDelay.
+    Change: longer if members that left show as failed; 0 in tests.
+    """
+    leave_on_exit: bool = setting(True, BOOL)
+    """Whether leaving the block of ``open`` normally leaves the cluster gracefully.
+
+    Go: none; there `Leave` is always a call.
+    Change: False if the end of the program shall look like a failure, to be back soon.
+    """
+    leave_timeout: float = setting(15.0, POSITIVE)
+    """Limit of that graceful leave.
+
+    Unit: seconds.
+    Go: none.
+    Change: below the time that your supervisor grants between SIGTERM and SIGKILL.
+    """
+    reconnect_interval: float = setting(30.0, POSITIVE)
+    """Time between two attempts to reach some failed member again.
+
+    Unit: seconds.
+    Go: ReconnectInterval.
+    Change: shorter to heal partitions sooner.
+    """
+    reconnect_timeout: float = setting(86400.0, SECONDS)
+    """How long a failed member stays in the list, and is tried again.
+
+    Unit: seconds.
+    Go: ReconnectTimeout.
+    Change: shorter where nodes never return under their name, as in autoscaling groups.
+    """
+    reconnect_timeout_override: Callable[[Member, float], float] | None = attrs.field(
+        default=None, eq=False, validator=CALLABLE
+    )
+    """Called with a member and the timeout: after how long this member is forgotten (seconds).
+
+    Go: ReconnectTimeoutOverride (serf 0.9.5 and newer).
+    Change: to keep some members longer than others, by their tags.
+    """
+    tombstone_timeout: float = setting(86400.0, SECONDS)
+    """How long a member that left stays in the list.
+
+    Unit: seconds.
+    Go: TombstoneTimeout.
+    Change: shorter where many short-lived nodes leave; longer than any partition.
+    """
+    reap_interval: float = setting(15.0, POSITIVE)
+    """Time between two looks for members that are to be forgotten.
+
+    Unit: seconds.
+    Go: ReapInterval.
+    Change: hardly ever.
+    """
+    flap_timeout: float = setting(60.0, SECONDS)
+    """A member that is back sooner than this after its failure counts as flapping, in metrics.
+
+    Unit: seconds.
+    Go: FlapTimeout.
+    Change: to what you call flapping.
+    """
+    recent_intent_timeout: float = setting(300.0, SECONDS)
+    """How long a join or leave is remembered of a name that is no member yet.
+
+    Unit: seconds.
+    Go: RecentIntentTimeout.
+    Change: hardly ever; longer than a message is under way.
+    """
+    merge: Callable[[Sequence[Member]], object] | None = attrs.field(
+        default=None, eq=False, validator=CALLABLE
+    )
+    """Called with the members of a joining peer; raise `MergeRefused` to refuse it.
+
+    Go: Merge.
+    Change: to keep clusters apart by their tags.  It must not wait.
+    """
+    enable_name_conflict_resolution: bool = setting(True, BOOL)
+    """Let the majority decide which of two nodes keeps a name; the other one stops.
+
+    Go: EnableNameConflictResolution.
+    Change: False if a wrong name shall not end a running node.
+    """
+
+    # --- events and queries
+
+    event_buffer_size: int = setting(2048, COUNT_1)
+    """Events kept for a slow reader of ``Serf.events`` before they are dropped.
+
+    Unit: events.
+    Go: none; there the application makes the channel.
+    Change: more for bursts; who only wants the newest state takes ``Serf.follow()``.
+    """
+    user_event_size_limit: int = attrs.field(
+        default=512,
+        validator=bound(lambda v: is_int(v) and 0 < v <= USER_EVENT_SIZE_LIMIT, "1 to 9216 bytes"),
+    )
+    """Longest user event, name and payload, when encoded.
+
+    Unit: bytes.
+    Go: UserEventSizeLimit.
+    Change: more only if every node has the same; what fits into no packet is refused anyway.
+    """
+    query_size_limit: int = setting(1024, COUNT_1)
+    """Longest query when encoded.
+
+    Unit: bytes.
+    Go: QuerySizeLimit.
+    Change: as ``user_event_size_limit``.
+    """
+    query_response_size_limit: int = setting(1024, COUNT_1)
+    """Longest response to a query when encoded.
+
+    Unit: bytes.
+    Go: QueryResponseSizeLimit.
+    Change: more for long responses, up to what ``udp_buffer_size`` carries.
+    """
+    query_timeout_mult: int = setting(16, COUNT_1)
+    """Scales how long a query is open by default: times ``gossip_interval`` and log10(members).
+
+    Unit: factor.
+    Go: QueryTimeoutMult.
+    Change: more on slow or lossy networks; one query alone has ``timeout=``.
+    """
+    coalesce_period: float = setting(0.0, SECONDS)
+    """Longest time that member events wait to be merged; 0 turns merging off.
+
+    Unit: seconds.
+    Go: CoalescePeriod.
+    Change: some seconds where a thousand nodes come and go at once and one event will do.
+    """
+    quiescent_period: float = setting(0.0, SECONDS)
+    """Member events are merged until there is none for this long; 0 turns merging off.
+
+    Unit: seconds.
+    Go: QuiescentPeriod.
+    Change: together with ``coalesce_period``, and shorter.
+    """
+    user_coalesce_period: float = setting(0.0, SECONDS)
+    """Longest time that user events wait to be merged; 0 turns merging off.
+
+    Unit: seconds.
+    Go: UserCoalescePeriod.
+    Change: where only the newest event of a name matters.
+    """
+    user_quiescent_period: float = setting(0.0, SECONDS)
+    """User events are merged until there is none for this long; 0 turns merging off.
+
+    Unit: seconds.
+    Go: UserQuiescentPeriod.
+    Change: together with ``user_coalesce_period``, and shorter.
+    """
+    event_buffer: int = setting(512, COUNT_1)
+    """Lamport times of user events remembered, to tell what is new.
+
+    Unit: Lamport times.
+    Go: EventBuffer.
+    Change: more where more events than this are sent within some seconds.
+    """
+    query_buffer: int = setting(512, COUNT_1)
+    """Lamport times of queries remembered, to tell what is new.
+
+    Unit: Lamport times.
+    Go: QueryBuffer.
+    Change: more where more queries than this are sent within some seconds.
+    """
+
+    # --- queues
+
+    queue_check_interval: float = setting(30.0, POSITIVE)
+    """Time between two looks at the broadcast queues: metrics, warning, and the cut.
+
+    Unit: seconds.
+    Go: QueueCheckInterval.
+    Change: to the interval of your metrics.  `Config.lan` sets that of membership, too.
+    """
+    queue_depth_warning: int = setting(128, COUNT_1)
+    """Broadcasts in one queue above which the log warns, and ``user_event()`` waits.
+
+    Unit: broadcasts.
+    Go: QueueDepthWarning.
+    Change: more in large clusters, where long queues are usual.
+    """
+    max_queue_depth: int = setting(4096, COUNT_1)
+    """Broadcasts that a queue keeps; the oldest beyond that are dropped.
+
+    Unit: broadcasts.
+    Go: MaxQueueDepth.
+    Change: with ``min_queue_depth``, if drops are counted.
+    """
+    min_queue_depth: int = setting(0, COUNT)
+    """0 keeps ``max_queue_depth``; more means the larger one of this and twice the members.
+
+    Unit: broadcasts.
+    Go: MinQueueDepth.
+    Change: to 4096 in clusters of thousands.
+    """
+
+    # --- files
+
+    snapshot_path: str | None = attrs.field(default=None, converter=path_of_snapshot)
+    """File that remembers members and clocks over restarts; None for none.
+
+    Go: SnapshotPath.
+    Change: wherever a restarted node shall find its cluster by itself, and not see old events
+    again.
+    """
+    min_compact_size: int = setting(128 * 1024, COUNT)
+    """Up to this size the snapshot is left alone; above, it is written anew when it is due.
+
+    Unit: bytes.
+    Go: MinCompactSize.
+    Change: smaller on tiny disks.
+    """
+    rejoin_after_leave: bool = setting(False, BOOL)
+    """Rejoin the members of the snapshot even after a graceful leave.
+
+    Go: RejoinAfterLeave.
+    Change: True where a leave is only a restart.
+    """
+    keyring_file: str | None = attrs.field(default=None, converter=path_of_keyring)
+    """Where key changes are written; None for nowhere.
+
+    Go: KeyringFile.
+    Change: wherever keys are rotated by ``Serf.keys``, or a restarted node has the old ones.
+    """
+
+    # --- coordinates, metrics, randomness
+
+    disable_coordinates: bool = setting(False, BOOL)
+    """Do without network coordinates.
+
+    Go: DisableCoordinates.
+    Change: True to save some bytes of each probe, where ``Serf.rtt()`` is not needed.
+    """
     metric_labels: Mapping[str, str] = attrs.field(
         factory=dict, converter=frozen_mapping, hash=False
     )
-    event_buffer_size: int = setting(2048, COUNT_1)
-    """Events kept for a slow reader of ``Serf.events`` before they are dropped."""
-    leave_on_exit: bool = setting(True, BOOL)
-    """Whether leaving the block of ``open`` normally leaves the cluster gracefully."""
-    leave_timeout: float = setting(15.0, POSITIVE)
-    """Limit of that graceful leave."""
-    rng: random.Random | None = attrs.field(default=None, eq=False, repr=False)
-    """Source of every random choice; None for a fresh one seeded by the system."""
+    """Labels of every metric that a tap gets.
+
+    Go: MetricLabels.
+    Change: to tell the nodes of one process apart.
+    """
+    rng: random.Random | None = attrs.field(
+        default=None,
+        eq=False,
+        repr=False,
+        validator=bound(lambda v: v is None or isinstance(v, random.Random), "a random.Random"),
+    )
+    """Source of every random choice; None for a fresh one seeded by the system.
+
+    Go: none.
+    Change: in tests, to repeat a run.
+    """
 
     def __attrs_post_init__(self) -> None:
         if self.validate_node_names:
             check_node_name(self.node_name)
+        # Here, and not in `lan` and its sisters alone: so a changed copy keeps the profile, too.
+        object.__setattr__(self, "memberlist", with_profile(self.memberlist, self.profile))
 
     @classmethod
     def lan(
@@ -162,9 +421,10 @@ class Config:
         bind: str | int | None = None,
         advertise: str | int | None = None,
         encrypt_key: str | bytes | None = None,
-        **fields: Any,
+        memberlist: MemberlistConfig | None = None,
+        **settings: Unpack[ConfigKeywords],
     ) -> Config:
-        """Defaults for a local network.
+        """Defaults for a local network, plus any setting of both halves.
 
         Args:
           bind: ``host:port`` to listen on (UDP and TCP).  The host is an IP address, or
@@ -173,9 +433,17 @@ class Config:
           advertise: ``host:port`` that other nodes shall use.  No port, or port 0, means the
             bound one; no host means the bound address, or one chosen here.
           encrypt_key: base64 text or raw bytes; turns encryption on.
-          fields: any field of `Config`.
+          memberlist: settings of membership from elsewhere; the profile gives what they leave
+            open, and keywords go before both.
+          settings: any field of `Config` and of `MemberlistConfig`: ``help(trioserf.Config)``
+            and ``help(trioserf.MemberlistConfig)`` tell of each, and so does
+            ``docs/settings.md``.
+
+        Raises:
+          ConfigError: a value is outside its bounds.
+          TypeError: there is no such setting.
         """
-        return cls._profile(MemberlistConfig.lan, bind, advertise, encrypt_key, fields)
+        return cls._of_profile("lan", bind, advertise, encrypt_key, memberlist, settings)
 
     @classmethod
     def wan(
@@ -184,10 +452,11 @@ class Config:
         bind: str | int | None = None,
         advertise: str | int | None = None,
         encrypt_key: str | bytes | None = None,
-        **fields: Any,
+        memberlist: MemberlistConfig | None = None,
+        **settings: Unpack[ConfigKeywords],
     ) -> Config:
         """Defaults for wide-area networks; arguments as `lan`."""
-        return cls._profile(MemberlistConfig.wan, bind, advertise, encrypt_key, fields)
+        return cls._of_profile("wan", bind, advertise, encrypt_key, memberlist, settings)
 
     @classmethod
     def local(
@@ -196,50 +465,84 @@ class Config:
         bind: str | int | None = None,
         advertise: str | int | None = None,
         encrypt_key: str | bytes | None = None,
-        **fields: Any,
+        memberlist: MemberlistConfig | None = None,
+        **settings: Unpack[ConfigKeywords],
     ) -> Config:
         """Defaults for loopback; binds 127.0.0.1 by default; arguments as `lan`."""
-        if bind is None and "memberlist" not in fields:
-            bind = f"127.0.0.1:{DEFAULT_PORT}"
-        return cls._profile(MemberlistConfig.local, bind, advertise, encrypt_key, fields)
+        return cls._of_profile("local", bind, advertise, encrypt_key, memberlist, settings)
 
     @classmethod
-    def _profile(
+    def _of_profile(
         cls,
-        profile: Callable[..., MemberlistConfig],
+        profile: str,
         bind: str | int | None,
         advertise: str | int | None,
         encrypt_key: str | bytes | None,
-        fields: dict[str, Any],
+        memberlist: MemberlistConfig | None,
+        settings: Mapping[str, Any],
     ) -> Config:
-        changes: dict[str, Any] = {}
+        fields, below = _halves(f"Config.{profile}()", settings)
         if bind is not None:
-            host, port = _host_and_port("bind", bind)
-            changes["bind_addr"] = bound_host(host, "bind", bind)
-            changes["bind_port"] = DEFAULT_PORT if port is None else port
+            host, port = host_and_port_of("bind", bind)
+            _once("bind", bind, below, "bind_addr", bound_host(host, "bind", bind))
+            _once("bind", bind, below, "bind_port", DEFAULT_PORT if port is None else port)
         if advertise is not None:
-            host, port = _host_and_port("advertise", advertise)
-            changes["advertise_addr"] = advertised_host(host, "advertise", advertise)
-            changes["advertise_port"] = port or 0
+            host, port = host_and_port_of("advertise", advertise)
+            host = advertised_host(host, "advertise", advertise)
+            _once("advertise", advertise, below, "advertise_addr", host)
+            _once("advertise", advertise, below, "advertise_port", port or 0)
         if encrypt_key is not None:
-            changes["secret_key"] = key_bytes(encrypt_key)
-        base = fields.pop("memberlist", None)
-        memberlist = profile(**changes) if base is None else attrs.evolve(base, **changes)
-        return cls(memberlist=memberlist, **fields)
+            key = key_bytes(encrypt_key)
+            _once("encrypt_key", "<secret>", below, "secret_key", key)
+        if memberlist is None:
+            memberlist = MemberlistConfig(**below)
+        elif below and isinstance(memberlist, MemberlistConfig):
+            memberlist = attrs.evolve(memberlist, **below)
+        return cls(profile=profile, memberlist=memberlist, **fields)
 
 
-def _host_and_port(field: str, given: object) -> tuple[str, int | None]:
-    """Host, "" for none, and port, None for none, of ``host:port`` or of a port alone."""
-    text = str(given) if is_int(given) else given
-    if not isinstance(text, str) or not text:
-        raise ConfigError(field, given, "host:port, a host, or a port")
-    host, colon, port = text.rpartition(":")
-    if text.isascii() and text.isdigit():
-        host = ""
-    elif not colon or "]" in port or (":" in host and not host.startswith("[")):
-        return text.removeprefix("[").removesuffix("]"), None
-    try:
-        number = port_from_text(port)
-    except ValueError:
-        raise ConfigError(field, given, "host:port with a port from 0 to 65535") from None
-    return host.removeprefix("[").removesuffix("]"), number
+_DECIDED_HERE: Mapping[str, str] = {
+    "name": "node_name",
+    "delegate_protocol_version": "protocol_version",
+    "delegate_protocol_min": "protocol_version",
+    "delegate_protocol_max": "protocol_version",
+}
+"""Settings of membership that Serf overwrites, and the one that it takes them from."""
+
+
+def _halves(call: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings of Serf, and those of membership.
+
+    Raises:
+      TypeError: there is no such setting, or it is not for the user of Serf.
+    """
+    upper = {field.name for field in attrs.fields(Config)} - {"profile", "memberlist"}
+    lower = {field.name: field.default for field in attrs.fields(MemberlistConfig)}
+    known = {
+        *upper,
+        *lower,
+        "bind",
+        "advertise",
+        "encrypt_key",
+        "memberlist",
+    } - _DECIDED_HERE.keys()
+    fields: dict[str, Any] = {}
+    below: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in _DECIDED_HERE:
+            if value != lower[name]:
+                raise TypeError(f"{call} has no setting {name!r}: give {_DECIDED_HERE[name]!r}")
+            continue
+        check_names(call, [name], known - _DECIDED_HERE.keys())
+        if name in upper:
+            fields[name] = value
+        if name not in upper or name == "queue_check_interval":
+            below[name] = value
+    return fields, below
+
+
+def _once(short: str, given: object, below: dict[str, Any], name: str, value: object) -> None:
+    """Set what the shortcut ``short`` stands for."""
+    if name in below:
+        raise ConfigError(short, given, f"either {short} or {name}, not both")
+    below[name] = value

@@ -3,7 +3,7 @@
 ::
 
     tap = PrometheusTap()
-    config = Config.lan(node_name="web-1", memberlist=MemberlistConfig(tap=tap))
+    config = Config.lan(node_name="web-1", tap=tap)
     prometheus_client.start_http_server(9100)
 
 Names are Go's, with underscores for dots: ``memberlist.udp.sent`` is the counter
