@@ -77,6 +77,34 @@ except SystemExit as end:
     assert set() == (HEAVY - {"argparse"} | NODE) & loaded_after(program)
 
 
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("members -format=json", 0), ("event x", 0), ("info", 0), ("rtt x", 1), ("tags -set a=b", 0)],
+)
+def test_a_question_to_an_agent_loads_next_to_nothing(words: str, status: int) -> None:
+    """`members` may take four times as long as Python's own start; Trio alone takes seven."""
+    body = "" if words.startswith(("event", "tags")) else "\\xc0"  # nil: everything is zero
+    loaded = loaded_after(f"""
+import _socket, _thread
+from trioserf._agent.cli import run
+listener = _socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen()
+def answer():
+    agent = _socket.socket(fileno=listener._accept()[0])
+    for number in range(1, 4):
+        agent.recv(4096)
+        header = b"\\x82\\xa5Error\\xa0\\xa3Seq" + bytes([number])
+        agent.sendall(header + (b"{body}" if number > 1 else b""))
+_thread.start_new_thread(answer, ())
+address = "127.0.0.1:%d" % listener.getsockname()[1]
+command, *words = {words.split()!r}
+assert run([command, "-rpc-addr", address, "-timeout=5s", *words]) == {status}
+""")
+    avoided = {"typing", "re", "json", "base64", "dataclasses", "enum", "socket", "importlib.util"}
+    assert set() == (HEAVY | NODE - {"msgpack"} | avoided - loaded_after("")) & loaded
+
+
 @pytest.mark.parametrize("module", ["trioserf.lowlevel", "trioserf.testing"])
 def test_other_doors_load_nothing_heavy_either(module: str) -> None:
     assert set() == (HEAVY - {"argparse"}) & loaded_after(f"import {module}")

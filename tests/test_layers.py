@@ -15,7 +15,7 @@ from tests.source_tree import PACKAGE, Module, modules
 
 LAYERS = {
     **dict.fromkeys(("_exceptions", "_config", "_memberlist_config", "_settings"), 0),
-    **dict.fromkeys(("_attrs", "_config_keywords", "_setting_texts"), 0),
+    **dict.fromkeys(("_attrs", "_config_keywords", "_setting_texts", "_tuples"), 0),
     **dict.fromkeys(("_events", "_seams", "_tables", "_text", "abc", "_version"), 0),
     **dict.fromkeys(("_wire", "_vivaldi"), 1),
     "_swim": 2,

@@ -32,6 +32,7 @@
 #           abc             the seams: transports, delegates, taps
 #           _seams          what a simulation does in its own way: sleep, and work in threads
 #           _attrs          attrs, whose classes get their methods when they are first used
+#           _tuples         named tuples without typing, for what must start at once
 #           _text           names, keys, addresses and ports as text
 #           _tables         text and HTML that are safe to show
 #           _version

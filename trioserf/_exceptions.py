@@ -36,8 +36,10 @@ users at once, ``trio.WouldBlock`` from ``*_nowait`` calls.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
 
 
 class SerfError(Exception):

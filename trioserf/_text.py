@@ -9,9 +9,10 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/keygen.go; serf/keymanager.go.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
 
 
 def text(raw: bytes) -> str:
@@ -80,6 +81,8 @@ def key_from_text(encoded: str) -> bytes:
     Raises:
       ValueError: not standard base64.  A caller that reports it must not show the text.
     """
+    import base64  # of few programs, and not quick to load
+
     raw = base64.b64decode(encoded, validate=True)
     if len(key_to_text(raw)) != len(encoded):
         raise ValueError("more padding than belongs there")
@@ -88,4 +91,6 @@ def key_from_text(encoded: str) -> bytes:
 
 def key_to_text(key: bytes) -> str:
     """The text of a raw key."""
+    import base64
+
     return base64.b64encode(key).decode("ascii")

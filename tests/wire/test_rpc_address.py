@@ -17,15 +17,16 @@ GOOD = {
     "unix:serf.sock": UnixAddress("serf.sock"),
 }
 BAD = {
-    "": "missing port in address",
+    "": "missing address",
     "nonsense": "address nonsense: missing port in address",
     "[::1]": "missing port in address",
     "[::1:7373": "missing ']' in address",
     "::1:7373": "too many colons in address",
-    "host:": "invalid port",
-    "host:http": "invalid port",
-    "host:65536": "invalid port",
-    "host:700000000000000000000": "invalid port",
+    "host:": "missing port in address",
+    "host:http": "address tcp/http: unknown port",
+    "host:-1": "address -1: invalid port",
+    "host:65536": "address 65536: invalid port",
+    "host:700000000000000000000": "address 700000000000000000000: invalid port",
     "unix:": "missing path",
 }
 

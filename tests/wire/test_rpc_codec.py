@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import pytest
@@ -14,7 +14,6 @@ from trioserf._exceptions import RemoteProtocolError
 from trioserf._wire.rpc_codec import (
     MAX_NESTING,
     ObjectReader,
-    Reader,
     integer,
     list_of,
     map_of,
@@ -27,6 +26,9 @@ from trioserf._wire.rpc_codec import (
     read_uint8,
     struct,
 )
+
+if TYPE_CHECKING:
+    from trioserf._wire.rpc_codec import Reader
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False)

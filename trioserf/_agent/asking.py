@@ -9,9 +9,7 @@ golang/go, net/dial.go.
 from __future__ import annotations
 
 import os
-import socket
 import time
-from contextlib import contextmanager
 
 from .._exceptions import RemoteProtocolError, RPCError
 from .._rpc.blocking import CONNECT_TIMEOUT, BlockingClient
@@ -22,8 +20,6 @@ from .call import CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .call import Call
 
 _PREFIX = "Error connecting to Serf agent: "
@@ -60,15 +56,32 @@ def connect(call: Call) -> BlockingClient:
     return client
 
 
-@contextmanager
-def asking(prefix: str) -> Iterator[None]:
-    """Turn what a call raises into the line that Go's command prints behind this prefix."""
-    try:
-        yield
-    except (RPCError, RemoteProtocolError, OSError) as error:
-        gone = isinstance(error, ConnectionError)
-        kind = NoAgentError if gone else CommandError
-        raise kind(prefix + call_error(error)) from None
+class Asking:
+    """Turn what a call raises into the line that Go's command prints behind this prefix.
+
+    A class, because ``contextlib`` would take longer to load than this to write.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, RPCError | RemoteProtocolError | OSError):
+            kind = NoAgentError if isinstance(error, ConnectionError) else CommandError
+            raise kind(self._prefix + call_error(error)) from None
+
+
+def take_interrupts() -> None:
+    """Let SIGINT raise ``KeyboardInterrupt``, as Go's commands that wait install a handler.
+
+    A shell starts its background jobs with the signal ignored, and Python leaves it so.
+    """
+    import signal  # which loads enums; few commands wait
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def call_error(error: Exception) -> str:
@@ -88,13 +101,15 @@ def _dial_error(address: str, error: Exception) -> str:
     reason = _reason(error)
     if isinstance(parsed, UnixAddress):
         return f"dial unix {parsed.path}: {reason}"
-    if isinstance(error, socket.gaierror):
+    if type(error).__name__ == "gaierror":
         return f"dial tcp: lookup {parsed.host}: no such host"
     return f"dial tcp {host_and_port(_resolved(parsed.host), parsed.port)}: {reason}"
 
 
 def _resolved(host: str) -> str:
     """The address that Go tries first, and names in its error: one of IPv4 if there is one."""
+    import socket  # for errors alone: a command that is answered does without it
+
     if not host:
         return ""
     try:

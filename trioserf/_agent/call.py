@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
-
-from .go_text import json_document, json_line
-from .usage import usage_page
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .command_table import Command
     from .console import Console
     from .flags import ParsedFlags
@@ -74,17 +72,20 @@ class Call:
           text: for people.
           document: the same for programs.
         """
-        if self.format == "json":
-            self.console.line(json_document(document))
-        elif self.format == "jsonl":
-            self.console.line(json_line(document))
-        else:
+        if self.format == "text":
             self.console.line(text)
+            return
+        from .go_text import json_document, json_line
+
+        as_json = json_document if self.format == "json" else json_line
+        self.console.line(as_json(document))
 
     # --- what goes wrong
 
     def wrong_usage(self, message: str = "", *, beyond_go: bool = False) -> int:
         """Say what is wrong, and how it is right; the exit status."""
+        from .usage import usage_page
+
         if message:
             self.console.error(f"{message}\n")
         self.console.error(usage_page(self.command))

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from typing import Final, NamedTuple
 
+from .._tuples import NamedTuple
 from .call import Call, CommandError
 from .command_table import COMMANDS
 from .console import Console, OutputClosedError
 from .flags import FlagError, parse_flags
-from .usage import list_of_commands, usage_page
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any, Final
 
     from .command_table import Command
 
@@ -69,6 +68,8 @@ def run(words: Sequence[str]) -> int:
     Raises:
       OutputClosedError: nobody reads the output any more.
     """
+    from .usage import list_of_commands, usage_page
+
     console = Console()
     wanted = what_is_wanted(words)
     command = COMMANDS.get(wanted.command)
@@ -98,19 +99,26 @@ def run_command(command: Command, words: Sequence[str], console: Console) -> int
         parsed = parse_flags(command.flags, words, os.environ)
     except FlagError as error:
         if not command.ignores_flags:
+            from .usage import usage_page
+
             if str(error):
                 console.flag_error(str(error))
             console.error(usage_page(command))
             return 2 if error.beyond_go or command.beyond_go else 1
         parsed = parse_flags(command.flags, (), os.environ)
     module, _, name = command.run.partition(":")
-    function: Callable[[Call], int] = getattr(import_module(f".{module}", __package__), name)
+    function: Callable[[Call], int] = _load(module, name)
     try:
         return function(Call(command, parsed, console))
     except CommandError as error:
         if str(error):
             console.error(console.safe(str(error)))
         return error.status
+
+
+def _load(module: str, name: str) -> Any:
+    """Something of a module of this folder; ``importlib`` would take longer to load."""
+    return getattr(__import__(f"{__package__}.{module}", fromlist=[name]), name)
 
 
 def run_program(words: Sequence[str]) -> int:

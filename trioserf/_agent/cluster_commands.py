@@ -7,15 +7,16 @@ info.go, output.go, rtt.go; coordinate/coordinate.go, DistanceTo.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from .asking import NoAgentError, asking, connect
+from .asking import Asking, NoAgentError, connect
 from .call import CommandError
 from .go_text import quote, sorted_map
 from .members_command import read_tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .._rpc.blocking import BlockingClient
     from .call import Call
 
@@ -26,7 +27,7 @@ def run_join(call: Call) -> int:
         return call.wrong_usage("At least one address to join must be specified.")
     call.check_format()
     body = {"Existing": call.arguments, "Replay": call["replay"]}
-    with connect(call) as agent, asking("Error joining the cluster: "):
+    with connect(call) as agent, Asking("Error joining the cluster: "):
         contacted = agent.call("join", body)["Num"]
     call.print(
         f"Successfully joined cluster by contacting {contacted} nodes.", {"contacted": contacted}
@@ -43,7 +44,7 @@ def run_leave(call: Call) -> int:
     call.check_format()
     with connect(call) as agent:
         try:
-            with asking("Error leaving: "):
+            with Asking("Error leaving: "):
                 agent.call("leave")
         except NoAgentError:
             pass
@@ -57,7 +58,7 @@ def run_force_leave(call: Call) -> int:
         return call.wrong_usage("A node name must be specified to force leave.")
     call.check_format()
     (node,) = call.arguments
-    with connect(call) as agent, asking("Error force leaving: "):
+    with connect(call) as agent, Asking("Error force leaving: "):
         agent.call("force-leave", {"Node": node, "Prune": call["prune"]})
     if call.format != "text":
         call.print("", {"node": node, "prune": call["prune"]})
@@ -71,7 +72,7 @@ def run_tags(call: Call) -> int:
     call.check_format()
     with connect(call) as agent:
         tags, deleted = read_tags(call["set"]), list(call["delete"])
-        with asking("Error setting tags: "):
+        with Asking("Error setting tags: "):
             agent.call("tags", {"Tags": tags, "DeleteTags": deleted})
     document = {"set": sorted_map(tags), "deleted": deleted}
     call.print("Successfully updated agent tags", document)
@@ -83,7 +84,7 @@ def run_tags(call: Call) -> int:
 
 def run_info(call: Call) -> int:
     """What the agent says about itself."""
-    with connect(call) as agent, asking("Error querying agent: "):
+    with connect(call) as agent, Asking("Error querying agent: "):
         stats = agent.call("stats")
     call.check_format('Encoding error: Invalid output format "{}"')
     sections = {name: sorted_map(stats[name]) for name in sorted_map(stats)}
@@ -106,7 +107,7 @@ def run_rtt(call: Call) -> int:
         call.check_format()
         nodes = list(call.arguments)
         if len(nodes) == 1:
-            with asking("Error querying agent: "):
+            with Asking("Error querying agent: "):
                 nodes.append(agent.call("stats").get("agent", {}).get("name", ""))
         here, there = (_coordinate(agent, node) for node in nodes)
     milliseconds = f"{distance(here, there) * 1000:.3f}"
@@ -118,7 +119,7 @@ def run_rtt(call: Call) -> int:
 
 
 def _coordinate(agent: BlockingClient, node: str) -> dict[str, Any]:
-    with asking("Error getting coordinates: "):
+    with Asking("Error getting coordinates: "):
         found = agent.call("get-coordinate", {"Node": node})
     if not found["Ok"]:
         raise CommandError(f"Could not find a coordinate for node {quote(node)}")

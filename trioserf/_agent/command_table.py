@@ -7,14 +7,14 @@ Source: hashicorp/serf v0.9.4, cmd/serf/commands.go and the Run methods of cmd/s
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
+from .._tuples import NamedTuple
 from .._wire.rpc_address import ADDRESS_VARIABLE, AUTH_VARIABLE, DEFAULT_ADDRESS
 from .flags import Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Final
 
 
 class Command(NamedTuple):

@@ -6,8 +6,6 @@ shell expand them.
 
 from __future__ import annotations
 
-from typing import Final
-
 from .call import CommandError
 from .command_table import COMMANDS
 from .usage import PROGRAM
@@ -15,6 +13,7 @@ from .usage import PROGRAM
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
     from .call import Call
     from .command_table import Command

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final, TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, TextIO
 
 ERRORS_VARIABLE: Final = "SERF_ERRORS"
 _COLOURS: Final = {"green": "32", "red": "31", "yellow": "33", "grey": "90"}

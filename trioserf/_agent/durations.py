@@ -5,8 +5,9 @@ Source: golang/go, time/time.go and time/format.go, ParseDuration and Duration.S
 
 from __future__ import annotations
 
-import re
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _UNITS: Final = {
     "ns": 1,
@@ -20,7 +21,7 @@ _UNITS: Final = {
 }
 """Nanoseconds in each unit."""
 MAX_NANOSECONDS: Final = 2**63 - 1
-_PART = re.compile(r"([0-9]*)(\.[0-9]*)?([^0-9.]*)")
+_DIGITS: Final = "0123456789"
 
 
 def parse_duration(text: str) -> float:
@@ -34,14 +35,15 @@ def parse_duration(text: str) -> float:
         return 0.0
     if not unsigned:
         raise _invalid(text)
-    total, place = 0, 0
-    while place < len(unsigned):
-        match = _PART.match(unsigned, place)
-        assert match is not None, "every group of the pattern may be empty"
-        whole, fraction, unit = match.groups()
-        digits = (fraction or "")[1:]
+    total, rest = 0, unsigned
+    while rest:
+        whole, rest = _split(rest, _DIGITS)
+        digits = ""
+        if rest[:1] == ".":
+            digits, rest = _split(rest[1:], _DIGITS)
         if not whole and not digits:
             raise _invalid(text)
+        unit, rest = _split(rest, _DIGITS + ".", inside=False)
         if not unit:
             raise ValueError(f"time: missing unit in duration {_quote(text)}")
         size = _UNITS.get(unit)
@@ -55,8 +57,13 @@ def parse_duration(text: str) -> float:
             total += int(digits) * size // 10 ** len(digits)
         if total > MAX_NANOSECONDS:
             raise _invalid(text)
-        place = match.end()
     return (-total if text[0] == "-" else total) / 1e9
+
+
+def _split(text: str, chars: str, *, inside: bool = True) -> tuple[str, str]:
+    """As much of the text as is of these characters (or is not), and the rest."""
+    end = next((place for place, char in enumerate(text) if (char in chars) != inside), len(text))
+    return text[:end], text[end:]
 
 
 def format_duration(seconds: float) -> str:

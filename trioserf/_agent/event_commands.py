@@ -6,14 +6,12 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/event.go, query.go.
 from __future__ import annotations
 
 import math
-import signal
 import time
-from typing import Any, Final
 
 from .._exceptions import RPCError
 from .._text import raw_text, text
 from .._wire.rpc_client_session import Reply
-from .asking import asking, connect
+from .asking import Asking, connect, take_interrupts
 from .call import CommandError
 from .durations import MAX_NANOSECONDS
 from .go_text import json_document, json_line, sorted_map
@@ -21,6 +19,8 @@ from .members_command import read_tags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from .._rpc.blocking import BlockingClient
     from .call import Call
 
@@ -46,7 +46,7 @@ def run_event(call: Call) -> int:
         "Payload": raw_text(payload[0]) if payload else None,
         "Coalesce": call["coalesce"],
     }
-    with connect(call) as agent, asking("Error sending event: "):
+    with connect(call) as agent, Asking("Error sending event: "):
         agent.call("event", body)
     coalesce = "true" if call["coalesce"] else "false"
     call.print(
@@ -68,7 +68,7 @@ def run_query(call: Call) -> int:
         return call.wrong_usage(_TOO_MANY)
     if not 0 <= call["relay-factor"] <= 255:
         raise CommandError("Relay factor must be between 0 and 255")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # sh starts jobs without it
+    take_interrupts()
     with connect(call) as agent:
         call.check_format("Invalid format: {}")
         answers = _Answers(call)
@@ -95,7 +95,7 @@ def _ask(call: Call, agent: BlockingClient, tags: dict[str, str], answers: _Answ
         "RelayFactor": call["relay-factor"],
         "Timeout": max(-MAX_NANOSECONDS, min(round(timeout * 1e9), MAX_NANOSECONDS)),
     }
-    with asking(_SENDING_QUERY):
+    with Asking(_SENDING_QUERY):
         number = agent.send("query", body)
         while True:
             if answers.complete:

@@ -10,17 +10,15 @@ Source: golang/go, flag/flag.go, FlagSet.parseOne and the Set methods.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
-
-from .durations import parse_duration
-from .go_text import quote
+from .._tuples import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, Final, Literal, TypeAlias
 
-Kind: TypeAlias = Literal["text", "list", "bool", "int", "duration"]
-"""``list`` collects texts of a flag that may be repeated; ``duration`` gives seconds."""
+    Kind: TypeAlias = Literal["text", "list", "bool", "int", "duration"]
+    """``list`` collects texts of a flag that may be repeated; ``duration`` gives seconds."""
 
 _ZERO: Final[Mapping[str, Any]] = {
     "text": "",
@@ -150,23 +148,27 @@ def _convert(flag: Flag, value: str | None) -> Any:
         if value is None:
             return True
         if value not in _BOOLS:
-            text = f"invalid boolean value {quote(value)} for -{flag.name}: parse error"
-            raise FlagError(text, beyond_go=flag.beyond_go)
+            raise _bad_value("invalid boolean value {} for -{}: parse error", flag, value)
         return _BOOLS[value]
     assert value is not None, "all but booleans need a value"
     try:
         if flag.kind == "int":
             return parse_int(value)
         if flag.kind == "duration":
+            from .durations import parse_duration  # few commands are given one
+
             return parse_duration(value)
     except OverflowError:
-        reason = "value out of range"
+        raise _bad_value("invalid value {} for flag -{}: value out of range", flag, value) from None
     except ValueError:
-        reason = "parse error"
-    else:
-        return value
-    text = f"invalid value {quote(value)} for flag -{flag.name}: {reason}"
-    raise FlagError(text, beyond_go=flag.beyond_go)
+        raise _bad_value("invalid value {} for flag -{}: parse error", flag, value) from None
+    return value
+
+
+def _bad_value(text: str, flag: Flag, value: str) -> FlagError:
+    from .go_text import quote
+
+    return FlagError(text.format(quote(value), flag.name), beyond_go=flag.beyond_go)
 
 
 def parse_int(text: str) -> int:

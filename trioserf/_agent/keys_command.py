@@ -10,15 +10,17 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/keys.go.
 from __future__ import annotations
 
 import sys
-from typing import Any, Final, NamedTuple
 
 from .._exceptions import RPCError
-from .asking import asking, connect
+from .._tuples import NamedTuple
+from .asking import Asking, connect
 from .call import CommandError
 from .go_text import columns, json_document, json_line, sorted_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from .._rpc.blocking import BlockingClient
     from .call import Call
 
@@ -111,7 +113,7 @@ def _ask(
 ) -> dict[str, Any]:
     """The report of all members; one that reports failures ends the command."""
     try:
-        with asking(prefix):
+        with Asking(prefix):
             response: dict[str, Any] = _call(agent, command, body)
             return response
     except _FailuresError as error:

@@ -5,13 +5,13 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/version.go, keygen.go.
 
 from __future__ import annotations
 
-from typing import Final
-
 from .._version import __version__
 from .usage import PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from .call import Call
 
 NEWEST_PROTOCOL: Final = 5

@@ -5,20 +5,19 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/members.go.
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import Any, Final
 
 from .._exceptions import RPCError
 from .._text import host_and_port
 from .._wire.rpc_client_session import Reply
-from .asking import NoAgentError, asking, call_error, connect
+from .asking import Asking, NoAgentError, call_error, connect
 from .call import CommandError
 from .go_text import columns, json_document, json_line, sorted_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any, Final
 
     from .._rpc.blocking import BlockingClient
     from .call import Call
@@ -46,7 +45,7 @@ def _filters(call: Call) -> dict[str, Any]:
 
 
 def _ask(agent: BlockingClient, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    with asking(_ASKING):
+    with Asking(_ASKING):
         members = agent.call("members-filtered", filters)["Members"]
     return _sorted(members)
 
@@ -135,9 +134,12 @@ def member_address(member: dict[str, Any]) -> str:
     packed: bytes = member["Addr"]
     if len(packed) == 16 and packed.startswith(b"\0" * 10 + b"\xff\xff"):
         packed = packed[12:]
-    if len(packed) in (4, 16):
-        family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
-        return host_and_port(socket.inet_ntop(family, packed), member["Port"])
+    if len(packed) == 4:
+        return f"{'.'.join(map(str, packed))}:{member['Port']}"
+    if len(packed) == 16:
+        from socket import AF_INET6, inet_ntop
+
+        return host_and_port(inet_ntop(AF_INET6, packed), member["Port"])
     return f"{'?' if packed else ''}{packed.hex()}:{member['Port']}"
 
 

@@ -5,18 +5,17 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/monitor.go; golang/go, fmt/print
 
 from __future__ import annotations
 
-import signal
-from typing import Any, Final
-
 from .._exceptions import RemoteProtocolError, RPCError
 from .._wire.rpc_client_session import Reply
-from .asking import asking, call_error, connect
+from .asking import Asking, call_error, connect, take_interrupts
 from .call import CommandError
 from .go_text import json_line, quote
 from .members_command import member_document
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from .._rpc.blocking import BlockingClient
     from .call import Call
 
@@ -33,7 +32,7 @@ _FIELDS: Final = {
 
 def run_monitor(call: Call) -> int:
     """Print what happens, until Ctrl-C, the end of ``-timeout`` or that of the agent."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # sh starts jobs without it
+    take_interrupts()
     call.check_format()
     with connect(call) as agent:
         try:
@@ -44,7 +43,7 @@ def run_monitor(call: Call) -> int:
 
 def _monitor(call: Call, agent: BlockingClient) -> int:
     events = agent.send("stream", {"Type": "*"})
-    with asking("Error starting stream: "):
+    with Asking("Error starting stream: "):
         _await_reply(agent, events)
     logs = agent.send("monitor", {"LogLevel": call["log-level"]})
     while True:

@@ -8,14 +8,14 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/reachability.go.
 
 from __future__ import annotations
 
-import signal
 import time
-from typing import Final
 
-from .asking import asking, connect
+from .asking import Asking, connect, take_interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from .._rpc.blocking import BlockingClient
     from .call import Call
 
@@ -30,10 +30,10 @@ _TIPS: Final = """Troubleshooting tips:
 
 def run_reachability(call: Call) -> int:
     """Ping all members by a query, and compare who answered with who is alive."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # sh starts jobs without it
+    take_interrupts()
     call.check_format()
     with connect(call) as agent:
-        with asking("Error getting members: "):
+        with Asking("Error getting members: "):
             members = agent.call("members")["Members"]
         live = {member["Name"] for member in members if member["Status"] == "alive"}
         _say(call, f"Total members: {len(members)}, live members: {len(live)}")
@@ -54,7 +54,7 @@ def _ping(call: Call, agent: BlockingClient, began: float) -> tuple[list[str], f
     """Who answered, in this order, and when the last one did."""
     acks: list[str] = []
     last = began
-    with asking("Error sending query: "):
+    with Asking("Error sending query: "):
         for record in agent.records("query", {"Name": _PING, "RequestAck": True}):
             if record["Type"] != "ack":
                 continue

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
     from .command_table import Command
     from .flags import Flag

@@ -14,11 +14,11 @@ Source: hashicorp/serf v0.9.4, client/rpc_client.go.
 
 from __future__ import annotations
 
-import socket
+import _socket  # what "socket" is made of: the rest of it is not needed, and takes longer
 import time
 
 from .._exceptions import RPCError
-from .._wire.rpc_address import UnixAddress, parse_rpc_address
+from .._wire.rpc_address import TCPAddress, UnixAddress, parse_rpc_address
 from .._wire.rpc_client_session import ClientSession, Record, Reply
 from .._wire.rpc_messages import VERSION
 
@@ -41,7 +41,7 @@ class BlockingClient:
     be closed.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self._sock = sock
         self._session = ClientSession()
         self.deadline: float | None = None
@@ -147,15 +147,12 @@ def connect(
     parsed = parse_rpc_address(address)
     deadline = time.monotonic() + timeout
     if isinstance(parsed, UnixAddress):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(timeout)
+        sock = _connected(_socket.AF_UNIX, parsed.path, timeout)
     else:
-        sock = socket.create_connection((parsed.host or "localhost", parsed.port), timeout)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = _dial(parsed, timeout)
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
     client = BlockingClient(sock)
     try:
-        if isinstance(parsed, UnixAddress):
-            sock.connect(parsed.path)
         client.deadline = deadline
         client.call("handshake", {"Version": VERSION})
         if auth_key:
@@ -165,3 +162,27 @@ def connect(
         raise
     client.deadline = None
     return client
+
+
+def _dial(address: TCPAddress, timeout: float) -> _socket.socket:
+    """Connect to the first address of a host that takes it."""
+    name = address.host or "localhost"
+    host = name.encode() if name.isascii() else name  # a text would load the codec of IDNA
+    failed: OSError = OSError(f"no address of {address.host}")
+    for family, _, _, _, where in _socket.getaddrinfo(host, address.port, 0, _socket.SOCK_STREAM):
+        try:
+            return _connected(family, where, timeout)
+        except OSError as error:
+            failed = error
+    raise failed
+
+
+def _connected(family: int, where: str | tuple[Any, ...], timeout: float) -> _socket.socket:
+    sock = _socket.socket(family, _socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout)
+        sock.connect(where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -9,7 +9,9 @@ without a source is not Go's.
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 # --- integers -----------------------------------------------------------------------------
 

@@ -5,9 +5,12 @@ Source: golang/go, net.SplitHostPort (the texts of the errors).
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, TypeAlias
-
 from .._text import port_from_text
+from .._tuples import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, TypeAlias
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7373"
 ADDRESS_VARIABLE: Final = "SERF_RPC_ADDR"
@@ -49,12 +52,16 @@ def parse_rpc_address(text: str) -> RPCAddress:
     try:
         return TCPAddress(host, port_from_text(port))
     except ValueError:
-        raise ValueError(f"address {text}: invalid port") from None
+        number = port.removeprefix("-").isdigit()
+        complaint = f"{port}: invalid port" if number else f"tcp/{port}: unknown port"
+        raise ValueError(f"address {complaint}") from None
 
 
 def _split(text: str) -> tuple[str, str]:
     host, colon, port = text.rpartition(":")
-    if not colon or port.endswith("]"):
+    if not text:
+        raise ValueError("missing address")
+    if not port or not colon or port.endswith("]"):
         raise ValueError(f"address {text}: missing port in address")
     if host.startswith("["):
         if not host.endswith("]"):

@@ -10,12 +10,18 @@ Source: hashicorp/serf v0.9.4, client/rpc_client.go, genericRPC, respondSeq, lis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 from .._exceptions import RemoteProtocolError
-from .rpc_codec import REPLY_SIZE, REPLY_VALUES, ObjectReader, Reader, read_fields
-from .rpc_messages import COMMANDS, REPLY_HEADER, WITHOUT_BODY, Command, pack_request
+from .._tuples import NamedTuple
+from .rpc_codec import REPLY_SIZE, REPLY_VALUES, ObjectReader, read_fields
+from .rpc_messages import COMMANDS, REPLY_HEADER, WITHOUT_BODY, pack_request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .rpc_codec import Reader
+    from .rpc_messages import Command
 
 
 class Reply(NamedTuple):

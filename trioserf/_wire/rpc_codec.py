@@ -17,14 +17,22 @@ Source: hashicorp/go-msgpack v0.5.5, codec; hashicorp/serf v0.9.4, cmd/serf/comm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
-
 import msgpack  # type: ignore[import-untyped]
 
 from .._exceptions import RemoteProtocolError
 from .._text import text
 from .limits import MAX_I64, MAX_U8, MAX_U16, MAX_U64, MIN_I64
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Final, TypeAlias
+
+    Reader: TypeAlias = Callable[[Any], Any]
+    """Checks one msgpack value and converts it; None becomes the zero value."""
+    Fields: TypeAlias = Mapping[str, Reader]
+    """A struct: Go's field names, in alphabetical order, which is the order of the array
+    form."""
 
 MAX_NESTING: Final = 32
 """Containers inside containers; the deepest body that is known has 3 levels."""
@@ -40,11 +48,6 @@ REPLY_SIZE: Final = 256 * 1024 * 1024
 """Longest object that a client accepts of its agent (bytes): a million members."""
 REPLY_VALUES: Final = 64 * 1024 * 1024
 """Most values inside such an object."""
-
-Reader: TypeAlias = Callable[[Any], Any]
-"""Checks one msgpack value and converts it; None becomes the zero value."""
-Fields: TypeAlias = Mapping[str, Reader]
-"""A struct: Go's field names, in alphabetical order, which is the order of the array form."""
 
 _BAD_INPUT = (ValueError, TypeError, OverflowError, msgpack.UnpackException)
 """What ``unpackb`` raises; ``TypeError`` is for a container as the key of a map."""

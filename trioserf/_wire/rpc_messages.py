@@ -13,12 +13,8 @@ ipc_log_stream.go, ipc_query_response_stream.go; client/const.go, client/rpc_cli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
-
+from .._tuples import NamedTuple
 from .rpc_codec import (
-    Fields,
-    Reader,
     list_of,
     map_of,
     pack,
@@ -33,6 +29,13 @@ from .rpc_codec import (
     read_uint64,
     struct,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
+    from .rpc_codec import Fields, Reader
 
 VERSION: Final = 1
 """The only version of the protocol that there is."""

@@ -23,10 +23,13 @@ from .rpc_codec import (
     REQUEST_VALUES,
     UNTRUSTED_SIZE,
     UNTRUSTED_VALUES,
-    Fields,
     ObjectReader,
     read_fields,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .rpc_codec import Fields
 
 
 class Request(NamedTuple):
