@@ -55,7 +55,8 @@ TASK_STARTERS = {
     "_memberlist/open.py": "the same tasks for a membership half without Serf",
     # Short children, in a nursery given to them or their own:
     "_memberlist/address_prober.py": "one probe of an address that is said to be taken over",
-    "_memberlist/joiner.py": "one try for each address of a join",
+    "_memberlist/healer.py": "one look-up for each name that was joined",
+    "_memberlist/joiner.py": "one try for each address of a join, some in the background",
     "_memberlist/push_puller.py": "the push/pulls of one round",
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",

@@ -219,6 +219,13 @@ class Transport(ABC):
         """
         return await resolve(host, port)
 
+    def leads_here(self, address: Address) -> bool:
+        """Whether a stream to this address would come back to this transport.
+
+        The default is that only `local_address` does.
+        """
+        return address == self.local_address
+
     def statistics(self) -> TransportStatistics | None:
         """What was sent, received and lost so far; None, the default, if it does not count."""
         return None

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from trioserf._exceptions import JoinError, LocalProtocolError
-from trioserf._memberlist.joiner import MAX_AT_ONCE
+from trioserf._memberlist.joiner import MAX_ADDRESSES, MAX_AT_ONCE
 from trioserf.abc import Address
 
 from .kit import cluster
@@ -15,7 +15,6 @@ async def test_each_string_that_was_reached_counts(autojump_clock):
         for number in (1, 2, 3):
             await c.start(number)
         assert 3 == await c.nodes[1].join(["10.0.0.2", "10.0.0.3:7946", "n2/10.0.0.2:7946"])
-        assert 1 == await c.nodes[1].join(["10.0.0.1"])
         assert 0 == await c.nodes[1].join([])
         await trio.sleep(1)
         assert [3, 3, 3] == [node.num_alive for node in c.nodes.values()]
@@ -79,9 +78,108 @@ async def test_a_name_with_many_addresses_counts_once(autojump_clock):
         c.network.cut("10.0.0.1", "10.0.0.66")
         start = trio.current_time()
         assert 1 == await node.join(["seed"])
-        # The dead address is tried at the same time and given up at the first success.
+        # The dead address is tried at the same time, and not waited for.
         assert trio.current_time() - start < 1
         assert 1 == node.statistics().seeds
+
+
+async def test_every_address_of_a_name_is_joined(autojump_clock):
+    """Two zones, each nearer to itself than to the other, and no name that gives oneself."""
+    for delay in (0.0002, 0.002, 0.02):
+        async with cluster(latency=0.0001) as c:
+            hosts = [f"10.0.0.{number}" for number in (1, 2, 3, 4)]
+            for number in (1, 2, 3, 4):
+                await c.start(number, push_pull_interval=0.0)
+            c.network.change_link(hosts[:2], hosts[2:], both_ways=True, latency=delay)
+            for number, host in enumerate(hosts, 1):
+                others = [other for other in hosts if other != host]
+                c.nodes[number]._transport.resolve = resolver({"seed": others})
+
+            async def join(number, c=c):
+                assert 1 == await c.nodes[number].join(["seed"])
+
+            async with trio.open_nursery() as nursery:
+                for number in (1, 2, 3, 4):
+                    nursery.start_soon(join, number)
+            await trio.sleep(2)
+            assert [4] * 4 == [node.num_alive for node in c.nodes.values()], delay
+
+
+async def test_this_node_itself_is_never_reached(autojump_clock):
+    for delay in (0.0002, 0.002, 0.02):
+        async with cluster(latency=delay) as c:
+            node = await c.start(1)
+            await c.start(2)
+            answers = {"all": ["10.0.0.1", "10.0.0.2"], "self": ["10.0.0.1"]}
+            node._transport.resolve = resolver(answers)
+            for text in ("self", "self:7946"):
+                with pytest.raises(JoinError) as caught:
+                    await node.join([text])
+                assert "this node itself" in str(caught.value.exceptions[0])
+            assert 1 == await node.join(["all"])
+            assert 2 == node.num_alive
+
+
+async def test_what_leads_back_to_this_node_is_not_reached(autojump_clock):
+    """A balancer in front of all nodes has an address that is none of this machine."""
+    async with cluster() as c:
+        node = await c.start(1)
+        dial = node._transport.connect_stream
+
+        async def balanced(to):
+            host = "10.0.0.1" if to.host == "10.0.0.100" else to.host
+            return await dial(Address(host, to.port))
+
+        node._transport.connect_stream = balanced
+        with pytest.raises(JoinError) as caught:
+            await node.join(["10.0.0.100"])
+        assert "leads back to this node" in str(caught.value.exceptions[0])
+        await c.start(2)
+        assert 1 == await node.join(["10.0.0.100", "10.0.0.2"])
+
+
+async def test_of_very_many_addresses_some_are_joined_at_random(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        dialled = []
+        dial = node._transport.connect_stream
+
+        async def noting(to):
+            dialled.append(to.host)
+            return await dial(to)
+
+        node._transport.connect_stream = noting
+        hosts = [f"10.0.1.{number}" for number in range(200)]
+        node._transport.resolve = resolver({"seed": hosts})
+        for _ in range(2):
+            with pytest.raises(JoinError):
+                await node.join(["seed"])
+        assert 2 * MAX_ADDRESSES == len(dialled)
+        assert set(dialled[:MAX_ADDRESSES]) != set(dialled[MAX_ADDRESSES:])
+        assert set(dialled[:MAX_ADDRESSES]) != set(hosts[:MAX_ADDRESSES])
+
+
+async def test_what_ends_the_wait_of_a_join_comes_out_bare(autojump_clock):
+    """As Ctrl-C does: trio raises it from the checkpoint of the main task."""
+    async with cluster() as c:
+        node = await c.start(1)
+        c.network.cut("10.0.0.1", "10.0.0.66")
+        task = trio.lowlevel.current_task()
+
+        async def interrupt():
+            await trio.sleep(1)
+            abort = task._abort_func
+            assert abort is not None
+            task._attempt_abort(interrupted)
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        c.nursery.start_soon(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            await node.join(["10.0.0.66"])
+        await trio.sleep(0.1)
+        assert not node.joiner._nursery.child_tasks
 
 
 async def test_a_name_is_looked_up_on_every_attempt(autojump_clock):
@@ -139,6 +237,32 @@ async def test_a_cancelled_join_leaves_nothing_behind(autojump_clock):
             await node.join(["10.0.0.66"])
         assert scope.cancelled_caught
         assert 0 == node.statistics().seeds
+        await trio.sleep(0.1)
+        assert not node.joiner._nursery.child_tasks
+
+
+async def test_a_name_with_a_slash_can_be_joined(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1, require_node_names=True)
+        await c.start(2, name="rack/2")
+        assert 1 == await node.join(["rack/2/10.0.0.2:7946"])
+        with pytest.raises(JoinError, match="could be joined"):
+            await node.join(["10.0.0.2:7946"])
+
+
+async def test_a_join_on_tasks_that_ended_says_that_the_node_is_closed(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        c.network.cut("10.0.0.1", "10.0.0.66")
+
+        async def end():
+            await trio.sleep(1)
+            node.joiner._nursery.cancel_scope.cancel()
+
+        c.nursery.start_soon(end)
+        for _ in range(2):
+            with pytest.raises(trio.ClosedResourceError):
+                await node.join(["10.0.0.66"])
 
 
 async def test_a_closed_node_does_not_join(autojump_clock):

@@ -10,6 +10,7 @@ import trio
 import trio.lowlevel
 from trio.testing import wait_all_tasks_blocked
 
+from trioserf._net.interfaces import machine_addresses
 from trioserf._net.udp_tcp import DRAIN, NetTransport
 from trioserf.abc import Address, Packet
 
@@ -246,3 +247,22 @@ def test_closing_a_transport_that_was_never_open_is_fine() -> None:
     transport = NetTransport("127.0.0.1", 0)
     transport.close()
     assert "<NetTransport 127.0.0.1:0 closed>" == repr(transport)
+
+
+async def test_what_leads_to_the_bound_port_of_this_machine_leads_here():
+    everywhere, loopback = NetTransport("0.0.0.0", 0), NetTransport("127.0.0.1", 0)
+    for transport in (everywhere, loopback):
+        await transport.open()
+    machine = [str(one.ip) for one in machine_addresses()]
+    port = everywhere.local_address.port
+    for host in ("127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::ffff:127.0.0.1", *machine):
+        assert everywhere.leads_here(Address(host, port)), host
+        assert not everywhere.leads_here(Address(host, port ^ 1))
+    assert not everywhere.leads_here(Address("192.0.2.77", port))
+    port = loopback.local_address.port
+    for host in ("127.0.0.1", "0.0.0.0", "::ffff:127.0.0.1"):
+        assert loopback.leads_here(Address(host, port)), host
+    for host in ("127.0.0.2", *(host for host in machine if host != "127.0.0.1")):
+        assert not loopback.leads_here(Address(host, port)), host
+    for transport in (everywhere, loopback):
+        transport.close()

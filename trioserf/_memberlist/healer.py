@@ -3,8 +3,10 @@
 When a partition lasts longer than dead nodes are remembered, neither side knows the other any
 more, and no probe and no gossip ever crosses again.  So this node remembers, for
 ``seed_memory`` seconds, which addresses it joined, or was to join beside others that answered,
-and which nodes it lost.  Every now and then, when some of them are not alive in its table, it
-exchanges full state with one of them.
+which nodes it lost, and which its snapshot named.  Every now and then, when some of them are not
+alive in its table, it exchanges full state with one of them.  A host name is looked up again each
+time, the more rarely the larger the cluster, and is missing as long as one of its present
+addresses is.
 
 The cluster as a whole makes about one attempt for each missing node in each period: each
 node tries with the chance missing / alive.  A node that left is not missed.
@@ -23,14 +25,16 @@ import trio
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._swim.nodes import Node
+from .._swim.scaling import push_pull_scale
 from .._swim.table import NodeTable
 from .drop_log import Log
 from .joiner import Joiner
-from .push_puller import EXCHANGE_ERRORS, PushPuller
+from .push_puller import EXCHANGE_ERRORS
 from .seeds import Seeds
 
 PERIOD: Final = 30.0
 """Mean time between two looks (seconds), if there are no push/pulls to take it from."""
+_LOOK_UP_ERRORS: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -40,7 +44,6 @@ class Healer:
     config: MemberlistConfig
     table: NodeTable
     seeds: Seeds
-    push_puller: PushPuller
     joiner: Joiner
     rng: random.Random
     log: Log
@@ -52,23 +55,45 @@ class Healer:
             await trio.lowlevel.checkpoint()
             return
         period = self.config.push_pull_interval or PERIOD
+        next_look_up = 0.0
         while True:
             await trio.sleep(period * (0.5 + self.rng.random()))
             if self.table.leaving:
                 continue
+            if self.seeds.joined and trio.current_time() >= next_look_up:
+                await self._look_up()
+                next_look_up = trio.current_time() + push_pull_scale(period, self.table.num_nodes)
             missing = self.seeds.missing(self.table, trio.current_time())
             if missing and self.rng.random() * self.table.live_count() < len(missing):
                 await self._contact(self.rng.choice(missing))
+
+    async def _look_up(self) -> None:
+        """Find out what the strings that were joined stand for by now."""
+
+        async def look_up(text: str) -> None:
+            try:
+                _, addresses = await self.joiner.look_up(text)
+            except _LOOK_UP_ERRORS as error:
+                self.log.debug("cannot look up %r: %s", text, error)
+            else:
+                self.seeds.update(text, addresses)
+
+        with trio.move_on_after(self.config.tcp_timeout):
+            async with trio.open_nursery() as nursery:
+                for text in self.seeds.joined:
+                    nursery.start_soon(look_up, text)
 
     async def _contact(self, target: str | Node) -> None:
         self.attempts += 1
         name = target if isinstance(target, str) else target.name
         try:
-            if isinstance(target, str):
-                await self.joiner.join_one(target)
+            if isinstance(target, Node):
+                await self.joiner.recontact(target.name, target.address)
+                found = True
             else:
-                await self.push_puller.push_pull(target.address, target.name, join=True)
-        except EXCHANGE_ERRORS as error:
+                found = await self.joiner.rejoin(target)
+        except _LOOK_UP_ERRORS as error:
             self.log.debug("%s is still missing: %s", name, error)
         else:
-            self.log.info("found %s again", name)
+            if found:
+                self.log.info("found %s again", name)

@@ -1,86 +1,157 @@
-"""Joining: full state exchanged with many addresses at once.
+"""Task and calls: joining, that is, full state exchanged with many addresses at once.
 
-Of a name that resolves to several addresses all are tried at once, and the first success
-cancels the rest.  An address string counts once, however many addresses it has.
+Of a name that resolves to several addresses all are joined, because nothing says that the nodes
+there know each other: with the nearest alone, two zones that start at one time would stay two
+clusters.  The caller of a join waits for the first node that answers; exchanges with the others go
+on in the background.  Of more than `MAX_ADDRESSES` some are chosen at random, and the healer,
+which looks the name up again and again, goes on with those that are missing.
 
-DIFFERS: Go tries one address after another, and counts each address of a name.  Test:
-``test_a_name_with_many_addresses_counts_once``.
+This node itself, which may well be among the addresses of a name, is never dialled, and never
+counts as reached; neither does an address that turns out to lead back here.
+
+A node that was a member is contacted again by `Joiner.recontact`.  Its address may belong to
+another cluster by then, so the peer is first asked for its state without being sent any.
+
+DIFFERS: Go tries one address after another, counts each address of a name, and counts this node,
+too.  Tests: ``test_a_name_with_many_addresses_counts_once``,
+``test_this_node_itself_is_never_reached``.
 
 Source: hashicorp/memberlist v0.2.2, memberlist.go: Join, resolveAddr.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
 from .. import _attrs as attrs
-from .._exceptions import JoinError, LocalProtocolError
+from .._exceptions import JoinError, LocalProtocolError, MergeRefused
 from .._net.addresses import parse_address
+from .._swim.nodes import Node, NodeStatus
+from .._swim.same_cluster import is_same_cluster, name_at
+from .._swim.table import NodeTable
 from ..abc import Address, Transport
+from .drop_log import Log
 from .push_puller import EXCHANGE_ERRORS, PushPuller
 from .seeds import Seeds
 
-MAX_AT_ONCE: Final = 32
-"""Address strings worked on at the same time."""
+MAX_AT_ONCE: Final = 64
+"""Exchanges under way at the same time, all joins together: each may hold a whole state."""
 MAX_ADDRESSES: Final = 16
-"""Addresses of one name that are tried."""
+"""Addresses of one name that are joined at once."""
+MAX_WARNED: Final = 256
+"""Addresses of other clusters of which a warning is remembered."""
 _FAILURES: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
 """How a try may end; the last where the local transport is closed meanwhile."""
 
 
+@attrs.define(eq=False)
+class _Contact:
+    """One address string that is being joined.
+
+    Args:
+      text: the string.
+
+    Attributes:
+      decided: set when a node was reached, or none will be.
+      ended: whether that is because the tasks of this node have ended.
+    """
+
+    text: str
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    decided: trio.Event = attrs.field(factory=trio.Event, init=False)
+    reached: bool = attrs.field(default=False, init=False)
+    ended: bool = attrs.field(default=False, init=False)
+    errors: list[Exception] = attrs.field(factory=list, init=False)
+
+    def error(self) -> Exception:
+        """What to raise, if no node was reached: the first error, the others as notes."""
+        first, *others = self.errors
+        for other in others:
+            first.add_note(f"and: {other}")
+        first.add_note(f"while joining {self.text!r}")
+        return first
+
+
 @attrs.define(eq=False, kw_only=True)
 class Joiner:
-    """Joins.
+    """Joins; and the task that goes on with what a join need not wait for.
 
     Args:
       default_port: gives the port for strings without one.
+      leads_here: whether an address is one of this node.
     """
 
     push_puller: PushPuller
     transport: Transport
+    table: NodeTable
     seeds: Seeds
     default_port: Callable[[], int]
+    leads_here: Callable[[Address], bool]
+    rng: random.Random
+    log: Log
+    _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_AT_ONCE), init=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    _runs: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _warned: set[tuple[str, Address]] = attrs.field(factory=set, init=False)
+
+    async def run(self) -> None:
+        """Give joins a nursery to run in, until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            self._runs.set()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self._nursery = None
+
+    # --- address strings ------------------------------------------------------------------
 
     async def join(self, addresses: Sequence[str]) -> int:
         """How many of the strings were reached.
 
         The healer goes on with those at which no node answered, if others did.
+        *Cancellation*: ends every exchange of this join, those in the background as well.
 
         Raises:
           JoinError: none, and at least one was given.
+          trio.ClosedResourceError: the tasks of this node have ended, before or meanwhile.
         """
-        errors: dict[int, Exception] = {}
-        limiter = trio.CapacityLimiter(MAX_AT_ONCE)
-
-        async def try_one(index: int, text: str) -> None:
-            async with limiter:
-                try:
-                    await self.join_one(text)
-                except _FAILURES as error:
-                    error.add_note(f"while joining {text!r}")
-                    errors[index] = error
-
         await trio.lowlevel.checkpoint()
-        async with trio.open_nursery() as nursery:
-            for index, text in enumerate(addresses):
-                nursery.start_soon(try_one, index, text)
-        if errors and len(errors) == len(addresses):
-            failed = [errors[index] for index in sorted(errors)]
-            raise JoinError(f"none of {len(failed)} addresses could be joined", failed)
-        for index, error in errors.items():
-            text = addresses[index]
+        contacts = [_Contact(text) for text in addresses]
+        # The exchanges run elsewhere, so that no nursery is around this wait: what ends it, a
+        # KeyboardInterrupt for example, comes out bare.
+        try:
+            await self._runs.wait()
+            if self._nursery is None:
+                raise trio.ClosedResourceError("this node is closed")
+            for contact in contacts:
+                self._nursery.start_soon(self._join_one, contact)
+            for contact in contacts:
+                await contact.decided.wait()
+        except BaseException:
+            for contact in contacts:
+                contact.scope.cancel()
+            raise
+        failed = {contact.text: contact.error() for contact in contacts if not contact.reached}
+        if contacts and not any(contact.reached for contact in contacts):
+            if any(contact.ended for contact in contacts):
+                raise trio.ClosedResourceError("this node was closed while it joined")
+            errors = [contact.errors[0] for contact in contacts]
+            raise JoinError(f"none of {len(errors)} addresses could be joined", errors)
+        for text, error in failed.items():
             if isinstance(error, OSError) and text not in self.seeds.joined:
                 self.seeds.remember(text, None, trio.current_time())
-        return len(addresses) - len(errors)
+        return sum(contact.reached for contact in contacts)
 
-    async def join_one(self, text: str) -> Address:
-        """Exchange with one address string; the address that answered.
+    async def look_up(self, text: str) -> tuple[str, list[Address]]:
+        """The node name in an address string, "" for none, and all addresses but this node's.
 
         Raises:
-          OSError, RemoteProtocolError, LocalProtocolError, MergeRefused: none did.
+          OSError: there is no such host.
+          LocalProtocolError: no address string.
           trio.ClosedResourceError: the local transport is closed.
         """
         try:
@@ -90,33 +161,113 @@ class Joiner:
         found = await self.transport.resolve(host, port)
         if not found:
             raise OSError(f"{host!r} has no address")
-        address = found[0]
-        if len(found) == 1:
-            await self.push_puller.push_pull(address, name, join=True)
-        else:
-            address = await self._first_of(found[:MAX_ADDRESSES], name)
-        self.seeds.remember(text, address, trio.current_time())
-        return address
+        return name, [address for address in found if not self.leads_here(address)]
 
-    async def _first_of(self, addresses: Sequence[Address], name: str) -> Address:
-        reached: list[Address] = []
-        errors: list[Exception] = []
+    async def rejoin(self, text: str) -> bool:
+        """Join those addresses of a string at which no node of the table is alive.
 
-        async def try_address(address: Address) -> None:
-            try:
-                await self.push_puller.push_pull(address, name, join=True)
-            except _FAILURES as error:
-                errors.append(error)
-            else:
-                reached.append(address)
-                nursery.cancel_scope.cancel()
+        Returns:
+          whether one was reached; not so if none is missing.
+
+        Raises:
+          As `look_up`; and what the first exchange raised, if none went well.
+        """
+        name, found = await self.look_up(text)
+        self.seeds.update(text, found)
+        contact = _Contact(text)
+        await self._exchange_with_all(contact, name, self.seeds.absent(found, self.table))
+        if contact.errors and not contact.reached:
+            raise contact.error()
+        return contact.reached
+
+    async def _join_one(self, contact: _Contact) -> None:
+        try:
+            with contact.scope:
+                name, found = await self.look_up(contact.text)
+                if not found:
+                    raise OSError(f"{contact.text!r} is this node itself, and no other")
+                await self._exchange_with_all(contact, name, found)
+        except _FAILURES as error:
+            contact.errors.append(error)
+        finally:
+            if not (contact.reached or contact.errors):
+                contact.ended = True
+                contact.errors.append(trio.ClosedResourceError("this node was closed"))
+            contact.decided.set()
+
+    async def _exchange_with_all(
+        self, contact: _Contact, name: str, found: Sequence[Address]
+    ) -> None:
+        chosen = found
+        if len(found) > MAX_ADDRESSES:
+            chosen = self.rng.sample(found, MAX_ADDRESSES)
+
+        async def exchange(address: Address) -> None:
+            async with self._places:
+                try:
+                    await self.push_puller.push_pull(address, name, join=True)
+                except _FAILURES as error:
+                    contact.errors.append(error)
+                    self.log.debug("joining %r: %s", contact.text, error)
+                else:
+                    contact.reached = True
+                    self.seeds.remember(contact.text, found, trio.current_time())
+                    contact.decided.set()
 
         async with trio.open_nursery() as nursery:
-            for address in addresses:
-                nursery.start_soon(try_address, address)
-        if reached:
-            return reached[0]
-        first, *others = errors
-        for other in others:
-            first.add_note(f"and: {other}")
-        raise first
+            for address in chosen:
+                nursery.start_soon(exchange, address)
+
+    # --- nodes that were members ----------------------------------------------------------
+
+    async def recontact(self, name: str, address: Address, *, renamed: bool = False) -> None:
+        """Exchange full state with a node that was a member.
+
+        DIFFERS: Go merges with any node that has the address by now.  Where addresses are given
+        out again, as to containers, that merges two clusters for good.  Test:
+        test_an_address_that_another_cluster_has_by_now_merges_nothing.
+
+        Args:
+          name, address: of the node.
+          renamed: nodes here are known to change their names: take any answer.
+
+        Raises:
+          OSError, RemoteProtocolError, LocalProtocolError: no exchange.
+          MergeRefused: another cluster is there by now, which was not sent anything of this one;
+            or the local merge handler refuses it.
+        """
+        if self.leads_here(address):
+            await trio.lowlevel.checkpoint()
+            raise OSError(f"{address} is this node itself")
+        if not (renamed or self.push_puller.config.faithful_go):
+            state = await self.push_puller.client.peek(address, name)
+            known = {**self.seeds.lost_nodes(), **self.table.nodes}
+            if not is_same_cluster(state.records, name, address, known, self.table.name):
+                raise self._other_cluster(name, address, name_at(state.records, address))
+        await self.push_puller.push_pull(address, name, join=True)
+
+    def look_for(self, name: str, address: Address) -> None:
+        """Let the healer look for a node that was a member, as for one that was lost.
+
+        Args:
+          name, address: of the node; a name of "" stands for any node there.
+        """
+        now = trio.current_time()
+        if name:
+            node = Node(name=name, addr=address.to_bytes(), port=address.port)
+            node.update(status=NodeStatus.DEAD)
+            self.seeds.lose(node, now)
+        else:
+            self.seeds.remember(str(address), None, now)
+
+    def _other_cluster(self, name: str, address: Address, other: str) -> MergeRefused:
+        text = (
+            f"{address} was that of {name!r}, and is that of {other!r} now, whose cluster has no"
+            " member in common with this one: not merged"
+        )
+        if (name, address) not in self._warned:
+            if len(self._warned) >= MAX_WARNED:
+                self._warned.clear()
+            self._warned.add((name, address))
+            self.log.warning("%s; a `label` of its own for each cluster keeps them apart", text)
+        return MergeRefused(text)

@@ -35,7 +35,6 @@ import trio
 
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, InvalidState, JoinError
-from .._net.addresses import advertised_address, is_public
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node, NodeStatus
@@ -59,6 +58,7 @@ from .handoff import Handoff
 from .healer import Healer
 from .indirect_pings import IndirectPings
 from .joiner import Joiner
+from .local_address import LocalAddress
 from .metrics import Metrics
 from .packet_sender import USER_OVERHEAD, PacketSender, address_of
 from .pending_acks import PendingAcks, Pinger
@@ -115,9 +115,9 @@ class Memberlist:
             raise ConfigError("name", config.name, "a node name that is not empty")
         self._config = config
         self._transport = transport
-        self._address: Address | None = None
         self._announced = self._closed = False
         self._log = node_log("memberlist", config.name)
+        self._address = LocalAddress(config=config, transport=transport, log=self._log)
         self._metrics = Metrics(config.tap, config.metric_labels, self._log)
         self._drop_log = DropLog(self._log)
         self._wire = WireFormat(config, random_bytes, configured_keyring(config))
@@ -206,7 +206,7 @@ class Memberlist:
             pending_acks=self._pending_acks,
             indirect_pings=self._indirect_pings,
             ping=handlers.get("ping"),
-            default_port=self._default_port,
+            default_port=self._address.default_port,
             drop_log=drop_log,
             metrics=metrics,
         )
@@ -252,25 +252,24 @@ class Memberlist:
         )
         self.exchange_soon: Callable[[], None] = self._push_puller.exchange_soon
         """Begin push/pulls with a few nodes: they lack what this one knows.  Never waits."""
-        self._joiner = Joiner(
+        self.joiner: Joiner = Joiner(
             push_puller=self._push_puller,
             transport=transport,
+            table=table,
             seeds=self._seeds,
-            default_port=self._default_port,
+            default_port=self._address.default_port,
+            leads_here=self._address.leads_here,
+            rng=rng,
+            log=self._log,
         )
         self._healer = Healer(
             config=config,
             table=table,
             seeds=self._seeds,
-            push_puller=self._push_puller,
-            joiner=self._joiner,
+            joiner=self.joiner,
             rng=rng,
             log=self._log,
         )
-
-    def _default_port(self) -> int:
-        """What stands for a port that is not given."""
-        return self._config.bind_port or self._transport.local_address.port
 
     # --- life ---------------------------------------------------------------------------
 
@@ -282,9 +281,7 @@ class Memberlist:
           ConfigError: there is no address to advertise.
         """
         await self._transport.open()
-        self._address = advertised_address(self._config, self._transport.local_address)
-        if not self.keyring and is_public(self._address):
-            self._log.warning("%s is public, and nothing is encrypted", self._address)
+        self._address.settle(encrypted=bool(self.keyring))
 
     def announce(self, incarnation: int = 1) -> None:
         """Enter this node into the table: ``events.notify_join`` is called with it.
@@ -333,6 +330,7 @@ class Memberlist:
             ("prober", self._prober.run),
             ("gossiper", self._gossiper.run),
             ("push_puller", self._push_puller.run),
+            ("joiner", self.joiner.run),
             ("healer", self._healer.run),
             ("queue_gauge", self._gossiper.sample_queue),
         )
@@ -365,9 +363,7 @@ class Memberlist:
     @property
     def advertise_address(self) -> Address:
         """The address that peers use.  Raises `InvalidState` before `bind`."""
-        if self._address is None:
-            raise InvalidState("the node has no address before it is bound")
-        return self._address
+        return self._address.advertised
 
     @property
     def protocol_version(self) -> int:
@@ -524,21 +520,22 @@ class Memberlist:
     # --- membership ---------------------------------------------------------------------
 
     async def join(self, addresses: Sequence[str]) -> int:
-        """Exchange full state with these addresses, all at once.
+        """Exchange full state with these addresses, all at once.  The tasks must run.
 
         Args:
-          addresses: ``host``, ``host:port`` or ``name/host:port``; of a name with several
-            addresses the first that answers counts.
+          addresses: ``host``, ``host:port`` or ``name/host:port``, with the name of a node.
+            Without a port it is the one that this node is bound to, as in Go.  All addresses of
+            a host name are joined; the call waits for the first node that answers.
 
         Returns:
-          How many of the strings were reached.
+          How many of the strings were reached.  This node itself does not count.
 
         Raises:
           JoinError: none; one exception for each string, with a note naming it.
         """
         self._check_open()
         try:
-            return await self._joiner.join(addresses)
+            return await self.joiner.join(addresses)
         except JoinError:
             self._check_open()
             raise

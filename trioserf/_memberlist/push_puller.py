@@ -24,6 +24,7 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
 from .._swim.nodes import Node, NodeStatus
+from .._swim.same_cluster import is_only
 from .._swim.scaling import push_pull_scale
 from .._swim.selection import select
 from .._swim.table import NodeTable
@@ -75,7 +76,7 @@ class PushPuller:
           join: whether this is a join: merge handlers on both sides may refuse.
 
         Raises:
-          OSError: no connection, too slow, or broken off.
+          OSError: no connection, too slow, or broken off; or a join led to this node itself.
           RemoteProtocolError: an error reply, bytes that break the protocol, or versions
             that cannot live together; nothing was merged.
           MergeRefused: by the local merge handler; nothing was merged.
@@ -85,6 +86,8 @@ class PushPuller:
         self.push_pulls += 1
         try:
             state = await self.client.push_pull(to, name, join=join)
+            if join and is_only(state.records, self.table.local_node, self.table.nodes):
+                raise OSError(f"{to} leads back to this node itself")
             known = self.table.num_nodes
             await self.exchange.merge(state, join=join, source=to, peer=to.host)
             if self.table.num_nodes > known:

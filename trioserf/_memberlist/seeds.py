@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .. import _attrs as attrs
@@ -15,6 +16,20 @@ MAX_LOST: Final = 1024
 """Lost nodes remembered."""
 
 
+@attrs.frozen
+class Seed:
+    """An address string that was joined, or was to be.
+
+    Args:
+      addresses: what it stood for when it was last looked up, without this node's own; None if
+        no node answered yet.
+      seen_at: when a live node was last at each of them, or when it was asked for (seconds).
+    """
+
+    addresses: tuple[Address, ...] | None
+    seen_at: float
+
+
 @attrs.define(eq=False)
 class Seeds:
     """What is remembered: address strings that were joined, and nodes that were lost.
@@ -24,17 +39,21 @@ class Seeds:
     """
 
     memory: float
-    joined: dict[str, tuple[Address | None, float]] = attrs.field(factory=dict, init=False)
-    """Address string to the address that answered, None if none did yet, and when it was last
-    seen well, or asked for."""
+    joined: dict[str, Seed] = attrs.field(factory=dict, init=False)
     lost: dict[str, tuple[Node, float]] = attrs.field(factory=dict, init=False)
 
-    def remember(self, text: str, address: Address | None, now: float) -> None:
-        """This address string was joined: ``address`` answered; None if no node did yet."""
+    def remember(self, text: str, addresses: Sequence[Address] | None, now: float) -> None:
+        """This string was joined: it stood for ``addresses``; None if no node answered yet."""
         self.joined.pop(text, None)
-        self.joined[text] = (address, now)
+        self.joined[text] = Seed(None if addresses is None else tuple(addresses), now)
         while len(self.joined) > MAX_SEEDS:
             del self.joined[next(iter(self.joined))]
+
+    def update(self, text: str, addresses: Sequence[Address]) -> None:
+        """A string was looked up again."""
+        seed = self.joined.get(text)
+        if seed is not None:
+            self.joined[text] = Seed(tuple(addresses), seed.seen_at)
 
     def lose(self, node: Node, now: float) -> None:
         """This node was dropped from the table while it was dead."""
@@ -43,18 +62,31 @@ class Seeds:
         while len(self.lost) > MAX_LOST:
             del self.lost[next(iter(self.lost))]
 
+    def lost_nodes(self) -> Mapping[str, Node]:
+        """The lost nodes by name."""
+        return {name: node for name, (node, _) in self.lost.items()}
+
     def forget(self, name: str) -> None:
         """This node is not missed: it was removed on purpose."""
         self.lost.pop(name, None)
 
+    def absent(self, addresses: Sequence[Address], table: NodeTable) -> list[Address]:
+        """Those of ``addresses`` at which no node of the table is alive."""
+        alive = _alive(table)
+        return [address for address in addresses if address not in alive]
+
     def missing(self, table: NodeTable, now: float) -> list[str | Node]:
-        """Seeds and lost nodes that are not alive in the table; drops what is too old."""
-        alive = {node.address for node in table.nodes.values() if not node.is_gone}
+        """Seeds and lost nodes that are not alive in the table; drops what is too old.
+
+        A string is missing as long as one of its addresses is: the others may be a cluster of
+        their own.
+        """
+        alive = _alive(table)
         missing: list[str | Node] = []
-        for text, (address, seen_at) in list(self.joined.items()):
-            if address is not None and address in alive:
-                self.joined[text] = (address, now)
-            elif now - seen_at > self.memory:
+        for text, seed in list(self.joined.items()):
+            if seed.addresses is not None and alive.issuperset(seed.addresses):
+                self.joined[text] = Seed(seed.addresses, now)
+            elif now - seed.seen_at > self.memory:
                 del self.joined[text]
             else:
                 missing.append(text)
@@ -67,3 +99,7 @@ class Seeds:
             elif node.address not in alive:
                 missing.append(node)
         return missing
+
+
+def _alive(table: NodeTable) -> set[Address]:
+    return {node.address for node in table.nodes.values() if not node.is_gone}

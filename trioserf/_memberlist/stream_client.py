@@ -9,7 +9,7 @@ sendPingAndWaitForAck; state.go: pushPullNode.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -22,7 +22,14 @@ from .._swim.probing import ping_message
 from .._swim.table import NodeTable
 from .._wire.limits import MAX_USER_MESSAGE
 from .._wire.messages import Ack, ErrorReply, MessageType
-from .._wire.streams import PushPullState, StreamRequest, dial_prefix, frame, user_message_bytes
+from .._wire.streams import (
+    PushPullState,
+    StreamRequest,
+    dial_prefix,
+    frame,
+    push_pull_bytes,
+    user_message_bytes,
+)
 from ..abc import Address, Transport
 from .metrics import Metrics
 from .state_exchange import StateExchange
@@ -45,11 +52,24 @@ class StreamClient:
 
     async def push_pull(self, to: Address, name: str, *, join: bool) -> PushPullState:
         """Send the local state to a node; its state.  Raises as `PushPuller.push_pull`."""
+        return await self._push_pull(to, name, lambda: self.exchange.local_frame(join=join))
+
+    async def peek(self, to: Address, name: str) -> PushPullState:
+        """The state of a node, which learns nothing of this one.  Raises as `push_pull`."""
+        return await self._push_pull(to, name, self._nothing)
+
+    async def _nothing(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self.wire.encode_frame(push_pull_bytes(False, [], b""))
+
+    async def _push_pull(
+        self, to: Address, name: str, make_request: Callable[[], Awaitable[bytes]]
+    ) -> PushPullState:
         self.metrics.count("memberlist.tcp.connect")
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
-            state = await self.exchange.local_frame(join=join)
+            request = await make_request()
             try:
-                await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
+                await write_frame(stream, request, MessageType.PUSH_PULL, self.metrics)
             except trio.BrokenResourceError:
                 # A peer that has no room may have said so before it closed the stream.
                 reply = await self._read_reply(stream)

@@ -24,7 +24,7 @@ class ParsedAddress(NamedTuple):
     """An address string taken apart.
 
     Args:
-      name: the node name before the first ``/``; "" without one.
+      name: the node name before the last ``/``; "" without one.
       host: IP address or host name, without brackets, as written.
       port: the port given, or the default.
     """
@@ -37,13 +37,14 @@ class ParsedAddress(NamedTuple):
 def parse_address(text: str, default_port: int) -> ParsedAddress:
     """Take apart ``[node/]host[:port]``; IPv6 with a port needs brackets.
 
+    DIFFERS: Go takes the first ``/``, so that a node whose name has one cannot be joined by it.
+    No host has one.  Test: test_a_name_with_a_slash_can_be_joined.
+
     Raises:
       ValueError: a node name that is empty, or a port that is no number up to 65535.
     """
-    name, slash, rest = text.partition("/")
-    if not slash:
-        name, rest = "", text
-    elif not name:
+    name, slash, rest = text.rpartition("/")
+    if slash and not name:
         raise ValueError(f"{text!r}: expected a node name before the '/'")
     host, port = _split_port(text, rest)
     return ParsedAddress(name, host, default_port if port is None else port)

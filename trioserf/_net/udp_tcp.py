@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import final
 
 import trio
@@ -21,6 +22,7 @@ import trio
 from .. import _attrs as attrs
 from ..abc import Address, Packet, Transport, TransportStatistics
 from .binding import BoundPair, bind_pair
+from .interfaces import IPAddress, machine_addresses
 from .sockaddr import family_of, from_sockaddr, to_sockaddr
 
 DRAIN = 64
@@ -28,6 +30,11 @@ DRAIN = 64
 _LONGEST = 65536
 _ERROR_PAUSE = 0.05
 """Seconds of rest after the system refused to read: it may refuse for a while."""
+
+
+def _ip(host: str) -> IPAddress:
+    ip = ip_address(host.partition("%")[0])
+    return getattr(ip, "ipv4_mapped", None) or ip
 
 
 @attrs.define(eq=False)
@@ -83,6 +90,18 @@ class NetTransport(Transport):
     def local_address(self) -> Address:
         """The address that was asked for, and the bound port."""
         return self._wanted if self._bound is None else self._bound.address
+
+    def leads_here(self, address: Address) -> bool:
+        """Whether this is the bound port at an address of this machine that is bound."""
+        local, port = self.local_address
+        if address.port != port:
+            return False
+        ip, bound = _ip(address.host), _ip(local)
+        if ip.is_unspecified:  # which stands for this machine where a stream goes there
+            return bound.is_unspecified or bound.is_loopback
+        if not bound.is_unspecified:
+            return ip == bound
+        return ip.is_loopback or any(ip == one.ip for one in machine_addresses())
 
     def close(self) -> None:
         """Close both sockets and every dial under way.  Idempotent."""

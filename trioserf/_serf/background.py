@@ -16,9 +16,11 @@ import trio
 from .._cluster.effects import Effect
 from .._cluster.member_record import choose_reconnect, member_address
 from .._cluster.snapshot_replay import PreviousNode
-from .._exceptions import JoinError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
+from .._memberlist.push_puller import EXCHANGE_ERRORS
+from .._net.addresses import parse_address
+from ..abc import Address
 from .core import Core
 
 
@@ -49,27 +51,52 @@ async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:
         )
         if chosen is None:
             continue
-        address = str(member_address(chosen))
+        address = member_address(chosen)
         log.info("attempting reconnect to %s at %s", chosen.name, address)
-        await _try(memberlist, f"{chosen.name}/{address}" if chosen.name else address, log)
+        await _try(memberlist, chosen.name, address, log)
 
 
 async def rejoin(memberlist: Memberlist, previous: Sequence[PreviousNode], log: Log) -> None:
-    """Try the nodes of the last run until one is reached."""
-    for node in previous:
-        if node.name == memberlist.name:
-            continue
+    """Try the nodes of the last run until one is reached; the healer looks for the others.
+
+    The network may come later than this node, so all are worth more than one try.
+
+    A snapshot of a node that had another name then shows that names change here.  So any node
+    is taken that has one of the addresses by now.
+    """
+    places = [(node, _address(node.addr, log)) for node in previous if node.name != memberlist.name]
+    known = [(node, address) for node, address in places if address is not None]
+    others = [
+        (node, address) for node, address in known if not memberlist.joiner.leads_here(address)
+    ]
+    renamed = len(others) < len(known)
+    for node, address in others:
+        memberlist.joiner.look_for("" if renamed else node.name, address)
+    for node, address in others:
         log.info("attempting re-join to previously known node %s", node)
-        if await _try(memberlist, f"{node.name}/{node.addr}", log):
+        if await _try(memberlist, node.name, address, log, renamed=renamed):
             log.info("re-joined to previously known node %s", node.name)
             return
-    log.warning("failed to re-join any previously known node")
+    if others:
+        log.warning("failed to re-join any previously known node; still looking for them")
 
 
-async def _try(memberlist: Memberlist, address: str, log: Log) -> bool:
+def _address(text: str, log: Log) -> Address | None:
+    """The address in a line of a snapshot; None if it is none."""
     try:
-        await memberlist.join([address])
-    except JoinError as error:
-        log.debug("cannot reach %s: %s", address, error.exceptions[0])
+        _, host, port = parse_address(text, 0)
+        return Address.from_bytes(Address(host, port).to_bytes(), port) if port else None
+    except ValueError as error:
+        log.debug("no address in the snapshot: %s", error)
+        return None
+
+
+async def _try(
+    memberlist: Memberlist, name: str, address: Address, log: Log, *, renamed: bool = False
+) -> bool:
+    try:
+        await memberlist.joiner.recontact(name, address, renamed=renamed)
+    except EXCHANGE_ERRORS as error:
+        log.debug("cannot reach %s at %s: %s", name, address, error)
         return False
     return True

@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 
 import trio
 
@@ -23,6 +25,10 @@ from .._cluster.user_events import UserEventLog
 from .._config import Config
 from .._events import SerfState
 from .._memberlist.alarm import run_clock
+
+ignore_old_events: Final[ContextVar[bool]] = ContextVar("trioserf.ignore_old_events", default=False)
+"""Whether the join that a task works for ignores old events; exchanges that go on after the call
+have returned inherit it, and no other exchange sees it."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -40,7 +46,6 @@ class Core:
     Attributes:
       message_limit: gives the longest message that a packet of gossip has room for (bytes).
       state: whether the node is alive, leaving, has left, or is shut down.
-      ignore_old_events: whether a join that ignores old events is under way.
       knows_times: whether a peer has sent this node the Lamport times of the cluster.
       scope: around all tasks of the node.
       closed: set when the node has ended, sockets and files included.
@@ -56,7 +61,6 @@ class Core:
     tags: Mapping[str, str]
     message_limit: Callable[[], int] = attrs.field(default=lambda: NO_LIMIT, init=False)
     state: SerfState = attrs.field(default=SerfState.ALIVE, init=False)
-    ignore_old_events: bool = attrs.field(default=False, init=False)
     knows_times: bool = attrs.field(default=False, init=False)
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     closed: trio.Event = attrs.field(factory=trio.Event, init=False)

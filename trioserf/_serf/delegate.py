@@ -70,7 +70,7 @@ from .._wire.tags import encode_tags
 from ..abc import NodeView
 from .conflict_resolver import ConflictResolver
 from .coordinates import Coordinates
-from .core import Core
+from .core import Core, ignore_old_events
 from .deadlines import Deadlines
 from .fanout import Fanout, Subscription
 from .internal_queries import InternalQueryStage
@@ -318,7 +318,7 @@ class SerfDelegate:
                 state,
                 now=trio.current_time(),
                 serf_state=core.state,
-                ignore_old=join and core.ignore_old_events,
+                ignore_old=join and ignore_old_events.get(),
                 members=core.members,
                 events=core.events,
                 queries=core.queries,

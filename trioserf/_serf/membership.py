@@ -18,7 +18,7 @@ from .._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.tags import encode_tags
-from .core import Core
+from .core import Core, ignore_old_events
 from .snapshotter import Snapshotter
 
 
@@ -51,11 +51,11 @@ class Membership:
             async with self._joining:
                 if core.state is not SerfState.ALIVE:
                     raise InvalidState(f"Serf can't Join after Leave: node {core.name!r}")
-                core.ignore_old_events = ignore_old
+                ignoring = ignore_old_events.set(ignore_old)
                 try:
                     reached = await self.memberlist.join(addresses)
                 finally:
-                    core.ignore_old_events = False
+                    ignore_old_events.reset(ignoring)
                 if reached:
                     self.apply(core.members.join_intent(trio.current_time()))
         return reached

@@ -147,11 +147,14 @@ class Serf:
         """Join a cluster by way of any of its members.
 
         Args:
-          addresses: ``host``, ``host:port`` or ``name/host:port``; all are tried at once.
+          addresses: ``host``, ``host:port`` or ``name/host:port``; all are tried at once.  Without
+            a port it is the one that this node is bound to.  Of a host name all addresses are
+            joined: the call waits for the first node that answers, the others follow.
           ignore_old: do not deliver user events from before the join.
 
         Returns:
-          How many addresses were reached.
+          How many addresses were reached.  This node itself does not count, nor does it harm
+          where a name gives its address, too.
 
         Raises:
           JoinError: none was; a group with one cause for each address.

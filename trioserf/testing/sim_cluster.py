@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, Unpack, final
+from urllib.parse import quote
 
 import trio
 
@@ -195,7 +196,9 @@ class SimCluster:
     def _new_node(self, name: str, drift: float, fields: Mapping[str, Any]) -> SimNode:
         if name in self._nodes:
             raise ValueError(f"there is a node {name!r} already")
-        disk = str(Path(self._disk_folder, f"{name}.snapshot")) if self._disks else None
+        # A name may have any character, the one between folders included.
+        file_name = f"{quote(name, safe='', errors='surrogateescape')}.snapshot"
+        disk = str(Path(self._disk_folder, file_name)) if self._disks else None
         config = node_settings(self._config, name, disk, drift, fields)
         node = SimNode(name, self.network.free_host(), config)
         self._nodes[name] = node
