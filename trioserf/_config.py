@@ -225,7 +225,8 @@ class Config:
     merge: Callable[[Sequence[Member]], object] | None = attrs.field(
         default=None, eq=False, validator=CALLABLE
     )
-    """Called with the members of a joining peer; raise `MergeRefused` to refuse it.
+    """Called with the members of a joining peer, and with each other node that is said to be
+    alive; raise `MergeRefused` to refuse.  It is not asked about this node alone.
 
     Go: Merge.
     Change: to keep clusters apart by their tags.  It must not wait.

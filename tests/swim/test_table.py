@@ -103,14 +103,16 @@ def test_before_the_start_there_is_no_local_node() -> None:
             call()
 
 
-def test_the_hook_may_refuse_the_local_node() -> None:
+def test_the_hook_is_not_asked_about_the_local_node() -> None:
     def refuse(node: Node) -> None:
         raise MergeRefused(node.name)
 
     table = unstarted(alive_check=refuse)
-    with pytest.raises(MergeRefused):
-        table.start(0.0, addr=ip("a"), port=PORT, meta=b"", versions=VERSIONS)
-    assert 0 == table.num_nodes
+    table.start(0.0, addr=ip("a"), port=PORT, meta=b"", versions=VERSIONS)
+    assert 1 == table.num_nodes
+    # Whatever the hook thinks of it, it must be able to refute.
+    assert ["Refuted", "Broadcast"] == kinds(table.on_alive(alive("a", 9), 1.0))
+    assert "ProbeAddress" in kinds(table.on_alive(alive("a", 9, addr=ip("x")), 1.0))
 
 
 # --- update and leave ---------------------------------------------------------------------

@@ -95,7 +95,7 @@ class Memberlist:
       events: notified of joins, leaves and updates, in order, from the moment of `announce`.
       conflict: notified when a second address claims a known name.
       merge: may refuse the state of a joining peer.
-      alive: may refuse single alive messages, this node's included.
+      alive: may refuse single alive messages about other nodes.
       ping: gives the payload of acks and learns round-trip times.
 
     Raises:
@@ -294,7 +294,6 @@ class Memberlist:
         Raises:
           InvalidState: before `bind`, or a second time.
           LocalProtocolError: the delegate's metadata is too long.
-          MergeRefused: the alive handler refuses this node.
         """
         address = self.advertise_address
         if self._announced:

@@ -21,7 +21,7 @@ import trio
 
 from .._config import Config
 from .._events import SerfState
-from .._exceptions import MergeRefused, SerfInternalError
+from .._exceptions import SerfInternalError
 from .._swim.incarnations import SUSPECT_BAND
 from .delegate import SerfDelegate
 from .serf import Serf
@@ -141,8 +141,6 @@ async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> Serf
     try:
         await delegate.memberlist.bind()
         delegate.memberlist.announce(_first_incarnation(delegate))
-    except MergeRefused as error:
-        delegate.log.warning("the merge callback refuses this node itself: %s", error)
     except BaseException:
         delegate.memberlist.close()
         raise

@@ -155,9 +155,10 @@ class AliveRules:
             )
         ):
             return []
-        refused = self._refused_by_check(local.name, alive)
-        if refused is not None:
-            return [refused]
+        if self._faithful:
+            refused = self._refused_by_check(local.name, alive)
+            if refused is not None:
+                return [refused]
         if same_address:
             return self._refute(local, alive)
         match self._address_changes.decide_local(local.name, alive, now):

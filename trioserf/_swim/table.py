@@ -57,7 +57,7 @@ class NodeTable:
       name: the local name.
       config: settings.
       rng: source of random choices.
-      alive_check: may refuse an alive message by raising `MergeRefused`.
+      alive_check: may refuse an alive message about another node by raising `MergeRefused`.
       merge_check: may refuse the state of a joining peer by raising `MergeRefused`.
 
     Attributes:
@@ -79,7 +79,6 @@ class NodeTable:
         self._store = NodeStore(name, rng)
         self._alive_rules = AliveRules(self._store, config, rng, alive_check)
         self._suspect_rules = SuspectRules(self._store, config)
-        self._alive_check = alive_check
         self._merge_check = merge_check
         self._faithful = config.faithful_go
         self._window = config.gossip_to_the_dead_time
@@ -115,12 +114,14 @@ class NodeTable:
     ) -> list[Effect]:
         """Add the local node, once.
 
+        DIFFERS: Go asks the alive delegate about the local node, too; refused, the node is not in
+        its own table, and crashes.  Test: test_the_hook_is_not_asked_about_the_local_node.
+
         Args:
           incarnation: the first one; higher than in the last run saves refutations.
 
         Raises:
           LocalProtocolError: a name, address, port, versions or metadata that peers refuse.
-          MergeRefused: ``alive_check`` refuses the local node.
         """
         alive = Alive(incarnation, self.name, addr, port, meta, versions)
         reason = defect(self.name, alive)
@@ -129,8 +130,6 @@ class NodeTable:
         if reason is not None:
             raise LocalProtocolError(f"peers would refuse the local node: {reason}")
         local = node_from(self.name, alive)
-        if self._alive_check is not None:
-            self._alive_check(local)
         local.changed_at = now
         self._store.local_node = local
         self._store.insert(local)
