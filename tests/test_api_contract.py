@@ -42,6 +42,8 @@ CALLS = f"""
     with  Serf.query{QUESTION}
     async Serf.ask{QUESTION}
     with  Serf.subscribe(*types, max_buffer_size=None)
+    with  Serf.follow(*, status=None, tags=None)
+    plain Members.select(*, status=None, tags=None)
     plain Serf.coordinate()
     plain Serf.cached_coordinate(name)
     plain Serf.rtt(a, b=None)

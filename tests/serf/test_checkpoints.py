@@ -33,6 +33,9 @@ async def test_every_call_checkpoints(autojump_clock: MockClock) -> None:
             async with a.subscribe():
                 pass
         with assert_checkpoints():
+            async with a.follow():
+                pass
+        with assert_checkpoints():
             async with a.query("x"):
                 pass
         with assert_checkpoints():

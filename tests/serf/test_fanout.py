@@ -171,8 +171,18 @@ async def test_a_class_stands_for_all_its_kinds() -> None:
 
 
 def test_a_kind_that_is_no_event_is_refused() -> None:
-    with pytest.raises(TypeError, match="expected an EventType"):
-        check_kinds(["user"])  # type: ignore[list-item]
+    for wrong in ("user", 5, [MemberEvent], None, object()):
+        with pytest.raises(TypeError, match="expected an EventType"):
+            check_kinds([wrong])  # type: ignore[list-item]
+
+
+async def test_the_mark_of_a_gap_may_be_asked_for_and_comes_anyway() -> None:
+    fanout = make_fanout()
+    reader = fanout.add(1, [UserEvent, EventsDropped])
+    for event in (user(1), MemberEvent(EventType.MEMBER_JOIN, ()), user(2)):
+        fanout.put(event)
+    fanout.close()
+    assert [user(1), EventsDropped(1)] == [event async for event in reader.receive_channel]
 
 
 def test_a_buffer_must_hold_something() -> None:

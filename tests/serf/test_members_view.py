@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
+from typing import Any
+
+import pytest
 
 from trioserf._events import Member, MemberStatus
-from trioserf._serf.members_view import Members
+from trioserf._serf.members_view import Members, StatusFilter, TagFilter
 from trioserf._tables import ROWS_SHOWN
 
 
@@ -36,6 +40,53 @@ def test_members_are_found_by_name_and_status() -> None:
     assert ("alice", "bob") == view.names
     assert Members([ALICE]) == view.alive
     assert Members([BOB]) == view.failed
+
+
+@pytest.mark.parametrize(
+    ("status", "tags", "names"),
+    [
+        (None, None, ["alice", "bob", "carol"]),
+        (MemberStatus.ALIVE, None, ["alice", "carol"]),
+        ([MemberStatus.ALIVE, MemberStatus.FAILED], None, ["alice", "bob", "carol"]),
+        ((), None, []),
+        (None, {"role": "web"}, ["alice"]),
+        (None, {"role": "we"}, []),
+        (None, {"role": re.compile("we.|db")}, ["alice", "carol"]),
+        (None, {"role": re.compile("we")}, []),
+        (None, {"role": "web", "dc": "west"}, []),
+        (None, {"nothing": ""}, []),
+        (MemberStatus.ALIVE, {"dc": "east"}, ["alice", "carol"]),
+    ],
+)
+def test_a_selection_is_of_any_status_and_of_all_tags(
+    status: StatusFilter, tags: TagFilter, names: list[str]
+) -> None:
+    view = Members([ALICE, BOB, member("carol", role="db", dc="east")])
+    assert names == list(view.select(status=status, tags=tags).names)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "alive"},
+        {"status": 1},
+        {"status": ["alive"]},
+        {"status": [1]},
+        {"status": 1.5},
+        {"tags": ["role"]},
+        {"tags": {"role": 1}},
+        {"tags": {"role": None}},
+        {"tags": {1: "web"}},
+    ],
+)
+def test_a_selection_by_something_else_is_a_type_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=rf"{next(iter(wrong))}=.*expected"):
+        Members([ALICE]).select(**wrong)
+
+
+def test_a_status_by_its_text_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match=r"as MemberStatus\.ALIVE"):
+        Members([ALICE]).with_status("alive")  # type: ignore[arg-type]
 
 
 def test_printing_it_gives_a_table() -> None:

@@ -101,9 +101,13 @@ class SortedMembers:
     """The public list of members, ordered by name; each snapshot of it is immutable.
 
     Changes come from one thread; `snapshot` may be called from any.
+
+    Attributes:
+      watchers: called after every change; they must neither wait nor change members.
     """
 
     def __init__(self) -> None:
+        self.watchers: list[Callable[[], object]] = []
         # Parallel lists: finding a place needs names alone.
         self._names: list[str] = []
         self._members: list[Member] = []
@@ -130,7 +134,7 @@ class SortedMembers:
         else:
             self._names.insert(at, name)
             self._members.insert(at, member)
-        self._version += 1
+        self._changed()
 
     def remove(self, name: str) -> None:
         """Remove a member that is there."""
@@ -138,7 +142,12 @@ class SortedMembers:
         assert self._names[at] == name, "only members that were put can be removed"
         del self._names[at]
         del self._members[at]
+        self._changed()
+
+    def _changed(self) -> None:
         self._version += 1
+        for notify in self.watchers:
+            notify()
 
 
 def overdue(

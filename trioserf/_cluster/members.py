@@ -50,6 +50,7 @@ class MemberRegistry:
       faithful: whether to do as Go does where it has a bug.
       intents: intents about names that are not members yet.
       count: gives the number of known members of any status.
+      watchers: called after every change of the list of members.
     """
 
     def __init__(self, config: Config, *, clock: LamportClock | None = None) -> None:
@@ -65,6 +66,7 @@ class MemberRegistry:
         self._left: dict[str, Record] = {}
         self._local = Member(name=config.node_name, addr=IPv4Address(0), port=0, tags=config.tags)
         self._sorted = SortedMembers()
+        self.watchers: list[Callable[[], object]] = self._sorted.watchers
 
     # --- reads
 

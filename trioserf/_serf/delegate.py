@@ -73,6 +73,7 @@ from .coordinates import Coordinates
 from .core import Core, ignore_old_events
 from .deadlines import Deadlines
 from .fanout import Fanout, Subscription
+from .following import Followers
 from .internal_queries import InternalQueryStage
 from .pipeline import Sink, coalescing_stages
 from .query_tracker import QueryTracker
@@ -125,6 +126,7 @@ class SerfDelegate:
         if not config.memberlist.faithful_go:
             core.message_limit = lambda: self.memberlist.user_message_limit
         self.fanout: Fanout = Fanout(self.log)
+        self.followers: Followers = Followers(core.members)
         self.events: Subscription = self.fanout.add(config.event_buffer_size)
         self.pipeline: Sink = coalescing_stages(config, self.fanout, self.deadlines)
         self.user_events: UserEventSender = UserEventSender(core=core, apply=self.apply_effects)

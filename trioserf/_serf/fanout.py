@@ -13,7 +13,7 @@ goes behind the mark; so each gap has one mark, and the mark the right number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import trio
 
@@ -22,23 +22,41 @@ from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserE
 from .._memberlist.drop_log import Log
 from .pipeline import NodeEvent
 
-EventKind: TypeAlias = EventType | type[MemberEvent] | type[UserEvent] | type[Query]
-"""What `Serf.subscribe` takes: one kind of event, or a class for all of its kinds."""
+MemberKind: TypeAlias = (
+    type[MemberEvent]
+    | Literal[
+        EventType.MEMBER_JOIN,
+        EventType.MEMBER_LEAVE,
+        EventType.MEMBER_FAILED,
+        EventType.MEMBER_UPDATE,
+        EventType.MEMBER_REAP,
+    ]
+)
+UserKind: TypeAlias = type[UserEvent] | Literal[EventType.USER]
+QueryKind: TypeAlias = type[Query] | Literal[EventType.QUERY]
+EventKind: TypeAlias = EventType | type[MemberEvent | UserEvent | Query | EventsDropped]
+"""What `Serf.subscribe` takes: one kind of event, or a class for all of its kinds.
 
-_CLASSES: Final = (MemberEvent, UserEvent, Query)
+`EventsDropped` comes anyway, so naming it changes nothing.
+"""
+
+A = TypeVar("A", bound=MemberEvent | UserEvent | Query | EventsDropped)
+B = TypeVar("B", bound=MemberEvent | UserEvent | Query | EventsDropped)
+
+_CLASSES: Final = (MemberEvent, UserEvent, Query, EventsDropped)
 
 
 def check_kinds(types: Iterable[EventKind]) -> frozenset[EventKind]:
     """The kinds that are wanted; empty for all.
 
     Raises:
-      TypeError: neither an `EventType` nor one of the three event classes.
+      TypeError: neither an `EventType` nor one of the event classes.
     """
-    kinds = frozenset(types)
+    kinds = tuple(types)
     for item in kinds:
         if not isinstance(item, EventType) and item not in _CLASSES:
             raise TypeError(f"{item!r}: expected an EventType, MemberEvent, UserEvent or Query")
-    return kinds
+    return frozenset(kinds)
 
 
 @attrs.define(eq=False)

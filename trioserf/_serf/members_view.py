@@ -6,8 +6,9 @@ notebook.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, final, overload
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias, final, overload
 
 from .. import _attrs as attrs
 from .._events import Member, MemberStatus
@@ -28,6 +29,70 @@ def _row(member: Member) -> tuple[str, ...]:
         str(member.delegate_cur),
         tags_text(member.tags),
     )
+
+
+StatusFilter: TypeAlias = MemberStatus | Iterable[MemberStatus] | None
+"""One status, or several of which any will do; None for all."""
+TagFilter: TypeAlias = Mapping[str, str | re.Pattern[str]] | None
+"""For each tag its value, or an expression that the whole value matches; None for all."""
+
+
+@attrs.frozen
+class Selection:
+    """Which members somebody wants.
+
+    Args:
+      statuses: any of these; None for all.
+      tags: all of these, each with a test of its value.
+    """
+
+    statuses: frozenset[MemberStatus] | None
+    tags: tuple[tuple[str, Callable[[str], object]], ...]
+
+    @classmethod
+    def create(cls, status: StatusFilter, tags: TagFilter) -> Selection:
+        """Of what a user gives.
+
+        Raises:
+          TypeError: it is something else.
+        """
+        if tags is not None and not isinstance(tags, Mapping):
+            raise TypeError(f"tags={tags!r}: expected a mapping of names to values")
+        return cls(
+            None if status is None else _statuses(status),
+            tuple((name, _test_of(name, value)) for name, value in (tags or {}).items()),
+        )
+
+    def of(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        """Those of ``members`` that fit."""
+        if self.statuses is None and not self.tags:
+            return members
+        return tuple(filter(self._fits, members))
+
+    def _fits(self, member: Member) -> bool:
+        if self.statuses is not None and member.status not in self.statuses:
+            return False
+        tags = member.tags
+        return all(name in tags and test(tags[name]) for name, test in self.tags)
+
+
+def _statuses(status: object) -> frozenset[MemberStatus]:
+    several = [status] if isinstance(status, (str, int)) else status
+    found = tuple(several) if isinstance(several, Iterable) else (several,)
+    for one in found:
+        if not isinstance(one, MemberStatus):
+            raise TypeError(f"status={one!r}: expected a MemberStatus, as MemberStatus.ALIVE")
+    return frozenset(found)
+
+
+def _test_of(name: object, value: object) -> Callable[[str], object]:
+    if not isinstance(name, str):
+        raise TypeError(f"tags={{{name!r}: ...}}: expected the name of a tag")
+    if isinstance(value, str):
+        return value.__eq__
+    if isinstance(value, re.Pattern):
+        return value.fullmatch
+    raise TypeError(f"tags={{{name!r}: {value!r}}}: expected a string or a compiled expression")
 
 
 def _as_tuple(members: Iterable[Member]) -> tuple[Member, ...]:
@@ -73,7 +138,20 @@ class Members(Sequence[Member]):
 
     def with_status(self, *statuses: MemberStatus) -> Members:
         """Those that have one of these statuses."""
-        return Members(member for member in self._members if member.status in statuses)
+        return self.select(status=statuses)
+
+    def select(self, *, status: StatusFilter = None, tags: TagFilter = None) -> Members:
+        """Those that fit: ``members.select(status=MemberStatus.ALIVE, tags={"role": "web"})``.
+
+        Args:
+          status: one, or several of which any will do.
+          tags: all of these: for each tag its value, or a compiled expression (``re``) that
+            the whole value matches.
+
+        Raises:
+          TypeError: something else was given, such as the text of a status.
+        """
+        return Members(Selection.create(status, tags).of(self._members))
 
     @property
     def alive(self) -> Members:

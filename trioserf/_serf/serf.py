@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, final, overload
 
 import trio
 
 from .. import _attrs as attrs
 from .._cluster.queries import QueryParams
-from .._events import Event, Member, SerfState
+from .._events import Event, EventsDropped, Member, MemberEvent, Query, SerfState, UserEvent
 from .._memberlist.memberlist import Memberlist
 from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
 from .delegate import SerfDelegate
-from .fanout import EventKind
+from .fanout import A, B, EventKind, MemberKind, QueryKind, UserKind
+from .following import MemberStates
 from .key_manager import KeyManager
-from .members_view import Members
+from .members_view import Members, Selection, StatusFilter, TagFilter
 from .membership import Membership
 from .query_response import QueryResponse, QueryResult
 from .statistics import SerfStatistics, collect, stats
@@ -214,14 +215,57 @@ class Serf:
         """
         return self._delegate.events.receive_channel
 
+    @overload
+    def subscribe(
+        self, *, max_buffer_size: int | None = None
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]: ...
+
+    @overload
+    def subscribe(
+        self,
+        first: MemberKind,
+        /,
+        *types: MemberKind | type[EventsDropped],
+        max_buffer_size: int | None = None,
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[MemberEvent | EventsDropped]]: ...
+
+    @overload
+    def subscribe(
+        self,
+        first: UserKind,
+        /,
+        *types: UserKind | type[EventsDropped],
+        max_buffer_size: int | None = None,
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[UserEvent | EventsDropped]]: ...
+
+    @overload
+    def subscribe(
+        self,
+        first: QueryKind,
+        /,
+        *types: QueryKind | type[EventsDropped],
+        max_buffer_size: int | None = None,
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Query | EventsDropped]]: ...
+
+    @overload
+    def subscribe(
+        self, first: type[A], second: type[B], /, *, max_buffer_size: int | None = None
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[A | B | EventsDropped]]: ...
+
+    @overload
+    def subscribe(
+        self, *types: EventKind, max_buffer_size: int | None = None
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[Event]]: ...
+
     @asynccontextmanager
     async def subscribe(
-        self, *types: EventKind, max_buffer_size: int | None = None
-    ) -> AsyncIterator[trio.MemoryReceiveChannel[Event]]:
+        self, *types: Any, max_buffer_size: int | None = None
+    ) -> AsyncIterator[trio.MemoryReceiveChannel[Any]]:
         """One more, independent channel of events, from now on.
 
         Args:
-          types: `EventType` values or event classes; none means everything.
+          types: `EventType` values or event classes; none means everything.  Type checkers
+            know what comes: ``subscribe(UserEvent)`` gives ``UserEvent | EventsDropped``.
           max_buffer_size: events held for a slow reader; None for ``event_buffer_size``.
 
         Raises:
@@ -237,6 +281,37 @@ class Serf:
         finally:
             fanout.discard(reader)
             reader.receive_channel.close()
+
+    @asynccontextmanager
+    async def follow(
+        self, *, status: StatusFilter = None, tags: TagFilter = None
+    ) -> AsyncIterator[AsyncIterator[Members]]:
+        """The newest members at once, and again after every change, until the node closes::
+
+            async with serf.follow(status=MemberStatus.ALIVE, tags={"role": "web"}) as states:
+                async for members in states:
+                    balancer.use(member.addr for member in members)
+
+        A slow reader skips states in between, never the last one, and nothing piles up for it:
+        there is no `EventsDropped`, and no gap between a list and the events after it.  Only
+        changes of the selected members count.
+
+        Args:
+          status: one, or several of which any will do; None for all.
+          tags: all of these, as for `Members.select`.
+
+        Raises:
+          TypeError: something else was given.
+          trio.ClosedResourceError: the node is closed.
+        """
+        selection = Selection.create(status, tags)
+        await trio.lowlevel.checkpoint()
+        self._core.require_open()
+        states = MemberStates(self._delegate.followers, selection)
+        try:
+            yield states
+        finally:
+            states.close()
 
     async def user_event(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
         """Send a named event to all members, this one included.

@@ -20,8 +20,8 @@ only for what it must wait for.  The snapshot is replayed, and the sockets are b
 tree starts.
 
 It stops in this order: cancel the tasks and wait for them, end the users' calls, close the
-sockets, let the pipeline give up what it holds and close every reader's channel, end the open
-queries, and write the last lines of the snapshot (shielded, bounded).
+sockets, let the pipeline give up what it holds and close every reader's channel, end what follows
+the members and the open queries, and write the last lines of the snapshot (shielded, bounded).
 
 Tasks are named ``trioserf.<node>.<task>``.
 """
@@ -122,4 +122,5 @@ class Tree:
         delegate.core.end_calls()
         delegate.memberlist.close()
         delegate.pipeline.close()
+        delegate.followers.close()
         delegate.tracker.close()
