@@ -273,6 +273,22 @@ class Delegate(Protocol):
         """What a peer sent in a push/pull; never empty."""
 
 
+class BulkDelegate(Protocol):
+    """What a `Delegate` may have besides, to handle many messages at little cost.
+
+    A delegate that has none of this works as in Go.
+    """
+
+    def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
+        """As `Delegate.get_broadcasts`, for a packet that is sent to ``copies`` nodes."""
+
+    def waiting(self) -> int:
+        """Bytes that wait to be broadcast."""
+
+    def is_duplicate(self, message: bytes) -> bool:
+        """Whether a user message in a packet is one that need not be handed over again."""
+
+
 class EventHandler(Protocol):
     """Notified of every change of membership, the local node included."""
 

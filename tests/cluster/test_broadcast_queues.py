@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from trioserf._cluster.broadcast_queues import BroadcastQueues
+from trioserf._cluster.broadcast_queues import KNOWN_MESSAGES, KNOWN_SIZE, BroadcastQueues
 from trioserf._cluster.effects import Broadcast, QueueName, Sample
 
 from .samples import config, warnings
@@ -211,3 +211,48 @@ def test_pruning_calls_back() -> None:
     assert 1 == len(notices)
     box.add(intent(notices[0], 0))
     assert 2 == box.depth("intent")
+
+
+def test_events_are_sent_in_the_order_in_which_they_came() -> None:
+    for faithful, expected in ((False, [b"e0", b"e1"]), (True, [b"e4", b"e3"])):
+        box = broadcasts(faithful=faithful)
+        for number in range(5):
+            box.add(plain("event", b"e%d" % number))
+        assert expected == box.take(2, 8)
+
+
+def test_a_copy_is_recognised_by_its_bytes() -> None:
+    box = broadcasts()
+    box.add(plain("event", b"event"))
+    box.add(intent("n1", 4))
+    assert box.knows(b"event")
+    assert box.knows(intent("n1", 4).message)
+    assert not box.knows(b"another")
+    box.take(2, 100)
+    assert box.knows(b"event"), "also when it is on its way"
+    box.forget_known()
+    assert not box.knows(b"event")
+    go = broadcasts(faithful=True)
+    go.add(plain("event", b"event"))
+    assert not go.knows(b"event")
+
+
+def test_the_memory_of_messages_is_bounded() -> None:
+    box = broadcasts()
+    for number in range(5 * KNOWN_MESSAGES):
+        box.add(plain("event", b"%d" % number))
+    known = sum(box.knows(b"%d" % number) for number in range(5 * KNOWN_MESSAGES))
+    assert KNOWN_MESSAGES <= known <= 2 * KNOWN_MESSAGES
+    assert box.knows(b"%d" % (5 * KNOWN_MESSAGES - 1))
+    box.add(plain("event", bytes(KNOWN_SIZE + 1)))
+    assert not box.knows(bytes(KNOWN_SIZE + 1))
+
+
+def test_copies_for_several_nodes_count_each() -> None:
+    box = broadcasts(members=9)
+    box.add(plain("event", b"e"))
+    assert [b"e"] == box.take(2, 100, 3)
+    assert 1 == box.waiting()
+    assert [] == box.take(2, 100, 3)
+    assert [b"e"] == box.take(2, 100)
+    assert 0 == box.waiting()

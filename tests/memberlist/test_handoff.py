@@ -101,3 +101,28 @@ async def test_long_user_messages_let_others_run_sooner(autojump_clock, nursery)
     await trio.testing.wait_all_tasks_blocked()
     assert BATCH == len(recorder.seen)
     nursery.cancel_scope.cancel()
+
+
+async def test_copies_of_a_user_message_are_not_queued_where_they_are_recognised(autojump_clock):
+    recorder, known = Recorder(), {b"known"}
+    handoff = handoff_to(recorder, depth=3)
+    handoff.is_duplicate = known.__contains__
+    for body in (b"known", b"new", b"new", b"new", b"other", b"new"):
+        handoff.put(UserMessage(body), PACKET)
+    assert 2 == len(handoff)
+    assert {} == handoff.drop_log.counts
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(handoff.run)
+        await trio.testing.wait_all_tasks_blocked()
+        handoff.put(UserMessage(b"new"), PACKET)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    # Whether it is known by then is for the delegate to say.
+    assert [b"new", b"other", b"new"] == [message.body for message in recorder.seen]
+
+
+async def test_equal_user_messages_are_queued_where_nothing_recognises_them(autojump_clock):
+    handoff = handoff_to(Recorder())
+    handoff.put(UserMessage(b"same"), PACKET)
+    handoff.put(UserMessage(b"same"), PACKET)
+    assert 2 == len(handoff)

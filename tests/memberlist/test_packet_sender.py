@@ -8,7 +8,7 @@ import trio
 from trioserf._exceptions import LocalProtocolError
 from trioserf._memberlist.drop_log import DropLog, node_log
 from trioserf._memberlist.metrics import Metrics
-from trioserf._memberlist.packet_sender import PacketSender, address_of
+from trioserf._memberlist.packet_sender import ROUND_MESSAGES, PacketSender, address_of, bulk_part
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._swim.broadcasts import TransmitLimitedQueue
 from trioserf._swim.nodes import Node
@@ -214,3 +214,117 @@ def test_what_is_counted_is_what_travels():
     assert (1, len(ACK) + 6) == sent(sender)
     assert len(sender.transport.sent[0][0]) == len(ACK) + 6
     assert len(ACK) + 6 == sender.metrics.counts["memberlist.udp.sent"]
+
+
+class Bulk(Delegate):
+    """A delegate that fills packets for several nodes at once."""
+
+    def __init__(self, mult=4, nodes=10):
+        super().__init__()
+        self.queue = TransmitLimitedQueue(mult, lambda: nodes, bulk=True)
+
+    def get_broadcasts(self, overhead, limit):
+        return self.get_broadcasts_for(1, overhead, limit)
+
+    def get_broadcasts_for(self, copies, overhead, limit):
+        return self.queue.take(overhead, limit, copies=copies)
+
+    def waiting(self):
+        return self.queue.size
+
+    def is_duplicate(self, message):
+        return False
+
+
+def bulk_sender(**fields):
+    delegate = Bulk()
+    sender = make(delegate, **fields)
+    sender.spreads = bulk_part(delegate)
+    return sender, delegate
+
+
+def several(number):
+    return [
+        Node(name=f"m{n}", addr=bytes([10, 0, 1, n]), port=7946, versions=MODERN.versions)
+        for n in range(number)
+    ]
+
+
+@pytest.mark.parametrize("count", [1, 5, 17, 40])
+@pytest.mark.parametrize("size", [20, 60, 200])
+@pytest.mark.parametrize("delegate", [None, Delegate, Bulk])
+def test_every_counted_transmission_is_in_a_packet(count, size, delegate):
+    sender = make(None if delegate is None else delegate(), enable_compression=False)
+    names = [f"{number}".rjust(size - 20, "x") for number in range(count)]
+    for name in names:
+        sender.queue.queue(encode_message(Dead(1, name, "n1")), name=name)
+    while len(sender.queue):
+        sender.send(ACK, AWAY)
+        sender.gossip([MODERN])
+    carried = [
+        message.node for message, _ in opened(sender.transport.sent) if type(message) is Dead
+    ]
+    assert 8 * count == len(carried)
+    for data, _ in sender.transport.sent:
+        names = [m.node for m, _ in opened([(data, AWAY)]) if type(m) is Dead]
+        assert len(set(names)) == len(names)
+
+
+def test_a_packet_for_several_nodes_is_filled_once():
+    sender, delegate = bulk_sender()
+    delegate.queue.queue(b"event")
+    assert sender.spread(several(6)) is False
+    assert 6 == len(sender.transport.sent)
+    assert 1 == len({data for data, _ in sender.transport.sent})
+    assert (0, 0, 0, 0, 0, 0, 1) == delegate.queue.statistics().by_transmits
+    assert sender.spread(several(6)) is False, "they have it"
+    assert sender.spread([]) is False
+
+
+def test_a_burst_goes_out_in_full_packets_within_what_a_peer_of_go_can_queue():
+    sender, delegate = bulk_sender()
+    for number in range(500):
+        delegate.queue.queue(b"%d" % number + os.urandom(60))
+    assert sender.spread(several(6))
+    first = len(sender.transport.sent) // 6
+    assert ROUND_MESSAGES <= 500 - len(delegate.queue) < ROUND_MESSAGES + 25
+    while sender.spread(several(6)):
+        pass
+    packets = len(sender.transport.sent) / 6
+    assert 0 == len(delegate.queue)
+    assert first < packets <= 1.1 * 500 * 66 / 1390
+    to_one = [m.body for m, to in opened(sender.transport.sent) if to.host == "10.0.1.2"]
+    assert 500 == len(to_one) == len(set(to_one))
+
+
+def test_rounds_of_tiny_messages_are_bounded_by_messages_too():
+    sender, delegate = bulk_sender()
+    for number in range(2000):
+        delegate.queue.queue(b"%d" % number)
+    sender.spread(several(3))
+    assert len(opened(sender.transport.sent)) / 3 <= 2 * ROUND_MESSAGES
+
+
+def test_regular_rounds_grow_with_the_backlog():
+    sender, delegate = bulk_sender()
+    for number in range(200):
+        delegate.queue.queue(b"%d" % number + bytes(60))
+    sender.gossip([MODERN])
+    assert ROUND_MESSAGES <= len(opened(sender.transport.sent))
+    go = make(Bulk(), faithful_go=True)
+    for number in range(200):
+        go.delegate.queue.queue(b"%d" % number + bytes(60))
+    go.gossip([MODERN])
+    assert 1 == len(go.transport.sent)
+
+
+def test_messages_about_nodes_that_need_a_whole_packet_are_not_delayed_for_ever():
+    delegate = Bulk()
+    for number in range(2000):
+        delegate.queue.queue(b"%d" % number + bytes(60))
+    sender = make(delegate)
+    long = encode_message(Dead(1, "x" * 1200, "n1"))
+    sender.queue.queue(long, name="x")
+    for _ in range(20):
+        sender.send(ACK, AWAY)
+    assert "x" * 1200 in [m.node for m, _ in opened(sender.transport.sent) if type(m) is Dead]

@@ -8,9 +8,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.serf.clusters import address, cluster, drain, user_events
+from tests.serf.clusters import address, cluster, drain, host, user_events
 from trioserf._events import EventsDropped, UserEvent
 from trioserf._exceptions import QueryTooLarge, UserEventTooLarge
+from trioserf._serf.serf import Serf
+from trioserf._serf.user_events import UNDER_WAY
+from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import UserEventMessage, encode_serf
 
 TICKS_ONLY = {"eager_gossip": False}
@@ -265,3 +268,101 @@ async def test_a_query_that_fits_no_packet_is_refused(autojump_clock: MockClock)
             await a.ask("q", bytes(600))
         assert "1" == a.stats()["query_time"]
         assert 0 == a.statistics().open_queries
+
+
+async def test_what_became_too_long_when_encryption_began_is_dropped_and_counted(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", user_event_size_limit=9216, secret_key=None)
+        size = a.memberlist.user_message_limit
+        longest = size - len(encode_serf(UserEventMessage(1, "e", bytes(300), True))) + 300
+        a.user_event_nowait("e", bytes(longest))
+        a.user_event_nowait("short")
+        for node in (a, b):
+            node.memberlist.keyring = Keyring.create([KEY], KEY)
+        await trio.sleep(5)
+        assert ["short"] == [name for name, _ in user_events(drain(b))]
+        assert "0" == a.stats()["event_queue"]
+        assert {"too_long": 1} == dict(a.statistics().bad_input)
+
+
+# --- under load ---------------------------------------------------------------------------
+
+
+async def test_a_sender_waits_until_its_events_come_back(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.1) as net:
+        a, b = await net.joined("a", "b")
+        for number in range(UNDER_WAY):
+            a.user_event_nowait("burst", b"%d" % number)
+        with pytest.raises(trio.WouldBlock):
+            a.user_event_nowait("burst")
+        await trio.sleep(0.15)  # they are there, but that is not known here
+        with pytest.raises(trio.WouldBlock):
+            a.user_event_nowait("burst")
+        await trio.sleep(0.15)
+        a.user_event_nowait("burst")
+        await trio.sleep(3)
+        assert UNDER_WAY + 1 == len(user_events(drain(b)))
+
+
+async def test_go_never_waits_for_copies(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.1) as net:
+        a, _ = await net.joined("a", "b", faithful_go=True)
+        for number in range(2 * UNDER_WAY - 1):
+            a.user_event_nowait("burst", b"%d" % number)
+
+
+async def test_a_sender_whose_events_do_not_come_back_goes_on_in_the_end(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", probe_interval=1000.0, queue_depth_warning=1000)
+        net.network.partition([host(a)], [host(b)])
+        before = trio.current_time()
+        for number in range(3 * UNDER_WAY):
+            await a.user_event("burst", b"%d" % number)
+        # Each time as many as may be under way, and then five gossip intervals.
+        assert 2.0 <= trio.current_time() - before <= 2.1
+
+
+async def test_a_sender_does_not_leave_its_own_events_behind(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.1) as net:
+        a, _ = await net.joined("a", "b", event_buffer=40)
+        for number in range(11):
+            a.user_event_nowait("burst", b"%d" % number)
+        with pytest.raises(trio.WouldBlock):
+            a.user_event_nowait("burst")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latency", [0.0002, 0.002, 0.02])
+@pytest.mark.parametrize(("nodes", "senders"), [(5, 1), (5, 5), (16, 1), (16, 8)])
+async def test_where_the_network_loses_nothing_no_event_is_lost(
+    autojump_clock: MockClock, latency: float, nodes: int, senders: int
+) -> None:
+    total = 1200 if nodes == 5 else 400
+    async with cluster(latency=(latency, 1.5 * latency)) as net:
+        names = [f"n{number}" for number in range(nodes)]
+        members = await net.joined(*names, event_buffer_size=10_000, push_pull_interval=1000.0)
+
+        async def send(node: Serf) -> None:
+            for number in range(total // senders):
+                await node.user_event(node.name, b"%d" % number)
+
+        async with trio.open_nursery() as nursery:
+            for node in members[:senders]:
+                nursery.start_soon(send, node)
+        await trio.sleep(5)
+        expected = sorted(
+            (node.name, b"%d" % number)
+            for node in members[:senders]
+            for number in range(total // senders)
+        )
+        for node in members:
+            assert expected == sorted(user_events(drain(node)))
+            assert {} == dict(node.statistics().memberlist.bad_input)
+        packets = sum(node.statistics().memberlist.sent.packets["user"] for node in members)
+        # A node sends an event to six others (of five nodes: to three), in packets that are full
+        # if there is enough of them.
+        assert packets / nodes < 0.6 * total

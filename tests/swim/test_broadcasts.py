@@ -391,3 +391,75 @@ def test_the_queue_has_at_most_one_message_for_each_name() -> None:
         if i % 7 == 0:
             queue.take(2, 1400)
     assert len(queue) <= 500
+
+
+# --- queues of events ---------------------------------------------------------------------
+
+
+def bulk(mult: int = 4, n: int = 16) -> TransmitLimitedQueue:
+    return TransmitLimitedQueue(mult, lambda: n, bulk=True)
+
+
+def test_a_queue_of_events_has_the_oldest_first() -> None:
+    queue = bulk()
+    for number in range(5):
+        queue.queue(b"%d" % number)
+    assert [b"0", b"1"] == queue.take(2, 6)
+    assert [b"2", b"3"] == queue.take(2, 6)
+    flooded = bulk()
+    for number in range(5):
+        flooded.queue(b"%d" % number)
+    assert 2 == flooded.prune(3)
+    assert [b"0", b"1", b"2"] == flooded.take(2, 100), "what is dropped is the newest"
+
+
+def test_every_copy_counts() -> None:
+    queue = bulk(4, 9)  # four times
+    queue.queue(b"a")
+    assert [b"a"] == queue.take(2, 100, copies=3)
+    assert (0, 0, 0, 1) == queue.statistics().by_transmits
+    assert [] == queue.take(2, 100, copies=3), "those nodes have it"
+    assert [b"a"] == queue.take(2, 100)
+    assert 0 == len(queue)
+
+
+def test_a_burst_of_events_is_sent_in_full_packets_once() -> None:
+    queue = bulk()
+    for number in range(50):
+        queue.queue(b"%02d" % number)
+    packets = []
+    while packet := queue.take(2, 80, copies=6):
+        packets.append(packet)
+    assert [20, 20, 10] == [len(packet) for packet in packets]
+    assert 0 == len(queue)
+    assert 50 == queue.statistics().finished
+
+
+def test_a_few_events_get_their_further_copies_later() -> None:
+    queue = bulk()
+    for number in range(9):
+        queue.queue(b"%02d" % number)
+    assert 9 == len(queue.take(2, 80, copies=6))
+    assert 9 == len(queue)
+    assert 9 == len(queue.take(2, 80)) == len(queue.take(2, 80))
+    assert 0 == len(queue)
+
+
+def test_messages_about_nodes_get_all_copies_whatever_the_packet() -> None:
+    queue = TransmitLimitedQueue(4, lambda: 16)
+    for number in range(20):
+        queue.queue(b"%02d" % number)
+    assert 20 == len(queue.take(2, 80, copies=6))
+    assert 20 == len(queue)
+
+
+def test_what_fits_no_packet_can_be_dropped() -> None:
+    queue = bulk()
+    done: list[int] = []
+    for size in (10, 20, 30):
+        queue.queue(bytes([size]) * size, on_finished=lambda size=size: done.append(size))  # type: ignore[misc]
+    assert 2 == queue.discard_longer(19)
+    assert [20, 30] == sorted(done)
+    assert 10 == queue.size
+    assert 0 == queue.discard_longer(19)
+    assert 2 == queue.statistics().discarded

@@ -8,20 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from .._config import Config
 from .._swim.broadcasts import TransmitLimitedQueue
 from .effects import Broadcast, Effect, Log, QueueName, Sample
 
+KNOWN_MESSAGES: Final = 1024
+"""Messages that are remembered to recognise copies of them; up to twice as many."""
+KNOWN_SIZE: Final = 2048
+"""Longest message that is remembered (bytes)."""
+
 
 class BroadcastQueues:
     """Intents, queries and user events that wait to be gossiped.
+
+    Of each message a node receives about as many copies as it sends, and only the first says
+    anything: what was queued here is recognised by its bytes, before it is decoded.
+    DIFFERS (unless ``faithful_go``): Go decodes every copy; the outcome is the same
+    (test_a_copy_is_recognised_by_its_bytes).
 
     DIFFERS (unless ``faithful_go``): of the intents about one node only the newest is kept,
     since only that one can still change anything; so the queue is never longer than the
     cluster has members (test_the_newest_intent_about_a_node_replaces_the_older).  And intents
     leave a share of every packet to waiting queries and events
-    (test_a_flood_of_intents_leaves_room_for_events).
+    (test_a_flood_of_intents_leaves_room_for_events).  Queries and events go out in the order in
+    which they came; Go begins with the newest, and under load the older ones are never sent
+    (test_events_are_sent_in_the_order_in_which_they_came).
 
     Args:
       config: settings of the node.
@@ -46,13 +59,35 @@ class BroadcastQueues:
         mult = config.memberlist.retransmit_mult
         names: tuple[QueueName, ...] = ("intent", "query", "event")
         self.queues: dict[QueueName, TransmitLimitedQueue] = {
-            name: TransmitLimitedQueue(mult, num_members, clock) for name in names
+            name: TransmitLimitedQueue(
+                mult, num_members, clock, bulk=name != "intent" and not self._faithful
+            )
+            for name in names
         }
         self._order = tuple(self.queues.values())
         self._newest: dict[str, Broadcast] = {}
+        self._known: set[bytes] = set()
+        self._known_before: set[bytes] = set()
+
+    def knows(self, message: bytes) -> bool:
+        """Whether this very message was queued lately, and so is nothing new."""
+        return message in self._known or message in self._known_before
+
+    def forget_known(self) -> None:
+        """A member was erased: an old intent about it may be new again."""
+        self._known.clear()
+        self._known_before.clear()
+
+    def _remember(self, message: bytes) -> None:
+        if len(message) > KNOWN_SIZE or self._faithful:
+            return
+        if len(self._known) >= KNOWN_MESSAGES:
+            self._known_before, self._known = self._known, set()
+        self._known.add(message)
 
     def add(self, item: Broadcast) -> None:
         """Queue a message; an intent replaces an older one about the same node."""
+        self._remember(item.message)
         queue = self.queues[item.queue]
         if item.name is None or self._faithful:
             queue.queue(item.message, on_finished=item.on_finished, local=item.local)
@@ -72,8 +107,11 @@ class BroadcastQueues:
         if item.on_finished is not None:
             item.on_finished()
 
-    def take(self, overhead: int, limit: int) -> list[bytes]:
-        """Messages for one packet: the sum of ``len + overhead`` stays within ``limit``."""
+    def take(self, overhead: int, limit: int, copies: int = 1) -> list[bytes]:
+        """Messages for one packet: the sum of ``len + overhead`` stays within ``limit``.
+
+        ``copies`` is to how many nodes the packet is sent.
+        """
         messages: list[bytes] = []
         free = limit
         for index, queue in enumerate(self._order):
@@ -83,15 +121,23 @@ class BroadcastQueues:
             for later in self._order[index + 1 :]:
                 if later.entries:
                     kept = int(free * self._share)
-            taken = queue.take(overhead, free - kept, local_share=self._share)
-            if not taken and not messages:  # all of them are long: do not delay them for ever
-                taken = queue.take(overhead, free, local_share=self._share)
+            taken = queue.take(overhead, free - kept, local_share=self._share, copies=copies)
+            if kept and not taken and not messages:  # all are long: do not delay them for ever
+                taken = queue.take(overhead, free, local_share=self._share, copies=copies)
             free -= sum(map(len, taken)) + overhead * len(taken)
             messages += taken
         return messages
 
+    def discard_longer(self, size: int) -> int:
+        """Drop messages that are longer than ``size`` bytes; return how many."""
+        return sum(queue.discard_longer(size) for queue in self._order)
+
     def __len__(self) -> int:
         return sum(map(len, self._order))
+
+    def waiting(self) -> int:
+        """Bytes that wait."""
+        return sum(queue.size for queue in self._order)
 
     def depth(self, queue: QueueName) -> int:
         """How many messages wait in one queue."""

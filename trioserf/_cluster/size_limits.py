@@ -28,6 +28,24 @@ MAX_FORWARD: Final = 65_507
 """Longest message that fits into one datagram, and so can be relayed (bytes)."""
 
 
+def payload_bytes(name: object, payload: object) -> bytes:
+    """The payload of an event, a query or a response as bytes.
+
+    Args:
+      name: of the event or query.
+
+    Raises:
+      TypeError: the name is no text, or the payload is nothing like bytes.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r}: expected a str")
+    if not isinstance(payload, bytes | bytearray | memoryview):
+        kind = type(payload).__name__
+        hint = "; encode text first" if isinstance(payload, str) else ""
+        raise TypeError(f"payload of type {kind}: expected bytes, bytearray or memoryview{hint}")
+    return bytes(payload)
+
+
 def check_tags(encoded: bytes, packet_limit: int = TAGS_LIMIT) -> None:
     """Raise `TagsTooLarge` unless the encoded tags fit into node metadata, and into a packet.
 

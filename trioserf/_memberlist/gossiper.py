@@ -4,7 +4,8 @@ While there is nothing to send the task sleeps.  A new broadcast wakes it, for o
 
 * the *regular round* of Go, every ``gossip_interval`` with a random phase, to ``gossip_nodes``
   nodes each time;
-* the *eager round*, soon after a broadcast was queued, to up to twice as many nodes.  Broadcasts
+* the *eager round*, soon after a broadcast was queued, to up to twice as many nodes, the
+  successors of this one (`_swim/gossip_order.py`), in as many full packets as wait.  Broadcasts
   that are queued together are sent together: a user message waits for about a millisecond, an
   alive message as long as its `Broadcast.max_delay`, a suspect or dead message for the regular
   round.
@@ -28,6 +29,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
+from .._swim.gossip_order import MAX_RINGS
 from .._swim.scaling import retransmit_limit
 from .._swim.table import NodeTable
 from .alarm import Alarm, TokenBucket
@@ -97,8 +99,9 @@ class Gossiper:
                 self._eager_at = math.inf
                 self._bucket.spend(now)
                 self.eager_rounds += 1
-                fanout = self._eager_fanout()
-                self.sender.gossip(self.table.gossip_targets(fanout, now, self.rng))
+                nodes = self.table.first_targets(self._eager_fanout(), now, self.rng)
+                if self.sender.spread(nodes):
+                    self._eager_at = self._bucket.ready_at(now + EAGER_BATCH)
             if now >= self._regular_at:
                 self.regular_rounds += 1
                 fanout = self.config.gossip_nodes
@@ -124,4 +127,4 @@ class Gossiper:
     def _eager_fanout(self) -> int:
         limit = retransmit_limit(self.config.retransmit_mult, len(self.table.sequence))
         fanout = self.config.gossip_nodes
-        return min(2 * fanout, max(fanout, limit - 1))
+        return min(2 * fanout, max(fanout, limit - 1), MAX_RINGS)

@@ -43,6 +43,7 @@ class Handoff:
       depth: most messages in each queue.
       apply: takes the effects of messages about nodes.
       delegate: takes user messages; None drops them.
+      is_duplicate: whether a user message need not be queued at all.
     """
 
     depth: int
@@ -50,8 +51,11 @@ class Handoff:
     apply: Callable[[Sequence[Effect]], object]
     delegate: Delegate | None
     drop_log: DropLog
+    is_duplicate: Callable[[bytes], bool] | None = None
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
+    _queued: set[bytes] = attrs.field(factory=set, init=False)
+    """User messages in the queue, where copies of them are recognised."""
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __len__(self) -> int:
@@ -59,11 +63,19 @@ class Handoff:
 
     def put(self, message: Message, packet: Packet) -> None:
         """Queue a message out of a packet; drop it if there is no room."""
+        body = b""
+        if self.is_duplicate is not None and isinstance(message, UserMessage):
+            body = message.body
+            # Most of what arrives under load: of each event a node gets several copies.
+            if body in self._queued or self.is_duplicate(body):
+                return
         queue = self._high if type(message) is Alive else self._low
         if len(queue) >= self.depth:
             kind = type(message).__name__
             self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
             return
+        if body:
+            self._queued.add(body)
         queue.append((message, packet))
         if self._idle:
             self._idle.unpark_all()
@@ -91,6 +103,7 @@ class Handoff:
         """Handle one message.  Never raises."""
         try:
             if isinstance(message, UserMessage):
+                self._queued.discard(message.body)
                 if self.delegate is not None and message.body:
                     self.delegate.notify_message(message.body)
             elif isinstance(message, Alive):

@@ -60,7 +60,7 @@ from .indirect_pings import IndirectPings
 from .joiner import Joiner
 from .local_address import LocalAddress
 from .metrics import Metrics
-from .packet_sender import USER_OVERHEAD, PacketSender, address_of
+from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part
 from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .push_puller import PushPuller
@@ -151,6 +151,7 @@ class Memberlist:
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
         delegate = handlers.get("delegate")
+        bulk = bulk_part(delegate)
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
         drop_log, transport = self._drop_log, self._transport
         self._queue = TransmitLimitedQueue(
@@ -162,6 +163,7 @@ class Memberlist:
             wire=wire,
             queue=self._queue,
             delegate=delegate,
+            spreads=bulk,
             find_node=table.nodes.get,
             drop_log=drop_log,
             metrics=metrics,
@@ -194,6 +196,7 @@ class Memberlist:
             table=table,
             apply=self._apply,
             delegate=delegate,
+            is_duplicate=None if bulk is None else bulk.is_duplicate,
             drop_log=drop_log,
         )
         self._receiver = Receiver(

@@ -22,7 +22,7 @@ state.go: gossip; broadcast.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias, cast
 
 import trio
 
@@ -33,13 +33,22 @@ from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node
 from .._wire.messages import USER_PREFIX
 from .._wire.packets import MAX_PARTS
-from ..abc import Address, Delegate, NodeView, Transport
+from ..abc import Address, BulkDelegate, Delegate, NodeView, Transport
 from .drop_log import DropLog
 from .metrics import Metrics
 from .wire_format import PART_OVERHEAD, WireFormat
 
 USER_OVERHEAD: Final = PART_OVERHEAD + len(USER_PREFIX)
 """Length and type byte of a user message as part of a compound."""
+ROUND_MESSAGES: Final = 128
+"""Messages after which a node gets no further packet in one round.
+
+A Go node queues 1,024 messages for its worker and drops the rest; so it survives a full round
+of eight peers at once, even while its worker does nothing.
+"""
+ROUND_PACKETS: Final = 16
+"""Packets for one node in one round, however few messages they hold."""
+Encoded: TypeAlias = dict[tuple[tuple[bytes, ...], bool], bytes]
 _CRC_SINCE: Final = 5
 """First protocol version whose nodes understand a CRC header."""
 
@@ -49,6 +58,7 @@ class PacketSender:
     """Builds and sends datagrams.
 
     Args:
+      spreads: the delegate, if it is a `BulkDelegate`.
       find_node: the record of a name, to learn what a receiver understands.
     """
 
@@ -57,9 +67,12 @@ class PacketSender:
     wire: WireFormat
     queue: TransmitLimitedQueue
     delegate: Delegate | None
+    spreads: BulkDelegate | None = None
     find_node: Callable[[str], Node | None]
     drop_log: DropLog
     metrics: Metrics
+    _owed: bool = attrs.field(default=False, init=False)
+    """Whether the next packet is for messages about nodes first, whatever its share."""
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
         """Send a message, and piggy-back the broadcasts that fit beside it.
@@ -84,55 +97,102 @@ class PacketSender:
     def gossip(self, nodes: Sequence[Node]) -> bool:
         """Send broadcasts to each of these nodes; whether there may be more to send later.
 
-        Each node gets its own draw from the queues.  When the draws are alike, as they
-        mostly are, the packet is encoded once.
+        Each node gets its own draw from the queues, and under a backlog several packets.  When
+        the draws are alike, as they mostly are, the packet is encoded once.
         """
-        encoded: dict[tuple[tuple[bytes, ...], bool], bytes] = {}
+        encoded: Encoded = {}
+        packets = 1 if self.config.faithful_go else ROUND_PACKETS
         for node in nodes:
-            broadcasts = self._broadcasts(self.wire.packet_room)
-            if not broadcasts:
-                return False
-            crc = node.protocol_max >= _CRC_SINCE
-            for start in range(0, len(broadcasts), MAX_PARTS):
-                parts = tuple(broadcasts[start : start + MAX_PARTS])
-                try:
-                    data = encoded.get((parts, crc))
-                    if data is None:
-                        data = encoded[parts, crc] = self.wire.encode_packet(parts, crc=crc)
-                    self.transport.send_packet(data, node.address)
-                except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
-                    self.metrics.count("trioserf.gossip.unsent")
-                else:
-                    self.metrics.packet_sent(parts, len(data))
+            messages = 0
+            for number in range(packets):
+                broadcasts = self._broadcasts(self.wire.packet_room)
+                if not broadcasts:
+                    if not number:
+                        return False
+                    break
+                self._send_gossip(broadcasts, node, encoded)
+                messages += len(broadcasts)
+                if messages >= ROUND_MESSAGES or not self._backlog():
+                    break
         return bool(nodes)
 
-    def _broadcasts(self, room: int) -> list[bytes]:
+    def _backlog(self) -> bool:
+        """Whether the delegate has more than a packet; messages about nodes keep Go's pace."""
+        return self.spreads is not None and self.spreads.waiting() > self.wire.packet_room
+
+    def spread(self, nodes: Sequence[Node]) -> bool:
+        """Send what is new to all of these nodes alike; whether there may be more of it.
+
+        Packets are filled once for all of the nodes, and several of them are sent if so much
+        waits, but no more messages than `ROUND_MESSAGES`.
+        """
+        if self.delegate is not None and self.spreads is None:
+            return self.gossip(nodes)  # it counts a copy for each call
+        messages = 0
+        for _ in range(ROUND_PACKETS if nodes else 0):
+            broadcasts = self._broadcasts(self.wire.packet_room, len(nodes))
+            if not broadcasts:
+                return False
+            encoded: Encoded = {}
+            for node in nodes:
+                self._send_gossip(broadcasts, node, encoded)
+            messages += len(broadcasts)
+            if messages >= ROUND_MESSAGES:
+                break
+        return bool(nodes)
+
+    def _send_gossip(self, messages: list[bytes], node: Node, encoded: Encoded) -> None:
+        crc = node.protocol_max >= _CRC_SINCE
+        for start in range(0, len(messages), MAX_PARTS):
+            parts = tuple(messages[start : start + MAX_PARTS])
+            try:
+                data = encoded.get((parts, crc))
+                if data is None:
+                    data = encoded[parts, crc] = self.wire.encode_packet(parts, crc=crc)
+                self.transport.send_packet(data, node.address)
+            except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
+                self.metrics.count("trioserf.gossip.unsent")
+            else:
+                self.metrics.packet_sent(parts, len(data))
+
+    def _broadcasts(self, room: int, copies: int = 1) -> list[bytes]:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
-        queue, config = self.queue, self.config
+        queue, config, delegate = self.queue, self.config, self.delegate
         share = 0.0 if config.faithful_go else config.user_share
-        kept = 0 if self.delegate is None else int(room * share)
-        parts: list[bytes] = []
-        if queue.entries:
-            parts = queue.take(PART_OVERHEAD, room - kept, local_share=share)
-            if not parts and kept:  # all of them are long: do not delay them for ever
-                parts = queue.take(PART_OVERHEAD, room)
-        if self.delegate is None:
-            return parts
-        rest = room - sum(map(len, parts)) - PART_OVERHEAD * len(parts)
-        if rest <= USER_OVERHEAD:
-            return parts
+        if delegate is None or not share or self._owed:
+            self._owed = False
+            parts = self._about_nodes(room, share, copies)
+            return parts if delegate is None else parts + self._of_delegate(room, parts, copies)
+        # The delegate is asked first, so that what it leaves is filled in one draw: a second
+        # draw would find the same messages again, and count them as sent.
+        wanted = queue.size + PART_OVERHEAD * len(queue.entries)
+        kept = max(room - wanted, int(room * share))
+        user = self._of_delegate(kept, (), copies) if kept > USER_OVERHEAD else []
+        if not wanted:
+            return user
+        used = sum(map(len, user)) + PART_OVERHEAD * len(user)
+        about_nodes = self._about_nodes(room - used, share, copies)
+        self._owed = bool(user and not about_nodes)  # all of them are long: they are next
+        return about_nodes + user
+
+    def _about_nodes(self, room: int, share: float, copies: int) -> list[bytes]:
+        if not self.queue.entries:
+            return []
+        return self.queue.take(PART_OVERHEAD, room, local_share=share, copies=copies)
+
+    def _of_delegate(self, room: int, parts: Sequence[bytes], copies: int) -> list[bytes]:
+        room -= sum(map(len, parts)) + PART_OVERHEAD * len(parts)
+        if room <= USER_OVERHEAD or self.delegate is None:
+            return []
         try:
-            user = self.delegate.get_broadcasts(USER_OVERHEAD, rest)
+            if self.spreads is not None:
+                user = self.spreads.get_broadcasts_for(copies, USER_OVERHEAD, room)
+            else:
+                user = self.delegate.get_broadcasts(USER_OVERHEAD, room)
         except Exception as error:
             self.drop_log.crash("handler", self.delegate.get_broadcasts, error)
-            return parts
-        if user:
-            parts += map(USER_PREFIX.__add__, user)
-        elif kept and len(queue.entries) > len(parts):
-            # The delegate needs no share.  What is drawn twice is in the packet already.
-            more = queue.take(PART_OVERHEAD, rest)
-            parts += [message for message in more if message not in parts]
-        return parts
+            return []
+        return [*map(USER_PREFIX.__add__, user)]
 
     def _understands_crc(self, to: Address, name: str) -> bool:
         if name:
@@ -148,6 +208,14 @@ class PacketSender:
             data = self.wire.encode_packet(parts, crc=crc)
             self.transport.send_packet(data, to)
             self.metrics.packet_sent(parts, len(data))
+
+
+def bulk_part(delegate: Delegate | None) -> BulkDelegate | None:
+    """The delegate, if it can do what a `BulkDelegate` does."""
+    able = all(
+        hasattr(delegate, name) for name in ("get_broadcasts_for", "waiting", "is_duplicate")
+    )
+    return cast(BulkDelegate, delegate) if able else None
 
 
 def address_of(node: NodeView) -> Address:

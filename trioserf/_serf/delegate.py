@@ -207,6 +207,7 @@ class SerfDelegate:
                 case Log(text=text, level=level):
                     self.log.log(_LEVELS[level], "%s", text)
                 case NodeForgotten(name=name, removed=removed):
+                    self.core.broadcasts.forget_known()
                     self.coordinates.forget(name)
                     if removed:
                         self.memberlist.forget(name)
@@ -298,13 +299,7 @@ class SerfDelegate:
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         """Broadcasts for one packet: intents, then queries, then user events."""
-        messages = self.core.broadcasts.take(overhead, limit)
-        if messages:
-            if self.metrics.tap is not None:
-                for message in messages:
-                    self.metrics.sample("serf.msgs.sent", len(message))
-            self.user_events.release()
-        return messages
+        return self.get_broadcasts_for(1, overhead, limit)
 
     def local_state(self, join: bool) -> bytes:
         """Serf's part of a push/pull."""
@@ -331,6 +326,37 @@ class SerfDelegate:
             return
         core.knows_times |= began
         self.apply_effects(effects)
+
+    # --- abc.BulkDelegate
+
+    def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
+        """As `get_broadcasts`, for a packet that is sent to ``copies`` nodes."""
+        messages = self.core.broadcasts.take(overhead, limit, copies)
+        if messages:
+            if self.metrics.tap is not None:
+                for message in messages:
+                    self.metrics.sample("serf.msgs.sent", len(message))
+            self.user_events.release()
+        elif copies == 1 and limit - overhead >= self.core.message_limit():
+            self._drop_longer(limit - overhead)
+        return messages
+
+    def _drop_longer(self, size: int) -> None:
+        """An empty packet had no room: what waits may be too long since encryption began."""
+        if dropped := self.core.broadcasts.discard_longer(size):
+            self.drop_log("too_long", "this node", f"{dropped} messages fit into no packet")
+            self.user_events.release()
+
+    def waiting(self) -> int:
+        """Bytes that wait to be broadcast."""
+        return self.core.broadcasts.waiting()
+
+    def is_duplicate(self, message: bytes) -> bool:
+        """Whether this event, query or intent was here before, byte for byte."""
+        if not self.core.broadcasts.knows(message):
+            return False
+        self.user_events.came_back(message)
+        return True
 
     # --- abc.EventHandler
 

@@ -1,22 +1,46 @@
 """Sending user events, with back-pressure on the caller.
 
-A queue that only grows would be pruned in the end, and events lost.  So a caller waits while
-the queue of events is over its high-water mark, ``queue_depth_warning``.  Where no other
-member is alive nothing leaves the queue, so nothing is waited for.
+What is sent faster than the cluster takes it in is lost: queues are pruned, buffers run over,
+and a node that saw newer events refuses those that are hundreds of Lamport times behind.
+Nobody tells a sender so.  But what others have processed they pass on, and a copy comes back: an
+acknowledgement that costs nothing, and by which a sender can be clocked like one of TCP.  So
+a caller waits while
+
+* the queue of events is over its high-water mark, ``queue_depth_warning``;
+* `UNDER_WAY` events of this node are under way, no copy of which has come back; or
+* the oldest of those is a quarter of ``event_buffer`` behind the clock: others send, too.
+
+An event whose copy does not come back is given up after `GIVE_UP_AFTER`.  Where no other member is
+alive nothing leaves the queue and nothing comes back, so nothing is waited for.
+
+DIFFERS (unless ``faithful_go``): Go's callers never wait.
+Test: test_a_sender_waits_until_its_events_come_back.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, UserEvent.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import trio
 
 from .. import _attrs as attrs
-from .._cluster.effects import Effect
+from .._cluster.effects import Broadcast, Effect
+from .._cluster.size_limits import payload_bytes
 from .._events import SerfState
 from .core import Core
+
+UNDER_WAY: Final = 64
+"""Events of this node under way at once.
+
+Sixteen nodes that all send have 1,024 under way: so many fit into the queue of a Go node's
+worker, and into a receive buffer of the 208 kB that Linux grants by default.
+"""
+GIVE_UP_AFTER: Final = 5.0
+"""When an event is given up of which no copy came back (gossip intervals)."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -31,16 +55,41 @@ class UserEventSender:
     core: Core
     apply: Callable[[Iterable[Effect]], object]
     _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _under_way: dict[bytes, tuple[int, float]] = attrs.field(factory=dict, init=False)
+    """Lamport time, and when it is given up (trio clock, seconds), in the order of sending."""
 
     def _is_full(self) -> bool:
         core = self.core
+        if not core.members.others_alive():
+            self._under_way.clear()
+            return False
         depth = len(core.broadcasts.queues["event"].entries)
-        return depth >= core.config.queue_depth_warning and core.members.others_alive()
+        return depth >= core.config.queue_depth_warning or self._is_behind()
+
+    def _is_behind(self) -> bool:
+        """Whether the cluster has not taken in what was sent."""
+        under_way = self._under_way
+        if not under_way:
+            return False
+        now = trio.current_time()
+        for message, (ltime, until) in list(under_way.items()):
+            if until > now:
+                distance = self.core.events.clock.time - ltime
+                window = self.core.config.event_buffer // 4
+                return len(under_way) >= UNDER_WAY or distance > window
+            del under_way[message]
+        return False
+
+    def came_back(self, message: bytes) -> None:
+        """A copy of a message came from a peer.  Cheap."""
+        if self._under_way.pop(message, None) is not None:
+            self.release()
 
     async def send(self, name: str, payload: bytes, *, coalesce: bool) -> None:
         """Send an event once there is room for it.
 
         Raises:
+          TypeError: name or payload is of another type; nothing was sent.
           UserEventTooLarge: nothing was sent.
           trio.ClosedResourceError: the node is closed.
         """
@@ -49,21 +98,29 @@ class UserEventSender:
             try:
                 self.send_nowait(name, payload, coalesce=coalesce)
             except trio.WouldBlock:
-                with self.core.until_closed():
+                until = min((until for _, until in self._under_way.values()), default=math.inf)
+                with self.core.until_closed(), trio.CancelScope(deadline=until):
                     await self._waiting.park()
             else:
                 return
 
     def send_nowait(self, name: str, payload: bytes, *, coalesce: bool) -> None:
         """Send an event at once.  Raises as `send`, and ``trio.WouldBlock`` without room."""
-        if self.core.state is SerfState.SHUTDOWN:
-            raise self.core.closed_error()
+        core = self.core
+        if core.state is SerfState.SHUTDOWN:
+            raise core.closed_error()
+        payload = payload_bytes(name, payload)
         if self._is_full():
             raise trio.WouldBlock
-        effects = self.core.events.originate(
-            name, bytes(payload), coalesce=coalesce, packet_limit=self.core.message_limit()
-        )
+        ltime = core.events.clock.time
+        limit = core.message_limit()
+        effects = core.events.originate(name, payload, coalesce=coalesce, packet_limit=limit)
         self.apply(effects)
+        if not core.config.memberlist.faithful_go and core.members.others_alive():
+            until = trio.current_time() + GIVE_UP_AFTER * core.config.memberlist.gossip_interval
+            for effect in effects:
+                if isinstance(effect, Broadcast):
+                    self._under_way[effect.message] = ltime, until
 
     def release(self) -> None:
         """There may be room: called after every packet, and when members leave or fail.  Cheap."""

@@ -6,6 +6,10 @@ one level for each number of transmissions, and a level is a sorted list of inte
 in the high bits, running number in the low ones.  The best message that still fits into the
 free room of a packet is then one bisection away, whatever waits beside it.
 
+A queue of events is not like one of messages about nodes: nothing replaces an old one, and
+it is worthless once the Lamport clock is far ahead of it.  So it has the oldest first, and a
+round that fills at least half a packet gives its messages all they get: see `take`.
+
 Messages that began here stand in separate levels: a packet may reserve a share for them, so
 that a flood of messages that are passed on never keeps back those that only this node has.
 
@@ -23,6 +27,8 @@ from .scaling import retransmit_limit
 
 _NUMBER_BITS: Final = 40
 """Room for the running number of a message inside its sort key."""
+_ANY: Final = 1 << 20
+"""More than any message is sent."""
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 
 
@@ -79,6 +85,7 @@ class TransmitLimitedQueue:
       retransmit_mult: each message is sent ``mult * ceil(log10(n + 1))`` times.
       num_nodes: gives n.
       clock: gives the time (seconds), for statistics alone; may be asked by other threads.
+      bulk: a queue of events: the oldest first, and few copies of many.
     """
 
     def __init__(
@@ -86,8 +93,11 @@ class TransmitLimitedQueue:
         retransmit_mult: int,
         num_nodes: Callable[[], int],
         clock: Callable[[], float] | None = None,
+        *,
+        bulk: bool = False,
     ) -> None:
         self._mult = retransmit_mult
+        self._bulk = bulk
         self._num_nodes = num_nodes
         self._clock = clock or _no_time
         self.entries: dict[int, _Entry] = {}
@@ -122,7 +132,8 @@ class TransmitLimitedQueue:
             self._replaced += 1
             self._remove(older)
         self._number = self._number + 1 if self.entries else 1
-        key = len(message) << _NUMBER_BITS | self._number
+        number = _NUMBER_MASK - self._number if self._bulk else self._number
+        key = len(message) << _NUMBER_BITS | number
         levels = self._local if local else self._relayed
         entry = _Entry(key, message, name, on_finished, levels, self._clock())
         self._queued += 1
@@ -134,28 +145,44 @@ class TransmitLimitedQueue:
         if older is not None:
             _finish([older])
 
-    def take(self, overhead: int, limit: int, *, local_share: float = 0.0) -> list[bytes]:
-        """Messages for one packet; each counts as sent once.
+    def take(
+        self, overhead: int, limit: int, *, local_share: float = 0.0, copies: int = 1
+    ) -> list[bytes]:
+        """Messages for one packet; each counts as sent once for each copy.
+
+        With several copies, messages that were sent as often already are left for later
+        packets: the nodes that get the copies have them.
+
+        DIFFERS (a bulk queue and several copies): what fills half of ``limit`` is not sent
+        again.  A node has as many predecessors as there are copies, see `gossip_order`, and
+        under load it is better to be rid of a message than to send it more often.
+        Test: test_a_burst_of_events_is_sent_in_full_packets_once.
 
         Args:
           overhead: bytes that each message costs besides its own.
           limit: the sum of ``len(message) + overhead`` stays within this.
           local_share: share of ``limit`` that messages which began here get first; one of
             them may exceed it.  0 keeps Go's order.
+          copies: to how many nodes the packet is sent.
         """
         taken: list[_Entry] = []
+        used = 0
+        most = copies if copies > 1 else _ANY
         if len(self.entries) == 1:
             for entry in self.entries.values():
-                if overhead + len(entry.message) <= limit:
+                if overhead + len(entry.message) <= limit and entry.transmits < most:
                     entry.levels[entry.transmits].clear()
                     taken.append(entry)
         elif self.entries:
-            used = 0
             if local_share > 0:
                 enough = int(limit * local_share)
-                used = self._fill(taken, 0, overhead, limit, (self._local,), enough)
-            self._fill(taken, used, overhead, limit, (self._local, self._relayed), limit)
-        return self._sent(taken) if taken else []
+                used = self._fill(taken, 0, overhead, limit, (self._local,), enough, most)
+            both = self._local, self._relayed
+            used = self._fill(taken, used, overhead, limit, both, limit, most)
+        if not taken:
+            return []
+        last = self._bulk and copies > 1 and 2 * used >= limit
+        return self._sent(taken, _ANY if last else copies)
 
     def _fill(
         self,
@@ -165,12 +192,14 @@ class TransmitLimitedQueue:
         limit: int,
         sources: tuple[list[list[int]], ...],
         enough: int,
+        most: int,
     ) -> int:
         """Set aside messages from ``sources``; return the room used up.
 
-        ``enough`` bounds the room that all but the first of them may use.
+        ``enough`` bounds the room that all but the first of them may use; those that were sent
+        ``most`` times are left out.
         """
-        for transmits in range(max(map(len, sources))):
+        for transmits in range(min(most, max(map(len, sources)))):
             while True:
                 room = (limit if not taken else min(enough, limit)) - used - overhead
                 if room <= 0:
@@ -192,13 +221,13 @@ class TransmitLimitedQueue:
                 used += overhead + len(entry.message)
         return used
 
-    def _sent(self, taken: list[_Entry]) -> list[bytes]:
+    def _sent(self, taken: list[_Entry], copies: int) -> list[bytes]:
         """Put back what was set aside, but for messages that were sent often enough."""
         limit = retransmit_limit(self._mult, self._num_nodes())
         messages, finished = [], []
         for entry in taken:
             messages.append(entry.message)
-            entry.transmits += 1
+            entry.transmits += copies
             if entry.transmits >= limit:
                 self._forget(entry)
                 finished.append(entry)
@@ -208,6 +237,15 @@ class TransmitLimitedQueue:
             self._finished += len(finished)
             _finish(finished)
         return messages
+
+    def discard_longer(self, size: int) -> int:
+        """Drop what is longer than ``size`` bytes, and so fits no packet; return how many."""
+        dropped = [entry for entry in self.entries.values() if len(entry.message) > size]
+        for entry in dropped:
+            self._remove(entry)
+        self._discarded += len(dropped)
+        _finish(dropped)
+        return len(dropped)
 
     def prune(self, max_depth: int) -> int:
         """Drop the least needed messages until ``max_depth`` are left; return how many.

@@ -29,6 +29,8 @@ class NodeStore:
       suspicions: by name.
       local_node: the local record, once there is one.
       leaving: whether the local node declared itself left.
+      changes: how often records came or went.
+      version: the same, and how often a node died or came back.
     """
 
     def __init__(self, name: str, rng: random.Random) -> None:
@@ -38,6 +40,7 @@ class NodeStore:
         self.suspicions = Suspicions()
         self.local_node: Node | None = None
         self.leaving = False
+        self.changes = self.version = 0
         self._rng = rng
         self._counts = [0, 0, 0, 0]
 
@@ -46,6 +49,8 @@ class NodeStore:
 
         So its place cannot be foreseen from the time when it joined.
         """
+        self.changes += 1
+        self.version += 1
         self.nodes[node.name] = node
         self._counts[node.status] += 1
         sequence = self.sequence
@@ -59,7 +64,10 @@ class NodeStore:
         """Change the status of a record."""
         self._counts[node.status] -= 1
         self._counts[status] += 1
+        gone = node.is_gone
         node.update(status=status)
+        if node.is_gone is not gone:
+            self.version += 1
         node.changed_at = now
 
     def remove_gone(self, before: float) -> list[Node]:
@@ -73,6 +81,8 @@ class NodeStore:
             if node.is_gone and node.changed_at < before and node is not self.local_node
         ]
         if dropped:
+            self.changes += 1
+            self.version += 1
             for node in dropped:
                 del self.nodes[node.name]
                 self._counts[node.status] -= 1

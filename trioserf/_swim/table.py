@@ -37,6 +37,7 @@ from .effects import (
     NodeUpdated,
     ProbeAddress,
 )
+from .gossip_order import GossipOrder
 from .incarnations import successor, wrapped_successor
 from .node_store import NodeStore
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
@@ -77,6 +78,7 @@ class NodeTable:
         merge_check: Callable[[Sequence[Node]], object] | None = None,
     ) -> None:
         self._store = NodeStore(name, rng)
+        self._order = GossipOrder(self._store)
         self._alive_rules = AliveRules(self._store, config, rng, alive_check)
         self._suspect_rules = SuspectRules(self._store, config)
         self._merge_check = merge_check
@@ -309,7 +311,11 @@ class NodeTable:
         return len(self.sequence)
 
     def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
-        """Up to ``k`` random nodes to gossip to: never the local one, never one that left."""
+        """Up to ``k`` nodes to gossip to: never the local one, never one that left.
+
+        DIFFERS: Go draws them anew for each round; see `gossip_order`.
+        Test: test_targets_of_successive_rounds_are_distinct_until_all_were_chosen.
+        """
         local, window = self._store.local_node, self._window
 
         def exclude(node: Node) -> bool:
@@ -321,7 +327,19 @@ class NodeTable:
                 or (status is NodeStatus.DEAD and now - node.changed_at > window)
             )
 
-        return select(rng, self.sequence, k, exclude)
+        if self._faithful:
+            return select(rng, self.sequence, k, exclude)
+        return self._order.following(k, lambda node: not exclude(node), rng)
+
+    def first_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
+        """Up to ``k`` nodes for a message that is new: the successors of this node in as many
+        rings; in a large cluster `gossip_targets`.
+        """
+        successors = self._order.successors(k)
+        if not successors:
+            return self.gossip_targets(k, now, rng)
+        self._order.restart(rng)
+        return successors
 
     def live_count(self) -> int:
         """Nodes alive or suspect, the local one included."""

@@ -1,0 +1,138 @@
+"""Whom a node gossips to: its successors in the rings, then everybody else in turn."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from trioserf._swim.gossip_order import RING_LIMIT, GossipOrder
+from trioserf._swim.node_store import NodeStore
+from trioserf._swim.nodes import Node, NodeStatus
+
+from .builders import node
+
+
+def store_of(local: str, names: list[str]) -> NodeStore:
+    store = NodeStore(local, random.Random(local))
+    for name in names:
+        store.insert(node(name))
+    store.local_node = store.nodes[local]
+    return store
+
+
+def names_of(n: int) -> list[str]:
+    return [f"web-{number}.example" for number in range(n)]
+
+
+def anyone_else(store: NodeStore) -> object:
+    return lambda node: node is not store.local_node
+
+
+def graph(names: list[str], k: int) -> dict[str, list[str]]:
+    found = {}
+    for name in names:
+        shuffled = random.Random(name).sample(names, len(names))
+        order = GossipOrder(store_of(name, shuffled))
+        found[name] = [node.name for node in order.successors(k)]
+    return found
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 9, 16, 40, 100])
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_a_message_passed_to_the_successors_reaches_everybody(n: int, k: int) -> None:
+    names = names_of(n)
+    edges = graph(names, k)
+    assert all(min(k, n - 1) == len(set(found)) for found in edges.values())
+    assert all(name not in found for name, found in edges.items())
+    reached, new = {names[0]}, [names[0]]
+    hops = 0
+    while new:
+        new = sorted({name for old in new for name in edges[old]} - reached)
+        reached.update(new)
+        hops += bool(new)
+    assert set(names) == reached
+    if k > 1:
+        assert hops <= 8
+
+
+def test_nobody_depends_on_one_predecessor_alone() -> None:
+    names = names_of(16)
+    predecessors = Counter(name for found in graph(names, 6).values() for name in found)
+    assert set(names) == set(predecessors)
+    assert 4 <= min(predecessors.values())
+
+
+def test_everybody_has_the_same_rings_whatever_the_order_of_joining() -> None:
+    names = names_of(10)
+    one = GossipOrder(store_of("web-3.example", names)).successors(4)
+    two = GossipOrder(store_of("web-3.example", names[::-1])).successors(4)
+    assert [n.name for n in one] == [n.name for n in two]
+
+
+def test_successors_follow_the_membership() -> None:
+    store = store_of("web-0.example", names_of(12))
+    order = GossipOrder(store)
+    first = order.successors(3)[0]
+    store.set_status(first, NodeStatus.SUSPECT, 1.0)
+    assert first in order.successors(3)
+    store.set_status(first, NodeStatus.DEAD, 1.0)
+    assert first not in order.successors(3)
+    store.set_status(first, NodeStatus.ALIVE, 2.0)
+    assert first is order.successors(3)[0]
+    store.set_status(first, NodeStatus.LEFT, 3.0)
+    store.remove_gone(10.0)
+    assert first not in order.successors(3)
+    store.insert(node(first.name))
+    assert store.nodes[first.name] is order.successors(3)[0]
+
+
+def test_a_large_cluster_has_no_rings() -> None:
+    store = store_of("web-0.example", names_of(RING_LIMIT + 1))
+    assert [] == GossipOrder(store).successors(3)
+
+
+@pytest.mark.parametrize("n", [2, 5, 16, 50])
+@pytest.mark.parametrize("k", [1, 3])
+def test_all_are_chosen_before_any_is_chosen_again(n: int, k: int) -> None:
+    store = store_of("web-0.example", names_of(n))
+    order, rng = GossipOrder(store), random.Random(n)
+    drawn: list[Node] = []
+    while len(drawn) < 3 * (n - 1):
+        drawn += order.following(1, anyone_else(store), rng)  # type: ignore[arg-type]
+    for start in range(0, len(drawn), n - 1):
+        assert n - 1 == len({node.name for node in drawn[start : start + n - 1]})
+    round_ = order.following(k, anyone_else(store), rng)  # type: ignore[arg-type]
+    assert min(k, n - 1) == len({node.name for node in round_})
+
+
+def test_after_the_successors_come_all_others_first() -> None:
+    store = store_of("web-0.example", names_of(16))
+    order, rng = GossipOrder(store), random.Random(1)
+    for _ in range(20):
+        successors = order.successors(6)
+        order.restart(rng)
+        later = order.following(3, anyone_else(store), rng)  # type: ignore[arg-type]
+        assert 9 == len({node.name for node in (*successors, *later)})
+
+
+def test_who_joins_gets_a_turn_and_who_is_gone_does_not() -> None:
+    store = store_of("web-0.example", names_of(8))
+    order, rng = GossipOrder(store), random.Random(2)
+    order.following(3, anyone_else(store), rng)  # type: ignore[arg-type]
+    store.insert(node("new"))
+    gone = store.nodes["web-5.example"]
+    store.set_status(gone, NodeStatus.DEAD, 1.0)
+    store.remove_gone(10.0)
+    drawn = [order.following(1, anyone_else(store), rng)[0].name for _ in range(7)]  # type: ignore[arg-type]
+    assert "new" in drawn
+    assert gone.name not in drawn
+
+
+def test_nobody_is_chosen_where_nobody_may_be() -> None:
+    store = store_of("a", ["a", "b"])
+    assert [] == GossipOrder(store).following(3, lambda _: False, random.Random(1))
+    alone = store_of("a", ["a"])
+    assert [] == GossipOrder(alone).successors(3)
+    assert [] == GossipOrder(NodeStore("a", random.Random(1))).successors(3)

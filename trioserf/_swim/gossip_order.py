@@ -1,0 +1,140 @@
+"""The order in which a node gossips to the others.
+
+Random targets, each round drawn anew, are what the theory of epidemics assumes, and they
+waste copies: of sixteen nodes that each send a message eight times one is missed by all of
+them in four thousand cases.  A message that nobody repairs should not depend on that.  Two
+orders do better with the same number of copies:
+
+* *Successors.*  The names, hashed once for each ring, stand in circles that are the same
+  for all nodes.  A node sends a new message to the node that follows it in the first ring, in
+  the second, and so on.  So every node has one predecessor in each ring: where nothing is
+  lost and everybody passes on what is new, it gets exactly one copy by each ring, and none is
+  missed, whatever the timing.  A union of random rings is an expander, so a message still
+  needs about ``log n`` hops, and the loss of a share p of the packets leaves a node without
+  the message with p to the power of the number of rings.
+* *A shuffled round robin.*  Further copies, and whatever is sent in regular rounds, go to the
+  others in random order, each once before any is chosen again, the successors last.
+
+Above `RING_LIMIT` nodes the round robin alone is used: each change of membership costs a
+look at all names, and the number of copies grows with the cluster.
+
+Source: hashicorp/memberlist v0.2.2, state.go: gossip (targets); Suresh et al., "Stable and
+Consistent Membership at Scale with Rapid" (ATC 2018), section 4.1 (K rings).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from .._text import raw_text
+from .node_store import NodeStore
+from .nodes import Node
+
+RING_LIMIT: Final = 256
+"""Nodes, alive or suspect, up to which there are rings."""
+MAX_RINGS: Final = 16
+_PLACE: Final = 4
+"""Bytes of a name's place in one ring."""
+
+
+class GossipOrder:
+    """Whom one node gossips to next.
+
+    Args:
+      store: the records.
+    """
+
+    def __init__(self, store: NodeStore) -> None:
+        self._store = store
+        self._deck: list[Node] = []
+        self._drawn = 0
+        self._late: list[Node] = []
+        self._records = -1
+        self._successors: list[Node] = []
+        self._key = (-1, 0)
+        self._places: dict[str, bytes] = {}
+
+    def successors(self, k: int) -> list[Node]:
+        """The node that follows this one in each of ``k`` rings, or in further ones if those
+        are the same; every other node if there are no more.  Empty in a large cluster.
+        """
+        store = self._store
+        key = (store.version, k)
+        if key != self._key:
+            self._key = key
+            self._successors = self._find_successors(k) if store.live <= RING_LIMIT else []
+        return self._successors
+
+    def _find_successors(self, k: int) -> list[Node]:
+        local = self._store.local_node
+        others = [n for n in self._store.sequence if n is not local and not n.is_gone]
+        if len(others) <= k or local is None:
+            return others
+        known, self._places = self._places, {}
+        for node in (*others, local):
+            name = node.name
+            self._places[name] = known.get(name) or _places(name)
+        here, found = self._places[local.name], list[Node]()
+        for start in range(0, MAX_RINGS * _PLACE, _PLACE):
+            at = here[start : start + _PLACE], local.name
+            ring = sorted((self._places[n.name][start : start + _PLACE], n.name) for n in others)
+            names = [name for place, name in ring if (place, name) > at]
+            names += [name for place, name in ring if (place, name) < at]
+            # The first ring alone makes a circle through all nodes: none has no predecessor.
+            node = self._store.nodes[names[0]]
+            if node not in found:
+                found.append(node)
+                if len(found) == k:
+                    break
+        return found
+
+    def restart(self, rng: random.Random) -> None:
+        """The successors had their turn: the round robin begins anew, and they come last."""
+        self._sync()
+        self._drawn = 0
+        self._late = list(self._successors)
+        rng.shuffle(self._late)
+
+    def following(self, k: int, usable: Callable[[Node], bool], rng: random.Random) -> list[Node]:
+        """The next ``k`` of the round robin, distinct."""
+        self._sync()
+        deck, nodes, chosen = self._deck, self._store.nodes, list[Node]()
+        late = {id(node) for node in self._successors}
+        for _ in range(2 * (len(deck) + len(late)) + 2):
+            if len(chosen) >= k:
+                break
+            place = self._drawn
+            if place < len(deck):
+                other = place + int(rng.random() * (len(deck) - place))
+                node = deck[other]
+                deck[place], deck[other] = node, deck[place]
+                self._drawn += 1
+                if id(node) in late:
+                    continue
+            elif self._late:
+                node = self._late.pop()
+            else:
+                self.restart(rng)
+                continue
+            if nodes.get(node.name) is node and usable(node) and node not in chosen:
+                chosen.append(node)
+        return chosen
+
+    def _sync(self) -> None:
+        """Take in what joined, among those still to be drawn, and leave out what is gone."""
+        store = self._store
+        if self._records == store.changes:
+            return
+        self._records = store.changes
+        nodes = store.nodes
+        drawn = {id(node) for node in self._deck[: self._drawn]}
+        first = [n for n in self._deck[: self._drawn] if nodes.get(n.name) is n]
+        self._deck = first + [node for node in store.sequence if id(node) not in drawn]
+        self._drawn = len(first)
+
+
+def _places(name: str) -> bytes:
+    return blake2b(raw_text(name), digest_size=MAX_RINGS * _PLACE).digest()
