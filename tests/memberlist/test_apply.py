@@ -37,7 +37,7 @@ async def test_what_happened_is_counted(autojump_clock):
     tap = Tap()
     async with one_node(tap=tap) as (node, _):
         apply = node._apply
-        apply([Applied("dead"), TimeoutDegraded("n2"), Refuted(5)])
+        apply([Applied("dead", "n2"), TimeoutDegraded("n2"), Refuted(5)])
         counts = node.statistics().counts
         assert 1 == counts["memberlist.msg.dead"]
         assert 1 == counts["memberlist.degraded.timeout"]

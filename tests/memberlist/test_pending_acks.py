@@ -9,7 +9,7 @@ from trioserf._wire.messages import Ack
 
 def test_the_first_ack_is_handed_over_and_ends_the_entry():
     pending, got = PendingAcks(), []
-    with pending.expect(7, lambda ack, at: got.append((ack.payload, at))):
+    with pending.expect(7, lambda ack, at, source: got.append((ack.payload, at))):
         assert pending.ack(Ack(7, b"x"), 1.5)
         assert not pending.ack(Ack(7, b"y"), 2.5)
         assert 0 == len(pending)
@@ -18,7 +18,7 @@ def test_the_first_ack_is_handed_over_and_ends_the_entry():
 
 def test_nacks_count_and_leave_the_entry():
     pending, nacks = PendingAcks(), []
-    with pending.expect(7, lambda ack, at: None, lambda: nacks.append(1)):
+    with pending.expect(7, lambda ack, at, source: None, lambda source: nacks.append(1)):
         assert pending.nack(7)
         assert pending.nack(7)
         assert 1 == len(pending)
@@ -29,13 +29,13 @@ def test_numbers_that_are_not_awaited_are_ignored():
     pending = PendingAcks()
     assert not pending.ack(Ack(1, None), 0.0)
     assert not pending.nack(1)
-    with pending.expect(2, lambda ack, at: None):
+    with pending.expect(2, lambda ack, at, source: None):
         assert not pending.nack(2)
 
 
 def test_no_entry_outlives_its_block():
     pending = PendingAcks()
-    with pytest.raises(KeyError), pending.expect(3, lambda ack, at: None):
+    with pytest.raises(KeyError), pending.expect(3, lambda ack, at, source: None):
         raise KeyError
     assert 0 == len(pending)
     assert not pending.ack(Ack(3, None), 0.0)
@@ -43,9 +43,9 @@ def test_no_entry_outlives_its_block():
 
 def test_an_old_block_does_not_end_a_newer_entry_of_its_number():
     pending = PendingAcks()
-    first = pending.expect(3, lambda ack, at: None)
+    first = pending.expect(3, lambda ack, at, source: None)
     first.__enter__()
-    with pending.expect(3, lambda ack, at: None):
+    with pending.expect(3, lambda ack, at, source: None):
         first.__exit__(None, None, None)
         assert 1 == len(pending)
 
@@ -53,9 +53,9 @@ def test_an_old_block_does_not_end_a_newer_entry_of_its_number():
 def test_the_table_is_bounded():
     pending = PendingAcks(limit=1)
     with (
-        pending.expect(1, lambda ack, at: None),
+        pending.expect(1, lambda ack, at, source: None),
         pytest.raises(LocalProtocolError),
-        pending.expect(2, lambda ack, at: None),
+        pending.expect(2, lambda ack, at, source: None),
     ):
         pass
 
@@ -70,7 +70,7 @@ def test_numbers_start_at_one_and_wrap_at_32_bits():
 def test_the_failure_detector_has_room_in_a_full_table():
     pending = PendingAcks(limit=1)
     with (
-        pending.expect(1, lambda ack, at: None),
-        pending.expect(2, lambda ack, at: None, always=True),
+        pending.expect(1, lambda ack, at, source: None),
+        pending.expect(2, lambda ack, at, source: None, always=True),
     ):
         assert 2 == len(pending)

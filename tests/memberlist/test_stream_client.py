@@ -5,11 +5,13 @@ from contextlib import suppress
 import pytest
 import trio
 
+from trioserf._config import MemberlistConfig
 from trioserf._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
 from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.stream_io import read_message
 from trioserf._swim.nodes import Node
+from trioserf._swim.probing import ProbeRound, StreamPing
 from trioserf._wire.limits import MAX_USER_MESSAGE
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, encode_message
 from trioserf._wire.streams import (
@@ -170,22 +172,49 @@ async def test_a_user_message_needs_no_reply(autojump_clock):
 @pytest.mark.parametrize(
     ("reply", "answered"),
     [
-        (frame(encode_message(Ack(5, None)), PLAIN, None), True),
-        (frame(encode_message(Ack(6, None)), PLAIN, None), False),
-        (frame(encode_message(ErrorReply("no")), PLAIN, None), False),
-        (b"\xff", False),
-        (None, False),
+        (frame(encode_message(Ack(1, None)), PLAIN, None), StreamPing.ACKED),
+        (frame(encode_message(Ack(6, None)), PLAIN, None), StreamPing.FAILED),
+        (frame(encode_message(ErrorReply("no")), PLAIN, None), StreamPing.FAILED),
+        (b"\xff", StreamPing.FAILED),
+        (None, StreamPing.CONNECTED),
     ],
 )
-async def test_a_ping_on_a_stream_is_yes_or_no(autojump_clock, reply, answered):
+async def test_a_ping_on_a_stream_says_how_far_it_came(autojump_clock, reply, answered):
     async with cluster() as c:
         node = await c.start(1)
         await serve(c, reply)
         target = node.local_node.copy()
         target.move(b"\x0a\x00\x00\xc8", 7946)
-        deadline = trio.current_time() + 2
-        assert answered is await node._client.ping(target, 5, deadline)
-        assert trio.current_time() <= deadline + 0.001
+        probe = probe_of(node, target)
+        await node._client.ping(probe)
+        assert answered is probe.stream
+        assert trio.current_time() <= probe.deadline + 0.001
+
+
+def probe_of(node, target, **fields):
+    return ProbeRound(
+        target,
+        local=node.local_node,
+        seq_no=1,
+        now=trio.current_time(),
+        config=MemberlistConfig(**fields),
+        score=0,
+    )
+
+
+async def test_a_ping_on_a_stream_tells_a_refusal_from_silence(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1)
+        nobody = Node(name="n9", addr=bytes((10, 9, 9, 9)), port=7946)
+        refusing = node.local_node.copy()
+        refusing.move(refusing.addr, 1)
+        for target, expected in (
+            (nobody, StreamPing.CONNECTING),
+            (refusing, StreamPing.REFUSED),
+        ):
+            probe = probe_of(node, target)
+            await node._client.ping(probe)
+            assert expected is probe.stream
 
 
 @pytest.mark.parametrize("what", ["push/pull", "ping"])
@@ -207,7 +236,9 @@ async def test_a_reply_that_drips_has_one_deadline_for_all(autojump_clock, what)
         if what == "ping":
             peer = Node(name="n9", addr=bytes((10, 0, 0, 200)), port=7946)
             with trio.fail_after(20):
-                assert not await node._client.ping(peer, 1, started + 5.0)
+                probe = probe_of(node, peer, probe_interval=5.0)
+                await node._client.ping(probe)
+                assert StreamPing.CONNECTED is probe.stream
         else:
             with pytest.raises(TimeoutError):
                 await node._push_puller.push_pull(THERE, "", join=True)

@@ -381,5 +381,5 @@ def test_the_hook_sees_the_node_of_the_message() -> None:
 
 def test_every_applied_message_is_counted() -> None:
     table = new_table()
-    assert Applied("alive") in table.on_alive(alive(), 1.0)
+    assert Applied("alive", "b", was=NodeStatus.DEAD) in table.on_alive(alive(), 1.0)
     assert NodeUpdated(table.nodes["b"]) in table.on_alive(alive(incarnation=6, meta=b"m"), 1.0)

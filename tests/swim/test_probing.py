@@ -10,8 +10,9 @@ import pytest
 from trioserf._memberlist_config import MemberlistConfig
 from trioserf._swim.effects import NodeDropped, NodeForgotten
 from trioserf._swim.nodes import Node, NodeStatus
-from trioserf._swim.probing import ProbeResult, ProbeRound, ProbeSchedule
+from trioserf._swim.probing import ProbeReport, ProbeResult, ProbeRound, ProbeSchedule, StreamPing
 from trioserf._wire.messages import IndirectPing, Ping, decode_message
+from trioserf.abc import Address
 
 from .builders import VERSIONS, dead, ip, left, node, suspect, table_with
 
@@ -179,7 +180,9 @@ def test_a_late_ack_is_a_success_that_measures_nothing() -> None:
 
 
 def test_a_stream_that_answers_is_a_success() -> None:
-    assert ProbeResult(failed=False, delta=-1) == probe().result(stream_answered=True)
+    round_ = probe()
+    round_.stream = StreamPing.ACKED
+    assert ProbeResult(failed=False, delta=-1) == round_.result()
 
 
 @pytest.mark.parametrize("stream_answered", [False, True])
@@ -188,9 +191,11 @@ def test_success_in_spite_of_a_refused_packet_leaves_the_health_score(
 ) -> None:
     round_ = probe()
     round_.send_failed()
-    if not stream_answered:
+    if stream_answered:
+        round_.stream = StreamPing.ACKED
+    else:
         round_.on_ack(100.7)
-    assert ProbeResult(failed=False, delta=0) == round_.result(stream_answered)
+    assert ProbeResult(failed=False, delta=0) == round_.result()
 
 
 def test_without_helpers_a_failure_costs_one_point() -> None:
@@ -269,3 +274,44 @@ def test_a_stream_is_tried_unless_turned_off_or_unknown_to_the_node(
     config: dict[str, Any], versions: bytes, wanted: bool
 ) -> None:
     assert wanted == probe(node("b", versions=versions), **config).wants_stream_ping
+
+
+# --- what is reported ---------------------------------------------------------------------
+
+
+def test_the_report_of_a_failed_probe_says_what_each_helper_said() -> None:
+    helpers = [node(name, addr=ip(name)) for name in "cde"]
+    round_ = probe(indirect_checks=3)
+    chosen = round_.choose_helpers([node("a"), node("b"), *helpers], random.Random(1))
+    round_.on_nack(Address.from_bytes(ip("c"), 7946))
+    round_.unasked.add("d")
+    round_.stream = StreamPing.REFUSED
+    report = round_.report()
+    assert (False, 0.5, False, True) == (
+        report.reached,
+        report.waited,
+        report.late,
+        report.sent,
+    )
+    assert {"c": "nack", "d": "not asked", "e": "silent"} == dict(report.helpers)
+    assert [helper.name for helper, _ in chosen] == [name for name, _ in report.helpers]
+    assert StreamPing.REFUSED is report.stream
+
+
+@pytest.mark.parametrize("who", ["b", "c"])
+def test_a_late_ack_differs_from_that_of_a_helper(who: str) -> None:
+    round_ = probe()
+    round_.choose_helpers([node("c", addr=ip("c"))], random.Random(1))
+    round_.on_ack(100.7, Address.from_bytes(ip(who), 7946))
+    report = round_.report()
+    assert (True, who == "b") == (report.reached, report.late)
+    assert {"c": "ack" if who == "c" else "silent"} == dict(report.helpers)
+
+
+def test_a_stream_that_answers_reaches_the_node_too() -> None:
+    round_ = probe()
+    round_.send_failed()
+    round_.stream = StreamPing.ACKED
+    report = round_.report()
+    assert isinstance(report, ProbeReport)
+    assert (True, False) == (report.reached, report.sent)

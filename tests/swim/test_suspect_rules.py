@@ -12,6 +12,7 @@ from trioserf._swim.effects import (
     SHORT_DELAY,
     Applied,
     Broadcast,
+    Confirmed,
     NodeLeft,
     Refused,
     Refuted,
@@ -19,6 +20,7 @@ from trioserf._swim.effects import (
     TimeoutDegraded,
 )
 from trioserf._swim.incarnations import MAX_INCARNATION, STEP, SUSPECT_BAND
+from trioserf._swim.nodes import NodeStatus
 
 from .builders import alive, dead, kinds, left, new_table, sent, state, suspect, table_with, the
 
@@ -41,7 +43,7 @@ def test_a_suspicion_is_applied_and_gossiped_on(incarnation: int) -> None:
     effects = table.on_suspect(suspect(incarnation=incarnation), 1.0)
     assert ["Broadcast", "Applied"] == kinds(effects)
     assert [suspect(incarnation=incarnation)] == sent(effects)
-    assert Applied("suspect") == effects[1]
+    assert Applied("suspect", "b", by=suspect().from_node) == effects[1]
     broadcast = the(Broadcast, effects)
     assert ("b", False) == (broadcast.key, broadcast.local)
     assert ("suspect", incarnation) == state(table)
@@ -86,7 +88,8 @@ def test_confirmations_of_others_bring_the_deadline_nearer(
     seen = [table.next_deadline()]
     for by in "de"[: len(deadlines) - 1]:
         effects = table.on_suspect(suspect(by=by), 101.0)
-        assert ["Broadcast"] == kinds(effects)
+        assert ["Broadcast", "Confirmed"] == kinds(effects)
+        assert Confirmed("b", by) == effects[1]
         assert [suspect(by=by)] == sent(effects)
         seen.append(table.next_deadline())
     assert pytest.approx(deadlines) == seen
@@ -228,7 +231,8 @@ def test_a_dead_message_from_its_own_node_is_a_leave(
     effects = table.on_dead(message, 2.0)
     assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
     assert [message] == sent(effects)
-    assert Applied("dead") == effects[1]
+    was = NodeStatus.SUSPECT if suspected else NodeStatus.ALIVE
+    assert Applied("dead", "b", by=message.from_node, was=was) == effects[1]
     assert NodeLeft(table.nodes["b"]) == effects[2]
     assert not the(Broadcast, effects).local
     assert (status, 6) == state(table)
@@ -289,7 +293,8 @@ def test_suspect_and_dead_messages_about_the_local_node_are_refuted(message: Any
     apply = table.on_suspect if isinstance(message, type(suspect())) else table.on_dead
     effects = apply(message, 1.0)
     following = message.incarnation + 1
-    assert Refuted(following) == the(Refuted, effects)
+    kind: Any = "suspect" if isinstance(message, type(suspect())) else "dead"
+    assert Refuted(following, kind, message.from_node) == the(Refuted, effects)
     assert [alive("a", following)] == sent(effects)
     assert the(Broadcast, effects).local
     assert ("alive", following) == state(table, "a")

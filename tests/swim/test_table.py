@@ -170,7 +170,7 @@ def test_a_leave_is_a_dead_message_from_its_own_node() -> None:
     effects = table.leave(1.0, finished)
     assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
     assert [left("a", 1)] == sent(effects)
-    assert Applied("dead") == effects[1]
+    assert Applied("dead", "a", by="a") == effects[1]
     assert NodeLeft(table.local_node) == effects[-1]
     broadcast = the(Broadcast, effects)
     assert ("a", True, finished) == (broadcast.key, broadcast.local, broadcast.on_finished)

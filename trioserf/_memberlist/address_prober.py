@@ -20,6 +20,7 @@ from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.effects import Effect, ProbeAddress
 from .._swim.table import NodeTable
+from .history import History
 from .pending_acks import Pinger
 
 Apply: TypeAlias = Callable[[Sequence[Effect]], object]
@@ -37,6 +38,7 @@ class AddressProber:
     config: MemberlistConfig
     table: NodeTable
     pinger: Pinger
+    history: History
     _active: int = attrs.field(default=0, init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
 
@@ -59,6 +61,7 @@ class AddressProber:
     async def _probe(self, effect: ProbeAddress, apply: Apply) -> None:
         try:
             answered = await self._answers(effect)
+            self.history.address_probed(effect, answered)
             apply(self.table.address_probed(effect, answered, trio.current_time()))
         finally:
             self._active -= 1

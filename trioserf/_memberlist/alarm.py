@@ -21,6 +21,8 @@ class Alarm:
     """Rings once at ``deadline`` (trio clock, seconds); ``math.inf`` is never."""
 
     deadline: float = math.inf
+    late: float = attrs.field(default=0.0, init=False)
+    """How long after its deadline it rang the last time (seconds)."""
     _scope: trio.CancelScope | None = attrs.field(default=None, init=False)
     _sleeper: Sleeper | None = attrs.field(default=None, init=False)
     _awaited: bool = attrs.field(default=False, init=False)
@@ -61,7 +63,9 @@ class Alarm:
         finally:
             self._awaited = False
             self._scope = None
-        if self.deadline <= trio.current_time():
+        now = trio.current_time()
+        if self.deadline <= now:
+            self.late = now - self.deadline
             self.deadline = math.inf
 
 

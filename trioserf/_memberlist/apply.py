@@ -22,6 +22,7 @@ from .._swim.awareness import Awareness
 from .._swim.effects import (
     Applied,
     Broadcast,
+    Confirmed,
     Conflict,
     Effect,
     NodeDropped,
@@ -48,6 +49,7 @@ from .address_prober import AddressProber
 from .alarm import Alarm
 from .drop_log import DropLog, Log
 from .gossiper import Gossiper
+from .history import History, Source
 from .metrics import Metrics
 from .packet_sender import PacketSender
 from .seeds import Seeds
@@ -76,6 +78,7 @@ class Applier:
     seeds: Seeds
     events: EventHandler | None
     conflict: ConflictHandler | None
+    history: History
     drop_log: DropLog
     metrics: Metrics
     log: Log
@@ -85,8 +88,13 @@ class Applier:
     refuted: int = attrs.field(default=0, init=False)
     suspicion_alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
-    def __call__(self, effects: Sequence[Effect]) -> None:
-        """Apply ``effects``, which a rule has just returned."""
+    def __call__(self, effects: Sequence[Effect], source: Source = None) -> None:
+        """Apply ``effects``, which a rule has just returned.
+
+        Args:
+          source: who sent what the rule was given: the source of the packet, the host of the
+            state exchange, or None for this node itself.
+        """
         if not effects:
             return
         # First, because a handler may ask for the state in between.
@@ -98,6 +106,9 @@ class Applier:
                     self.gossiper.wake(effect.max_delay)
                 case Applied(kind=kind):
                     self.metrics.count("memberlist.msg." + kind)
+                    self.history.applied(effect, source)
+                case Confirmed(name=name, by=by):
+                    self.history.note(name, "confirmed", by=by, source=source)
                 case NodeJoined(node=node):
                     self.log.debug("%s joined from %s", node.name, node.address)
                     if self.events is not None:
@@ -110,11 +121,14 @@ class Applier:
                     if self.events is not None:
                         self._notify(self.events.notify_leave, node)
                 case Conflict():
+                    self.history.conflict(effect, source)
                     self._report(effect)
                 case ProbeAddress():
+                    self.history.other_address(effect, source)
                     if not self.address_prober.start(effect, self):
                         self(self.table.address_probed(effect, True, trio.current_time()))
                 case Refuted(incarnation=incarnation):
+                    self.history.refuted(effect, source)
                     self.refuted += 1
                     self.change_health(1)
                     self.log.warning("refuted a suspect or dead message, with %d", incarnation)
@@ -122,6 +136,7 @@ class Applier:
                     self._send(effect)
                 case Refused(name=name, reason=reason, quiet=quiet):
                     self.metrics.count("trioserf.memberlist.refused")
+                    self.history.note(name, "refused", source=source, detail=reason)
                     if quiet:
                         self.log.debug("refused a message about %r: %s", name, reason)
                     else:
@@ -131,6 +146,7 @@ class Applier:
                 case NodeDropped(node=node):
                     self.seeds.lose(node, trio.current_time())
                 case NodeForgotten(name=name):
+                    self.history.note(name, "forgotten")
                     self.sender.queue.discard(name)
                 case _:
                     assert_never(effect)

@@ -142,6 +142,8 @@ class DropLog:
     """
 
     log: Log
+    record: Callable[[str, object, object], object] | None = None
+    """Called with layer, source and problem of each case; keeps some for `Serf.explain`."""
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _logged: dict[str, tuple[float, int]] = attrs.field(factory=dict, init=False)
 
@@ -153,6 +155,8 @@ class DropLog:
           source: of the input, for the log.
           problem: what was wrong, for the log.
         """
+        if self.record is not None:
+            self.record(layer, source, problem)
         since = self._count(layer)
         if since:
             self.log.warning(

@@ -26,6 +26,7 @@ from .._swim.table import NodeTable
 from .._wire.messages import Alive, Dead, Suspect, UserMessage
 from ..abc import Delegate, Packet
 from .drop_log import DropLog
+from .history import Source
 
 Message: TypeAlias = Alive | Suspect | Dead | UserMessage
 
@@ -48,7 +49,7 @@ class Handoff:
 
     depth: int
     table: NodeTable
-    apply: Callable[[Sequence[Effect]], object]
+    apply: Callable[[Sequence[Effect], Source], object]
     delegate: Delegate | None
     drop_log: DropLog
     is_duplicate: Callable[[bytes], bool] | None = None
@@ -108,11 +109,12 @@ class Handoff:
                     self.delegate.notify_message(message.body)
             elif isinstance(message, Alive):
                 now = trio.current_time()
-                self.apply(self.table.on_alive(message, now, source=packet.source))
+                effects = self.table.on_alive(message, now, source=packet.source)
+                self.apply(effects, packet.source)
             elif isinstance(message, Suspect):
-                self.apply(self.table.on_suspect(message, trio.current_time()))
+                self.apply(self.table.on_suspect(message, trio.current_time()), packet.source)
             else:
-                self.apply(self.table.on_dead(message, trio.current_time()))
+                self.apply(self.table.on_dead(message, trio.current_time()), packet.source)
         except Exception as error:
             self.drop_log.crash("handler", message, error)
 

@@ -35,6 +35,7 @@ import trio
 
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError, InvalidState, JoinError
+from .._swim.admission import local_versions
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node, NodeStatus
@@ -56,9 +57,11 @@ from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
 from .handoff import Handoff
 from .healer import Healer
+from .history import History
 from .indirect_pings import IndirectPings
 from .joiner import Joiner
 from .local_address import LocalAddress
+from .loop_lag import LoopLag
 from .metrics import Metrics
 from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part
 from .pending_acks import PendingAcks, Pinger
@@ -76,10 +79,6 @@ Task: TypeAlias = Callable[..., Awaitable[None]]
 
 READY_FIRST: Final = ("receiver", "stream_server")
 """Tasks of `Memberlist.tasks` that take ``task_status`` and must be ready before others."""
-
-PROTOCOL_MIN: Final = 1
-PROTOCOL_MAX: Final = 5
-"""Versions of the memberlist protocol that are understood."""
 
 
 @final
@@ -129,6 +128,10 @@ class Memberlist:
             alive_check=None if alive is None else self._drop_log.checked(alive.notify_alive),
             merge_check=None if merge is None else self._drop_log.checked(merge.notify_merge),
         )
+        self._lag = LoopLag(config.probe_timeout / 2, self._log)
+        self.history: History = History(self._table.nodes, config.name, run_clock(), self._lag)
+        """What this node found out about each node, for ``Serf.explain()``."""
+        self._drop_log.record = self.history.dropped
         self._awareness = Awareness(config.awareness_max_multiplier)
         self._seeds = Seeds(config.seed_memory)
         self._make_packet_parts(rng, handlers)
@@ -144,6 +147,7 @@ class Memberlist:
             apply=self._apply,
             ping=handlers.get("ping"),
             rng=rng,
+            history=self.history,
             drop_log=self._drop_log,
             metrics=self._metrics,
             log=self._log,
@@ -176,7 +180,9 @@ class Memberlist:
         )
         self.wake_gossip: Callable[[], None] = self._gossiper.wake
         """Notify the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
-        self._address_prober = AddressProber(config=config, table=table, pinger=self._pinger)
+        self._address_prober = AddressProber(
+            config=config, table=table, pinger=self._pinger, history=self.history
+        )
         self._apply = Applier(
             table=table,
             sender=self._sender,
@@ -186,6 +192,7 @@ class Memberlist:
             seeds=self._seeds,
             events=handlers.get("events"),
             conflict=handlers.get("conflict"),
+            history=self.history,
             drop_log=drop_log,
             metrics=metrics,
             log=self._log,
@@ -250,6 +257,7 @@ class Memberlist:
             client=self._client,
             exchange=exchange,
             rng=rng,
+            history=self.history,
             metrics=metrics,
             log=self._log,
         )
@@ -301,16 +309,12 @@ class Memberlist:
         address = self.advertise_address
         if self._announced:
             raise InvalidState("the node was announced already")
-        config = self._config
-        least, most = config.delegate_protocol_min, config.delegate_protocol_max
-        protocol = PROTOCOL_MIN, PROTOCOL_MAX, config.protocol_version
-        versions = bytes((*protocol, least, most, config.delegate_protocol_version))
         effects = self._table.start(
             trio.current_time(),
             addr=address.to_bytes(),
             port=address.port,
             meta=self._announcer.meta(),
-            versions=versions,
+            versions=local_versions(self._config),
             incarnation=incarnation,
         )
         self._announced = True
@@ -442,6 +446,7 @@ class Memberlist:
             left=status.get(NodeStatus.LEFT, 0),
             incarnation=0 if local is None else local.incarnation,
             health_score=self._awareness.score,
+            loop_lag=self._lag.statistics(),
             queued_broadcasts=len(self._queue),
             queue=self._queue.statistics(),
             pending_acks=len(self._pending_acks),

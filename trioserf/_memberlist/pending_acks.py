@@ -34,8 +34,8 @@ class _Waiter:
 
     waiters: dict[int, _Waiter]
     seq_no: int
-    on_ack: Callable[[Ack, float], object]
-    on_nack: Callable[[], object] | None
+    on_ack: Callable[[Ack, float, Address | None], object]
+    on_nack: Callable[[Address | None], object] | None
 
     def __enter__(self) -> None:
         self.waiters[self.seq_no] = self
@@ -68,12 +68,12 @@ class PendingAcks:
     def expect(
         self,
         seq_no: int,
-        on_ack: Callable[[Ack, float], object],
-        on_nack: Callable[[], object] | None = None,
+        on_ack: Callable[[Ack, float, Address | None], object],
+        on_nack: Callable[[Address | None], object] | None = None,
         *,
         always: bool = False,
     ) -> AbstractContextManager[None]:
-        """Inside the block, the first ack of ``seq_no`` calls ``on_ack(ack, received_at)``.
+        """Inside the block, the first ack of ``seq_no`` calls ``on_ack(ack, received_at, source)``.
 
         Both functions are called between two packets: they must be plain and short.  With
         ``always`` there is room in any case: failures are detected however many ping.
@@ -85,20 +85,20 @@ class PendingAcks:
             raise LocalProtocolError(f"{self.limit} pings are waiting for an answer already")
         return _Waiter(self._waiters, seq_no, on_ack, on_nack)
 
-    def ack(self, ack: Ack, received_at: float) -> bool:
+    def ack(self, ack: Ack, received_at: float, source: Address | None = None) -> bool:
         """An ack arrived: hand it over.  Whether it was awaited."""
         waiter = self._waiters.pop(ack.seq_no, None)
         if waiter is None:
             return False
-        waiter.on_ack(ack, received_at)
+        waiter.on_ack(ack, received_at, source)
         return True
 
-    def nack(self, seq_no: int) -> bool:
+    def nack(self, seq_no: int, source: Address | None = None) -> bool:
         """A nack arrived: count it.  Whether it was awaited."""
         waiter = self._waiters.get(seq_no)
         if waiter is None or waiter.on_nack is None:
             return False
-        waiter.on_nack()
+        waiter.on_nack(source)
         return True
 
 
@@ -125,7 +125,7 @@ class Pinger:
         answered = trio.Event()
         received_at = 0.0
 
-        def on_ack(_ack: Ack, at: float) -> None:
+        def on_ack(_ack: Ack, at: float, _source: Address | None) -> None:
             nonlocal received_at
             received_at = at
             answered.set()

@@ -22,10 +22,11 @@ from .._swim.nodes import Node
 from .._swim.probing import ProbeRound, ProbeSchedule
 from .._swim.table import NodeTable
 from .._wire.messages import Ack
-from ..abc import PingHandler
+from ..abc import Address, PingHandler
 from .alarm import Alarm
 from .apply import Applier
 from .drop_log import DropLog, Log
+from .history import History
 from .metrics import Metrics
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
@@ -46,6 +47,7 @@ class Prober:
     apply: Applier
     ping: PingHandler | None
     rng: random.Random
+    history: History
     drop_log: DropLog
     metrics: Metrics
     log: Log
@@ -79,9 +81,13 @@ class Prober:
                 await self._probe(node, now)
 
     async def _sleep_until(self, deadline: float) -> None:
-        self._alarm.set(deadline)
-        while self._alarm.deadline != math.inf:
-            await self._alarm.wait()
+        alarm, lag = self._alarm, self.history.loop_lag
+        alarm.set(deadline)
+        while alarm.deadline != math.inf:
+            await alarm.wait()
+        lag.last = alarm.late
+        if alarm.late >= lag.limit:
+            lag.blocked(alarm.late, trio.current_time())
 
     async def _probe(self, node: Node, now: float) -> None:
         probe = ProbeRound(
@@ -96,8 +102,10 @@ class Prober:
         if probe.degraded:
             self.metrics.count("memberlist.degraded.probe")
 
-        def on_ack(ack: Ack, received_at: float) -> None:
-            if probe.on_ack(received_at):
+        def on_ack(ack: Ack, received_at: float, source: Address | None) -> None:
+            if probe.on_ack(received_at, source):
+                node.acked_at = received_at
+                node.rtt = probe.rtt or node.rtt
                 self._on_success(probe, ack, now)
 
         with self.pending_acks.expect(probe.seq_no, on_ack, probe.on_nack, always=True):
@@ -115,34 +123,29 @@ class Prober:
                 return
             if probe.acked:
                 return
-            stream_answered = await self._ask_others(probe)
+            await self._ask_others(probe)
+        self.history.probed(node.name, probe.report())
         if not probe.acked:
-            self._on_silence(probe, stream_answered, now)
+            self._on_silence(probe, now)
 
-    async def _ask_others(self, probe: ProbeRound) -> bool:
-        """Wait for an answer by way of helpers; whether a stream was answered meanwhile."""
+    async def _ask_others(self, probe: ProbeRound) -> None:
+        """Wait for an answer by way of helpers, or on a stream."""
         self.indirect += 1
         for helper, message in probe.choose_helpers(self.table.sequence, self.rng):
             try:
                 self.sender.send(message, helper.address, helper.name)
             except (LocalProtocolError, trio.BrokenResourceError) as error:
+                probe.unasked.add(helper.name)
                 self.log.error("cannot ask %s to probe: %s", helper.name, error)
             except trio.ClosedResourceError:
                 break
         if not self._wants_stream(probe):
             await self._sleep_until(probe.deadline)
-            return False
-        stream_answered = False
-
-        async def try_stream() -> None:
-            nonlocal stream_answered
-            stream_answered = await self.client.ping(probe.node, probe.seq_no, probe.deadline)
-
+            return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(try_stream)
+            nursery.start_soon(self.client.ping, probe)
             await self._sleep_until(probe.deadline)
             nursery.cancel_scope.cancel()
-        return stream_answered
 
     def _wants_stream(self, probe: ProbeRound) -> bool:
         """Whether to try a stream besides; the user's function may raise."""
@@ -163,10 +166,10 @@ class Prober:
         if probe.rtt is not None and self.ping is not None:
             self.ping.notify_ping_complete(probe.node, probe.rtt, ack.payload or b"")
 
-    def _on_silence(self, probe: ProbeRound, stream_answered: bool, started: float) -> None:
+    def _on_silence(self, probe: ProbeRound, started: float) -> None:
         now = trio.current_time()
         node = probe.node
-        result = probe.result(stream_answered)
+        result = probe.result()
         self.apply.change_health(result.delta)
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         if result.failed:

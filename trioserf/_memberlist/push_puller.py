@@ -31,6 +31,7 @@ from .._swim.table import NodeTable
 from ..abc import Address
 from .alarm import Alarm
 from .drop_log import Log
+from .history import History
 from .metrics import Metrics
 from .state_exchange import StateExchange
 from .stream_client import StreamClient
@@ -54,6 +55,7 @@ class PushPuller:
     client: StreamClient
     exchange: StateExchange
     rng: random.Random
+    history: History
     metrics: Metrics
     log: Log
     push_pulls: int = attrs.field(default=0, init=False)
@@ -92,9 +94,13 @@ class PushPuller:
             await self.exchange.merge(state, join=join, source=to, peer=to.host)
             if self.table.num_nodes > known:
                 self._repeat_soon()
-        except Exception:
+        except Exception as error:
             self.push_pulls_failed += 1
+            self.history.exchange_failed(to, name, error)
             raise
+        else:
+            if (node := self.table.nodes.get(name)) is not None:
+                node.exchanged_at = trio.current_time()
         finally:
             duration = (trio.current_time() - started) * 1000
             self.metrics.sample("memberlist.pushPullNode", duration)

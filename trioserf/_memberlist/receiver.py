@@ -116,6 +116,9 @@ class Receiver:
         if ping.node and ping.node != self.config.name:
             self.drop_log("name", packet.source, f"ping for {ping.node!r}")
         elif self._may_answer(packet):
+            pinging = self.table.nodes.get(ping.source_node)
+            if pinging is not None:
+                pinging.pinged_at = packet.received_at
             payload = self.ping.ack_payload() if self.ping is not None else None
             ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
             self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)
@@ -140,11 +143,11 @@ class Receiver:
         self.sender.send(ping, target, request.node)
 
     def _on_ack(self, ack: Ack, packet: Packet) -> None:
-        if not self.pending_acks.ack(ack, packet.received_at):
+        if not self.pending_acks.ack(ack, packet.received_at, packet.source):
             self.indirect_pings.ack(ack.seq_no)
 
-    def _on_nack(self, nack: Nack, _packet: Packet) -> None:
-        self.pending_acks.nack(nack.seq_no)
+    def _on_nack(self, nack: Nack, packet: Packet) -> None:
+        self.pending_acks.nack(nack.seq_no, packet.source)
 
     def _may_answer(self, packet: Packet) -> bool:
         self._requests += 1

@@ -107,7 +107,7 @@ class StateExchange:
             if start:
                 await trio.lowlevel.checkpoint()
             some, now = records[start : start + MERGE_SLICE], trio.current_time()
-            self.apply(self.table.merge_checked(some, now, source=source, peer=peer))
+            self.apply(self.table.merge_checked(some, now, source=source, peer=peer), peer)
         if state.user_state and self.delegate is not None:
             self.began = source is not None
             try:

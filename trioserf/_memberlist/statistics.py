@@ -7,6 +7,7 @@ from typing import final
 
 from .. import _attrs as attrs
 from .._swim.broadcasts import QueueStatistics
+from .loop_lag import LoopLagStatistics
 from .metrics import TrafficStatistics
 
 
@@ -19,6 +20,7 @@ class MemberlistStatistics:
       alive, suspect, dead, left: records by status, self included.
       incarnation: of this node.
       health_score: 0 is well.
+      loop_lag: how late this node's tasks ran.
       queued_broadcasts: messages about nodes that wait to be gossiped.
       queue: the same queue in full: its depth, its age, and what left it how.
       pending_acks, relays: pings under way, this node's and those for peers.
@@ -49,6 +51,7 @@ class MemberlistStatistics:
     left: int
     incarnation: int
     health_score: int
+    loop_lag: LoopLagStatistics
     queued_broadcasts: int
     queue: QueueStatistics
     pending_acks: int

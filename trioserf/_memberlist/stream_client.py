@@ -17,8 +17,7 @@ import trio
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, RemoteProtocolError
-from .._swim.nodes import Node
-from .._swim.probing import ping_message
+from .._swim.probing import ProbeRound, StreamPing, ping_message
 from .._swim.table import NodeTable
 from .._wire.limits import MAX_USER_MESSAGE
 from .._wire.messages import Ack, ErrorReply, MessageType
@@ -103,21 +102,30 @@ class StreamClient:
         async with self._dial(to, name, self.config.tcp_timeout) as stream:
             await write_frame(stream, data, MessageType.USER, self.metrics)
 
-    async def ping(self, node: Node, seq_no: int, deadline: float) -> bool:
-        """Whether a node acks a ping on a stream until ``deadline`` (trio clock, seconds).
+    async def ping(self, probe: ProbeRound) -> None:
+        """Ping the node of a probe on a stream; ``probe.stream`` says how far that came.
 
-        Every failure is a no.  *Checkpoint*: always.
+        Every failure is a no.  *Checkpoint*: always.  *Cancellation*: the probe says how far it
+        had come by then.
         """
-        limit = deadline - trio.current_time()
+        node, limit = probe.node, probe.deadline - trio.current_time()
+        probe.stream = StreamPing.CONNECTING
         try:
             async with self._dial(node.address, node.name, limit) as stream:
-                ping = ping_message(seq_no, node.name, self.table.local_node)
+                probe.stream = StreamPing.CONNECTED
+                ping = ping_message(probe.seq_no, node.name, self.table.local_node)
                 data = self.wire.encode_frame(ping)
                 await write_frame(stream, data, MessageType.PING, self.metrics)
                 reply = await self._read_reply(stream)
+        except ConnectionRefusedError:
+            probe.stream = StreamPing.REFUSED
+        except TimeoutError:
+            pass  # it stays what it is: not connected, or not answered
         except (OSError, RemoteProtocolError, LocalProtocolError):
-            return False
-        return isinstance(reply, Ack) and reply.seq_no == seq_no
+            probe.stream = StreamPing.FAILED
+        else:
+            acked = isinstance(reply, Ack) and reply.seq_no == probe.seq_no
+            probe.stream = StreamPing.ACKED if acked else StreamPing.FAILED
 
     async def _read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
         """The reply.  What it holds is charged until it is here: no peer prolongs what follows."""

@@ -13,10 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
+from .._config import MemberlistConfig
 from .._exceptions import RemoteProtocolError
 from .._wire.messages import NodeRecord
 from .nodes import META_LIMIT, VERSIONS_LENGTH, AliveState, Node, NodeStatus
+
+PROTOCOL_MIN: Final = 1
+PROTOCOL_MAX: Final = 5
+"""Versions of the memberlist protocol that are understood."""
+
+
+def local_versions(config: MemberlistConfig) -> bytes:
+    """What the local node understands and speaks, as its version vector."""
+    least, most = config.delegate_protocol_min, config.delegate_protocol_max
+    protocol = PROTOCOL_MIN, PROTOCOL_MAX, config.protocol_version
+    return bytes((*protocol, least, most, config.delegate_protocol_version))
 
 
 def defect(name: str, alive: AliveState) -> str | None:

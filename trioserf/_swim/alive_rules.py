@@ -263,12 +263,13 @@ class AliveRules:
         """Change the record as the message says, and broadcast the message."""
         assert alive.addr is not None, "a well-formed message has an address"
         name, status, meta = node.name, node.status, alive.meta or b""
-        changed = meta != node.meta
+        changed, moved_from = meta != node.meta, None
         if alive.addr != node.addr or alive.port != node.port:
             self._address_changes.remember(node)
             before = node.address
             node.move(alive.addr, alive.port)
-            changed = changed or node.address != before
+            if node.address != before:
+                changed, moved_from = True, before
         node.update(incarnation=alive.incarnation, meta=meta, versions=alive.versions)
         if status is NodeStatus.SUSPECT:
             self._store.suspicions.refute(name)
@@ -278,7 +279,10 @@ class AliveRules:
             alive = Alive(
                 alive.incarnation, name, alive.addr, alive.port, alive.meta, alive.versions
             )
-        effects: list[Effect] = [Broadcast(name, encode_message(alive)), Applied("alive")]
+        effects: list[Effect] = [
+            Broadcast(name, encode_message(alive)),
+            Applied("alive", name, was=status, moved_from=moved_from),
+        ]
         if status >= _DEAD:
             self._replies.forget(name)
             self._dropped.forget(name)

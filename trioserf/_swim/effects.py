@@ -11,7 +11,9 @@ from typing import Final, Literal, TypeAlias
 
 from .. import _attrs as attrs
 from ..abc import Address
-from .nodes import AliveState, Incarnation, Node
+from .nodes import AliveState, Incarnation, Node, NodeStatus
+
+MessageKind: TypeAlias = Literal["alive", "suspect", "dead"]
 
 SHORT_DELAY: Final = 0.1
 NEXT_INTERVAL: Final = 1.0
@@ -100,9 +102,13 @@ class Refuted:
 
     Args:
       incarnation: that of the local node from now on.
+      kind: of the message.
+      by: who suspects the local node, or declared it dead.
     """
 
     incarnation: Incarnation
+    kind: MessageKind = "alive"
+    by: str = ""
 
 
 @attrs.frozen
@@ -137,9 +143,34 @@ class Refused:
 
 @attrs.frozen
 class Applied:
-    """A message changed the table (Go's counters ``memberlist.msg.*``)."""
+    """A message changed the table (Go's counters ``memberlist.msg.*``).
 
-    kind: Literal["alive", "suspect", "dead"]
+    Args:
+      kind: of the message.
+      name: the node that it is about.
+      by: who suspects the node, or declared it dead; the node itself if it left.
+      was: the status of the node before.
+      moved_from: where the node was before, if the message moved it.
+    """
+
+    kind: MessageKind
+    name: str
+    by: str = attrs.field(default="", kw_only=True)
+    was: NodeStatus = attrs.field(default=NodeStatus.ALIVE, kw_only=True)
+    moved_from: Address | None = attrs.field(default=None, kw_only=True)
+
+
+@attrs.frozen
+class Confirmed:
+    """One more node suspects a suspect.
+
+    Args:
+      name: the suspect.
+      by: the other node.
+    """
+
+    name: str
+    by: str
 
 
 @attrs.frozen
@@ -177,6 +208,7 @@ Effect: TypeAlias = (
     | SendTo
     | Refused
     | Applied
+    | Confirmed
     | TimeoutDegraded
     | NodeDropped
     | NodeForgotten

@@ -58,6 +58,12 @@ class Node:
       incarnation: of the newest message applied.
       status: alive, suspect, dead or left.
       changed_at: when the status last changed (seconds, trio clock); minus infinity for never.
+
+    Attributes:
+      acked_at: when it last acked a probe, by whatever way (seconds, trio clock).
+      pinged_at: when a ping of it last arrived here.
+      exchanged_at: when state was last exchanged with it, by this node's initiative.
+      rtt: the last round-trip time (seconds); None before the first.
     """
 
     name: str = attrs.field(kw_only=True)
@@ -68,6 +74,10 @@ class Node:
     incarnation: Incarnation = attrs.field(kw_only=True, default=0)
     status: NodeStatus = attrs.field(kw_only=True, default=NodeStatus.ALIVE)
     changed_at: float = attrs.field(kw_only=True, default=NEVER)
+    acked_at: float = attrs.field(init=False, default=NEVER, repr=False)
+    pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
+    exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
+    rtt: float | None = attrs.field(init=False, default=None, repr=False)
     _address: Address | None = attrs.field(init=False, default=None, repr=False)
     _record: NodeRecord | None = attrs.field(init=False, default=None, repr=False)
 

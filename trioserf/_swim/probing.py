@@ -10,6 +10,7 @@ on local health aware probes.
 
 from __future__ import annotations
 
+import enum
 import random
 from collections.abc import Sequence
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._wire.messages import IndirectPing, Ping, Suspect, encode_message
+from ..abc import Address
 from .effects import Effect
 from .nodes import Node, NodeStatus
 from .selection import select
@@ -81,6 +83,39 @@ class ProbeSchedule:
                 return node, effects
 
 
+class StreamPing(enum.Enum):
+    """How far a ping over a stream came."""
+
+    NOT_TRIED = "not tried"
+    CONNECTING = "no connection"
+    REFUSED = "connection refused"
+    CONNECTED = "connected, but no answer"
+    FAILED = "failed"
+    ACKED = "answered"
+
+
+@attrs.frozen(kw_only=True)
+class ProbeReport:
+    """How a probe went that was not answered directly and in time.
+
+    Args:
+      reached: whether the node answered in some other way.
+      waited: how long a direct answer was waited for (seconds).
+      late: whether the node itself answered after that.
+      sent: whether the ping could be sent at all.
+      helpers: the nodes that were asked to ping it, each with what it said: ``ack``, ``nack``,
+        ``silent``, or ``not asked`` because the packet could not be sent.
+      stream: how far the ping over a stream came.
+    """
+
+    reached: bool
+    waited: float
+    late: bool
+    sent: bool
+    helpers: tuple[tuple[str, str], ...]
+    stream: StreamPing
+
+
 @attrs.frozen
 class ProbeResult:
     """How a probe ended.
@@ -110,6 +145,8 @@ class ProbeRound:
       interval: probe interval, stretched (seconds).
       direct_deadline: until when the node itself should answer (seconds, trio clock).
       deadline: until when any answer counts (seconds, trio clock).
+      stream: how far the ping over a stream came; noted by the one who sends it.
+      unasked: names of helpers to whom no packet could be sent; noted likewise.
     """
 
     def __init__(
@@ -136,6 +173,10 @@ class ProbeRound:
         self._send_failed = False
         self._nacks = 0
         self._nacks_expected = 0
+        self._helpers: list[Node] = []
+        self._replies: dict[Address, str] = {}
+        self.stream = StreamPing.NOT_TRIED
+        self.unasked: set[str] = set()
 
     def first_messages(self) -> tuple[bytes, ...]:
         """What to send to the node: a ping, by the piggy-back path.
@@ -156,16 +197,20 @@ class ProbeRound:
         """
         self._send_failed = True
 
-    def on_ack(self, received_at: float) -> bool:
+    def on_ack(self, received_at: float, source: Address | None = None) -> bool:
         """An ack with this number arrived; return whether it is the first."""
         if self._acked_at is not None:
             return False
         self._acked_at = received_at
+        if source is not None and received_at > self.direct_deadline:
+            self._replies[source] = "ack"
         return True
 
-    def on_nack(self) -> None:
+    def on_nack(self, source: Address | None = None) -> None:
         """A helper says that the node did not answer it."""
         self._nacks += 1
+        if source is not None:
+            self._replies[source] = "nack"
 
     @property
     def acked(self) -> bool:
@@ -194,6 +239,7 @@ class ProbeRound:
             )
 
         helpers = select(rng, nodes, self._config.indirect_checks, exclude)
+        self._helpers = helpers
         self._nacks_expected = sum(node.protocol_max >= NACK_PROTOCOL for node in helpers)
         return [(node, self._indirect_ping(node)) for node in helpers]
 
@@ -221,16 +267,29 @@ class ProbeRound:
         disabled = config.disable_tcp_pings_for_node
         return disabled is None or not disabled(self.node.name)
 
-    def result(self, stream_answered: bool = False) -> ProbeResult:
+    def result(self) -> ProbeResult:
         """What the probe means, once it was acked, or at its deadline.
 
         Helpers that stay silent, not even sending a nack, are a sign that this node receives
         badly: each adds to the health score.
-
-        Args:
-          stream_answered: whether the ping over a stream succeeded.
         """
-        if self.acked or stream_answered:
+        if self.acked or self.stream is StreamPing.ACKED:
             return ProbeResult(failed=False, delta=0 if self._send_failed else -1)
         missing = max(0, self._nacks_expected - self._nacks) if self._nacks_expected else 1
         return ProbeResult(failed=True, delta=missing)
+
+    def report(self) -> ProbeReport:
+        """How it went, for a probe that was not answered directly and in time."""
+        late = self.node.address in self._replies
+        return ProbeReport(
+            reached=self.acked or self.stream is StreamPing.ACKED,
+            waited=self.direct_deadline - self._started,
+            late=late,
+            sent=not self._send_failed,
+            helpers=tuple((helper.name, self._reply_of(helper)) for helper in self._helpers),
+            stream=self.stream,
+        )
+
+    def _reply_of(self, helper: Node) -> str:
+        silence = "not asked" if helper.name in self.unasked else "silent"
+        return self._replies.get(helper.address, silence)

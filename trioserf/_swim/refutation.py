@@ -26,7 +26,7 @@ from typing import Final
 
 from .._wire.messages import Alive, Dead, encode_message
 from ..abc import Address
-from .effects import Broadcast, Effect, Refused, Refuted, SendTo
+from .effects import Broadcast, Effect, MessageKind, Refused, Refuted, SendTo
 from .incarnations import successor, wrapped_successor
 from .nodes import Incarnation, Node, NodeStatus
 
@@ -52,16 +52,24 @@ def announce(local: Node, on_finished: Callable[[], object] | None = None) -> Br
     return Broadcast(local.name, encode_message(alive), local=True, on_finished=on_finished)
 
 
-def refute(local: Node, refuted: Incarnation, *, faithful: bool) -> list[Effect]:
+def refute(
+    local: Node,
+    refuted: Incarnation,
+    *,
+    faithful: bool,
+    kind: MessageKind = "alive",
+    by: str = "",
+) -> list[Effect]:
     """Refute a message about the local node.
 
     Args:
       refuted: incarnation of the message; plausible.
       faithful: wrap at the end of the range as Go does.
+      kind, by: what message it was, and who suspects the node or declared it dead.
     """
     following = wrapped_successor if faithful else successor
     local.update(incarnation=following(local.incarnation, refuted))
-    return [Refuted(local.incarnation), announce(local)]
+    return [Refuted(local.incarnation, kind, by), announce(local)]
 
 
 def refute_implausible(local: Node, refuted: Incarnation) -> list[Effect]:

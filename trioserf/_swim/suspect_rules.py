@@ -26,6 +26,7 @@ from .effects import (
     SHORT_DELAY,
     Applied,
     Broadcast,
+    Confirmed,
     Effect,
     NodeLeft,
     Refused,
@@ -68,11 +69,18 @@ class SuspectRules:
             self._raise_incarnation(node, suspect)
             return []
         if node is store.local_node:
-            return refute(node, suspect.incarnation, faithful=self._faithful)
+            return refute(
+                node,
+                suspect.incarnation,
+                faithful=self._faithful,
+                kind="suspect",
+                by=suspect.from_node,
+            )
         node.update(incarnation=suspect.incarnation)
         store.set_status(node, NodeStatus.SUSPECT, now)
         store.suspicions.add(suspect.node, self._begin(suspect.from_node, now))
-        return [self._broadcast(suspect, local), Applied("suspect")]
+        applied = Applied("suspect", suspect.node, by=suspect.from_node)
+        return [self._broadcast(suspect, local), applied]
 
     def _broadcast(self, suspect: Suspect, local: bool) -> Broadcast:
         """Broadcast a suspicion at the next gossip interval: nothing depends on it for seconds.
@@ -103,7 +111,7 @@ class SuspectRules:
         changed = self._raise_incarnation(node, suspect)
         if suspicion.confirm(suspect.from_node):
             self._store.suspicions.rearm(suspect.node, suspicion)
-            changed = True
+            return [self._broadcast(suspect, local), Confirmed(suspect.node, suspect.from_node)]
         return [self._broadcast(suspect, local)] if changed else []
 
     def on_dead(self, dead: Dead, now: float, *, local: bool = False) -> list[Effect]:
@@ -118,7 +126,9 @@ class SuspectRules:
             raised = self._raise_incarnation(node, dead)
             return [Broadcast(dead.node, encode_message(dead), local=local)] if raised else []
         if node is store.local_node:
-            return refute(node, dead.incarnation, faithful=self._faithful)
+            return refute(
+                node, dead.incarnation, faithful=self._faithful, kind="dead", by=dead.from_node
+            )
         return self._apply_dead(node, dead, now, local)
 
     def _apply_dead(
@@ -129,7 +139,7 @@ class SuspectRules:
         local: bool,
         on_finished: Callable[[], object] | None = None,
     ) -> list[Effect]:
-        left = dead.node == dead.from_node
+        left, was = dead.node == dead.from_node, node.status
         self._store.suspicions.drop(dead.node)
         node.update(incarnation=dead.incarnation)
         self._store.set_status(node, NodeStatus.LEFT if left else NodeStatus.DEAD, now)
@@ -139,7 +149,7 @@ class SuspectRules:
             Broadcast(
                 dead.node, message, local=local, max_delay=max_delay, on_finished=on_finished
             ),
-            Applied("dead"),
+            Applied("dead", dead.node, by=dead.from_node, was=was),
             NodeLeft(node),
         ]
         if local and not left and not self._faithful:

@@ -135,7 +135,7 @@ class NodeTable:
         local.changed_at = now
         self._store.local_node = local
         self._store.insert(local)
-        return [announce(local), Applied("alive"), NodeJoined(local)]
+        return [announce(local), Applied("alive", self.name), NodeJoined(local)]
 
     def update_local(
         self, now: float, meta: bytes, on_finished: Callable[[], object] | None = None
@@ -159,7 +159,7 @@ class NodeTable:
         following = wrapped_successor if self._faithful else successor
         changed = meta != local.meta
         local.update(incarnation=following(local.incarnation), meta=meta)
-        effects: list[Effect] = [announce(local, on_finished), Applied("alive")]
+        effects: list[Effect] = [announce(local, on_finished), Applied("alive", self.name)]
         if changed:
             effects.append(NodeUpdated(local))
         return effects

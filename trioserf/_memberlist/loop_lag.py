@@ -1,0 +1,102 @@
+"""How late this node's tasks run.
+
+A process that is blocked answers no pings, and its peers suspect it; afterwards it seems as if
+nothing had been wrong with it.  The prober sleeps until a given time once in each probe interval,
+so how late it wakes is measured without any further task: what blocks the loop for longer than
+the interval is always seen, with an error of up to one interval, and what is shorter now and then.
+
+The same lateness comes from a call that blocks the event loop, from a process that was stopped
+(SIGSTOP, a suspended machine), and from too little CPU.  Go has no such measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final, final
+
+from .. import _attrs as attrs
+from .drop_log import LOG_PERIOD, Log
+
+SHORTEST: Final = 0.1
+"""Blocks that are shorter are not named (seconds): a busy machine has many."""
+KEPT: Final = 16
+"""Blocks that are remembered."""
+
+
+def _at_least_shortest(limit: float) -> float:
+    return max(SHORTEST, limit)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class LoopLagStatistics:
+    """How late the tasks of a node ran (seconds).
+
+    Args:
+      last: the newest measurement, one for each probe interval.
+      worst: the longest block of the event loop so far.
+      blocks: how many there were.
+    """
+
+    last: float
+    worst: float
+    blocks: int
+
+
+@attrs.frozen
+class Block:
+    """For some time none of this node's tasks ran.
+
+    Args:
+      at: when it was over (trio clock, seconds).
+      seconds: how long it was at least.
+    """
+
+    at: float
+    seconds: float
+
+
+@attrs.define(eq=False)
+class LoopLag:
+    """Lateness of the prober.
+
+    Args:
+      limit: what is at least that late is a block, if not shorter than `SHORTEST` (seconds).
+      log: where it is named.
+
+    Attributes:
+      last: the newest measurement (seconds).
+      worst: the longest block so far (seconds).
+      blocks: the latest of them.
+      count: how many there were.
+    """
+
+    limit: float = attrs.field(converter=_at_least_shortest)
+    log: Log
+    last: float = attrs.field(default=0.0, init=False)
+    worst: float = attrs.field(default=0.0, init=False)
+    blocks: deque[Block] = attrs.field(factory=lambda: deque(maxlen=KEPT), init=False)
+    count: int = attrs.field(default=0, init=False)
+    _logged_at: float = attrs.field(default=-math.inf, init=False)
+
+    def blocked(self, seconds: float, now: float) -> None:
+        """The prober woke so late, which is more than ``limit``."""
+        self.worst = max(self.worst, seconds)
+        if self.blocks and now - seconds <= self.blocks[-1].at:
+            # A second deadline that passed in the same block.
+            return
+        self.blocks.append(Block(now, seconds))
+        self.count += 1
+        if now - self._logged_at >= LOG_PERIOD:
+            self._logged_at = now
+            self.log.warning(
+                "the event loop was blocked for %.2f s or longer: no ping was answered meanwhile "
+                "(a call that blocks, a process that was stopped, or too little CPU) [%d so far]",
+                seconds,
+                self.count,
+            )
+
+    def statistics(self) -> LoopLagStatistics:
+        """The measurements of this moment."""
+        return LoopLagStatistics(last=self.last, worst=self.worst, blocks=self.count)
