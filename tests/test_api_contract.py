@@ -28,6 +28,7 @@ QUESTION = """(name, payload=b'', *, filter_nodes=(), filter_tags=None, request_
 CALLS = f"""
     with  open(config=None)
     async serve(config=None, *, task_status=...)
+    with  leave_on_signals(*nodes)
     async peek(address, *, encrypt_key=None, label='', timeout=10.0)
     plain Config.lan(*, bind=None, advertise=None, encrypt_key=None)
     plain Config.wan(*, bind=None, advertise=None, encrypt_key=None)

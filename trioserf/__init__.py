@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     from ._serf.query_response import QueryResponse as QueryResponse
     from ._serf.query_response import QueryResult as QueryResult
     from ._serf.serf import Serf as Serf
+    from ._serf.signals import leave_on_signals as leave_on_signals
     from ._serf.statistics import SerfStatistics as SerfStatistics
     from ._vivaldi.coordinate import Coordinate as Coordinate
 
@@ -150,6 +151,7 @@ _HOMES = {
     "_serf.peek": "peek",
     "_serf.query_response": "QueryResponse QueryResult",
     "_serf.serf": "Serf",
+    "_serf.signals": "leave_on_signals",
     "_serf.statistics": "SerfStatistics",
     "_vivaldi.coordinate": "Coordinate",
 }

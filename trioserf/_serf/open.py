@@ -162,9 +162,13 @@ def _first_incarnation(delegate: SerfDelegate) -> int:
 
 
 async def _leave_on_exit(serf: Serf, delegate: SerfDelegate) -> None:
+    if delegate.core.config.leave_on_exit and delegate.core.state is not SerfState.SHUTDOWN:
+        await leave_in_time(serf, delegate)
+
+
+async def leave_in_time(serf: Serf, delegate: SerfDelegate) -> None:
+    """Leave gracefully, within ``leave_timeout``; nothing if the node closes meanwhile."""
     config = delegate.core.config
-    if not config.leave_on_exit or delegate.core.state is SerfState.SHUTDOWN:
-        return
     with trio.move_on_after(config.leave_timeout) as limit:
         try:
             await serf.leave()
