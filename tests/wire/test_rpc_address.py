@@ -21,6 +21,7 @@ BAD = {
     "nonsense": "address nonsense: missing port in address",
     "[::1]": "missing port in address",
     "[::1:7373": "missing ']' in address",
+    "[::1]x:1": "missing port in address",
     "::1:7373": "too many colons in address",
     "host:": "missing port in address",
     "host:http": "address tcp/http: unknown port",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 
-from .._exceptions import RPCError
+from .._exceptions import RemoteProtocolError, RPCError
 from .._text import raw_text, text
 from .._wire.rpc_client_session import Reply
 from .asking import Asking, connect, take_interrupts
@@ -131,8 +131,8 @@ def _who_should_answer(call: Call, agent: BlockingClient, tags: dict[str, str]) 
                 found = other.call("members-filtered", {"Status": "alive", "Tags": patterns})
         else:
             found = agent.call("members-filtered", {"Status": "alive"})
-    except (CommandError, OSError):
-        return None
+    except (CommandError, RPCError, RemoteProtocolError, OSError):
+        return None  # whatever it is, the query itself is answered with it, too
     names = {member["Name"] for member in found["Members"]}
     return names & set(call["node"]) if call["node"] else names
 

@@ -65,7 +65,8 @@ def _split(text: str) -> tuple[str, str]:
         raise ValueError(f"address {text}: missing port in address")
     if host.startswith("["):
         if not host.endswith("]"):
-            raise ValueError(f"address {text}: missing ']' in address")
+            complaint = "missing port" if "]" in host else "missing ']'"
+            raise ValueError(f"address {text}: {complaint} in address")
         return host[1:-1], port
     if ":" in host:
         raise ValueError(f"address {text}: too many colons in address")
