@@ -229,21 +229,19 @@ def run_wait(call: Call) -> int:
         return call.wrong_usage("The number of members must be positive.")
     filters = _filters(call)
     call.check_format()
-    agent: BlockingClient | None = None
-    try:
-        while True:
-            try:
-                agent = agent or connect(call)
-                members = _ask(agent, filters)
-                if len(members) >= call["members"]:
-                    print_members(call, members)
-                    return 0
-                problem = f"{len(members)} of {call['members']} members"
-            except NoAgentError as error:  # not yet, or it begins again
-                agent, problem = None, str(error)
-            if call.deadline is not None and time.monotonic() + _WAIT_INTERVAL > call.deadline:
-                raise CommandError(f"Error waiting for members: {problem}")
-            time.sleep(_WAIT_INTERVAL)
-    finally:
-        if agent is not None:
-            agent.close()
+    while True:
+        try:
+            with connect(call) as agent:
+                while len(members := _ask(agent, filters)) < call["members"]:
+                    _pause(call, f"{len(members)} of {call['members']} members")
+        except NoAgentError as error:  # not yet, or it begins again
+            _pause(call, str(error))
+        else:
+            print_members(call, members)
+            return 0
+
+
+def _pause(call: Call, problem: str) -> None:
+    if call.deadline is not None and time.monotonic() + _WAIT_INTERVAL > call.deadline:
+        raise CommandError(f"Error waiting for members: {problem}")
+    time.sleep(_WAIT_INTERVAL)

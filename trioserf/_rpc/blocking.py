@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 """Time for connection, handshake and authentication (seconds), as in Go."""
 _READ_SIZE = 64 * 1024
+_LONGEST_WAIT = 1e8
+"""Seconds (three years): sockets take no much longer time."""
 
 
 class BlockingClient:
@@ -125,7 +127,7 @@ class BlockingClient:
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        self._sock.settimeout(left)
+        self._sock.settimeout(min(left, _LONGEST_WAIT))
 
 
 def connect(
