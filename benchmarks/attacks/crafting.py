@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
-from trioserf._wire.compound import make_compound
+from trioserf._wire.packets import make_compound
 
 from trioserf._wire import lzw
 from trioserf._wire.codec import encode

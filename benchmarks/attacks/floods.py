@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Sequence
 
 import trio
-from trioserf._wire.compound import make_compound
+from trioserf._wire.packets import make_compound
 
 from trioserf._exceptions import RemoteProtocolError
 from trioserf._wire.keyring import Keyring

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.filters import MAX_STEPS, FilterResult, matches
+from trioserf._cluster.filters import (
+    MAX_STEPS,
+    STEPS_PER_SECOND,
+    FilterAllowance,
+    FilterResult,
+    matches,
+)
 from trioserf._wire.query_filters import TagFilter, encode_filter, encode_filters
 
 NAME = "n1"
@@ -86,10 +94,62 @@ def test_no_query_costs_more_than_its_budget() -> None:
     assert "too long" in result.problem
 
 
-def test_an_expression_of_many_states_still_fits_into_the_budget() -> None:
-    expression = encode_filter(TagFilter("role", "a{512}$"))
-    assert FilterResult(True) == matches([expression], NAME, {"role": "a" * 512})
-    assert MAX_STEPS < 10**6
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("a{64}$", "a" * 64),
+        ("^(us|eu|ap)-(east|west|north|south)-[0-9]+[a-z]?$", "eu-north-1b"),
+        (r"(?i)^web-\d{1,3}\.(prod|stage)\.example\.(com|org|net)$", "WEB-17.prod.example.org"),
+        ("|".join(f"host-{number}" for number in range(60)), "host-59"),
+    ],
+)
+def test_what_people_write_fits_into_the_budget(expression: str, value: str) -> None:
+    filter = encode_filter(TagFilter("role", expression))
+    assert FilterResult(True) == matches([filter], NAME, {"role": value})
+    assert FilterResult(False) == matches([filter, filter, filter], NAME, {"role": "x"})
+
+
+def test_a_thousand_names_fit_into_the_budget() -> None:
+    names = [f"node-{number:04}.example" for number in range(1000)]
+    assert matches(encode_filters([*names, NAME], {}), NAME, {})
+
+
+COSTLY = [
+    lambda number: f"(?i)(({number}|[a-z]*){{20}}){{20}}",
+    lambda number: "|".join(f"{number}{other:x}" for other in range(150)),
+    lambda number: f"({number}|a?){{900}}",
+    lambda number: "(" * 45 + f"{number}a" + "*)" * 45,
+    lambda number: rf"(?i){number}*[\pL\pN]*[\p{{Greek}}]*" * 8,
+]
+
+
+@pytest.mark.parametrize("costly", COSTLY)
+def test_filters_of_others_cost_no_more_than_their_allowance(
+    costly: Callable[[int], str],
+) -> None:
+    allowance = FilterAllowance()
+    spent = 0
+    for number in range(300):
+        raw = encode_filter(TagFilter("role", costly(number)))
+        before = allowance.left(0.0)
+        result = matches([raw] * 60, NAME, {"role": "aAbB" * 100}, allowance, 0.0)
+        spent += before - allowance.left(0.0)
+        assert before - allowance.left(0.0) <= MAX_STEPS
+    assert spent <= STEPS_PER_SECOND
+    if result.exhausted:
+        assert allowance.left(0.0) < MAX_STEPS
+        usual = encode_filter(TagFilter("role", "^a"))
+        assert matches([usual], NAME, {"role": "ab"}, allowance, 0.1)
+
+
+def test_an_allowance_fills_up_to_one_second_and_no_further() -> None:
+    allowance = FilterAllowance()
+    assert STEPS_PER_SECOND == allowance.left(5.0)
+    allowance.spend(STEPS_PER_SECOND)
+    assert 0 == allowance.left(5.0)
+    assert STEPS_PER_SECOND // 2 == allowance.left(5.5)
+    assert STEPS_PER_SECOND == allowance.left(500.0)
+    assert STEPS_PER_SECOND == allowance.left(5.0), "an older time fills nothing"
 
 
 def test_names_and_tags_that_are_not_utf_8_can_be_asked_for() -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trioserf._cluster.re2.parser import parse
-from trioserf._cluster.re2.program import Budget, compile_expression
+from trioserf._cluster.re2.program import Budget, OverBudget, _programs, compile_expression
 from trioserf._exceptions import RemoteProtocolError
 
 PLENTY = 10_000_000
@@ -22,7 +22,7 @@ def found(expression: str, text: str) -> bool:
 def cost(expression: str, text: str) -> int:
     """Steps of a first run, with nothing remembered."""
     budget = Budget(PLENTY)
-    compile_expression.cache_clear()
+    _programs.clear()
     compile_expression(expression).found_in(text, budget)
     return PLENTY - budget.left
 
@@ -186,6 +186,17 @@ def test_any_expression_keeps_to_the_bound(expression: str, text: str) -> None:
 def test_a_spent_budget_ends_the_search() -> None:
     with pytest.raises(RemoteProtocolError, match="too long"):
         compile_expression("a{1000}b").found_in("a" * 512, Budget(10_000))
+
+
+def test_parsing_and_compiling_are_charged_before_they_are_done() -> None:
+    for expression, steps in [("a" * 1000, 7_000), ("(?:a{30}){30}", 2_000)]:
+        with pytest.raises(OverBudget):
+            compile_expression(expression, Budget(steps))
+        assert expression not in _programs
+    assert compile_expression("a" * 1000, Budget(12_000)).found_in("a" * 1000, Budget(PLENTY))
+    budget = Budget(10)
+    compile_expression("a" * 1000, budget)
+    assert 10 == budget.left, "it is compiled already"
 
 
 def test_a_text_of_usual_kind_is_cheap_the_second_time() -> None:

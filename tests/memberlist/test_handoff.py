@@ -1,10 +1,12 @@
 """The bounded queue between packets and rules."""
 
+import itertools
+
 import trio
 import trio.testing
 
 from trioserf._memberlist.drop_log import DropLog, node_log
-from trioserf._memberlist.handoff import BATCH, BATCH_BYTES, Handoff
+from trioserf._memberlist.handoff import BATCH, BATCH_BYTES, MAX_LONG, TURN, Handoff
 from trioserf._wire.messages import Alive, Dead, Suspect, UserMessage
 from trioserf.abc import Packet
 
@@ -126,3 +128,40 @@ async def test_equal_user_messages_are_queued_where_nothing_recognises_them(auto
     handoff.put(UserMessage(b"same"), PACKET)
     handoff.put(UserMessage(b"same"), PACKET)
     assert 2 == len(handoff)
+
+
+async def test_long_messages_take_only_so_much_room(autojump_clock, nursery):
+    recorder = Recorder()
+    handoff = handoff_to(recorder)
+    for _ in range(100):
+        handoff.put(UserMessage(bytes(MAX_LONG // 4)), PACKET)
+    handoff.put(UserMessage(b"honest"), PACKET)
+    assert (5, 96) == (len(handoff), handoff.drop_log.counts["handoff"])
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    assert 5 == len(recorder.seen)
+    handoff.put(UserMessage(bytes(MAX_LONG)), PACKET)
+    assert 1 == len(handoff), "what was handled gave its room back"
+    nursery.cancel_scope.cancel()
+
+
+async def test_messages_that_take_long_let_others_in_between(nursery):
+    class Slow(Recorder):
+        def notify_message(self, body):
+            until = trio.current_time() + 2 * TURN
+            while trio.current_time() < until:
+                pass
+            super().notify_message(body)
+
+    recorder = Slow()
+    handoff = handoff_to(recorder)
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(6):
+        handoff.put(UserMessage(b"x"), PACKET)
+    seen = []
+    while len(recorder.seen) < 6:
+        await trio.lowlevel.checkpoint()
+        seen.append(len(recorder.seen))
+    assert all(after - before <= 2 for before, after in itertools.pairwise(seen)), seen
+    nursery.cancel_scope.cancel()

@@ -5,7 +5,7 @@ import random
 import pytest
 import trio
 
-from trioserf._memberlist.receiver import MAX_REQUESTS
+from trioserf._memberlist.receiver import MAX_LONG, MAX_REQUESTS
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import (
     Ack,
@@ -231,3 +231,19 @@ async def test_whatever_arrives_nothing_is_raised(autojump_clock):
         assert 0 == statistics.handoff
         assert "handler" not in statistics.bad_input
         assert NodeStatus.ALIVE is node.local_node.status
+
+
+async def test_datagrams_longer_than_honest_ones_are_read_up_to_a_rate(autojump_clock):
+    delegate = Delegate()
+    async with one_node(delegate=delegate) as (node, wire):
+        long = UserMessage(bytes(30_000))
+        for _ in range(200):
+            deliver(wire, long)
+        dropped = node.statistics().bad_input["long"]
+        assert 200 - MAX_LONG // 30_000 <= dropped < 200
+        deliver(wire, UserMessage(bytes(1400)))
+        assert dropped == node.statistics().bad_input["long"]
+        await trio.sleep(0.5)
+        for _ in range(200):
+            deliver(wire, long)
+        assert dropped + 200 - MAX_LONG // 60_000 - 1 <= node.statistics().bad_input["long"]

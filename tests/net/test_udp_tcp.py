@@ -41,8 +41,10 @@ FROM = ("127.0.0.1", 7000)
 def drain(answers: list[object]) -> tuple[bool, list[bytes], NetTransport]:
     transport = NetTransport("127.0.0.1", 0)
     got: list[Packet] = []
-    useful = transport._drain(Fake(answers), got.append)  # type: ignore[arg-type]
-    return useful, [packet.data for packet in got], transport
+    read = transport._read(Fake(answers))  # type: ignore[arg-type]
+    for data, source in read or ():
+        assert transport._hand_over(got.append, data, source, 0.0)
+    return read is not None, [packet.data for packet in got], transport
 
 
 async def test_one_wake_up_reads_a_limited_number_of_packets() -> None:

@@ -4,11 +4,20 @@ What cannot be decided (a broken filter, an unknown type, an expression that Go 
 that is too costly) counts as "not for this node", with a problem to be logged.  The query is
 still rebroadcast.
 
+Filters come from the network, and anybody can send a thousand a second.  So every piece of
+work, reading a filter, parsing, compiling and matching, is charged to a `Budget` before it is
+done: a small one for each query, and a `FilterAllowance` of so much a second for the queries of
+all other nodes together.
+
+DIFFERS: Go has no bounds; its expressions cost little, and need no interpreter
+(test_filters_of_others_cost_no_more_than_their_allowance).
+
 Source: hashicorp/serf v0.9.4, serf/query.go, shouldProcessQuery.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +28,15 @@ from .._wire.query_filters import NodeFilter, decode_filter
 if TYPE_CHECKING:
     from .re2.program import Budget
 
-MAX_STEPS: Final = 200_000
-"""Work for all filters of one query together (steps of `Budget`); well under a second."""
+MAX_STEPS: Final = 10_000
+"""Work for all filters of one query together (steps of `Budget`): at most 5 ms or so.  A usual
+filter takes less than 100, and one with a thousand names 3,000."""
+STEPS_PER_SECOND: Final = 100_000
+"""Work for the filters of all queries of others, about 50 ms each second."""
+_FILTER_COST: Final = 20
+"""Reading one filter (steps)."""
+_BYTES_PER_STEP: Final = 4
+"""And its bytes."""
 
 
 @attrs.frozen
@@ -30,47 +46,83 @@ class FilterResult:
     Args:
       passed: the answer.
       problem: why a filter could not be decided; None if all could.
+      exhausted: whether that was for want of steps.
     """
 
     passed: bool
     problem: str | None = None
+    exhausted: bool = False
 
     def __bool__(self) -> bool:
         return self.passed
 
 
+@attrs.define(eq=False)
+class FilterAllowance:
+    """The work that filters of other nodes may cost, as a token bucket of one second."""
+
+    _left: float = attrs.field(default=STEPS_PER_SECOND, init=False)
+    _filled_at: float = attrs.field(default=-math.inf, init=False)
+
+    def left(self, now: float) -> int:
+        """Steps that may be spent now."""
+        if now > self._filled_at:
+            refill = STEPS_PER_SECOND * (now - self._filled_at)
+            self._left = min(STEPS_PER_SECOND, self._left + refill)
+            self._filled_at = now
+        return max(0, int(self._left))
+
+    def spend(self, steps: int) -> None:
+        """So many were."""
+        self._left -= steps
+
+
 def matches(
-    filters: Sequence[bytes | None], node_name: str, tags: Mapping[str, str]
+    filters: Sequence[bytes | None],
+    node_name: str,
+    tags: Mapping[str, str],
+    allowance: FilterAllowance | None = None,
+    now: float = 0.0,
 ) -> FilterResult:
     """Evaluate the filters of a query, up to the first that fails.
 
     Args:
       filters: as they are in the query.
       node_name, tags: of the node; a tag that it does not have is empty.
+      allowance: pays for the work; None for queries of this node.
+      now: trio clock (seconds), for the allowance.
     """
     if not filters:
         return FilterResult(True)
-    from .re2.program import Budget  # most programs never see a query with filters
+    from .re2.program import Budget, OverBudget  # most programs never see a query with filters
 
-    budget = Budget(MAX_STEPS)
+    steps = MAX_STEPS if allowance is None else min(MAX_STEPS, allowance.left(now))
+    budget = Budget(steps)
     try:
         for filter in filters:
             if not _passes(filter, node_name, tags, budget):
                 return FilterResult(False)
+    except OverBudget as error:
+        return FilterResult(False, str(error), exhausted=True)
     except RemoteProtocolError as error:
         return FilterResult(False, str(error))
+    finally:
+        if allowance is not None:
+            allowance.spend(steps - max(0, budget.left))
     return FilterResult(True)
 
 
 def _passes(data: bytes | None, node_name: str, tags: Mapping[str, str], budget: Budget) -> bool:
+    budget.spend(_FILTER_COST + len(data or b"") // _BYTES_PER_STEP)
     filter = decode_filter(data)
     if isinstance(filter, NodeFilter):
         return node_name in filter.names
-    from .re2.program import compile_expression
+    from .re2.program import OverBudget, compile_expression
 
     try:
-        program = compile_expression(filter.expr)
-        budget.spend(program.size)
+        program = compile_expression(filter.expr, budget)
         return program.found_in(tags.get(filter.tag, ""), budget)
+    except OverBudget:
+        raise
     except RemoteProtocolError as error:
         raise RemoteProtocolError(f"filter for tag {filter.tag!r}: {error}") from error

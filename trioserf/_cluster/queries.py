@@ -32,7 +32,7 @@ from .._wire.serf_messages import (
 )
 from ..abc import Address
 from .effects import Broadcast, Count, Deliver, Effect, ExchangeState, Log, SendTo
-from .filters import matches
+from .filters import FilterAllowance, matches
 from .lamport import REFUSED, LamportClock
 from .recent_times import RecentTimes
 from .responses import Relays, reply_address
@@ -149,6 +149,7 @@ class QueryLog:
             self.clock, config.query_buffer, self._slot_dropped
         )
         self._known = 0
+        self._allowance = FilterAllowance()
 
     def originate(
         self,
@@ -198,16 +199,19 @@ class QueryLog:
         )
         raw = encode_serf(msg)
         check_query(raw, config.query_size_limit, packet_limit)
-        _, effects = self.on_query(msg, now, tags)
+        _, effects = self.on_query(msg, now, tags, local=True)
         effects.append(Broadcast(queue="query", message=raw, local=True))
         return OpenQuery(message=msg, deadline=now + timeout, effects=tuple(effects))
 
     def on_query(
-        self, msg: QueryMessage, now: float, tags: Mapping[str, str]
+        self, msg: QueryMessage, now: float, tags: Mapping[str, str], *, local: bool = False
     ) -> tuple[bool, list[Effect]]:
         """A query arrived.  Returns whether to rebroadcast it, and the effects.
 
-        ``tags`` are those of this node.
+        Args:
+          now: trio clock (seconds).
+          tags: those of this node.
+          local: it was made here.
 
         DIFFERS: Go also counts every query under its name, without a bound on the names
         (test_queries_are_counted_in_one_counter_whatever_their_name).
@@ -227,9 +231,13 @@ class QueryLog:
             return False, []
         effects: list[Effect] = [Count("serf.queries"), *spread]
         again = not msg.flags & QUERY_FLAG_NO_BROADCAST
-        result = matches(msg.filters or (), self._config.node_name, tags)
+        name = self._config.node_name
+        allowance = None if local else self._allowance
+        result = matches(msg.filters or (), name, tags, allowance, now)
         if not result.passed:
-            if result.problem is not None:
+            if result.exhausted:
+                effects.append(Count("trioserf.serf.filters_over_budget"))
+            elif result.problem is not None:
                 problem = f"query {msg.name} of {msg.source_node} is ignored: {result.problem}"
                 effects.append(Log(problem))
             return again, effects

@@ -137,8 +137,8 @@ class DropLog:
 
     Layers are those of the packet ladder (``label``, ``decrypt``, ``crc``, ``compound``,
     ``compress``, ``message``), and what comes after it: ``name``, ``address``, ``relay``,
-    ``requests``, ``handoff``, ``refused``, ``conflict``, ``merge``, ``stream``, ``streams``
-    and ``handler``.
+    ``requests``, ``long``, ``handoff``, ``refused``, ``conflict``, ``merge``, ``stream``,
+    ``streams`` and ``handler``.
     """
 
     log: Log

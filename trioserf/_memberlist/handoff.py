@@ -34,6 +34,10 @@ BATCH: Final = 64
 """Messages handled before other tasks get their turn."""
 BATCH_BYTES: Final = 1 << 14
 """Bytes of user messages after which they get it sooner: long ones take long."""
+MAX_LONG: Final = 1 << 21
+"""Bytes of messages longer than that that may wait; no honest packet has one."""
+TURN: Final = 0.004
+"""Time after which they get it, too (seconds): a query may have filters that take long."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -57,6 +61,8 @@ class Handoff:
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _queued: set[bytes] = attrs.field(factory=set, init=False)
     """User messages in the queue, where copies of them are recognised."""
+    _long: int = attrs.field(default=0, init=False)
+    """Bytes of long messages that wait."""
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __len__(self) -> int:
@@ -75,6 +81,11 @@ class Handoff:
             kind = type(message).__name__
             self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
             return
+        if type(message) is UserMessage and (size := len(message.body)) > BATCH_BYTES:
+            if self._long + size > MAX_LONG:
+                self.drop_log("handoff", packet.source, f"message of {size} bytes, no room")
+                return
+            self._long += size
         if body:
             self._queued.add(body)
         queue.append((message, packet))
@@ -85,6 +96,7 @@ class Handoff:
         """Handle messages until cancelled."""
         while True:
             room = BATCH_BYTES
+            until = trio.current_time() + TURN
             for _ in range(BATCH):
                 queue = self._high or self._low
                 if not queue:
@@ -93,8 +105,11 @@ class Handoff:
                 message, packet = queue.popleft()
                 self._handle(message, packet)
                 if type(message) is UserMessage:
-                    room -= len(message.body)
-                    if room <= 0:
+                    size = len(message.body)
+                    room -= size
+                    if size > BATCH_BYTES:
+                        self._long -= size
+                    if room <= 0 or trio.current_time() > until:
                         await trio.lowlevel.checkpoint()
                         break
             else:

@@ -10,6 +10,7 @@ handlePing, handleIndirectPing, handleAck, handleNack.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -41,6 +42,11 @@ from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
 from .wire_format import WireFormat
 
+MAX_LONG: Final = 2 << 20
+"""Bytes of datagrams longer than ``udp_buffer_size`` that are read in a second: to decompress
+them takes up to 100 ns a byte, and only responses to queries have reason to be so long."""
+_OVERHEAD: Final = 512
+"""What label, encryption and checksum may add to a packet (bytes)."""
 MAX_REQUESTS: Final = 4
 """Pings and indirect pings answered for one datagram; no Go node sends more than one."""
 
@@ -69,10 +75,14 @@ class Receiver:
     packets: int = attrs.field(default=0, init=False)
     bytes_received: int = attrs.field(default=0, init=False)
     _requests: int = attrs.field(default=0, init=False)
+    _usual: int = attrs.field(init=False)
+    _long_left: float = attrs.field(default=MAX_LONG, init=False)
+    _long_at: float = attrs.field(default=-math.inf, init=False)
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         hand_off = self.handoff.put
+        self._usual = self.config.udp_buffer_size + _OVERHEAD
         self._routes = {
             Ping: self._on_ping,
             IndirectPing: self._on_indirect_ping,
@@ -93,6 +103,9 @@ class Receiver:
         size = len(packet.data)
         self.packets += 1
         self.bytes_received += size
+        if size > self._usual and not self._may_be_long(size, packet.received_at):
+            self.drop_log("long", packet.source, f"more than {MAX_LONG} bytes a second")
+            return
         try:
             messages, problems = decode_packet(packet.data, self.wire.packet)
         except PacketError as error:
@@ -111,6 +124,16 @@ class Receiver:
                 self.drop_log("answer", packet.source, e)
             except Exception as error:
                 self.drop_log.crash("handler", handler, error)
+
+    def _may_be_long(self, size: int, now: float) -> bool:
+        """Whether one more long datagram is read: a token bucket of one second."""
+        if now > self._long_at:
+            self._long_left = min(MAX_LONG, self._long_left + MAX_LONG * (now - self._long_at))
+            self._long_at = now
+        if self._long_left < size:
+            return False
+        self._long_left -= size
+        return True
 
     def _on_ping(self, ping: Ping, packet: Packet) -> None:
         if ping.node and ping.node != self.config.name:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import final
+from typing import Any, final
 
 import trio
 
@@ -27,6 +27,8 @@ from .sockaddr import family_of, from_sockaddr, to_sockaddr
 
 DRAIN = 64
 """Datagrams read for one wake-up."""
+TURN = 0.004
+"""Seconds of handling them after which other tasks get their turn: some take a millisecond."""
 _LONGEST = 65536
 _ERROR_PAUSE = 0.05
 """Seconds of rest after the system refused to read: it may refuse for a while."""
@@ -168,20 +170,30 @@ class NetTransport(Transport):
                 except trio.ClosedResourceError:
                     return
                 self._counts.wake_ups += 1
-                if not self._drain(bound.udp, handler):
+                received_at = trio.current_time()
+                read = self._read(bound.udp)
+                if read is None:
                     await trio.sleep(_ERROR_PAUSE)
+                    continue
+                until = received_at + TURN
+                for data, sockaddr in read:
+                    if not self._hand_over(handler, data, sockaddr, received_at):
+                        return
+                    if trio.current_time() > until:
+                        await trio.lowlevel.checkpoint()
+                        until = trio.current_time() + TURN
         finally:
             self._receiving = False
 
-    def _drain(self, udp: socket.socket, handler: Callable[[Packet], object]) -> bool:
-        """Read and hand over what is there, up to a limit; False after a useless round.
+    def _read(self, udp: socket.socket) -> list[tuple[bytes, Any]] | None:
+        """Read what is there, up to a limit; None after a round of errors alone.
 
         All is read before the first is handled: the time of arrival of the last does not
         contain the handling of those before it.
         """
         counts, receive = self._counts, udp.recvfrom
-        received_at = trio.current_time()
-        read, failed = [], False
+        read: list[tuple[bytes, Any]] = []
+        failed = False
         for _ in range(DRAIN):
             try:
                 read.append(receive(_LONGEST))
@@ -190,13 +202,17 @@ class NetTransport(Transport):
             except OSError:  # some systems report here that an earlier datagram was refused
                 counts.receive_errors += 1
                 failed = True
-        for data, sockaddr in read:
-            counts.packets_received += 1
-            counts.bytes_received += len(data)
-            handler(Packet(data, from_sockaddr(sockaddr), received_at))
-            if self._closed:
-                break
-        return bool(read) or not failed
+        counts.packets_received += len(read)
+        counts.bytes_received += sum([len(data) for data, _ in read])
+        return None if failed and not read else read
+
+    def _hand_over(
+        self, handler: Callable[[Packet], object], data: bytes, source: Any, received_at: float
+    ) -> bool:
+        """Hand a datagram over, unless the transport was closed meanwhile; whether it is open."""
+        if not self._closed:
+            handler(Packet(data, from_sockaddr(source), received_at))
+        return not self._closed
 
     # --- streams --------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from ... import _attrs as attrs
@@ -49,6 +50,7 @@ _IRREGULAR_ORBITS: Final = (
 _ORBITS: Final[Mapping[str, str]] = {char: orbit for orbit in _IRREGULAR_ORBITS for char in orbit}
 
 
+@lru_cache(maxsize=4096)
 def orbit(char: str) -> str:
     """The characters equal to ``char`` when case is ignored, ``char`` included."""
     known = _ORBITS.get(char)
@@ -165,6 +167,7 @@ def posix_group(name: str) -> Group | None:
     return None if ranges is None else Group(ranges, negated=name.startswith("^"))
 
 
+@lru_cache(maxsize=512)
 def unicode_group(name: str, *, negated: bool) -> Group | None:
     """A category (``L``, ``Lu``), a script (``Greek``) or ``Any``; None if it is none of them."""
     if name == "Any":

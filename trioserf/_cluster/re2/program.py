@@ -12,7 +12,7 @@ Source: Cox, "Regular Expression Matching Can Be Simple And Fast" (2007).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections import OrderedDict
 from typing import Final, TypeAlias
 
 from ... import _attrs as attrs
@@ -24,10 +24,20 @@ _MAX_REMEMBERED: Final = 5000
 """Instructions in remembered sets, and remembered moves, of one program."""
 _MAX_PROGRAMS: Final = 32
 """Compiled expressions that are kept."""
+_PARSE_COST: Final = 8
+"""Steps to parse a character."""
+_COMPILE_COST: Final = 3
+"""Steps to write an instruction."""
+
+
+class OverBudget(RemoteProtocolError):
+    """There are not enough steps left."""
 
 
 class Budget:
     """How much work may still be done (steps: an instruction visited, a character tried).
+
+    A step is up to half a microsecond of a slow machine.
 
     Counted instead of timed, so that the outcome does not depend on a busy machine.
     """
@@ -39,7 +49,7 @@ class Budget:
         """Raise `RemoteProtocolError` when there is not enough left."""
         self.left -= steps
         if self.left < 0:
-            raise RemoteProtocolError("the expression takes too long to match")
+            raise OverBudget("the expression takes too long to match")
 
 
 # --- instructions -------------------------------------------------------------------------
@@ -203,6 +213,7 @@ class Program:
                     fits = tried[read.chars] = char != "" and char in read.chars
                 if fits:
                     places.add(read.to)
+            budget.spend(len(places))
             following = self._state(tuple(sorted(places)), ahead)
         self._remember(1)
         state.moves[char] = following
@@ -258,13 +269,31 @@ def _runes(text: str) -> str:
     return "".join(["\ufffd" if "\udc80" <= char <= "\udcff" else char for char in text])
 
 
-@lru_cache(maxsize=_MAX_PROGRAMS)
-def compile_expression(expression: str) -> Program:
+_programs: Final[OrderedDict[str, Program]] = OrderedDict()
+
+
+def compile_expression(expression: str, budget: Budget | None = None) -> Program:
     """The program of an expression.
 
+    Args:
+      budget: pays for the work, before it is done; without it there is no bound but those of
+        `parser`.
+
     Raises:
+      OverBudget: that takes more than the budget.
       RemoteProtocolError: Go refuses it, it is over one of the limits, or it names a script
         that is not known here; the text says which.
     """
-    node, _ = parse(expression)
-    return Program(node)
+    known = _programs.get(expression)
+    if known is not None:
+        _programs.move_to_end(expression)
+        return known
+    if budget is not None:
+        budget.spend(_PARSE_COST * len(expression))
+    node, size = parse(expression)
+    if budget is not None:
+        budget.spend(_COMPILE_COST * size)
+    program = _programs[expression] = Program(node)
+    if len(_programs) > _MAX_PROGRAMS:
+        _programs.popitem(last=False)
+    return program
