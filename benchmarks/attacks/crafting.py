@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
-from trioserf._wire.packets import make_compound
 
 from trioserf._wire import lzw
 from trioserf._wire.codec import encode
 from trioserf._wire.compression import _envelope
 from trioserf._wire.messages import Alive
+from trioserf._wire.packets import make_compound
 from trioserf._wire.serf_messages import (
     JoinIntent,
     LeaveIntent,

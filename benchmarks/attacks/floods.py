@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator, Sequence
 
 import trio
-from trioserf._wire.packets import make_compound
 
 from trioserf._exceptions import RemoteProtocolError
 from trioserf._wire.keyring import Keyring
@@ -20,7 +19,7 @@ from trioserf._wire.messages import (
     UserMessage,
     encode_message,
 )
-from trioserf._wire.packets import PacketCodec, decode_packet
+from trioserf._wire.packets import PacketCodec, decode_packet, make_compound
 from trioserf._wire.query_filters import NodeFilter, TagFilter, encode_filter
 from trioserf._wire.serf_messages import KeyRequest, QueryMessage, decode_serf, encode_serf
 
