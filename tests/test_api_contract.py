@@ -48,6 +48,7 @@ CALLS = f"""
     plain Serf.coordinate()
     plain Serf.cached_coordinate(name)
     plain Serf.rtt(a, b=None)
+    plain Serf.explain(name_or_address=None)
     plain Serf.stats()
     plain Serf.statistics()
     plain Serf.default_query_timeout()

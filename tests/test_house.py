@@ -20,7 +20,8 @@ LONGEST_FUNCTION = 80
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 PUBLIC_NAMES = """
-    open serve peek Config MemberlistConfig Serf Members Member MemberStatus MemberEvent EventType
+    open serve peek Config MemberlistConfig Serf Explanation Members Member MemberStatus
+    MemberEvent EventType
     UserEvent Query EventsDropped Event QueryResponse QueryResult NodeResponse KeyManager
     KeyResponse SerfError ConfigError LocalProtocolError RemoteProtocolError JoinError
     QueryError QueryTooLarge ResponseTooLarge AlreadyResponded DeadlineExceeded

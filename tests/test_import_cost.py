@@ -115,4 +115,5 @@ def test_a_node_loads_nothing_that_only_some_programs_need() -> None:
     assert set() == (HEAVY | {"html", "json", "trioserf._cluster.re2.program"}) & loaded
     doors = ("_agent", "_rpc", "asyncio", "client", "ipc", "lowlevel", "notebook", "testing")
     closed = tuple(f"trioserf.{door}" for door in doors)
+    closed += ("trioserf._serf.explain", "trioserf._serf.diagnosis", "trioserf._serf.peek")
     assert [] == sorted(name for name in loaded if name.startswith(closed))

@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     from ._exceptions import UserEventTooLarge as UserEventTooLarge
     from ._memberlist.memberlist import Memberlist as Memberlist
     from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
+    from ._serf.explanation import Explanation as Explanation
     from ._serf.key_manager import KeyManager as KeyManager
     from ._serf.members_view import Members as Members
     from ._serf.open import open as open
@@ -145,6 +146,7 @@ _HOMES = {
     """,
     "_memberlist.memberlist": "Memberlist",
     "_memberlist.statistics": "MemberlistStatistics",
+    "_serf.explanation": "Explanation",
     "_serf.key_manager": "KeyManager",
     "_serf.members_view": "Members",
     "_serf.open": "open serve",

@@ -98,7 +98,7 @@ class Table:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        caption = f"<caption>{_escape(self.caption)}</caption>" if self.caption else ""
+        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
         body = "".join(_html_row("td", row) for row in self.rows[:ROWS_SHOWN])
         note = f"<p>… and {self.rest} more</p>" if self.rest else ""
         return (
@@ -173,10 +173,10 @@ def _html_row(tag: str, cells: Iterable[str]) -> str:
 def _html_cell(tag: str, cell: str) -> str:
     # Only what is long may be broken anywhere, or it would squeeze the columns beside it.
     wrap = ";max-width:30em;overflow-wrap:anywhere" if len(cell) > 40 else ""
-    return f'<{tag} style="text-align:left{wrap}">{_escape(cell)}</{tag}>'
+    return f'<{tag} style="text-align:left{wrap}">{escape(cell)}</{tag}>'
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     from html import escape  # for notebooks; it would take a millisecond of every import
 
     return escape(text)

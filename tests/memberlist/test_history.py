@@ -1,10 +1,12 @@
 """What is noted about nodes, and that it stays within its bounds."""
 
+import random
 import tracemalloc
 
 import pytest
 import trio
 
+from trioserf._config import MemberlistConfig
 from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.history import (
     MAX_NOTES,
@@ -16,7 +18,7 @@ from trioserf._memberlist.history import (
 from trioserf._memberlist.loop_lag import LoopLag
 from trioserf._swim.effects import Applied, Refuted
 from trioserf._swim.nodes import Node, NodeStatus
-from trioserf._swim.probing import ProbeReport, StreamPing
+from trioserf._swim.probing import ProbeReport, ProbeRound, StreamPing
 from trioserf.abc import Address
 
 from .kit import cluster
@@ -40,22 +42,26 @@ class Fixture:
         return [note.what for note in self.history.notes(name)]
 
 
-def report(reached=False, helpers=()):
-    return ProbeReport(
-        reached=reached,
-        waited=0.5,
-        late=False,
-        sent=True,
-        helpers=helpers,
-        stream=StreamPing.CONNECTING,
+def probe_of(f, name, *helpers, reached=False):
+    """A probe that is over; its helpers said nothing yet."""
+    probe = ProbeRound(
+        f.nodes[name],
+        local=f.nodes["n1"],
+        seq_no=7,
+        now=f.now,
+        config=MemberlistConfig(),
+        score=0,
     )
+    probe.choose_helpers([f.nodes[helper] for helper in helpers], random.Random(1))
+    probe.stream = StreamPing.ACKED if reached else StreamPing.CONNECTING
+    return probe
 
 
 def test_a_failure_is_noted_from_the_first_probe_to_the_end():
     f = Fixture("n1", "n2")
     history = f.history
     history.applied(Applied("alive", "n2", was=NodeStatus.DEAD), HELPER)
-    history.probed("n2", report(helpers=(("n3", "nack"),)))
+    history.probed(probe_of(f, "n2"))
     history.applied(Applied("suspect", "n2", by="n1"), None)
     history.note("n2", "confirmed", by="n3", source=HELPER)
     history.applied(Applied("dead", "n2", by="n1", was=NodeStatus.SUSPECT), None)
@@ -94,18 +100,29 @@ def test_a_leave_and_a_refutation_of_this_node_are_noted():
 
 
 def test_what_happens_again_is_one_note_with_a_count():
-    f = Fixture("n1", "n2")
+    f = Fixture("n1", "n2", "n3")
     for second in range(5):
         f.now = float(second)
-        f.history.probed("n2", report(reached=True, helpers=((f"n{second}", "ack"),)))
+        f.history.probed(probe_of(f, "n2", "n3" if second == 4 else "n1", reached=True))
     (note,) = f.history.notes("n2")
     assert (5, 0.0, 4.0) == (note.count, note.since, note.at)
     assert isinstance(note.detail, ProbeReport)
-    assert (("n4", "ack"),) == note.detail.helpers, "the newest"
+    assert (("n3", "silent"),) == note.detail.helpers, "the newest"
     f.history.note("n2", "refused", detail="port 0")
     f.history.note("n2", "refused", detail="port 0")
     f.history.note("n2", "refused", detail="no name")
     assert [5, 2, 1] == [note.count for note in f.history.notes("n2")]
+
+
+def test_a_helper_may_answer_when_the_probe_is_over():
+    """Go's helpers wait for half a second, which is what is left of the probe."""
+    f = Fixture("n1", "n2", "n3")
+    f.history.probed(probe_of(f, "n2", "n3"))
+    f.history.late_nack(6, HELPER)
+    (note,) = f.history.notes("n2")
+    assert {"n3": "silent"} == dict(note.detail.helpers)
+    f.history.late_nack(7, HELPER)
+    assert {"n3": "nack"} == dict(note.detail.helpers)
 
 
 def test_one_node_has_so_many_notes():
@@ -159,12 +176,13 @@ def test_dropped_input_of_many_hosts_is_bounded_and_texts_are_cut():
     assert 200 == len(inputs[-1].problem)
 
 
-def test_a_failed_exchange_is_noted_for_the_address_and_for_the_node():
+def test_failed_exchanges_are_kept_by_address():
     f = Fixture("n1", "n2")
-    f.history.exchange_failed(HELPER, "n2", OSError("refused"))
-    f.history.exchange_failed(HELPER, "", OSError("refused"))
-    assert ["exchange failed"] == f.whats("n2")
-    assert [("exchange", 2)] == [(each.layer, each.count) for each in f.history.inputs()]
+    for port in (1, 2, 2):
+        f.history.exchange_failed(Address("10.0.0.9", port), OSError("refused"))
+    assert [("exchange", 1), ("exchange", 2)] == [
+        (each.layer, each.count) for each in f.history.inputs()
+    ]
 
 
 def test_the_whole_record_takes_less_than_a_megabyte():

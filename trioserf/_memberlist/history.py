@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 from .. import _attrs as attrs
 from .._swim.effects import Applied, Conflict, ProbeAddress, Refuted
 from .._swim.nodes import Node, NodeStatus
-from .._swim.probing import ProbeReport
+from .._swim.probing import ProbeReport, ProbeRound
 from ..abc import Address
 from .loop_lag import LoopLag
 
@@ -32,6 +32,8 @@ MAX_ROUTINE: Final = 64
 """Joins and updates that are kept of nodes about which nothing else is known."""
 MAX_SOURCES: Final = 256
 """Hosts and layers of dropped input that are kept apart."""
+MAX_LATE: Final = 8
+"""Probes that are over and whose helpers may still answer."""
 _TEXT_SHOWN: Final = 200
 """Characters kept of the text of an error."""
 
@@ -45,6 +47,7 @@ What: TypeAlias = Literal[
     "refuted",
     "declared dead",
     "left",
+    "announced",
     "removed",
     "probe unanswered",
     "reached indirectly",
@@ -52,14 +55,13 @@ What: TypeAlias = Literal[
     "address probed",
     "conflict",
     "refused",
-    "exchange failed",
     "forgotten",
     "refutation",
 ]
 """What a note is about; see `Notes`, which makes them."""
 
-_ROUTINE: Final = frozenset({"joined", "updated"})
-_NEWEST_ONLY: Final = frozenset({"probe unanswered", "reached indirectly", "exchange failed"})
+_ROUTINE: Final = frozenset({"joined", "updated", "announced"})
+_NEWEST_ONLY: Final = frozenset({"probe unanswered", "reached indirectly"})
 """Of a row of these the newest details are kept, and a count."""
 
 Source: TypeAlias = Address | str | None
@@ -134,6 +136,9 @@ class History:
     """The newest record of each node with notes: the table drops those of failed nodes."""
     _routine: deque[Note] = attrs.field(factory=lambda: deque(maxlen=MAX_ROUTINE), init=False)
     _inputs: dict[tuple[str, str], DroppedInput] = attrs.field(factory=dict, init=False)
+    _probes: deque[tuple[ProbeRound, Note]] = attrs.field(
+        factory=lambda: deque(maxlen=MAX_LATE), init=False
+    )
     _total: int = attrs.field(default=0, init=False)
 
     # --- reads, from any thread -----------------------------------------------------------
@@ -167,6 +172,8 @@ class History:
                 self.note(name, "left", source=source)
             case "dead":
                 self.note(name, "declared dead", by=effect.by, source=source)
+            case "alive" if name == self.local:
+                self.note(name, "announced")
             case "alive":
                 if effect.moved_from is not None:
                     self.note(name, "moved", source=source, detail=effect.moved_from)
@@ -184,7 +191,9 @@ class History:
 
     def refuted(self, effect: Refuted, source: Source) -> None:
         """This node refuted a message about itself."""
-        self.note(self.local, "refutation", by=effect.by, source=source, detail=effect.kind)
+        # What a state exchange says about a node is applied as if this node had found it out.
+        by = "" if effect.by == self.local else effect.by
+        self.note(self.local, "refutation", by=by, source=source, detail=effect.kind)
 
     def conflict(self, effect: Conflict, source: Source) -> None:
         """Another address has the name of a node."""
@@ -201,25 +210,40 @@ class History:
         detail = f"{effect.address} {'answered' if answered else 'did not answer'}"
         self.note(effect.existing.name, "address probed", detail=detail)
 
+    def left(self, name: str) -> None:
+        """A member counts as left: if its node had failed, it was removed on purpose."""
+        node = self.record(name)
+        if node is not None and node.status is NodeStatus.DEAD:
+            self.note(name, "removed")
+
     # --- what tasks found out ---------------------------------------------------------------
 
-    def probed(self, name: str, report: ProbeReport) -> None:
+    def probed(self, probe: ProbeRound) -> None:
         """A probe was not answered directly and in time."""
+        report, name = probe.report(), probe.node.name
         what: What = "reached indirectly" if report.reached else "probe unanswered"
-        self.note(name, what, detail=report)
+        self._probes.append((probe, self.note(name, what, detail=report)))
 
-    def exchange_failed(self, to: Address, name: str, error: Exception) -> None:
+    def late_nack(self, seq_no: int, source: Address) -> None:
+        """A helper said what it had to say when the probe was over: it waits as long as a probe."""
+        for probe, note in self._probes:
+            if probe.seq_no == seq_no:
+                probe.on_nack(source)
+                note.detail = probe.report()
+
+    def exchange_failed(self, to: Address, error: Exception) -> None:
         """A state exchange that this node began failed."""
-        text = _cut(error)
-        self.dropped("exchange", to, text)
-        if name in self.nodes:
-            self.note(name, "exchange failed", detail=text)
+        self.dropped("exchange", to, error)
 
     def dropped(self, layer: str, source: object, problem: object) -> None:
         """Input was dropped, and counted under ``layer``."""
         now = self.clock()
         whence = source if isinstance(source, Address) else str(source)
-        key = whence.host if isinstance(whence, Address) else whence, layer
+        # The ports of streams that peers open say nothing; those that were dialled are theirs.
+        if isinstance(whence, Address) and layer != "exchange":
+            key = whence.host, layer
+        else:
+            key = str(whence), layer
         known = self._inputs.pop(key, None)
         if known is None:
             known = DroppedInput(whence, layer, _cut(problem), 0, now, now)
@@ -240,7 +264,7 @@ class History:
         by: str = "",
         source: Source = None,
         detail: Address | ProbeReport | str = "",
-    ) -> None:
+    ) -> Note:
         """Keep one note."""
         node, now = self.nodes.get(name), self.clock()
         incarnation = 0 if node is None else node.incarnation
@@ -248,7 +272,7 @@ class History:
         if name not in self._notes:
             if what in _ROUTINE:
                 self._routine.append(note)
-                return
+                return note
             self._notes[name] = []
         notes = self._notes[name] = self._notes.pop(name)  # now the newest
         if node is not None:
@@ -256,7 +280,7 @@ class History:
         if notes and _alike(notes[-1], note):
             note.since, note.count = notes[-1].since, notes[-1].count + 1
             notes[-1] = note
-            return
+            return note
         notes.append(note)
         self._total += 1
         if len(notes) > MAX_PER_NODE:
@@ -266,6 +290,7 @@ class History:
             oldest = next(iter(self._notes))
             self._total -= len(self._notes.pop(oldest))
             self._last.pop(oldest, None)
+        return note
 
 
 def _alike(before: Note, note: Note) -> bool:

@@ -217,6 +217,7 @@ class Memberlist:
             indirect_pings=self._indirect_pings,
             ping=handlers.get("ping"),
             default_port=self._address.default_port,
+            history=self.history,
             drop_log=drop_log,
             metrics=metrics,
         )

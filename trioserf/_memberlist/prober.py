@@ -124,7 +124,7 @@ class Prober:
             if probe.acked:
                 return
             await self._ask_others(probe)
-        self.history.probed(node.name, probe.report())
+        self.history.probed(probe)
         if not probe.acked:
             self._on_silence(probe, now)
 

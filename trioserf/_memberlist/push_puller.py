@@ -96,11 +96,12 @@ class PushPuller:
                 self._repeat_soon()
         except Exception as error:
             self.push_pulls_failed += 1
-            self.history.exchange_failed(to, name, error)
+            self.history.exchange_failed(to, error)
             raise
         else:
-            if (node := self.table.nodes.get(name)) is not None:
-                node.exchanged_at = trio.current_time()
+            for node in self.table.sequence if not name else (self.table.nodes.get(name),):
+                if node is not None and node.address == to:
+                    node.exchanged_at = trio.current_time()
         finally:
             duration = (trio.current_time() - started) * 1000
             self.metrics.sample("memberlist.pushPullNode", duration)

@@ -36,6 +36,7 @@ from .._wire.packets import PacketError, decode_packet
 from ..abc import Address, Packet, PingHandler, Transport
 from .drop_log import DropLog
 from .handoff import Handoff
+from .history import History
 from .indirect_pings import IndirectPings
 from .metrics import Metrics
 from .packet_sender import PacketSender
@@ -70,6 +71,7 @@ class Receiver:
     indirect_pings: IndirectPings
     ping: PingHandler | None
     default_port: Callable[[], int]
+    history: History
     drop_log: DropLog
     metrics: Metrics
     packets: int = attrs.field(default=0, init=False)
@@ -170,7 +172,8 @@ class Receiver:
             self.indirect_pings.ack(ack.seq_no)
 
     def _on_nack(self, nack: Nack, packet: Packet) -> None:
-        self.pending_acks.nack(nack.seq_no, packet.source)
+        if not self.pending_acks.nack(nack.seq_no, packet.source):
+            self.history.late_nack(nack.seq_no, packet.source)
 
     def _may_answer(self, packet: Packet) -> bool:
         self._requests += 1

@@ -225,6 +225,7 @@ class SerfDelegate:
         if event.type is EventType.MEMBER_LEAVE:
             # It left, or was removed: nobody shall try to reach it any more.
             for member in event.members:
+                self.memberlist.history.left(member.name)
                 self.memberlist.forget(member.name)
         self.user_events.release()
 

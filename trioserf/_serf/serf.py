@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, final, overload
+from typing import TYPE_CHECKING, Any, final, overload
 
 import trio
 
@@ -22,6 +22,9 @@ from .members_view import Members, Selection, StatusFilter, TagFilter
 from .membership import Membership
 from .query_response import QueryResponse, QueryResult
 from .statistics import SerfStatistics, collect, stats
+
+if TYPE_CHECKING:
+    from .explanation import Explanation
 
 
 @final
@@ -124,6 +127,23 @@ class Serf:
     def statistics(self) -> SerfStatistics:
         """Everything that the node counts."""
         return collect(self._delegate)
+
+    def explain(self, name_or_address: str | None = None) -> Explanation:
+        """Why a member is what it is, as far as this node knows; shows itself as text and HTML.
+
+        Nothing is asked of the network.  The record goes back to before a failure and is kept
+        after it, within bounds: what happened longest ago to the members that changed longest
+        ago is forgotten first.
+
+        Args:
+          name_or_address: a member, also one that is gone; or an IP address, with or without a
+            port: what came from there.  None for this node's own situation.
+        """
+        from .explaining import explain
+        from .known import Known
+
+        known = Known(memberlist=self.memberlist, members=self.members())
+        return explain(known, name_or_address)
 
     # --- coordinates --------------------------------------------------------------------
 
