@@ -299,3 +299,13 @@ async def test_an_authenticated_command_line(binary: Path, nursery: trio.Nursery
         assert "Error connecting to Serf agent: Invalid authentication token" in text
         text = await py.serf("members", status=1)
         assert "Error retrieving members: Authentication required" in text
+
+
+@limit(30)
+async def test_an_agent_that_cannot_explain_says_so(binary: Path, tmp_path: Path) -> None:
+    async with (
+        go_agent(binary, tmp_path, name="go-1") as first,
+        client.open_client(first.rpc_address) as agent,
+    ):
+        with pytest.raises(client.RPCError, match="Unsupported command"):
+            await agent.explain()

@@ -98,6 +98,14 @@ async def test_a_failed_key_operation_has_its_report(autojump_clock: MockClock) 
         assert {"alpha": "Keyring is empty (encryption not enabled)"} == report.messages
 
 
+async def test_an_explanation_of_the_node_and_of_an_address(autojump_clock: MockClock) -> None:
+    async with served() as door:
+        agent = await door.client()
+        itself = await agent.explain()
+        assert ("this node", str(door.serf.explain())) == (itself["kind"], itself["text"])
+        assert "address" == (await agent.explain("10.9.9.9"))["kind"]
+
+
 async def test_stats_and_coordinates(autojump_clock: MockClock) -> None:
     async with served() as door:
         agent = await door.client()

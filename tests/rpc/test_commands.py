@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -359,6 +360,17 @@ async def test_a_coordinate_is_given_if_it_is_known(autojump_clock: MockClock) -
         client = await door.connect()
         unknown = await client.get("get-coordinate", {"Node": "alpha"})
         assert {"Coord": nothing, "Ok": False} == unknown
+
+
+async def test_an_explanation_is_given_as_text_and_as_values(autojump_clock: MockClock) -> None:
+    async with served() as door:
+        client = await door.connect()
+        got = await client.get("explain", {"Subject": ""})
+        assert str(door.serf.explain()) == got["Text"]
+        values = json.loads(got["Json"])
+        assert ("this node", "alpha") == (values["kind"], values["subject"])
+        got = await client.get("explain", {"Subject": "nobody"})
+        assert "unknown" == json.loads(got["Json"])["kind"]
 
 
 async def test_commands_wait_for_each_other_on_one_connection_alone(

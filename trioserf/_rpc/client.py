@@ -141,6 +141,18 @@ class RPCClient:
         """Where a node is, in round-trip time; None if the agent does not know."""
         return read_coordinate(await self._call("get-coordinate", {"Node": node}))
 
+    async def explain(self, name_or_address: str | None = None) -> dict[str, Any]:
+        """`Serf.explain` of the node: its plain values, and under ``text`` what a person reads.
+
+        Raises:
+          RPCError: "Unsupported command", from an agent written in Go.
+        """
+        import json
+
+        reply = await self._call("explain", {"Subject": name_or_address or ""})
+        values: dict[str, Any] = json.loads(reply["Json"])
+        return {**values, "text": reply["Text"]}
+
     async def rtt(self, a: str, b: str | None = None) -> float | None:
         """The estimated round-trip time from ``a`` to ``b``, or to the agent (seconds).
 

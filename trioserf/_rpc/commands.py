@@ -76,6 +76,7 @@ class Commands:
             "list-keys": self._list_keys,
             "stats": self._stats,
             "get-coordinate": self._get_coordinate,
+            "explain": self._explain,
         }
 
     async def run(self, command: str, fields: dict[str, Any]) -> CommandReply:
@@ -215,6 +216,15 @@ class Commands:
                 "Vec": list(found.vec),
             }
         return CommandReply(body=pack({"Coord": coordinate, "Ok": found is not None}))
+
+    async def _explain(self, fields: dict[str, Any]) -> CommandReply:
+        """`Serf.explain`; an empty subject is the node itself.  Go has no such command."""
+        import json  # for the few who ask; a node loads it for nothing else
+
+        await trio.lowlevel.checkpoint()
+        explanation = self.serf.explain(fields["Subject"] or None)
+        values = json.dumps(explanation.to_dict(), ensure_ascii=True)
+        return CommandReply(body=pack({"Json": values, "Text": str(explanation)}))
 
 
 async def _key_reply(operation: Awaitable[KeyResponse], *, listed: bool) -> CommandReply:

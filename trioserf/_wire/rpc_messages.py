@@ -161,6 +161,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "get-coordinate": Command(
         {"Node": read_text}, struct({"Coord": struct(_COORDINATE), "Ok": read_bool})
     ),
+    # Of this library alone: an agent written in Go answers `UNSUPPORTED_COMMAND`.
+    "explain": Command({"Subject": read_text}, struct({"Json": read_text, "Text": read_text})),
 }
 """Every command by its name."""
 
