@@ -16,11 +16,13 @@ busy is tried once more.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,8 @@ import trio
 
 from benchmarks.attacks.attacker import Attacker
 from benchmarks.attacks.catalogue import ATTACKS, Attack
-from benchmarks.attacks.cluster import Cluster, NodeEnded, cluster
+from benchmarks.attacks.cluster import ROOT, Cluster, NodeEnded, cluster, make_anew
+from benchmarks.attacks.disks import TRIALS, Trial
 
 HOLD = 0.025
 """Longest time that the event loop may be held (seconds)."""
@@ -43,6 +46,10 @@ JOIN = 10.0
 """Longest join of a newcomer (seconds)."""
 RECOVERY = 60.0
 """Longest time until all is as before (seconds)."""
+QUICKLY = 0.5
+"""Length of an attack when it has to be quick (seconds)."""
+QUICK_RECOVERY = 10.0
+"""And the longest time until all is as before (seconds)."""
 BUSY = 0.025
 """The machine is busy if a node beside is late by this (seconds)."""
 JOIN_INTERVAL = 2.0
@@ -284,20 +291,80 @@ async def restart(running: Cluster, figures: Figures, limit: float) -> None:
 
 async def whole(attack: Attack, plan: Plan, folder: Path, agent: str | None) -> Figures:
     """One attack on a cluster of its own, with all that comes after it."""
-    async with cluster(
+    async with cluster_for(attack, folder, agent) as running:
+        figures = await attack_and_recover(running, attack, plan)
+        await restart(running, figures, plan.recovery)
+        return figures
+
+
+def cluster_for(
+    attack: Attack, folder: Path, agent: str | None
+) -> AbstractAsyncContextManager[Cluster]:
+    return cluster(
         folder=folder,
         alone=attack.alone,
         encrypted=attack.encrypted,
         files=attack.files,
         agent=agent,
-    ) as running:
-        await recovered(running, 10)
-        figures = await attack_once(running, attack, plan)
-        figures.recovery, reason = await recovered(running, plan.recovery)
-        if reason:
-            figures.notes.append(f"afterwards {reason}")
-        await restart(running, figures, plan.recovery)
-        return figures
+    )
+
+
+async def attack_and_recover(running: Cluster, attack: Attack, plan: Plan) -> Figures:
+    await recovered(running, plan.recovery)
+    figures = await attack_once(running, attack, plan)
+    figures.recovery, reason = await recovered(running, plan.recovery)
+    if reason:
+        figures.notes.append(f"afterwards {reason}")
+    return figures
+
+
+async def one_after_the_other(
+    attacks: Sequence[Attack], plan: Plan, folder: Path, agent: str | None
+) -> list[Figures]:
+    """Attacks on one cluster, for as long as it is well; the victim crashes at the end.
+
+    An attack that makes up nodes gets a cluster of its own: probing them would be in the figures
+    of all that come after it.
+    """
+    found: list[Figures] = []
+    attacks = list(attacks)
+    while attacks:
+        first = attacks[0]
+        async with cluster_for(first, folder / first.name, agent) as running:
+            while attacks:
+                attack = attacks.pop(0)
+                figures = await attack_and_recover(running, attack, plan)
+                found.append(figures)
+                if figures.broken() or attack.apart or (attacks and attacks[0].apart):
+                    break
+                if attacks and not attacks[0].same_cluster(first):
+                    break
+            if running.victim.running and not figures.broken():
+                await restart(running, figures, plan.recovery)
+    return found
+
+
+async def disk_trials(folder: Path, found: list[tuple[Trial, float, str]]) -> None:
+    """Disks that hang, one trial after the other."""
+    for trial in TRIALS:
+        took, problem = await disk_trial(trial, folder / trial.name)
+        if took > trial.most or problem:
+            took, problem = await disk_trial(trial, folder / f"{trial.name}-again")
+        found.append((trial, took, problem))
+
+
+async def disk_trial(trial: Trial, folder: Path) -> tuple[float, str]:
+    make_anew(folder)
+    command = [sys.executable, "-m", "benchmarks.attacks.disks", trial.name, str(folder)]
+    answer, start = b"", trio.current_time()
+    with trio.move_on_after(trial.most + 5) as scope:  # the rest is for starting Python
+        done = await trio.run_process(command, capture_stdout=True, check=False, cwd=ROOT)
+        answer = done.stdout
+    took = trio.current_time() - start
+    if scope.cancelled_caught or not answer:
+        return took, "it did not end"
+    said = json.loads(answer.splitlines()[-1])
+    return said["took"], said["problem"]
 
 
 # --- all of them --------------------------------------------------------------------------
@@ -353,23 +420,53 @@ def table(all_figures: Sequence[Figures]) -> None:
         )
 
 
-async def main(plan: Plan, attacks: Sequence[Attack], agent: str | None, keep: str | None) -> bool:
+def show_trials(trials: Sequence[tuple[Trial, float, str]]) -> bool:
+    """Print how the trials with disks went; whether all went well."""
+    well = True
+    for trial, took, problem in trials:
+        broken = problem or ("too slow" if took > trial.most else "")
+        well &= not broken
+        print(f"S9 {trial.name:28}{took:6.1f} s of {trial.most:.0f} s  {trial.title}  {broken}")
+    return well
+
+
+async def main(
+    plan: Plan, attacks: Sequence[Attack], disks: bool, agent: str | None, keep: str | None
+) -> bool:
     """Run the attacks; whether all stayed within the bounds."""
     found: list[Figures] = []
+    trials: list[tuple[Trial, float, str]] = []
     with tempfile.TemporaryDirectory(prefix="hostile-") as temporary:
         root = Path(keep or temporary)
-        for attack in attacks:
-            figures = await whole(attack, plan, root / attack.name, agent)
-            if figures.broken() and figures.control > BUSY:
-                print(f"{attack.name}: {', '.join(figures.broken())} on a busy machine, once more")
-                again = await whole(attack, plan, root / f"{attack.name}-again", agent)
-                figures = min(figures, again, key=lambda one: len(one.broken()))
-            show(figures)
-            found.append(figures)
+        async with trio.open_nursery() as nursery:
+            if disks:
+                nursery.start_soon(disk_trials, root / "disks", trials)
+            if plan.quick:
+                found = await one_after_the_other(attacks, plan, root, agent)
+            for number, attack in enumerate(attacks):
+                figures = (
+                    found[number]
+                    if plan.quick
+                    else await whole(attack, plan, root / attack.name, agent)
+                )
+                if figures.broken() and (figures.control > BUSY or plan.quick):
+                    print(f"{attack.name} broke {', '.join(figures.broken())}, once more")
+                    again = await whole(attack, plan, root / f"{attack.name}-again", agent)
+                    figures = min(again, figures, key=lambda one: len(one.broken()))
+                if plan.quick:
+                    found[number] = figures
+                else:
+                    found.append(figures)
+                if not plan.quick or figures.broken():
+                    show(figures)
     table(found)
+    well = show_trials(trials)
     broken = sum(bool(one.broken()) for one in found)
-    print(f"\n{broken} of {len(found)} attacks break a bound" if broken else "\nwithin the bounds")
-    return not broken
+    if well and not broken:
+        print("\nwithin the bounds")
+    else:
+        print(f"\n{broken} of {len(found)} attacks break a bound{'' if well else ', and disks'}")
+    return well and not broken
 
 
 def parse() -> argparse.Namespace:
@@ -386,21 +483,28 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-if __name__ == "__main__":
-    options = parse()
+def run(options: argparse.Namespace) -> int:
     wanted = options.attack or []
     chosen = [a for a in ATTACKS if not wanted or a.name in wanted or a.row in wanted]
+    disks = not wanted or "S9" in wanted
     if options.encrypted:
         chosen = [attrs.evolve(a, encrypted=True) for a in chosen]
-    if options.list or not chosen:
+    if options.list or not (chosen or disks):
         for each in ATTACKS:
             print(f"{each.row} {each.name:28} {each.title}")
-        sys.exit(not options.list)
+        for trial in TRIALS:
+            print(f"S9 {trial.name:28} {trial.title}")
+        return not options.list
     plan = Plan(
-        seconds=options.seconds or (1.0 if options.quick else 15.0),
+        seconds=options.seconds or (QUICKLY if options.quick else 15.0),
         rate=options.rate,
         stream_rate=options.stream_rate,
         quick=options.quick,
+        recovery=QUICK_RECOVERY if options.quick else RECOVERY,
     )
     agent = None if options.no_agent else shutil.which("serf")
-    sys.exit(not trio.run(main, plan, chosen, agent, options.keep))
+    return not trio.run(main, plan, chosen, disks, agent, options.keep)
+
+
+if __name__ == "__main__":
+    sys.exit(run(parse()))

@@ -19,6 +19,7 @@ class Attack:
       run: does it.
       encrypted: the cluster has a key, which the attacker knows.
       alone: the victim is the only node of its cluster.
+      apart: it makes up nodes, which stay.
       files: file descriptors that the victim may have; None for as many as usual.
     """
 
@@ -27,11 +28,20 @@ class Attack:
     encrypted: bool = False
     alone: bool = False
     files: int | None = None
+    apart: bool = False
 
     @property
     def name(self) -> str:
         suffix = "-few-files" if self.files else ""
         return self.run.__name__.replace("_", "-") + suffix
+
+    def same_cluster(self, other: Attack) -> bool:
+        """Whether both can be done to one cluster."""
+        return (self.encrypted, self.alone, self.files) == (
+            other.encrypted,
+            other.alone,
+            other.files,
+        )
 
     @property
     def title(self) -> str:
@@ -63,17 +73,17 @@ ATTACKS = (
     Attack("S5", connections.silent),
     Attack("S5", connections.trickle),
     Attack("S6", floods.log_long_names),
-    Attack("S6", floods.log_control_characters),
+    Attack("S6", floods.log_control_characters, apart=True),
     Attack("S6", floods.log_old_events),
-    Attack("S7", floods.votes),
-    Attack("S7", floods.votes_alone, alone=True),
+    Attack("S7", floods.votes, apart=True),
+    Attack("S7", floods.votes_alone, alone=True, apart=True),
     Attack("S8", floods.many_keys, encrypted=True),
-    Attack("S8", connections.join_flag),
+    Attack("S8", connections.join_flag, apart=True),
     Attack("S8", floods.conflict_queries),
     Attack("S8", floods.acks_guessed),
-    Attack("S8", floods.ghosts),
-    Attack("S8", floods.ghosts_slowly),
-    Attack("S8", connections.state_of_ghosts),
+    Attack("S8", floods.ghosts, apart=True),
+    Attack("S8", floods.ghosts_slowly, apart=True),
+    Attack("S8", connections.state_of_ghosts, apart=True),
     Attack("S8", floods.pings),
     Attack("S8", connections.silent, files=64),
     Attack("S8", floods.suspects),

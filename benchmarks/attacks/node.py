@@ -95,6 +95,7 @@ class Driver:
     """Carries out commands on one node."""
 
     serf: trioserf.Serf
+    nursery: trio.Nursery
     settings: Mapping[str, Any]
     meter: HoldMeter
     log: LogCount
@@ -218,24 +219,25 @@ class Driver:
         return {"acks": sorted(acks), "answers": sorted(r.node for r in result.responses)}
 
     async def do_newcomer(self, bind: str, address: str) -> dict[str, Any]:
-        """Let a new node join an address, and leave: how long the join took."""
+        """Let a new node join an address: how long that took.  It leaves afterwards."""
+        return await self.nursery.start(self._newcomer, bind, address)  # type: ignore[no-any-return]
+
+    async def _newcomer(
+        self, bind: str, address: str, *, task_status: trio.TaskStatus[dict[str, Any]]
+    ) -> None:
         self.newcomers += 1
-        config = make_config(
-            {
-                **self.settings,
-                "bind": bind,
-                "snapshot": None,
-                "name": f"{self.serf.name}-{self.newcomers}",
-            }
-        )
-        async with trioserf.open(config) as serf:
+        fields = {"name": f"{self.serf.name}-{self.newcomers}", "bind": bind, "snapshot": None}
+        async with trioserf.open(make_config({**self.settings, **fields})) as serf:
             start = trio.current_time()
-            await serf.join([address])
+            try:
+                await serf.join([address])
+            except trioserf.JoinError as error:
+                task_status.started({"error": first_of(error)})
+                return
             took = trio.current_time() - start
-            count = serf.num_nodes
-            with trio.move_on_after(3):
+            task_status.started({"seconds": took, "count": serf.num_nodes})
+            with trio.move_on_after(5):
                 await serf.leave()
-        return {"seconds": took, "count": count}
 
     async def do_keys(self) -> dict[str, Any]:
         """How many answers a list of keys gets."""
@@ -257,6 +259,13 @@ def make_config(settings: Mapping[str, Any]) -> trioserf.Config:
     )
 
 
+def first_of(error: Exception) -> str:
+    """The text of an error, or of the first one in a group."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {str(error)[:300]}"
+
+
 def say(answer: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
@@ -268,9 +277,7 @@ async def obey(driver: Driver, command: dict[str, Any]) -> None:
     try:
         answer = await method(**command)
     except Exception as error:
-        while isinstance(error, ExceptionGroup):
-            error = error.exceptions[0]
-        answer = {"error": f"{type(error).__name__}: {str(error)[:300]}"}
+        answer = {"error": first_of(error)}
     say({"id": number, **answer})
 
 
@@ -284,7 +291,7 @@ async def main(settings: Mapping[str, Any]) -> None:
     meter = HoldMeter()
     commands = trio.lowlevel.FdStream(os.dup(0))
     async with trioserf.open(make_config(settings)) as serf, trio.open_nursery() as nursery:
-        driver = Driver(serf, settings, meter, log)
+        driver = Driver(serf, nursery, settings, meter, log)
         for task in (driver.read_events, driver.drain, driver.send_events):
             nursery.start_soon(task)
         trio.lowlevel.add_instrument(meter)
