@@ -86,7 +86,7 @@ class Attacker:
     def send(self, message: bytes) -> None:
         """Send one message as a packet."""
         if self.key is not None:
-            codec = PacketCodec(keyring=Keyring(self.key), compress=False)
+            codec = PacketCodec(keyring=Keyring((self.key,)), compress=False)
             message = encode_packet(message, codec, crc=False, nonce=os.urandom(12))
         self.send_raw(message)
 
@@ -144,7 +144,7 @@ class Attacker:
         """What goes on a stream: encrypted where there is a key."""
         if self.key is None:
             return plain
-        codec = StreamCodec(keyring=Keyring(self.key), compress=False)
+        codec = StreamCodec(keyring=Keyring((self.key,)), compress=False)
         return frame(plain, codec, os.urandom(12))
 
     async def streams_at_rate(

@@ -274,7 +274,7 @@ async def _votes(attacker: Attacker, *, forty: bool) -> None:
     ear = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     await ear.bind((attacker.host, 0))
     host, port = ear.getsockname()
-    keyring = None if attacker.key is None else Keyring(attacker.key)
+    keyring = None if attacker.key is None else Keyring((attacker.key,))
     codec = PacketCodec(keyring=keyring)
 
     def answer(message: QueryMessage) -> None:

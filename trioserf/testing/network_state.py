@@ -212,7 +212,7 @@ class NetworkState:
             return
         if link.simple:
             due = trio.current_time() + self.journey(link, start, end)
-            self.deliveries.push(due, self._arrive, source, data, to)
+            self.deliveries.push(due, self.arrive, source, data, to)
         else:
             self._launch_with_defects(link, source, data, to)
 
@@ -238,7 +238,7 @@ class NetworkState:
             if link.corrupt and data and rng.random() < link.corrupt:
                 self.counts.corrupted += 1
                 sent = self._flip_a_bit(data)
-            self.deliveries.push(trio.current_time() + delay, self._arrive, source, sent, to)
+            self.deliveries.push(trio.current_time() + delay, self.arrive, source, sent, to)
 
     def _queued(self, link: Link, start: str, end: str) -> float:
         return self.backlog(start, end) * link.bandwidth
@@ -249,7 +249,8 @@ class NetworkState:
         changed[place // 8] ^= 1 << place % 8
         return bytes(changed)
 
-    def _arrive(self, source: Address, data: bytes, to: Address) -> None:
+    def arrive(self, source: Address, data: bytes, to: Address) -> None:
+        """A packet is at the end of its way: it is handed over, or dropped."""
         if self.topology.divided and self.topology.blocked(source.host, to.host):
             self._drop("cut", source, data, to)
             return

@@ -156,6 +156,13 @@ class SimNetwork:
             if self._last_host % 256 not in (0, 255) and host not in hosts:
                 return host
 
+    def inject_packet(self, data: bytes, source: Address, to: Address) -> None:
+        """Let a packet arrive at this very moment, without loss.
+
+        For input that no node of the network sends; nobody needs to be at ``source``.
+        """
+        self._state.arrive(source, data, to)
+
     @property
     def hosts(self) -> tuple[str, ...]:
         """The addresses of all hosts, oldest first."""
