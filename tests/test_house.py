@@ -62,6 +62,7 @@ TASK_STARTERS = {
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",
     "_serf/signals.py": "the leaves of several nodes at once",
+    "_serf/snapshotter.py": "one write of the snapshot, beside what says that it is slow",
     "_rpc/server.py": "the server of a node: its feed of events, and its clients",
     "_rpc/client.py": "the connection of a client",
     "_rpc/client_connection.py": "the half that writes",

@@ -375,7 +375,7 @@ class Config:
     Change: True where a leave is only a restart.
     """
     keyring_file: str | None = attrs.field(default=None, converter=path_of_keyring)
-    """Where key changes are written; None for nowhere.
+    """File of keys, which counts if it exists, and is written at the start else and after changes.
 
     Go: KeyringFile.
     Change: wherever keys are rotated by ``Serf.keys``, or a restarted node has the old ones.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from trioserf._serf.atomic_files import replace_file
+from trioserf._serf.atomic_files import AtomicFile
 
 
 async def test_a_new_file_takes_the_place_of_the_old(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     path.write_bytes(b"old and longer")
-    await replace_file(str(path), b"new", mode=0o600)
+    await AtomicFile(str(path), 0o600).write(b"new")
     assert b"new" == path.read_bytes()
     assert 0o600 == path.stat().st_mode & 0o777
     assert ["keyring.json"] == os.listdir(tmp_path)
@@ -22,7 +22,7 @@ async def test_a_new_file_takes_the_place_of_the_old(tmp_path: Path) -> None:
 async def test_what_a_crash_left_behind_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     (tmp_path / "keyring.json.new").write_bytes(b"half of a file from some time ago")
-    await replace_file(str(path), b"new", mode=0o600)
+    await AtomicFile(str(path), 0o600).write(b"new")
     assert b"new" == path.read_bytes()
 
 
@@ -31,5 +31,5 @@ async def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     path.mkdir()
     (path / "in the way").write_bytes(b"")
     with pytest.raises(OSError, match="keyring"):
-        await replace_file(str(path), b"new", mode=0o600)
+        await AtomicFile(str(path), 0o600).write(b"new")
     assert ["keyring.json"] == os.listdir(tmp_path)

@@ -25,10 +25,11 @@ from trioserf._cluster.snapshot_replay import PreviousNode
 from trioserf._config import Config
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, Query, UserEvent
 from trioserf._exceptions import SnapshotError
+from trioserf._seams import thread_runner
 from trioserf._serf.core import Core
 from trioserf._serf.serf import Serf
 from trioserf._serf.snapshot_file import SnapshotFile
-from trioserf._serf.snapshotter import FLUSH_INTERVAL, Snapshotter
+from trioserf._serf.snapshotter import FLUSH_INTERVAL, SLOW_DISK, Snapshotter
 from trioserf._wire.serf_messages import QueryMessage
 
 
@@ -284,6 +285,110 @@ async def test_an_application_that_never_reads_does_not_hold_up_the_node(
         for number in range(3000):
             a.user_event_nowait(f"e{number}")
         assert 3001 == int(a.stats()["event_time"])
+
+
+@pytest.mark.parametrize("change", ["removed", "another", "cut", "longer"])
+async def test_a_file_that_is_not_what_was_written_is_written_whole(
+    tmp_path: Path, change: str
+) -> None:
+    path = tmp_path / "snap"
+    snapshotter, _ = await opened(settings(path))
+    snapshotter.note(foo(EventType.MEMBER_JOIN))
+    await snapshotter._append()
+    before = path.read_bytes()
+    if change == "removed":
+        path.unlink()
+    elif change == "another":
+        (tmp_path / "new").write_bytes(b"x" * len(before))
+        (tmp_path / "new").rename(path)
+    else:
+        path.write_bytes(before[:10] if change == "cut" else before + b"?")
+    snapshotter.note(UserEvent(7, "e", b""))
+    await snapshotter._append()
+    expected = b"alive: foo 127.0.0.1:5000\nclock: 0\nevent-clock: 7\nquery-clock: 0\n"
+    assert expected == path.read_bytes()
+    assert 0 == snapshotter.statistics().failures
+    snapshotter.note(UserEvent(8, "e", b""))
+    await snapshotter._append()
+    assert expected + b"event-clock: 8\n" == path.read_bytes()
+
+
+async def test_the_last_write_makes_a_removed_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "snap"
+    snapshotter, _ = await opened(settings(path))
+    snapshotter.note(foo(EventType.MEMBER_JOIN))
+    await snapshotter._append()
+    path.unlink()
+    snapshotter.note(UserEvent(7, "e", b""))
+    await snapshotter.close()
+    assert path.read_bytes().startswith(b"alive: foo 127.0.0.1:5000\n")
+
+
+@contextmanager
+def hung_disk() -> Iterator[list[bool]]:
+    """A file system whose every answer fails to come until the block ends."""
+    released, asked = threading.Event(), []
+
+    async def run_sync(call, *args, abandon_on_cancel=False, limiter=None):  # type: ignore[no-untyped-def]
+        def hang() -> object:
+            asked.append(abandon_on_cancel)
+            released.wait()
+            return call(*args)
+
+        return await trio.to_thread.run_sync(
+            hang, abandon_on_cancel=abandon_on_cancel, limiter=limiter
+        )
+
+    before = thread_runner.get()
+    thread_runner.set(run_sync)
+    try:
+        yield asked
+    finally:
+        thread_runner.set(before)
+        released.set()
+
+
+async def test_opening_with_a_hung_disk_can_be_cancelled_and_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hung_disk():
+        with trio.move_on_after(0.05) as limit:
+            await Snapshotter.open(settings(tmp_path / "snap"))
+        assert limit.cancelled_caught
+        monkeypatch.setattr("trioserf._serf.snapshotter.DISK_LIMIT", 0.05)
+        with pytest.raises(SnapshotError, match=r"did not answer for 0\.05 s"):
+            await Snapshotter.open(settings(tmp_path / "snap"))
+
+
+async def test_a_slow_disk_is_named_within_seconds(
+    tmp_path: Path,
+    nursery: trio.Nursery,
+    mock_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    snapshotter, _ = await opened(settings(tmp_path / "snap"))
+    with hung_disk() as asked:
+        nursery.start_soon(snapshotter.run)
+        snapshotter.note(UserEvent(7, "e", b""))
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(FLUSH_INTERVAL)
+        while not asked:
+            await trio.testing.wait_all_tasks_blocked()
+        assert not caplog.records
+        mock_clock.jump(SLOW_DISK)
+        await trio.testing.wait_all_tasks_blocked()
+        (record,) = caplog.records
+        assert "has not answered for 2 s" in record.getMessage()
+        nursery.cancel_scope.cancel()
+    assert 0 == snapshotter.statistics().failures
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+async def test_a_pipe_is_no_snapshot(tmp_path: Path) -> None:
+    path = tmp_path / "snap"
+    os.mkfifo(path)
+    with pytest.raises(SnapshotError, match="is no regular file"):
+        await Snapshotter.open(settings(path))
 
 
 # --- clusters -----------------------------------------------------------------------------

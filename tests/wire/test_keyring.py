@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from trioserf._exceptions import KeyringError
-from trioserf._wire.keyring import Keyring
+from trioserf._wire.keyring import MAX_KEYS, Keyring
 
 A, B, C = b"a" * 16, b"b" * 24, b"c" * 32
 
@@ -85,3 +85,12 @@ def test_an_empty_ring_is_false_and_the_repr_shows_no_key() -> None:
     assert Keyring((A,))
     assert 2 == len(Keyring((A, B)))
     assert "<Keyring of 2 keys>" == repr(Keyring((A, B)))
+
+
+def test_a_ring_has_few_keys():
+    keys = [bytes((number, *range(1, 16))) for number in range(MAX_KEYS + 1)]
+    ring = Keyring(keys[:MAX_KEYS])
+    assert ring is ring.add(keys[0])
+    with pytest.raises(KeyringError, match="the keyring is full: expected at most 64 keys"):
+        ring.add(keys[-1])
+    assert MAX_KEYS == len(ring.remove(keys[5]).add(keys[-1]))

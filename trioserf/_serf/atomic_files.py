@@ -1,34 +1,81 @@
-"""Replacing a file so that a reader, or a power cut, finds the old or the new one whole."""
+"""Replacing a file so that a reader, or a power cut, finds the old or the new one whole.
+
+A disk may hang for minutes, and then neither a cancellation nor Ctrl-C may wait for it: the task
+that waits gives up, and the thread stays behind.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from typing import Final
+import threading
+from collections.abc import Callable
+from typing import Final, TypeVar
 
+import trio
+
+from .. import _attrs as attrs
 from .._seams import run_in_thread
 
+T = TypeVar("T")
+
+DISK_LIMIT: Final = 10.0
+"""Longest wait for a disk where somebody waits for the result (seconds)."""
 _SUFFIX: Final = ".new"
 
 
-async def replace_file(path: str, data: bytes, *, mode: int) -> None:
-    """Write ``data`` to ``path`` in a worker thread: a new file takes the place of the old.
+@attrs.define(eq=False)
+class AtomicFile:
+    """A file that is replaced as a whole.
 
     Args:
       path: where; its directory must exist.
-      data: the whole content.
       mode: permissions of the file, less those that the umask takes away.
+    """
 
-    *Cancellation*: the write goes on to its end in its thread.
+    path: str
+    mode: int
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _number: int = attrs.field(default=0, init=False)
+    _newest: int = attrs.field(default=0, init=False)
+
+    async def write(self, data: bytes) -> None:
+        """Put ``data`` in the place of the whole content.
+
+        *Cancellation*: the write goes on in its thread; a later one comes after it, or instead.
+
+        Raises:
+          OSError: the file is as it was; ``TimeoutError``, it may still be replaced.
+        """
+        self._number += 1
+        await within(DISK_LIMIT, self._replace, self._number, data)
+
+    def _replace(self, number: int, data: bytes) -> None:
+        with self._lock:
+            if number > self._newest:  # else it waited for the lock longer than a later one
+                self._newest = number
+                replace_now(self.path, data, self.mode)
+
+
+async def within(seconds: float, call: Callable[..., T], *args: object) -> T:
+    """The result of a blocking call, in a thread that is left behind if it takes too long.
+
+    *Cancellation*: at once, whatever the disk does.
+
+    Raises:
+      OSError: what the call raises, and ``TimeoutError``.
+    """
+    with trio.move_on_after(seconds):
+        return await run_in_thread(lambda: call(*args), abandon_on_cancel=True)
+    raise TimeoutError(f"the disk did not answer for {seconds:g} s")
+
+
+def replace_now(path: str, data: bytes, mode: int) -> None:
+    """Replace a file safely; for threads: it blocks.
 
     Raises:
       OSError: the file is as it was.
     """
-    await run_in_thread(replace_now, path, data, mode)
-
-
-def replace_now(path: str, data: bytes, mode: int) -> None:
-    """As `replace_file`, for threads: it blocks."""
     temporary = path + _SUFFIX
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)  # left by a crash, perhaps with other permissions

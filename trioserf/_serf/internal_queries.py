@@ -25,13 +25,11 @@ from .._exceptions import LocalProtocolError, QueryError, RelayError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.keyring import Keyring
-from .atomic_files import replace_file
 from .core import Core
 from .pipeline import Sink
 
 _MAX_WAITING: Final = 64
 """Key changes that may wait for the file; more get a failure as their response."""
-_KEYRING_MODE: Final = 0o600
 
 
 @attrs.frozen(eq=False)
@@ -99,14 +97,15 @@ class InternalQueryStage:
 
     async def write_keyring_file(self) -> None:
         """Task: write the file after each change, then respond, until cancelled."""
-        from .._wire.keyring_file import keyring_file_text  # few nodes have such a file
+        from .keyring_store import KeyringStore  # few nodes have such a file
 
         path = self.core.config.keyring_file
         assert path is not None, "the task runs only where there is a keyring file"
+        store = KeyringStore(path, self.log)
         async for change in self._receive:
             payload = change.payload
             try:
-                await replace_file(path, keyring_file_text(change.keyring), mode=_KEYRING_MODE)
+                await store.write(change.keyring)
             except OSError as error:
                 self.log.error("failed to write keyring file %s: %s", path, error)
                 payload = file_not_written(error)

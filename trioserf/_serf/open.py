@@ -22,6 +22,7 @@ import trio
 from .._config import Config
 from .._events import SerfState
 from .._exceptions import SerfInternalError
+from .._memberlist.drop_log import node_log
 from .._swim.incarnations import SUSPECT_BAND
 from .delegate import SerfDelegate
 from .serf import Serf
@@ -40,6 +41,7 @@ def open_serf(config: Config | None = None) -> AbstractAsyncContextManager[Serf]
       ConfigError: a setting does not fit the others, or there is no address to advertise.
       TagsTooLarge: the tags do not fit into a message.
       SnapshotError: the snapshot cannot be opened.
+      KeyringError: the keyring file cannot be read, or holds no keys.
       SerfInternalError: a task of the node crashed; the group of crashes is its cause.
 
     A start that fails raises its cause itself, with no error around it, and leaves nothing
@@ -134,6 +136,11 @@ def _require_trio() -> None:
 
 async def _prepare(config: Config, random_bytes: Callable[[int], bytes]) -> SerfDelegate:
     """Everything up to, and not including, the first task.  Leaves nothing open if it fails."""
+    if config.keyring_file is not None:
+        from .keyring_store import KeyringStore  # few nodes have such a file
+
+        store = KeyringStore(config.keyring_file, node_log("keyring", config.node_name))
+        config = await store.configure(config)
     snapshotter = None
     if config.snapshot_path is not None:
         snapshotter = await Snapshotter.open(config)

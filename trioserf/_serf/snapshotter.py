@@ -35,8 +35,9 @@ from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
 from .._memberlist.drop_log import Log, node_log
 from .._seams import run_in_thread
+from .atomic_files import DISK_LIMIT, within
 from .core import Core
-from .snapshot_file import SnapshotFile
+from .snapshot_file import FileChangedError, SnapshotFile
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ FLUSH_INTERVAL: Final = 0.5
 """How often lines are written, and the member clock is noted (seconds)."""
 RETRY_INTERVAL: Final = 30.0
 """Pause between attempts to repair the file after a failure (seconds)."""
+SLOW_DISK: Final = 2.0
+"""How long a write may take before the log says so (seconds)."""
 CLOSE_LIMIT: Final = 2.0
 """Longest wait for the disk when the node closes (seconds)."""
 MAX_WAITING: Final = 10_000
@@ -107,18 +110,20 @@ class Snapshotter:
     async def open(cls, config: Config) -> Snapshotter:
         """Read the file, and make it if there is none.
 
+        *Cancellation*: at once, whatever the disk does.
+
         Raises:
           SnapshotError: it cannot be opened, read, or repaired.
         """
         assert config.snapshot_path is not None, "there is a snapshot only where one is wanted"
         file = SnapshotFile(config.snapshot_path, deque())
         try:
-            data = await run_in_thread(file.read)
+            data = await within(DISK_LIMIT, file.read)
             state = replay(data, rejoin_after_leave=config.rejoin_after_leave)
             if not config.memberlist.faithful_go:
                 state = without_implausible_clocks(state)
             if state.needs_newline:
-                await run_in_thread(file.cut, state.whole_size)
+                await within(DISK_LIMIT, file.cut, state.whole_size)
         except OSError as error:
             raise SnapshotError(f"failed to open snapshot: {error}") from error
         snapshotter = cls(config, file, state, state.whole_size)
@@ -207,6 +212,9 @@ class Snapshotter:
             written = await self._in_thread(
                 partial(self._file.append, self._next_number(), sync=False)
             )
+        except FileChangedError as error:
+            self._logger.warning("%s: it is written anew", error)
+            await self._compact()
         except OSError as error:
             self._fail(error)
         else:
@@ -227,8 +235,32 @@ class Snapshotter:
             self._compactions += 1
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
-        """Cancellable, so that a dead disk does not keep the node from closing."""
-        return await run_in_thread(call, abandon_on_cancel=True, limiter=self._limiter)
+        """Cancellable, so that a dead disk does not keep the node from closing.
+
+        A disk that is slow is named while it is waited for: nothing else would say so before
+        thousands of lines wait.
+        """
+        outcome: T | OSError
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._warn_while_slow)
+            try:
+                outcome = await run_in_thread(call, abandon_on_cancel=True, limiter=self._limiter)
+            except OSError as error:  # taken out of the nursery, which would wrap it
+                outcome = error
+            nursery.cancel_scope.cancel()
+        if isinstance(outcome, OSError):
+            raise outcome
+        return outcome
+
+    async def _warn_while_slow(self) -> None:
+        pause, waited = SLOW_DISK, 0.0
+        while True:
+            await trio.sleep(pause)
+            waited += pause
+            self._logger.warning(
+                "the disk of snapshot %s has not answered for %g s", self._file.path, waited
+            )
+            pause = RETRY_INTERVAL
 
     def _fail(self, error: OSError) -> None:
         self._failures += 1
@@ -244,7 +276,9 @@ class Snapshotter:
     async def close(self) -> None:
         """Write the last lines and wait, for a short time, until the disk has them."""
         self._note_clock()
-        data = self._log.compacted() if self._broken else None
-        problem = await run_in_thread(self._file.within, CLOSE_LIMIT, self._next_number(), data)
+        whole = self._log.compacted()
+        data = whole if self._broken else None
+        number = self._next_number()
+        problem = await run_in_thread(self._file.within, CLOSE_LIMIT, number, data, whole)
         if problem is not None:
             self._fail(problem)

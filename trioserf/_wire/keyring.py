@@ -3,6 +3,8 @@
 A ring never changes; an operation gives a new one, and its owner swaps the whole, so that no
 packet meets a ring half changed.  Rotation: add everywhere, use everywhere, remove everywhere.
 
+DIFFERS: Go's rings have any length.  Test: test_a_ring_has_few_keys.
+
 Source: hashicorp/memberlist v0.2.2, keyring.go; hashicorp/serf v0.9.4, serf/keymanager.go.
 """
 
@@ -17,6 +19,10 @@ from .._exceptions import KeyringError
 KEY_SIZES: Final = (16, 24, 32)
 """AES-128, AES-192 and AES-256 (bytes)."""
 
+MAX_KEYS: Final = 64
+"""Most keys of a ring.  Each of them is tried on whatever arrives, for a microsecond, and
+anybody may send what none decrypts; a rotation needs two."""
+
 
 def _check_key(key: object) -> None:
     if not isinstance(key, bytes) or len(key) not in KEY_SIZES:
@@ -29,6 +35,8 @@ def _key_tuple(keys: Iterable[bytes]) -> tuple[bytes, ...]:
 
 
 def _check_keys(_ring: object, _attribute: object, keys: tuple[bytes, ...]) -> None:
+    if len(keys) > MAX_KEYS:
+        raise KeyringError(f"the keyring is full: expected at most {MAX_KEYS} keys")
     for key in keys:
         _check_key(key)
     if len(set(keys)) != len(keys):
@@ -44,7 +52,7 @@ class Keyring:
       keys: the primary key first, no key twice.
 
     Raises:
-      KeyringError: a key of an impossible length, or one twice.
+      KeyringError: a key of an impossible length, one twice, or too many.
     """
 
     keys: tuple[bytes, ...] = attrs.field(default=(), converter=_key_tuple, validator=_check_keys)
@@ -72,7 +80,7 @@ class Keyring:
         """A ring that has ``key`` too, at the end.
 
         Raises:
-          KeyringError: it has an impossible length.
+          KeyringError: it has an impossible length, or the ring is full.
         """
         _check_key(key)
         return self if key in self.keys else Keyring((*self.keys, key))
