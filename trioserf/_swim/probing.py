@@ -159,12 +159,12 @@ class ProbeRound:
         config: MemberlistConfig,
         score: int,
     ) -> None:
-        self.node = node.copy()
-        self.seq_no = seq_no
-        self.interval = config.probe_interval * (score + 1)
-        self.deadline = now + self.interval
-        self.direct_deadline = min(now + config.probe_timeout, self.deadline)
-        self.degraded = score > 0
+        self.node: Node = node.copy()
+        self.seq_no: int = seq_no
+        self.interval: float = config.probe_interval * (score + 1)
+        self.deadline: float = now + self.interval
+        self.direct_deadline: float = min(now + config.probe_timeout, self.deadline)
+        self.degraded: bool = score > 0
         """Whether the interval is stretched (Go's counter ``memberlist.degraded.probe``)."""
         self._local = local
         self._config = config
@@ -175,7 +175,7 @@ class ProbeRound:
         self._nacks_expected = 0
         self._helpers: list[Node] = []
         self._replies: dict[Address, str] = {}
-        self.stream = StreamPing.NOT_TRIED
+        self.stream: StreamPing = StreamPing.NOT_TRIED
         self.unasked: set[str] = set()
 
     def first_messages(self) -> tuple[bytes, ...]:

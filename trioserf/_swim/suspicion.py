@@ -33,12 +33,12 @@ class Suspicion:
     def __init__(
         self, *, from_node: str, started: float, k: int, min_timeout: float, max_timeout: float
     ) -> None:
-        self.started = started
-        self.from_nodes = [from_node]
+        self.started: float = started
+        self.from_nodes: list[str] = [from_node]
         self._k = k
         self._min_timeout = min_timeout
         self._max_timeout = max_timeout
-        self.deadline = started + (max_timeout if k >= 1 else min_timeout)
+        self.deadline: float = started + (max_timeout if k >= 1 else min_timeout)
 
     def confirm(self, name: str) -> bool:
         """Another node suspects as well; return whether the deadline changed."""
@@ -72,8 +72,8 @@ class Suspicions:
     """
 
     def __init__(self) -> None:
-        self.begun = 0
-        self.refuted = 0
+        self.begun: int = 0
+        self.refuted: int = 0
         self._running: dict[str, Suspicion] = {}
         self._heap: list[tuple[float, int, str, Suspicion]] = []
         self._number = 0

@@ -44,7 +44,7 @@ from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
 from .refutation import announce
 from .selection import select
 from .suspect_rules import SuspectRules
-from .suspicion import Suspicion
+from .suspicion import Suspicion, Suspicions
 
 
 class NodeTable:
@@ -84,10 +84,10 @@ class NodeTable:
         self._merge_check = merge_check
         self._faithful = config.faithful_go
         self._window = config.gossip_to_the_dead_time
-        self.name = name
+        self.name: str = name
         self.nodes: Mapping[str, Node] = self._store.nodes
-        self.sequence = self._store.sequence
-        self.suspicions = self._store.suspicions
+        self.sequence: list[Node] = self._store.sequence
+        self.suspicions: Suspicions = self._store.suspicions
 
     # --- the local node -----------------------------------------------------------------
 
