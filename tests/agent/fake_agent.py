@@ -14,7 +14,7 @@ import msgpack
 import pytest
 
 from trioserf._agent.cli import run
-from trioserf._wire.rpc_messages import COMMANDS
+from trioserf._wire.rpc_messages import COMMANDS, WITHOUT_BODY
 
 
 @attrs.frozen
@@ -101,7 +101,7 @@ class FakeAgent:
             connection.sendall(b"".join((msgpack.packb(reply), *parts)))
 
         if isinstance(found, Refused):
-            has_body = COMMANDS[command["Command"]].reply and found.text[:4] != "Auth"
+            has_body = COMMANDS[command["Command"]].reply and found.text not in WITHOUT_BODY
             send(found.text, *([found.body] if has_body else []))
         elif isinstance(found, Records):
             send("")

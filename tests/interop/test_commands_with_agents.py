@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -277,12 +276,10 @@ async def test_members_are_watched_and_waited_for(binary: Path, tmp_path: Path) 
             assert 0 == await status_of(watching)
 
 
-def test_the_shells_take_the_completions() -> None:
-    for shell in ("bash", "zsh", "fish"):
-        text = subprocess.run(
-            [*OURS, "completion", shell], capture_output=True, check=True, cwd=ROOT
-        ).stdout
-        try:
-            subprocess.run([shell, "-n"], input=text, check=True, timeout=20)
-        except FileNotFoundError:
-            continue
+@limit(30)
+async def test_a_go_agent_cannot_explain(binary: Path, tmp_path: Path) -> None:
+    async with go_agent(binary, tmp_path, name="go-1") as go:
+        done = await outcome(OURS, ["explain", "go-1"], SERF_RPC_ADDR=go.rpc_address)
+        assert [1, ["", "Error explaining: this agent cannot: Unsupported command"], [""]] == done
+        done = await outcome(OURS, ["peek", go.address])
+        assert [0, ["", f"go-1  {go.address}  alive"], [""]] == done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 TYPE_CHECKING = False
@@ -45,6 +46,14 @@ class Call:
         if not limited or not self["timeout"]:
             return None
         return time.monotonic() + float(self["timeout"])
+
+    def secret(self, flag: str) -> str:
+        """The value of a flag that nobody should see: ``-`` reads it from standard input.
+
+        Everybody on a machine can read the arguments of a command.
+        """
+        value: str = self[flag]
+        return sys.stdin.readline().strip() if value == "-" else value
 
     # --- output
 

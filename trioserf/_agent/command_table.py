@@ -136,6 +136,17 @@ _COMMANDS: Final = (
         ),
     ),
     Command(
+        "explain",
+        "say why a member is what it is (agents of trioserf)",
+        "looking_commands:run_explain",
+        "[name or address]",
+        (format_flag(), *RPC_FLAGS),
+        more="What the agent found out about a member or an IP address, and what happened to "
+        "it; about itself if there is no name. Agents of Go cannot.",
+        beyond_go=True,
+        complete="node",
+    ),
+    Command(
         "force-leave",
         "take a failed member for one that has left",
         "cluster_commands:run_force_leave",
@@ -225,6 +236,29 @@ _COMMANDS: Final = (
             *RPC_FLAGS,
         ),
         more="It may print more than the agent itself does.",
+    ),
+    Command(
+        "peek",
+        "list the members of a cluster without joining it",
+        "looking_commands:run_peek",
+        "address",
+        (
+            Flag("detailed", "bool", "with protocol versions (as text)"),
+            format_flag(),
+            Flag(
+                "encrypt",
+                "text",
+                "of the cluster; - reads it from standard input",
+                "KEY",
+                secret=True,
+            ),
+            Flag("label", "text", "of the cluster", "LABEL"),
+            Flag(
+                "timeout", "duration", "give up after this time; 0 never does", "10s", default=10.0
+            ),
+        ),
+        more="One member is asked for what it knows; no agent is needed.",
+        beyond_go=True,
     ),
     Command(
         "query",

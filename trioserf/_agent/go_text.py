@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _QUOTE_ESCAPES = _ESCAPES | {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
+_INFINITY = float("inf")
 _UNSAFE_IN_HTML = "<>&\u2028\u2029"
 
 
@@ -40,7 +41,7 @@ def _json(value: object, newline: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value) if abs(value) < _INFINITY else "null"
     if isinstance(value, bytes):
         return _json(value.decode("utf-8", "surrogateescape"), newline)
     inner = newline + "  " if newline else ""

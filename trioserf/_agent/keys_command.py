@@ -9,8 +9,6 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/keys.go.
 
 from __future__ import annotations
 
-import sys
-
 from .._exceptions import RPCError
 from .._tuples import NamedTuple
 from .asking import Asking, connect
@@ -73,10 +71,7 @@ def run_keys(call: Call) -> int:
     with connect(call) as agent:
         if name == "list":
             return _list(call, agent)
-        key = call[name]
-        if key == "-":
-            key = sys.stdin.readline().strip()
-        return _change(call, agent, _ACTIONS[name], key)
+        return _change(call, agent, _ACTIONS[name], call.secret(name))
 
 
 def _list(call: Call, agent: BlockingClient) -> int:
