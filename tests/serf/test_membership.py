@@ -20,6 +20,7 @@ from trioserf._exceptions import (
     TagsTooLarge,
 )
 from trioserf._serf.open import open_serf
+from trioserf._serf.serf import Serf
 
 QUICK = {"probe_interval": 0.5, "probe_timeout": 0.2, "suspicion_mult": 1}
 """Failures are found within a few seconds."""
@@ -213,6 +214,48 @@ async def test_a_leave_that_reaches_no_node_comes_to_its_end(autojump_clock: Moc
         await b.leave()
         assert SerfState.LEFT is b.state
         assert 11.5 > trio.current_time() - before
+
+
+async def test_nodes_that_leave_together_do_not_wait_for_each_other(
+    autojump_clock: MockClock,
+) -> None:
+    for latency in (0.0002, 0.002, 0.02):
+        took = []
+
+        async def leave(node: Serf, took: list[float] = took) -> None:
+            start = trio.current_time()
+            await node.leave()
+            took.append(trio.current_time() - start)
+
+        async with cluster(latency=latency) as net:
+            nodes = await net.joined("a", "b", "c", "d", "e")
+            async with trio.open_nursery() as nursery:
+                for node in nodes:
+                    nursery.start_soon(leave, node)
+                    await trio.sleep(0.05)
+        assert max(took) < 2.5, (latency, took)
+
+
+async def test_who_stays_is_waited_for(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b, c, d = await net.joined("a", "b", "c", "d")
+        async with trio.open_nursery() as nursery:
+            for node in (a, b, c):
+                nursery.start_soon(node.leave)
+        assert ["member-leave"] == about(drain(d), "a")
+        await until(lambda: all(status(d, name) is MemberStatus.LEFT for name in "abc"))
+
+
+async def test_a_leave_does_not_wait_for_a_node_that_fails(autojump_clock: MockClock) -> None:
+    """Nothing is sent any more, so that only the failure can end the wait."""
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", broadcast_timeout=600.0)
+        for queue in (a._core.broadcasts, a.memberlist._queue):
+            queue.take = lambda *args, **options: []  # type: ignore[union-attr]
+        net.network.cut(host(a), host(b), both_ways=True)
+        start = trio.current_time()
+        await a.leave()
+        assert 2 < trio.current_time() - start < 60
 
 
 async def test_a_node_alone_leaves_at_once(autojump_clock: MockClock) -> None:

@@ -9,6 +9,8 @@ Source: hashicorp/memberlist v0.2.2, memberlist.go: Leave, UpdateNode, anyAlive.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Final
 
 import trio
 
@@ -23,6 +25,9 @@ from .._wire.messages import Alive, encode_message
 from ..abc import Delegate
 from .apply import Applier
 from .wire_format import PART_OVERHEAD, WireFormat
+
+_LOOK: Final = 0.2
+"""Seconds between two looks at who is left, where there is no gossip interval."""
 
 
 def meta_limit(config: MemberlistConfig, wire: WireFormat) -> int:
@@ -45,19 +50,20 @@ class Announcer:
     table: NodeTable
     apply: Applier
     delegate: Delegate | None
+    gossip_interval: float
 
     def meta(self) -> bytes:
         """The delegate's metadata of the moment."""
         return b"" if self.delegate is None else self.delegate.node_meta(META_LIMIT)
 
-    async def leave(self, timeout: float) -> None:
+    async def leave(self, timeout: float, somebody_stays: Callable[[], bool] | None) -> None:
         """See `Memberlist.leave`."""
         if self.table.leaving:
             await trio.lowlevel.checkpoint()
             return
         sent = trio.Event()
         effects = self.table.leave(trio.current_time(), sent.set)
-        await self._announce(effects, sent, "leave", timeout)
+        await self._announce(effects, sent, "leave", timeout, somebody_stays)
 
     async def update(self, timeout: float) -> None:
         """See `Memberlist.update_node`."""
@@ -69,14 +75,31 @@ class Announcer:
         await self._announce(effects, sent, "update", timeout)
 
     async def _announce(
-        self, effects: list[Effect], sent: trio.Event, what: str, timeout: float
+        self,
+        effects: list[Effect],
+        sent: trio.Event,
+        what: str,
+        timeout: float,
+        needed: Callable[[], bool] | None = None,
     ) -> None:
         self.apply(effects)
         with trio.move_on_after(timeout or math.inf):
-            local = self.table.local_node
-            if any(node is not local and not node.is_gone for node in self.table.sequence):
-                await sent.wait()
-            else:
-                await trio.lowlevel.checkpoint()
+            await sent_or_needless(sent, needed or self._others_live, self.gossip_interval)
             return
         raise BroadcastTimeout(f"the {what} was not sent out within {timeout} s")
+
+    def _others_live(self) -> bool:
+        return self.table.live_count() > (0 if self.table.local_node.is_gone else 1)
+
+
+async def sent_or_needless(
+    sent: trio.Event, needed: Callable[[], bool], gossip_interval: float
+) -> None:
+    """Wait until a broadcast was sent, or no node is left that needs it.  *Checkpoint*: always.
+
+    What others do becomes known by gossip, so it is looked at in each of its intervals.
+    """
+    await trio.lowlevel.checkpoint()
+    while needed() and not sent.is_set():
+        with trio.move_on_after(gossip_interval or _LOOK):
+            await sent.wait()

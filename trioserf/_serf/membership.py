@@ -15,6 +15,7 @@ from .._cluster.effects import Effect
 from .._cluster.size_limits import check_intent, check_tags
 from .._events import SerfState
 from .._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
+from .._memberlist.announce import sent_or_needless
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.tags import encode_tags
@@ -41,6 +42,10 @@ class Membership:
     log: Log
     _joining: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _leaving: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    @property
+    def gossip_interval(self) -> float:
+        return self.core.config.memberlist.gossip_interval
 
     # --- join
 
@@ -78,21 +83,25 @@ class Membership:
         core.state = SerfState.LEAVING
         if self.snapshotter is not None:
             self.snapshotter.leave()
-        alone = not core.members.others_alive()
-        if not await self._announce_leave(core.name, prune=False):
+        stays = core.members.others_alive  # a member that leaves, too, need not know
+        if not await self._announce_leave(core.name, stays, prune=False):
             self.log.warning("timeout while waiting for graceful leave")
         try:
-            await self.memberlist.leave(core.config.broadcast_timeout)
+            await self.memberlist.leave(core.config.broadcast_timeout, somebody_stays=stays)
         except BroadcastTimeout as error:
             self.log.warning("timeout while leaving: %s", error)
-        if not alone:
-            # The intent spreads while this node still acknowledges probes.
-            await trio.sleep(core.config.leave_propagate_delay)
+        # The intent spreads while this node still acknowledges probes.
+        with trio.move_on_after(core.config.leave_propagate_delay):
+            await sent_or_needless(trio.Event(), stays, self.gossip_interval)
         if core.state is SerfState.LEAVING:
             core.state = SerfState.LEFT
 
-    async def _announce_leave(self, name: str, *, prune: bool) -> bool:
-        """Broadcast a leave intent and wait until it is sent; False if that took too long."""
+    async def _announce_leave(self, name: str, needed: Callable[[], bool], *, prune: bool) -> bool:
+        """Broadcast a leave intent and wait until it is sent; False if that took too long.
+
+        Args:
+          needed: whether there is a node yet that must know.
+        """
         core, sent = self.core, trio.Event()
         queued, effects = core.members.leave_intent(
             name,
@@ -106,7 +115,7 @@ class Membership:
             await trio.lowlevel.checkpoint()
             return True
         with trio.move_on_after(core.config.broadcast_timeout) as limit:
-            await sent.wait()
+            await sent_or_needless(sent, needed, self.gossip_interval)
         return not limit.cancelled_caught
 
     # --- others
@@ -115,7 +124,8 @@ class Membership:
         """Make a failed node a left one; see `Serf.remove_failed_node`."""
         with self.core.until_closed():
             check_intent(name, self.core.message_limit())
-            if not await self._announce_leave(name, prune=prune):
+            memberlist = self.memberlist
+            if not await self._announce_leave(name, lambda: memberlist.num_alive > 1, prune=prune):
                 limit = self.core.config.broadcast_timeout
                 raise BroadcastTimeout(
                     f"timed out broadcasting node removal of {name!r} after {limit} s"
