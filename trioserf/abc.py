@@ -226,6 +226,13 @@ class Transport(ABC):
         """
         return address == self.local_address
 
+    def has_address(self, host: str) -> bool:
+        """Whether an IP address is one of this machine now.
+
+        The default is that it is: addresses of a simulated machine stay.
+        """
+        return True
+
     def statistics(self) -> TransportStatistics | None:
         """What was sent, received and lost so far; None, the default, if it does not count."""
         return None

@@ -115,3 +115,16 @@ async def test_a_moved_node_is_back_at_once(autojump_clock):
             assert "10.0.0.33" == node.node("n3").address.host
             assert NodeStatus.ALIVE is node.node("n3").status
         assert all(("failed", "n3") not in c.events[number].seen for number in (1, 2))
+
+
+async def test_a_former_address_of_this_node_is_one_warning(autojump_clock, caplog):
+    """A Go agent goes on with the old record for a while: once is enough."""
+    async with one_node(**QUIET) as (node, wire):
+        await trio.sleep(0.1)
+        for _ in range(3):
+            alive(wire, "n1", 9, node.local_node.incarnation)
+            await trio.sleep(5)
+        lines = [r.getMessage() for r in caplog.records if "peers know this node" in r.getMessage()]
+        [line] = lines
+        assert "10.0.0.9:7946" in line
+        assert "10.0.0.1:7946" in line

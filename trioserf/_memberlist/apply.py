@@ -25,6 +25,7 @@ from .._swim.effects import (
     Confirmed,
     Conflict,
     Effect,
+    FormerAddress,
     NodeDropped,
     NodeForgotten,
     NodeJoined,
@@ -127,6 +128,14 @@ class Applier:
                     self.history.other_address(effect, source)
                     if not self.address_prober.start(effect, self):
                         self(self.table.address_probed(effect, True, trio.current_time()))
+                case FormerAddress(node=node, address=address):
+                    self.log.warning(
+                        "peers know this node at %s, where no node of its name answers; it is at"
+                        " %s.  Go agents keep the former address until they have forgotten that"
+                        " it failed",
+                        address,
+                        node.address,
+                    )
                 case Refuted(incarnation=incarnation):
                     self.history.refuted(effect, source)
                     self.refuted += 1

@@ -28,6 +28,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeAlias, Unpack, final
 
@@ -338,6 +339,7 @@ class Memberlist:
             ("gossiper", self._gossiper.run),
             ("push_puller", self._push_puller.run),
             ("joiner", self.joiner.run),
+            ("address_watcher", partial(self._address.watch, self._table, self._apply)),
             ("healer", self._healer.run),
             ("queue_gauge", self._gossiper.sample_queue),
         )

@@ -181,5 +181,8 @@ class Prober:
             # Once, not with every probe for as long as it lasts.
             self._without_packets.add(node.name)
             self.log.warning(
-                "%s answers on a stream but not to packets: is UDP blocked?", node.name
+                "%s answers on a stream but not to packets: is UDP blocked on the way, or do its"
+                " acks, which go to %s, no longer reach this node there?",
+                node.name,
+                self.table.local_node.address,
             )

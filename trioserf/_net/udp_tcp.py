@@ -101,8 +101,11 @@ class NetTransport(Transport):
         ip, bound = _ip(address.host), _ip(local)
         if ip.is_unspecified:  # which stands for this machine where a stream goes there
             return bound.is_unspecified or bound.is_loopback
-        if not bound.is_unspecified:
-            return ip == bound
+        return self.has_address(address.host) if bound.is_unspecified else ip == bound
+
+    def has_address(self, host: str) -> bool:
+        """Whether an IP address is one of this machine now."""
+        ip = _ip(host)
         return ip.is_loopback or any(ip == one.ip for one in machine_addresses())
 
     def close(self) -> None:

@@ -83,6 +83,7 @@ class AddressChanges:
         self._quiet_time = QUIET_INTERVALS * max(config.probe_interval, config.probe_timeout)
         self._former: dict[str, dict[Place, Incarnation]] = {}
         self._probes: dict[str, _Probe] = {}
+        self._local_places: dict[Place, None] = {}
 
     def decide(self, node: Node, alive: AliveState, now: float) -> AddressDecision:
         """Decide about an alive message with another address than the record's.
@@ -163,6 +164,14 @@ class AddressChanges:
         former[place] = reached
         while len(former) > FORMER_ADDRESSES:
             del former[next(iter(former))]
+
+    def note_local(self, place: Place) -> bool:
+        """Note a former address of the local node; whether it is new."""
+        places, new = self._local_places, place not in self._local_places
+        places[place] = None
+        while len(places) > FORMER_ADDRESSES:
+            del places[next(iter(places))]
+        return new
 
     def forget(self, name: str) -> None:
         """The record is dropped."""

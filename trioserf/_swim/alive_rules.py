@@ -26,15 +26,16 @@ from .effects import (
     Broadcast,
     Conflict,
     Effect,
+    FormerAddress,
     NodeJoined,
     NodeUpdated,
     ProbeAddress,
     Refused,
 )
-from .incarnations import ALIVE_BAND, plausible_alive
+from .incarnations import ALIVE_BAND, plausible_alive, successor
 from .node_store import NodeStore
 from .nodes import VERSIONS_LENGTH, AliveState, Node, NodeStatus
-from .refutation import StaleReplies, refute, refute_implausible
+from .refutation import StaleReplies, announce, refute, refute_implausible
 
 _DEAD = NodeStatus.DEAD
 
@@ -188,8 +189,22 @@ class AliveRules:
         elif self._address_changes.conclude_local(name, alive, answered, now):
             # No node is there: peers have a record of the former address of this node, perhaps
             # with a higher incarnation than now.
-            return self._refute(node, alive) if alive.incarnation >= node.incarnation else []
+            effects: list[Effect] = []
+            if self._address_changes.note_local((alive.addr or b"", alive.port)):
+                effects.append(FormerAddress(node, _address(alive)))
+            if alive.incarnation >= node.incarnation:
+                effects += self._refute(node, alive)
+            return effects
         return [Conflict(node, node_from(name, alive))] if answered else []
+
+    def move_local(self, local: Node, addr: bytes, port: int, now: float) -> list[Effect]:
+        """The local node has another address from now on."""
+        self._address_changes.note_local((local.addr, local.port))
+        before = local.address
+        local.move(addr, port)
+        local.update(incarnation=successor(local.incarnation))
+        applied = Applied("alive", local.name, moved_from=before)
+        return [announce(local), applied, NodeUpdated(local)]
 
     # --- steps --------------------------------------------------------------------------
 

@@ -97,6 +97,19 @@ class ProbeAddress:
 
 
 @attrs.frozen
+class FormerAddress:
+    """Peers know the local node at an address where no node of its name answers: warn, once.
+
+    Args:
+      node: the local node.
+      address: the one that the message had.
+    """
+
+    node: Node
+    address: Address
+
+
+@attrs.frozen
 class Refuted:
     """The local node refuted a message about itself: the health score rises by one.
 
@@ -204,6 +217,7 @@ Effect: TypeAlias = (
     | NodeLeft
     | Conflict
     | ProbeAddress
+    | FormerAddress
     | Refuted
     | SendTo
     | Refused

@@ -164,6 +164,18 @@ class NodeTable:
             effects.append(NodeUpdated(local))
         return effects
 
+    def move_local(self, addr: bytes, port: int, now: float) -> list[Effect]:
+        """The local node has another address from now on; nothing happens after `leave`.
+
+        DIFFERS: a Go node keeps the address that it began with.  Test:
+        test_an_address_that_is_gone_is_replaced_where_it_was_chosen_here.
+
+        Args:
+          addr, port: the new one; 4 or 16 bytes.
+        """
+        local = self.local_node
+        return [] if self.leaving else self._alive_rules.move_local(local, addr, port, now)
+
     def leave(self, now: float, on_finished: Callable[[], object] | None = None) -> list[Effect]:
         """Declare the local node left.  A second call does nothing and returns nothing.
 
