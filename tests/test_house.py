@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -306,3 +308,21 @@ def test_the_checks_run_the_commands_of_the_readme() -> None:
     assert ["bash .ci/demo", "bash .ci/test"] == commands
     run = (ROOT / ".ci" / "run").read_text()
     assert "bash .ci/test" in run
+
+
+def test_every_package_that_is_imported_is_declared_and_every_declared_one_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    def names(lines: list[str]) -> set[str]:
+        return {re.split(r"[\[><=]", line)[0].replace("-", "_") for line in lines}
+
+    always, extras = names(project["dependencies"]), project["optional-dependencies"]
+    imported = {
+        name.partition(".")[0].lower() for module in modules() for _line, name in module.imports()
+    }
+    imported -= {"trioserf", *sys.stdlib_module_names}
+    assert always <= imported
+    assert set() == imported - always - names([line for lines in extras.values() for line in lines])
+    assert {"cli", "rich", "notebook", "plot", "prometheus", "testing", "test", "check"} == set(
+        extras
+    )

@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar, final
 
 import outcome
@@ -100,13 +101,29 @@ class TrioThread:
         if not self.running:
             raise trio.ClosedResourceError("the Trio thread of the notebook is closed")
         context = contextvars.copy_context()
-        self._token.run_sync_soon(context.run, fn, *args)
+        try:
+            self._token.run_sync_soon(context.run, fn, *args)
+        except trio.RunFinishedError:
+            raise trio.ClosedResourceError("the Trio thread of the notebook is closed") from None
 
-    def spawn(self, fn: Callable[..., Awaitable[object]], *args: object, name: object) -> None:
-        """Start a task beside all others, in the caller's context."""
+    def spawn(
+        self,
+        fn: Callable[..., Awaitable[object]],
+        *args: object,
+        name: object,
+        refused: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Start a task beside all others, in the caller's context.
+
+        Args:
+          refused: called instead if the thread is about to end.
+        """
 
         def start() -> None:
-            self._root.start_soon(fn, *args, name=name)
+            try:
+                self._root.start_soon(fn, *args, name=name)
+            except RuntimeError:  # the nursery is closed
+                refused()
 
         if self.inside():
             start()
@@ -137,7 +154,9 @@ class TrioThread:
             finally:
                 results.put(result)
 
-        self.spawn(task, name="trioserf.notebook.cell")
+        closed = trio.ClosedResourceError("the Trio thread of the notebook was closed")
+        refused = partial(results.put, outcome.Error(closed))
+        self.spawn(task, name="trioserf.notebook.cell", refused=refused)
         try:
             return _get(results).unwrap()
         except KeyboardInterrupt:
