@@ -35,6 +35,7 @@
 #           _tuples         named tuples without typing, for what must start at once
 #           _text           names, keys, addresses and ports as text
 #           _tables         text and HTML that are safe to show
+#           _door           public names say the door at which a user finds them
 #           _version
 #
 # A file uses lower layers and its own room, never a higher one; `_memberlist` does not know
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from ._config import USER_EVENT_SIZE_LIMIT as USER_EVENT_SIZE_LIMIT
     from ._config import Config as Config
     from ._config import MemberlistConfig as MemberlistConfig
+    from ._config_keywords import ConfigKeywords as ConfigKeywords
+    from ._config_keywords import MemberlistKeywords as MemberlistKeywords
     from ._events import Event as Event
     from ._events import EventsDropped as EventsDropped
     from ._events import EventType as EventType
@@ -120,6 +123,7 @@ if TYPE_CHECKING:
     from ._serf.serf import Serf as Serf
     from ._serf.signals import leave_on_signals as leave_on_signals
     from ._serf.statistics import SerfStatistics as SerfStatistics
+    from ._settings import IPNetwork as IPNetwork
     from ._vivaldi.coordinate import Coordinate as Coordinate
 
 # What type checkers read above is loaded when it is first asked for: a program that only reads
@@ -132,6 +136,7 @@ _HOMES = {
         Config MemberlistConfig PROTOCOL_VERSION_MAP PROTOCOL_VERSION_MAX
         PROTOCOL_VERSION_MIN USER_EVENT_SIZE_LIMIT
     """,
+    "_config_keywords": "ConfigKeywords MemberlistKeywords",
     "_events": """
         Event EventType EventsDropped IPAddress Member MemberEvent MemberStatus Query
         SerfState UserEvent
@@ -155,12 +160,78 @@ _HOMES = {
     "_serf.serf": "Serf",
     "_serf.signals": "leave_on_signals",
     "_serf.statistics": "SerfStatistics",
+    "_settings": "IPNetwork",
     "_vivaldi.coordinate": "Coordinate",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
+__all__ = (
+    "PROTOCOL_VERSION_MAP",
+    "PROTOCOL_VERSION_MAX",
+    "PROTOCOL_VERSION_MIN",
+    "USER_EVENT_SIZE_LIMIT",
+    "AlreadyResponded",
+    "BroadcastTimeout",
+    "Config",
+    "ConfigError",
+    "ConfigKeywords",
+    "Coordinate",
+    "CoordinateError",
+    "CoordinatesDisabled",
+    "DeadlineExceeded",
+    "Event",
+    "EventType",
+    "EventsDropped",
+    "Explanation",
+    "FeatureNotSupported",
+    "IPAddress",
+    "IPNetwork",
+    "InvalidNodeName",
+    "InvalidState",
+    "JoinError",
+    "KeyManager",
+    "KeyOperationError",
+    "KeyResponse",
+    "KeyringError",
+    "LocalProtocolError",
+    "Member",
+    "MemberEvent",
+    "MemberStatus",
+    "Memberlist",
+    "MemberlistConfig",
+    "MemberlistKeywords",
+    "MemberlistStatistics",
+    "Members",
+    "MergeRefused",
+    "NoAckError",
+    "NodeResponse",
+    "Query",
+    "QueryError",
+    "QueryParams",
+    "QueryResponse",
+    "QueryResult",
+    "QueryTooLarge",
+    "RPCError",
+    "RelayError",
+    "RemoteProtocolError",
+    "ResponseTooLarge",
+    "Serf",
+    "SerfError",
+    "SerfInternalError",
+    "SerfState",
+    "SerfStatistics",
+    "SnapshotError",
+    "TagsTooLarge",
+    "UserEvent",
+    "UserEventTooLarge",
+    "__version__",
+    "leave_on_signals",
+    "open",
+    "peek",
+    "serve",
+)
+
 if not TYPE_CHECKING:  # checkers must go on saying that a misspelled name is not there
-    __all__ = [*_HOME_OF, "__version__"]  # noqa: PLE0604
 
     def __getattr__(name: str) -> object:
         """Load a public name, or the module `trioserf.abc`, at its first use (PEP 562)."""

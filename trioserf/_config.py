@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 
 from . import _attrs as attrs
+from ._door import at_the_door
 from ._events import Member
 from ._exceptions import ConfigError, InvalidNodeName
 from ._memberlist_config import DEFAULT_PORT as DEFAULT_PORT
@@ -547,3 +548,6 @@ def _once(short: str, given: object, below: dict[str, Any], name: str, value: ob
     if name in below:
         raise ConfigError(short, given, f"either {short} or {name}, not both")
     below[name] = value
+
+
+at_the_door(Config)

@@ -1,6 +1,8 @@
 """The keywords of `Config.lan` and `MemberlistConfig.lan`, for editors and type checkers alone.
 
-Nothing loads this module at run time.  A test holds names and types together with the fields.
+Nothing loads this module at run time, but for a program that hands them on:
+``def open_mine(**settings: Unpack[trioserf.ConfigKeywords])``.  A test holds names and types
+together with the fields.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
+from ._door import at_the_door
 from ._events import Member
 from ._settings import IPNetwork
 from .abc import Tap, Transport
@@ -115,3 +118,6 @@ class ConfigKeywords(MembershipKeywords, total=False):
     disable_coordinates: bool
     metric_labels: Mapping[str, str]
     rng: random.Random | None
+
+
+at_the_door(ConfigKeywords, MemberlistKeywords)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 from . import _attrs as attrs
+from ._door import at_the_door
 from ._exceptions import QueryError
 from ._tables import Table, short_payload, shown_as_table
 from ._text import host_and_port, payload_text, printable, tags_text
@@ -235,3 +236,8 @@ class EventsDropped:
 
 
 Event: TypeAlias = MemberEvent | UserEvent | Query | EventsDropped
+
+
+at_the_door(
+    EventType, EventsDropped, Member, MemberEvent, MemberStatus, Query, SerfState, UserEvent
+)

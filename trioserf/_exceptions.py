@@ -36,6 +36,8 @@ users at once, ``trio.WouldBlock`` from ``*_nowait`` calls.
 
 from __future__ import annotations
 
+from ._door import at_the_door
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +90,7 @@ class UserEventTooLarge(LocalProtocolError):
 class RemoteProtocolError(SerfError):
     """Bytes from a peer break the protocol.  They were dropped; no state changed.
 
-    Every parser of ``trioserf._wire`` returns or raises this, for any input.
+    Every parser of bytes from the network returns or raises this, for any input.
     """
 
 
@@ -215,3 +217,6 @@ class SerfInternalError(SerfError):
 
     The node is closed without leaving.  The cause is the group of crashes.
     """
+
+
+at_the_door(*(each for each in [*globals().values()] if isinstance(each, type)))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 from . import _attrs as attrs
+from ._door import at_the_door
 from ._setting_texts import documented
 from ._settings import (
     BOOL,
@@ -492,3 +493,6 @@ def with_profile(config: MemberlistConfig, profile: str) -> MemberlistConfig:
         if is_by_profile(getattr(config, name)) and getattr(config, name) != value
     }
     return attrs.evolve(config, **changes) if changes else config
+
+
+at_the_door(MemberlistConfig)

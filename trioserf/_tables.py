@@ -147,21 +147,24 @@ def shown_as_table(cls: C) -> C:
     Methods that the class has already stay as they are.
     """
 
-    def text(self: HasTable) -> str:
+    # What `help()` shows of them is that they are methods of the class: so their names, and no
+    # type of `self`.
+    def text(self: Any) -> str:
         return str(self._table())
 
-    def html_text(self: HasTable) -> str:
-        return self._table()._repr_html_()
+    def html_text(self: Any) -> str:
+        return str(self._table()._repr_html_())
 
     def bundle(self: Any, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
-    def rich(self: HasTable) -> object:
+    def rich(self: Any) -> object:
         return self._table().__rich__()
 
     shown = {"__str__": text, "_repr_html_": html_text, "_repr_mimebundle_": bundle}
     for name, method in (shown | {"__rich__": rich}).items():
         if name not in vars(cls):
+            method.__name__, method.__qualname__ = name, f"{cls.__qualname__}.{name}"
             setattr(cls, name, method)
     return cls
 

@@ -18,16 +18,23 @@ from ._cluster.snapshot_replay import PreviousNode as PreviousNode
 from ._cluster.snapshot_replay import SnapshotState as SnapshotState
 from ._cluster.snapshot_replay import replay as replay
 from ._config import MAX_NODE_NAME_LENGTH as MAX_NODE_NAME_LENGTH
+from ._door import all_at_the_door
+from ._memberlist.apply import Handlers as Handlers
+from ._memberlist.loop_lag import LoopLagStatistics as LoopLagStatistics
 from ._memberlist.memberlist import Memberlist as Memberlist
 from ._memberlist.metrics import TrafficStatistics as TrafficStatistics
 from ._memberlist.open import open_memberlist as open_memberlist
 from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
 from ._net.udp_tcp import NetTransport as NetTransport
+from ._serf.explanation import InputProblem as InputProblem
+from ._serf.explanation import TimelineEntry as TimelineEntry
+from ._serf.snapshotter import SnapshotStatistics as SnapshotStatistics
 from ._serf.snapshotter import Snapshotter as Snapshotter
 from ._swim.broadcasts import QueueStatistics as QueueStatistics
 from ._swim.broadcasts import TransmitLimitedQueue as TransmitLimitedQueue
 from ._swim.nodes import Node as Node
 from ._swim.nodes import NodeStatus as NodeStatus
+from ._swim.probing import ProbeReport as ProbeReport
 from ._vivaldi.client import CoordinateStats as CoordinateStats
 from ._vivaldi.client import VivaldiClient as VivaldiClient
 from ._vivaldi.coordinate import Coordinate as Coordinate
@@ -49,3 +56,5 @@ from .abc import NodeView as NodeView
 from .abc import Packet as Packet
 from .abc import Tap as Tap
 from .abc import Transport as Transport
+
+all_at_the_door(list(globals().values()), __name__)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import attrs
 import pytest
 
 from trioserf import Explanation, MemberStatus
 from trioserf._memberlist.loop_lag import LoopLagStatistics
-from trioserf._serf.explanation import ENTRIES_SHOWN, InputProblem, Subject, TimelineEntry
+from trioserf._serf.explanation import ENTRIES_SHOWN, InputProblem, TimelineEntry
 from trioserf._swim.probing import ProbeReport, StreamPing
 from trioserf.abc import Address
 
@@ -30,7 +31,7 @@ def entry(
     return TimelineEntry(ago=12.3, first_ago=130.0, count=count, name=name, what=what, text=text)
 
 
-def explanation(kind: Subject = "member", **fields: object) -> Explanation:
+def explanation(kind: Any = "member", **fields: object) -> Explanation:
     return Explanation(
         **{  # type: ignore[arg-type]
             "subject": "b",

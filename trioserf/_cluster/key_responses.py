@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .._exceptions import KeyringError, RemoteProtocolError
 from .._tables import Table, shown_as_table
 from .._text import key_from_text
@@ -151,3 +152,6 @@ class KeyTally:
         if self._num_resp != self.num_nodes:
             return f"{self._num_resp}/{self.num_nodes} nodes reported success"
         return None
+
+
+at_the_door(KeyResponse)

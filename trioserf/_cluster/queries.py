@@ -18,6 +18,7 @@ from typing import Final
 
 from .. import _attrs as attrs
 from .._config import Config
+from .._door import at_the_door
 from .._events import Member
 from .._exceptions import ConfigError, FeatureNotSupported, QueryError, ResponseTooLarge
 from .._wire.limits import MAX_I64
@@ -275,3 +276,6 @@ class QueryLog:
         except ResponseTooLarge as error:
             effects.append(Log(f"failed to relay ack: {error}", "error"))
         return effects
+
+
+at_the_door(QueryParams)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .._events import Member, MemberStatus
 from .._wire.serf_messages import (
     QUERY_FLAG_ACK,
@@ -184,3 +185,6 @@ class PendingQueries:
             for collector in self._collectors.values()
             if not collector.everyone_answered and collector.drop_members(gone)
         ]
+
+
+at_the_door(NodeResponse)

@@ -30,11 +30,12 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeAlias, Unpack, final
+from typing import Final, Unpack, final
 
 import trio
 
 from .._config import MemberlistConfig
+from .._door import at_the_door
 from .._exceptions import ConfigError, InvalidState, JoinError
 from .._swim.admission import local_versions
 from .._swim.awareness import Awareness
@@ -75,8 +76,6 @@ from .statistics import MemberlistStatistics
 from .stream_client import StreamClient
 from .stream_server import StreamServer
 from .wire_format import WireFormat, configured_keyring
-
-Task: TypeAlias = Callable[..., Awaitable[None]]
 
 READY_FIRST: Final = ("receiver", "stream_server")
 """Tasks of `Memberlist.tasks` that take ``task_status`` and must be ready before others."""
@@ -322,7 +321,7 @@ class Memberlist:
         self._announced = True
         self._apply(effects)
 
-    def tasks(self) -> Sequence[tuple[str, Task]]:
+    def tasks(self) -> Sequence[tuple[str, Callable[..., Awaitable[None]]]]:
         """The tasks to run, in the order in which to start them.
 
         Those named in `READY_FIRST` take ``task_status``; the others take nothing.  All run
@@ -593,3 +592,6 @@ class Memberlist:
     def _check_open(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError("this node is closed")
+
+
+at_the_door(Memberlist)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .._swim.broadcasts import QueueStatistics
 from .loop_lag import LoopLagStatistics
 from .metrics import TrafficStatistics
@@ -81,3 +82,6 @@ class MemberlistStatistics:
     conflicts: int
     bad_input: Mapping[str, int]
     counts: Mapping[str, int]
+
+
+at_the_door(MemberlistStatistics)

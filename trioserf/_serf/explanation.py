@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Any, Final, Literal, final
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .._events import MemberStatus
 from .._memberlist.loop_lag import LoopLagStatistics
 from .._swim.probing import ProbeReport
@@ -20,9 +21,6 @@ from .wording import listed, probe_text, seconds
 
 ENTRIES_SHOWN: Final = 100
 """Entries of a timeline that are shown, the newest."""
-
-Subject: TypeAlias = Literal["member", "this node", "address", "unknown"]
-"""What an explanation is about."""
 
 
 @final
@@ -99,7 +97,7 @@ class Explanation:
     """
 
     subject: str
-    kind: Subject
+    kind: Literal["member", "this node", "address", "unknown"]
     node: str
     causes: tuple[str, ...] = ()
     status: MemberStatus | None = None
@@ -254,3 +252,6 @@ def _plain_value(value: Any) -> Any:
         fields = attrs.fields(type(value))
         return {field.name: _plain_value(getattr(value, field.name)) for field in fields}
     return value
+
+
+at_the_door(Explanation)

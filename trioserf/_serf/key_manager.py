@@ -22,6 +22,7 @@ from .._cluster.key_responses import (
 )
 from .._cluster.key_rotation import KeyRotation
 from .._cluster.queries import QueryParams
+from .._door import at_the_door
 from .._events import MemberStatus
 from .._exceptions import KeyOperationError
 from .core import Core
@@ -40,7 +41,16 @@ class KeyManager:
     Keys are standard base64 text, as ``serf keygen`` prints it, or raw bytes.
     """
 
-    def __init__(self, core: Core, tracker: QueryTracker) -> None:
+    def __init__(self) -> None:
+        raise TypeError("KeyManager(): that of a running node is 'serf.keys'")
+
+    @classmethod
+    def _create(cls, core: Core, tracker: QueryTracker) -> KeyManager:
+        self = cls.__new__(cls)
+        self._set_up(core, tracker)
+        return self
+
+    def _set_up(self, core: Core, tracker: QueryTracker) -> None:
         self._core = core
         self._tracker = tracker
         self._changing = trio.Lock()
@@ -146,3 +156,6 @@ def _confirmed(tally: KeyTally) -> KeyResponse:
     if error is not None:
         raise KeyOperationError(error, response)
     return response
+
+
+at_the_door(KeyManager)

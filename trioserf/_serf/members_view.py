@@ -6,11 +6,12 @@ notebook.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from re import Pattern
 from typing import Any, Final, TypeAlias, final, overload
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .._events import Member, MemberStatus
 from .._tables import Table, shown_as_table
 from .._text import host_and_port, tags_text
@@ -33,7 +34,7 @@ def _row(member: Member) -> tuple[str, ...]:
 
 StatusFilter: TypeAlias = MemberStatus | Iterable[MemberStatus] | None
 """One status, or several of which any will do; None for all."""
-TagFilter: TypeAlias = Mapping[str, str | re.Pattern[str]] | None
+TagFilter: TypeAlias = Mapping[str, str | Pattern[str]] | None
 """For each tag its value, or an expression that the whole value matches; None for all."""
 
 
@@ -90,7 +91,7 @@ def _test_of(name: object, value: object) -> Callable[[str], object]:
         raise TypeError(f"tags={{{name!r}: ...}}: expected the name of a tag")
     if isinstance(value, str):
         return value.__eq__
-    if isinstance(value, re.Pattern):
+    if isinstance(value, Pattern):
         return value.fullmatch
     raise TypeError(f"tags={{{name!r}: {value!r}}}: expected a string or a compiled expression")
 
@@ -140,7 +141,12 @@ class Members(Sequence[Member]):
         """Those that have one of these statuses."""
         return self.select(status=statuses)
 
-    def select(self, *, status: StatusFilter = None, tags: TagFilter = None) -> Members:
+    def select(
+        self,
+        *,
+        status: MemberStatus | Iterable[MemberStatus] | None = None,
+        tags: Mapping[str, str | Pattern[str]] | None = None,
+    ) -> Members:
         """Those that fit: ``members.select(status=MemberStatus.ALIVE, tags={"role": "web"})``.
 
         Args:
@@ -195,3 +201,6 @@ class Members(Sequence[Member]):
     def _table(self) -> Table:
         header = ("name", "address", "status", "protocol", "tags")
         return Table(caption=self.summary, header=header, rows=map(_row, self._members))
+
+
+at_the_door(Members)

@@ -20,6 +20,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import trio
 
 from .._config import Config
+from .._door import at_the_door
 from .._events import SerfState
 from .._exceptions import SerfInternalError
 from .._memberlist.drop_log import node_log
@@ -30,7 +31,7 @@ from .snapshotter import Snapshotter
 from .tree import Tree
 
 
-def open_serf(config: Config | None = None) -> AbstractAsyncContextManager[Serf]:
+def open(config: Config | None = None) -> AbstractAsyncContextManager[Serf]:
     """A running node, for the length of the block.
 
     Args:
@@ -72,7 +73,7 @@ async def open_with_nonces(
                 await nursery.start(
                     tree.run, nursery.cancel_scope.cancel, name=f"trioserf.{core.name}"
                 )
-                serf = Serf(delegate)
+                serf = Serf._create(delegate)
                 yield serf
                 await _leave_on_exit(serf, delegate)
             except trio.Cancelled:
@@ -97,8 +98,8 @@ async def open_with_nonces(
         del raised  # its traceback holds this frame: no reference cycle
 
 
-open = open_serf
-"""The public name: ``trioserf.open``."""
+open_serf = open
+"""The name by which the rest of this library knows it."""
 
 
 async def serve(
@@ -207,3 +208,6 @@ def _crash_report(
     )
     error.__cause__ = crash
     return error
+
+
+at_the_door(open, serve)

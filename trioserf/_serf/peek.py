@@ -26,6 +26,7 @@ import trio
 from .. import _attrs as attrs
 from .._cluster.member_record import member_of
 from .._config import DEFAULT_PORT
+from .._door import at_the_door
 from .._events import Member, MemberStatus
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._memberlist.drop_log import node_log
@@ -288,3 +289,6 @@ def _forgotten(names: set[str], left: frozenset[str]) -> Iterator[Member]:
     for name in names:
         status = MemberStatus.LEFT if name in left else MemberStatus.FAILED
         yield Member(name, IPv4Address(0), 0, {}, status, *bytes(VERSIONS_LENGTH))
+
+
+at_the_door(peek)

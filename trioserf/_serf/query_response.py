@@ -8,6 +8,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.query_collector import NodeAck, NodeResponse, QueryCollector
+from .._door import at_the_door
 from .._tables import Table, short_payload, shown_as_table
 
 
@@ -51,14 +52,27 @@ class QueryResponse:
 
     The iteration ends at the deadline, when the query is closed, or with the node.  Each node
     responds at most once; copies that came through relays are dropped.
-
-    Args:
-      collector: decides what counts.
-      capacity: responses that may wait for the reader; as many acks.
-      waits_for_local: whether the local response gets all the time there is.
     """
 
-    def __init__(self, collector: QueryCollector, *, capacity: int, waits_for_local: bool) -> None:
+    def __init__(self) -> None:
+        raise TypeError("QueryResponse(): it comes from 'async with serf.query(...) as response'")
+
+    @classmethod
+    def _create(
+        cls, collector: QueryCollector, *, capacity: int, waits_for_local: bool
+    ) -> QueryResponse:
+        """An open query.
+
+        Args:
+          collector: decides what counts.
+          capacity: responses that may wait for the reader; as many acks.
+          waits_for_local: whether the local response gets all the time there is.
+        """
+        self = cls.__new__(cls)
+        self._set_up(collector, capacity, waits_for_local)
+        return self
+
+    def _set_up(self, collector: QueryCollector, capacity: int, waits_for_local: bool) -> None:
         self._collector = collector
         self._waits_for_local = waits_for_local
         self._settled = trio.Event()
@@ -132,3 +146,6 @@ class QueryResponse:
         except trio.BrokenResourceError:
             pass  # the reader closed the channel of acks: it does not want them
         return True
+
+
+at_the_door(QueryResponse, QueryResult)

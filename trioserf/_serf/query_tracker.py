@@ -100,7 +100,7 @@ class QueryTracker:
         )
         eligible = eligible_members(members, query.message)
         collector = QueryCollector(query.message, deadline=query.deadline, eligible=eligible)
-        response = QueryResponse(
+        response = QueryResponse._create(
             collector,
             capacity=len(members) + _SPARE_RESPONSES,
             waits_for_local=eligible <= {core.name} or core.name in params.filter_nodes,

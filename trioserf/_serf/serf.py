@@ -10,7 +10,17 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.queries import QueryParams
-from .._events import Event, EventsDropped, Member, MemberEvent, Query, SerfState, UserEvent
+from .._door import at_the_door
+from .._events import (
+    Event,
+    EventsDropped,
+    Member,
+    MemberEvent,
+    MemberStatus,
+    Query,
+    SerfState,
+    UserEvent,
+)
 from .._memberlist.memberlist import Memberlist
 from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
@@ -18,12 +28,14 @@ from .delegate import SerfDelegate
 from .fanout import A, B, EventKind, MemberKind, QueryKind, UserKind
 from .following import MemberStates
 from .key_manager import KeyManager
-from .members_view import Members, Selection, StatusFilter, TagFilter
+from .members_view import Members, Selection
 from .membership import Membership
 from .query_response import QueryResponse, QueryResult
 from .statistics import SerfStatistics, collect, stats
 
 if TYPE_CHECKING:
+    from re import Pattern
+
     from .explanation import Explanation
 
 
@@ -37,7 +49,19 @@ class Serf:
     ``trio.ClosedResourceError``; reads go on giving the last state.
     """
 
-    def __init__(self, delegate: SerfDelegate) -> None:
+    def __init__(self) -> None:
+        raise TypeError(
+            "Serf(): a running node comes from 'async with trioserf.open(config) as serf', or "
+            "from 'serf = await nursery.start(trioserf.serve, config)'"
+        )
+
+    @classmethod
+    def _create(cls, delegate: SerfDelegate) -> Serf:
+        self = cls.__new__(cls)
+        self._set_up(delegate)
+        return self
+
+    def _set_up(self, delegate: SerfDelegate) -> None:
         self._delegate = delegate
         self._core = core = delegate.core
         self._membership = Membership(
@@ -47,7 +71,7 @@ class Serf:
             snapshotter=delegate.snapshotter,
             log=delegate.log,
         )
-        self._keys = KeyManager(core, delegate.tracker)
+        self._keys = KeyManager._create(core, delegate.tracker)
 
     def _table(self) -> Table:
         members = self.members()
@@ -304,7 +328,10 @@ class Serf:
 
     @asynccontextmanager
     async def follow(
-        self, *, status: StatusFilter = None, tags: TagFilter = None
+        self,
+        *,
+        status: MemberStatus | Iterable[MemberStatus] | None = None,
+        tags: Mapping[str, str | Pattern[str]] | None = None,
     ) -> AsyncIterator[AsyncIterator[Members]]:
         """The newest members at once, and again after every change, until the node closes::
 
@@ -432,3 +459,6 @@ class Serf:
         """
         self._core.stop()
         await self._core.closed.wait()
+
+
+at_the_door(Serf)

@@ -21,6 +21,7 @@ from typing import Any, Final
 import trio
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .open import leave_in_time
 from .serf import Serf
 
@@ -156,3 +157,6 @@ async def _leave_all(nodes: Iterable[Serf]) -> None:
             nursery.start_soon(leave, node, name=f"trioserf.{node.name}.leave_on_signals")
     if errors:
         raise errors[0]
+
+
+at_the_door(leave_on_signals)

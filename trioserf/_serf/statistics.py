@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import final
+from typing import Literal, final
 
 from .. import _attrs as attrs
 from .._cluster.effects import QueueName
+from .._door import at_the_door
 from .._events import MemberStatus, SerfState
 from .._memberlist.statistics import MemberlistStatistics
 from .._swim.broadcasts import QueueStatistics
@@ -48,7 +49,7 @@ class SerfStatistics:
     member_time: int
     event_time: int
     query_time: int
-    queues: Mapping[QueueName, QueueStatistics]
+    queues: Mapping[Literal["intent", "query", "event"], QueueStatistics]
     stored_intents: int
     open_queries: int
     subscribers: int
@@ -138,3 +139,6 @@ def stats(
     if coordinate_resets is not None:
         numbers["coordinate_resets"] = str(coordinate_resets)
     return numbers
+
+
+at_the_door(SerfStatistics)

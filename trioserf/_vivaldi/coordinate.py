@@ -25,6 +25,7 @@ from operator import sub as minus
 from typing import Final, TypeAlias, final
 
 from .. import _attrs as attrs
+from .._door import at_the_door
 from .._exceptions import CoordinateError
 from .._settings import COUNT, COUNT_1, bound, is_int, is_number
 
@@ -128,7 +129,7 @@ class Coordinate:
       height: what every packet to or from the node takes on top (seconds).
     """
 
-    vec: Vector
+    vec: tuple[float, ...]
     error: float
     adjustment: float
     height: float
@@ -214,3 +215,6 @@ class Coordinate:
                 "coordinate dimensionality does not match: "
                 f"{len(self.vec)} here, {len(other.vec)} there"
             )
+
+
+at_the_door(Coordinate)
