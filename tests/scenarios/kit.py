@@ -24,6 +24,7 @@ async def cluster_of(
     nodes: int,
     *,
     loss: float = 0.0,
+    seed: int | None = None,
     step: float = 0.2,
     join: JoinVia = "first",
     record: bool = True,
@@ -35,7 +36,7 @@ async def cluster_of(
     The bytes of compression are a question of their own, and its time is most of a simulation.
     """
     async with (
-        SimCluster(seed=nodes, record=record) as cluster,
+        SimCluster(seed=nodes if seed is None else seed, record=record) as cluster,
         watched(cluster, step=step, invariants=invariants) as watch,
     ):
         await cluster.spawn(nodes, join=join, enable_compression=False, **fields)
