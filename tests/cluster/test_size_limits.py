@@ -18,9 +18,13 @@ from trioserf._wire.tags import encode_tags
 def test_tags_of_exactly_512_bytes_fit() -> None:
     """Checklist 14, 15, the rule."""
     check_tags(encode_tags({"a": "x" * 505}, 4))
-    with pytest.raises(TagsTooLarge, match="exceeds limit of 512 bytes") as caught:
+    with pytest.raises(TagsTooLarge, match="expected at most 512 bytes, names") as caught:
         check_tags(encode_tags({"a": "x" * 506}, 4))
     assert "513 bytes" in str(caught.value)
+    with pytest.raises(
+        TagsTooLarge, match=r"expected at most 100 bytes, .*: what fits into a packet"
+    ):
+        check_tags(encode_tags({"a": "x" * 200}, 4), 100)
 
 
 def test_a_user_event_is_measured_in_bytes_not_in_characters() -> None:

@@ -30,7 +30,10 @@ TEXTS = [
         QueryTooLarge("query exceeds limit of 1024 bytes: 2000 bytes"),
         "query exceeds limit of 1024 bytes",
     ),
-    (TagsTooLarge("tags", "<x>", "Encoded length of tags"), "Encoded length of tags"),
+    (
+        TagsTooLarge("tags", "<600 bytes>", "at most 512 bytes"),
+        "Encoded length of tags exceeds limit of 512 bytes",
+    ),
     (FeatureNotSupported("Feature not supported: needs 4"), "Feature not supported"),
     (BroadcastTimeout("x"), "timed out broadcasting node removal"),
     (AlreadyResponded("x"), "response already sent"),

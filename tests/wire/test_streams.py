@@ -405,3 +405,22 @@ def test_what_no_peer_would_read_is_not_written() -> None:
         push_pull_bytes(False, [RECORD] * (MAX_NODES + 1), b"")
     with pytest.raises(LocalProtocolError, match="expected at most 20971520"):
         user_message_bytes(bytes(MAX_USER_MESSAGE + 1))
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", "HTTP"),
+        (b"GET / HTTP/1.1\r\n", "HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"),
+        (b"\x16\x03\x01\x02\x00\x01", "TLS"),
+    ],
+)
+@pytest.mark.parametrize("codec", [PLAIN, KEYED, StreamCodec(label=b"blue")])
+def test_other_protocols_are_called_by_their_names_whatever_the_settings(
+    data: bytes, what: str, codec: StreamCodec
+) -> None:
+    for accept in (False, True):
+        error = _refusal(data, codec, accept=accept)
+        assert f"this looks like {what}" in str(error)
+        assert not error.reply

@@ -54,7 +54,7 @@ def check_tags(encoded: bytes, packet_limit: int = TAGS_LIMIT) -> None:
     """
     limit = min(TAGS_LIMIT, packet_limit)
     if len(encoded) > limit:
-        expected = f"Encoded length of tags exceeds limit of {limit} bytes"
+        expected = f"at most {limit} bytes, names and values together"
         if limit < TAGS_LIMIT:
             expected += f": {_PACKET}"
         raise TagsTooLarge("tags", f"<{len(encoded)} bytes encoded>", expected)

@@ -12,6 +12,7 @@ Source: hashicorp/memberlist v0.2.2, net_transport.go.
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -237,7 +238,9 @@ class NetTransport(Transport):
         except OSError as error:
             self._counts.dial_errors += 1
             sock.close()
-            raise OSError(error.errno, f"cannot connect to {to}: {error.strerror}") from error
+            # trio puts the address before the reason, which is here already.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(error.errno, f"cannot connect to {to}: {reason}") from error
         except BaseException:
             sock.close()
             raise

@@ -39,7 +39,7 @@ def error_text(error: Exception) -> str:
         case UserEventTooLarge() | QueryTooLarge() | ResponseTooLarge():
             return _TRAILING_SIZE.sub("", str(error))
         case TagsTooLarge():
-            return str(error.expected)
+            return "Encoded length of tags exceeds limit of 512 bytes"
         case FeatureNotSupported():
             return "Feature not supported"
         case BroadcastTimeout():

@@ -343,6 +343,8 @@ class StreamParser:
         if not buffer:
             return None
         label = b""
+        if buffer[0] in _FOREIGN:
+            raise StreamError(_foreign(buffer[0]))
         if buffer[0] == LABEL_BYTE:
             if len(buffer) < 2 or len(buffer) < 2 + buffer[1]:
                 return None
@@ -363,6 +365,8 @@ class StreamParser:
                     "remote state is encrypted and encryption is not configured", reply=True
                 )
             self._read = self._read_encrypted
+        elif buffer[0] in _FOREIGN:
+            raise StreamError(_foreign(buffer[0]))
         elif codec.keyring and codec.verify_incoming:
             raise StreamError(
                 "encryption is configured but remote state is not encrypted", reply=True
