@@ -37,7 +37,6 @@ def test_a_conflict_about_the_local_name_is_resolved_if_enabled(resolve: bool) -
 @pytest.mark.parametrize(
     ("payloads", "keep"),
     [
-        ([], False),
         ([vote()], True),
         ([vote(MAPPED)], True),
         ([vote(port=1)], False),
@@ -57,6 +56,21 @@ def test_a_majority_of_votes_keeps_the_name(payloads: list[bytes], keep: bool) -
         assert [] == votes.add(payload)
     assert len(payloads) == votes.responses
     assert votes.keep_name is keep
+
+
+def test_votes_can_be_discarded() -> None:
+    votes = ConflictVotes(HERE)
+    votes.add(vote(), "b")
+    votes.add(vote(port=1), "c")
+    assert not votes.keep_name
+    votes.discard({"c", "d"})
+    assert votes.keep_name
+    assert (1, 1) == (votes.responses, votes.matching)
+
+
+def test_without_a_vote_the_name_is_kept() -> None:
+    assert ConflictVotes(HERE).keep_name
+    assert not ConflictVotes(HERE, faithful=True).keep_name, "as in Go"
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x05\xc0", b"\x06\x81", b"\x06\xc3"])

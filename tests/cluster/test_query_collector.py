@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trioserf._cluster.effects import Count
+from trioserf._cluster.effects import Count, Effect
 from trioserf._cluster.query_collector import (
     NodeAck,
     NodeResponse,
@@ -17,6 +17,7 @@ from trioserf._wire.query_filters import encode_filters
 from trioserf._wire.serf_messages import (
     QUERY_FLAG_ACK,
     QUERY_FLAG_NO_BROADCAST,
+    RESPONSE_FLAG_ACK,
     QueryMessage,
     QueryResponseMessage,
 )
@@ -179,3 +180,21 @@ def test_members_that_go_settle_the_queries_that_waited_for_them() -> None:
 @pytest.mark.parametrize("size", [3, 300])
 def test_a_response_shows_itself_shortly(size: int) -> None:
     assert len(repr(NodeResponse("a", bytes(size)))) < 180
+
+
+def test_strangers_do_not_take_the_room_of_members() -> None:
+    query = QueryMessage(ltime=5, id=7, addr=None, port=1, flags=QUERY_FLAG_ACK)
+    collector = QueryCollector(query, 100.0, {"a", "b"})
+    collector.limit_strangers({"a", "b", "failed"}, 2)
+
+    def answer(name: str, flags: int) -> tuple[NodeResponse | NodeAck | None, list[Effect]]:
+        return collector.on_response(QueryResponseMessage(5, 7, name, flags, b""), 0.0)
+
+    names = ["x1", "x2", "x3", "a", "failed", "x4", "b", "x1"]
+
+    def delivered(flags: int) -> list[str]:
+        return [item.node for name in names if (item := answer(name, flags)[0])]
+
+    assert ["x1", "x2", "a", "failed", "b"] == delivered(0)
+    assert ["x1", "x2", "a", "failed", "b"] == delivered(RESPONSE_FLAG_ACK)
+    assert (None, [Count("trioserf.serf.stranger_answers")]) == answer("x9", 0)

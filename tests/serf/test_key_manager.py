@@ -13,8 +13,10 @@ import trio.testing
 from trio.testing import MockClock
 
 from tests.serf.clusters import cluster, drain, host, until, user_events
+from trioserf._cluster.key_responses import KeyResponse
 from trioserf._exceptions import KeyOperationError, KeyringError
 from trioserf._serf.serf import Serf
+from trioserf._wire.serf_messages import KeyAnswer, QueryResponseMessage, encode_serf
 
 OLD, NEW, OTHER = (bytes([number] * 32) for number in (1, 2, 3))
 
@@ -267,3 +269,26 @@ async def test_a_keyring_file_that_cannot_be_written_is_reported(tmp_path: Path)
         messages = caught.value.response.messages  # type: ignore[attr-defined]
         assert messages["a"].startswith("Failed to write keyring file")
         assert (OLD, NEW) == ring(a)
+
+
+async def test_only_nodes_that_were_alive_when_asked_count(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Made-up answers before the real ones neither complete a key operation nor fill its room."""
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD])
+        responses: list[KeyResponse] = []
+
+        async def install() -> None:
+            responses.append(await a.keys.install(text(NEW)))
+
+        nursery.start_soon(install)
+        await trio.testing.wait_all_tasks_blocked(0.0)
+        (collector,) = a._core.pending._collectors.values()
+        query, good = collector.query, encode_serf(KeyAnswer(result=True))
+        for number in range(60):
+            forged = QueryResponseMessage(query.ltime, query.id, f"x{number}", 0, good)
+            a._delegate.notify_message(encode_serf(forged))
+        await until(lambda: responses, limit=10)
+        assert (2, 2) == (responses[0].num_nodes, responses[0].num_resp)
+        assert NEW in ring(b)

@@ -5,6 +5,8 @@ Source: hashicorp/serf v0.9.4, serf/serf.go, handleNodeConflict, resolveNodeConf
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .._exceptions import RemoteProtocolError
 from .._wire.serf_messages import decode_conflict_response
 from ..abc import Address, NodeView
@@ -32,21 +34,27 @@ def on_conflict(
 class ConflictVotes:
     """Counts what other nodes answer about the owner of this node's name.
 
+    Anybody can send answers, in any name.  So only members have a vote that were alive when
+    they were asked (the caller drops the answers of others), and, once the vote is over, that
+    this node has ever reached (`discard` the others).  A node without a vote keeps its name:
+    its opponent brought no member that could answer.
+
+    DIFFERS: Go counts every answer, and without one the node ends.  A node can be voted out by
+    strangers, and one that is alone falls to a single forged claim (unless ``faithful_go``).
+    Tests: test_without_a_vote_the_name_is_kept, test_strangers_and_ghosts_vote_nobody_out.
+
     Args:
       local_address: the advertised address of this node.
-
-    Attributes:
-      responses: votes counted.
-      matching: votes for this node.
+      faithful: without a vote the name is lost, as in Go.
     """
 
-    def __init__(self, local_address: Address) -> None:
+    def __init__(self, local_address: Address, *, faithful: bool = False) -> None:
         self._local = (member_ip(local_address.to_bytes()), local_address.port)
-        self.responses = 0
-        self.matching = 0
+        self._faithful = faithful
+        self._votes: list[tuple[str, bool]] = []
 
-    def add(self, payload: bytes) -> list[Effect]:
-        """Count one response.
+    def add(self, payload: bytes, node: str = "") -> list[Effect]:
+        """Count one response, that of ``node``.
 
         An unreadable one is no vote, an unknown name is a vote against this node.
         """
@@ -54,10 +62,23 @@ class ConflictVotes:
             member = decode_conflict_response(payload)
         except RemoteProtocolError as error:
             return [Log(f"Failed to decode conflict query response: {error}", "error")]
-        self.responses += 1
-        if member is not None and (member_ip(member.addr or b""), member.port) == self._local:
-            self.matching += 1
+        owner = None if member is None else (member_ip(member.addr or b""), member.port)
+        self._votes.append((node, owner == self._local))
         return []
+
+    def discard(self, names: Collection[str]) -> None:
+        """These members have no vote after all."""
+        self._votes = [vote for vote in self._votes if vote[0] not in names]
+
+    @property
+    def responses(self) -> int:
+        """Votes counted."""
+        return len(self._votes)
+
+    @property
+    def matching(self) -> int:
+        """Votes for this node."""
+        return sum([matches for _, matches in self._votes])
 
     @property
     def majority(self) -> int:
@@ -66,9 +87,7 @@ class ConflictVotes:
 
     @property
     def keep_name(self) -> bool:
-        """Whether this node may stay.
-
-        QUIRK: with no vote at all the answer is no, so that two nodes with one name and no
-        third node both stop; peers rely on the loser going away.
-        """
+        """Whether this node may stay."""
+        if not self._votes:
+            return not self._faithful
         return self.matching >= self.majority

@@ -14,7 +14,7 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
   ahead by one epoch in that time, and never faster than its peers learn of it.
 * The times that were current before a gap stay so (`is_current`): peers that do not know of it
   yet are still heard.  They learn of it by a push/pull, which this node begins (`GAP`).
-* A node that has just started knows nothing that could tell.  In the first push/pull that it
+* A node that has just started has nothing to compare with.  In the first push/pull that it
   begins itself it accepts whatever its peer says (`catch_up` with ``first``).
 
 No clock reaches `LIMIT`, long before it would wrap.  The price: if a cluster is in two parts

@@ -10,7 +10,7 @@ handleQueryResponse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from .. import _attrs as attrs
 from .._door import at_the_door
@@ -81,6 +81,29 @@ class QueryCollector:
         self._awaited = set(eligible)
         self._awaited_acks = set() if self.acks is None else set(self._awaited)
         self._closed = False
+        self._known: Collection[str] | None = None
+        self._spare = 0
+        self._strangers: set[str] = set()
+
+    def limit_strangers(self, known: Collection[str], spare: int) -> None:
+        """Drop responses of more than ``spare`` names that are not ``known``.
+
+        Anybody can send responses in any name; they must not take the room of the members'.
+        A node that has joined meanwhile is no member yet, and responds, too.
+
+        DIFFERS: Go has room for a fixed number of responses of anybody
+        (test_strangers_do_not_take_the_room_of_members).
+        """
+        self._known, self._spare = known, spare
+
+    def _is_stranger(self, name: str) -> bool:
+        """Whether to drop what comes under this name."""
+        if self._known is None or name in self._known or name in self._strangers:
+            return False
+        if len(self._strangers) >= self._spare:
+            return True
+        self._strangers.add(name)
+        return False
 
     def on_response(
         self, msg: QueryResponseMessage, now: float
@@ -91,6 +114,8 @@ class QueryCollector:
             return None, [Log(problem)]
         if self.finished(now):
             return None, []
+        if self._is_stranger(msg.from_node):
+            return None, [Count("trioserf.serf.stranger_answers")]
         if msg.flags & RESPONSE_FLAG_ACK:
             return self._on_ack(msg.from_node)
         name = msg.from_node

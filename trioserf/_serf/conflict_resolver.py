@@ -16,9 +16,11 @@ from .._cluster.conflicts import ConflictVotes
 from .._cluster.effects import Effect
 from .._cluster.internal_queries import CONFLICT
 from .._cluster.queries import QueryParams
+from .._events import MemberStatus
 from .._exceptions import FeatureNotSupported, QueryError
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
+from .._swim.nodes import NEVER
 from .._text import raw_text
 from .core import Core
 from .query_tracker import QueryTracker
@@ -61,15 +63,33 @@ class ConflictResolver:
             self._conflict = trio.Event()
 
     async def _vote(self) -> bool:
-        votes = ConflictVotes(self.memberlist.advertise_address)
-        response = self.tracker.start(CONFLICT, raw_text(self.core.name), QueryParams())
+        settings = self.core.config.memberlist
+        here, faithful = self.memberlist.advertise_address, settings.faithful_go
+        votes = ConflictVotes(here, faithful=faithful)
+        voters = None if faithful else self._alive()
+        asked = raw_text(self.core.name)
+        response = self.tracker.start(CONFLICT, asked, QueryParams(), only=voters)
         try:
             async for answer in response:
-                self.apply(votes.add(answer.payload))
+                self.apply(votes.add(answer.payload, answer.node))
         finally:
             response.close()
+        if voters is not None and settings.probe_interval > 0:
+            # By now this node has probed some of them, also if it has just joined.
+            votes.discard({name for name in voters if not self._was_reached(name)})
         outcome = "majority" if votes.keep_name else "minority"
         self.log.warning(
             "%s in name conflict resolution [%d / %d]", outcome, votes.matching, votes.responses
         )
         return votes.keep_name
+
+    def _alive(self) -> frozenset[str]:
+        """The names of the other members that are alive."""
+        members = self.core.members.members()
+        names = {member.name for member in members if member.status is MemberStatus.ALIVE}
+        return frozenset(names - {self.core.name})
+
+    def _was_reached(self, name: str) -> bool:
+        """Whether this node ever got an answer of a node; names alone are easily made up."""
+        node = self.memberlist.node(name)
+        return node is not None and max(node.acked_at, node.exchanged_at) > NEVER

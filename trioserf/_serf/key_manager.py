@@ -138,8 +138,12 @@ class KeyManager:
     async def _ask(self, action: KeyAction, key: bytes | None, relay_factor: int) -> KeyTally:
         """Query all nodes, and count until every one has responded or the query ends."""
         params = QueryParams(relay_factor=relay_factor)
-        response = self._tracker.start(action.value, key_payload(key), params)
-        tally = KeyTally(self._tracker.memberlist.num_alive)
+        memberlist = self._tracker.memberlist
+        names = None
+        if not memberlist.config.faithful_go:
+            names = frozenset([node.name for node in memberlist.members()])
+        response = self._tracker.start(action.value, key_payload(key), params, only=names)
+        tally = KeyTally(memberlist.num_alive)
         try:
             async for answer in response:
                 tally.add(answer.node, answer.payload)

@@ -18,7 +18,7 @@ handleQueryResponse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final
 
@@ -77,8 +77,18 @@ class QueryTracker:
             self.memberlist.num_alive,
         )
 
-    def start(self, name: str, payload: bytes, params: QueryParams) -> QueryResponse:
+    def start(
+        self,
+        name: str,
+        payload: bytes,
+        params: QueryParams,
+        *,
+        only: Collection[str] | None = None,
+    ) -> QueryResponse:
         """Send a query.  Pair it with ``close`` of what it returns.
+
+        Args:
+          only: drop the responses of all but these; None for members and a few others.
 
         Raises:
           QueryTooLarge: nothing was sent.
@@ -108,6 +118,11 @@ class QueryTracker:
         # Registered before the query is sent, so that no response can come too early.
         core.pending.add(collector)
         self._open[collector] = response
+        if only is not None:
+            collector.limit_strangers(only, 0)
+        elif not core.config.memberlist.faithful_go:
+            known = frozenset([member.name for member in members])
+            collector.limit_strangers(known, _SPARE_RESPONSES)
         self.deadlines.call_at(query.deadline, partial(self._end, collector))
         self.apply(query.effects)
         self._check(collector)
