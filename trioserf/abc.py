@@ -91,6 +91,7 @@ class TransportStatistics:
       streams_dialled, streams_accepted: streams that came to be.
       dial_errors: streams that did not.
       receive_buffer: bytes that the system keeps for datagrams.
+      packets_dropped: datagrams that found this buffer full; None if the system does not say.
     """
 
     packets_sent: int = 0
@@ -105,6 +106,7 @@ class TransportStatistics:
     streams_accepted: int = 0
     dial_errors: int = 0
     receive_buffer: int = 0
+    packets_dropped: int | None = None
 
 
 async def resolve(host: str, port: int) -> list[Address]:
@@ -287,7 +289,10 @@ class BulkDelegate(Protocol):
     """
 
     def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
-        """As `Delegate.get_broadcasts`, for a packet that is sent to ``copies`` nodes."""
+        """As `Delegate.get_broadcasts`, for a packet to ``copies`` nodes that have nothing of it.
+
+        0 means a packet to any one node.
+        """
 
     def waiting(self) -> int:
         """Bytes that wait to be broadcast."""

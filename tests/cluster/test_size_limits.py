@@ -5,13 +5,21 @@ from __future__ import annotations
 import pytest
 
 from trioserf._cluster.size_limits import (
+    check_intent,
     check_query,
     check_relay,
     check_response,
     check_tags,
     check_user_event,
+    payload_bytes,
 )
-from trioserf._exceptions import QueryTooLarge, ResponseTooLarge, TagsTooLarge, UserEventTooLarge
+from trioserf._exceptions import (
+    LocalProtocolError,
+    QueryTooLarge,
+    ResponseTooLarge,
+    TagsTooLarge,
+    UserEventTooLarge,
+)
 from trioserf._wire.tags import encode_tags
 
 
@@ -49,3 +57,31 @@ def test_queries_and_responses_name_limit_and_size() -> None:
         check_response(bytes(11), 10)
     with pytest.raises(ResponseTooLarge, match=r"^relayed response exceeds .* 10 bytes: 11 bytes$"):
         check_relay(bytes(11), 10)
+
+
+@pytest.mark.parametrize("payload", [42, "text", None, [1], object()])
+def test_a_payload_that_is_nothing_like_bytes_is_refused(payload: object) -> None:
+    with pytest.raises(TypeError, match="expected bytes, bytearray or memoryview"):
+        payload_bytes("e", payload)
+
+
+def test_payloads_become_bytes() -> None:
+    for payload in (b"ab", bytearray(b"ab"), memoryview(b"ab")):
+        assert b"ab" == payload_bytes("e", payload)
+    with pytest.raises(TypeError, match="name=b'e': expected a str"):
+        payload_bytes(b"e", b"")
+
+
+def test_an_intent_must_fit_into_a_packet() -> None:
+    check_intent("x" * 100, 200)
+    with pytest.raises(LocalProtocolError, match="a node name of 300 bytes"):
+        check_intent("x" * 300, 200)
+
+
+def test_what_fits_no_packet_names_the_limit_of_packets() -> None:
+    with pytest.raises(QueryTooLarge, match="limit of 5 bytes: what fits into a packet"):
+        check_query(bytes(6), 10, 5)
+    with pytest.raises(UserEventTooLarge, match="limit of 5 bytes: what fits into a packet"):
+        check_user_event("e", b"", bytes(6), 10, 5)
+    with pytest.raises(TagsTooLarge, match="limit of 5 bytes: what fits into a packet"):
+        check_tags(bytes(6), 5)

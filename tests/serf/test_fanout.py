@@ -188,3 +188,28 @@ async def test_the_mark_of_a_gap_may_be_asked_for_and_comes_anyway() -> None:
 def test_a_buffer_must_hold_something() -> None:
     with pytest.raises(ValueError, match="max_buffer_size=0"):
         make_fanout().add(0)
+
+
+async def test_an_unread_default_channel_is_no_slow_reader(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fanout = make_fanout()
+    default = fanout.add(2, name="events", optional=True)
+    other = fanout.add(2, [UserEvent])
+    for number in range(10):
+        fanout.put(user(number))
+    assert 8 == fanout.dropped == other.dropped
+    assert {"events": 0, "subscribe(UserEvent) #1": 8} == fanout.dropped_by_reader()
+    assert ["subscribe(UserEvent) #1"] == [
+        str(record.args[0])
+        for record in caplog.records
+        if "too slow" in record.message and record.args
+    ]
+    # Who begins to read late sees the gap all the same, and counts from then on.
+    found = [default.receive_channel.receive_nowait() for _ in range(3)]
+    assert EventsDropped(8) == found[2]
+    assert {"events": 8, "subscribe(UserEvent) #1": 8} == fanout.dropped_by_reader()
+    for number in range(4):
+        fanout.put(user(number))
+    assert {"events": 10, "subscribe(UserEvent) #1": 12} == fanout.dropped_by_reader()
+    assert 1 == len([r for r in caplog.records if r.args and str(r.args[0]) == "events"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import attrs
 import pytest
@@ -15,12 +16,14 @@ from trioserf._cluster.query_collector import NodeResponse
 from trioserf._events import MemberStatus, Query
 from trioserf._exceptions import (
     AlreadyResponded,
+    ConfigError,
     DeadlineExceeded,
     FeatureNotSupported,
     QueryTooLarge,
     ResponseTooLarge,
 )
 from trioserf._serf.query_tracker import LOCAL_RESPONSE_GRACE
+from trioserf._serf.serf import Serf
 from trioserf._wire.serf_messages import QueryResponseMessage, encode_serf
 
 
@@ -409,3 +412,56 @@ async def test_every_random_choice_comes_from_the_given_source(autojump_clock: M
             async with a.query("x") as response:
                 ids.append(response._collector.query.id)
     assert ids[0] == ids[1]
+
+
+async def test_names_that_are_no_members_are_missing_and_not_waited_for(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer, b)
+            before = trio.current_time()
+            result = await a.ask("q", filter_nodes=["b", "no-such", "nor-this"])
+            assert trio.current_time() - before < 1
+            assert ["b"] == [response.node for response in result.responses]
+            assert {"no-such", "nor-this"} == result.missing
+            assert not result.complete
+            nursery.cancel_scope.cancel()
+        result = await a.ask("q", filter_nodes=["no-such"])
+        assert ((), {"no-such"}) == (result.responses, result.missing)
+
+
+@pytest.mark.parametrize("payload", [42, "text"])
+async def test_a_payload_of_another_type_is_refused_and_nothing_is_sent(
+    payload: Any, autojump_clock: MockClock
+) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        drain(a)
+        with pytest.raises(TypeError, match="payload of type"):
+            await a.ask("q", payload)
+        with pytest.raises(TypeError, match="payload of type"):
+            async with a.query("q", payload):
+                raise AssertionError("it was sent")
+        with pytest.raises(TypeError, match="payload of type"):
+            await a.user_event("e", payload)
+        with pytest.raises(TypeError, match="payload of type"):
+            a.user_event_nowait("e", payload)
+        with pytest.raises(ConfigError, match="RE2 expression"):
+            await a.ask("q", filter_tags={"mode": "(["})
+        assert ("1", "1") == (a.stats()["query_time"], a.stats()["event_time"])
+        assert [] == drain(a)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.ask, "q")
+            query = await a.events.receive()
+            assert isinstance(query, Query)
+            with pytest.raises(TypeError, match="payload of type"):
+                await query.respond(payload)
+            await query.respond(b"still open")
+
+
+async def answer(node: Serf) -> None:
+    async for event in node.events:
+        if isinstance(event, Query):
+            await event.respond(b"yes")

@@ -445,6 +445,20 @@ def test_a_few_events_get_their_further_copies_later() -> None:
     assert 0 == len(queue)
 
 
+def test_where_others_are_few_a_burst_is_sent_in_several_rounds() -> None:
+    queue = bulk(4, 2)
+    for number in range(20):
+        queue.queue(b"%02d" % number)
+    for _ in range(3):
+        assert 20 == len(queue.take(2, 80, copies=1))
+    assert 0 == len(queue)
+    queue.queue(b"alone")
+    for _ in range(3):
+        assert 1 == len(queue.take(2, 80, copies=1))
+    assert [] == queue.take(2, 80, copies=1)
+    assert [b"alone"] == queue.take(2, 80)
+
+
 def test_messages_about_nodes_get_all_copies_whatever_the_packet() -> None:
     queue = TransmitLimitedQueue(4, lambda: 16)
     for number in range(20):

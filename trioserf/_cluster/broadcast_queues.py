@@ -107,10 +107,10 @@ class BroadcastQueues:
         if item.on_finished is not None:
             item.on_finished()
 
-    def take(self, overhead: int, limit: int, copies: int = 1) -> list[bytes]:
+    def take(self, overhead: int, limit: int, copies: int = 0) -> list[bytes]:
         """Messages for one packet: the sum of ``len + overhead`` stays within ``limit``.
 
-        ``copies`` is to how many nodes the packet is sent.
+        ``copies`` as in `TransmitLimitedQueue.take`.
         """
         messages: list[bytes] = []
         free = limit

@@ -100,6 +100,14 @@ class Log:
 
 
 @attrs.frozen
+class Drop:
+    """A message of a peer was dropped: count it under ``reason``, and log it once in a while."""
+
+    reason: str
+    text: str
+
+
+@attrs.frozen
 class Prune:
     """Wait ``broadcast_timeout + leave_propagate_delay``, then call `finish_prune` with this.
 
@@ -131,6 +139,7 @@ Effect: TypeAlias = (
     | Count
     | Sample
     | Log
+    | Drop
     | Prune
     | ResolveConflict
     | ExchangeState

@@ -14,13 +14,19 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 from .. import _attrs as attrs
 from .._config import Config
 from .._door import at_the_door
 from .._events import Member
-from .._exceptions import ConfigError, FeatureNotSupported, QueryError, ResponseTooLarge
+from .._exceptions import (
+    ConfigError,
+    FeatureNotSupported,
+    QueryError,
+    RemoteProtocolError,
+    ResponseTooLarge,
+)
 from .._wire.limits import MAX_I64
 from .._wire.query_filters import encode_filters
 from .._wire.serf_messages import (
@@ -32,7 +38,7 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from ..abc import Address
-from .effects import Broadcast, Count, Deliver, Effect, ExchangeState, Log, SendTo
+from .effects import Broadcast, Count, Deliver, Drop, Effect, ExchangeState, Log, SendTo
 from .filters import FilterAllowance, matches
 from .lamport import REFUSED, LamportClock
 from .recent_times import RecentTimes
@@ -50,11 +56,37 @@ _QUERY_VERSION = 4
 
 
 def _names(value: Iterable[str] | None) -> tuple[str, ...]:
-    return tuple(value or ())
+    """A text is one name, and no list of its letters."""
+    if isinstance(value, str | bytes):
+        raise TypeError(f"filter_nodes={value!r}: expected a list or tuple of node names")
+    names = tuple(value or ())
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"filter_nodes has {name!r}: expected node names")
+    return names
 
 
 def _tags(value: Mapping[str, str] | None) -> dict[str, str]:
-    return dict(value or {})
+    """Expressions that nobody can evaluate are refused here: no node would say why it is silent."""
+    try:
+        tags = dict(value or {})
+    except (TypeError, ValueError):
+        text = f"filter_tags={value!r}: expected a mapping of tags to expressions"
+        raise TypeError(text) from None
+    if not tags:
+        return tags
+    from .re2.program import compile_expression  # most programs never send such a query
+
+    for tag, expression in tags.items():
+        for item in cast("tuple[object, object]", (tag, expression)):
+            if not isinstance(item, str):
+                raise TypeError(f"filter_tags has {tag!r}: {expression!r}: expected two texts")
+        try:
+            compile_expression(expression)
+        except RemoteProtocolError as error:
+            text = f"an RE2 expression for tag {tag!r}: {error}"
+            raise ConfigError("filter_tags", expression, text) from None
+    return tags
 
 
 @attrs.frozen(kw_only=True)
@@ -67,6 +99,10 @@ class QueryParams:
       request_ack: whether every node that the query is for acknowledges at once.
       relay_factor: through how many other nodes each response is also sent (0 to 255).
       timeout: seconds; None or 0 means `default_timeout`.
+
+    Raises:
+      TypeError: a text where a list of names is expected, or no texts in it.
+      ConfigError: an expression that RE2 does not know, or a number out of bounds.
     """
 
     filter_nodes: tuple[str, ...] = attrs.field(default=(), converter=_names)
@@ -226,7 +262,7 @@ class QueryLog:
         if self.recent.is_old(msg.ltime):
             if not clock.is_current(msg.ltime):
                 problem = f"received old query {msg.name} of time {msg.ltime} (now {clock.time})"
-                return False, [Log(problem)]
+                return False, [Drop("old_query", problem)]
             spread = (ExchangeState(),)
         if not self._is_new(msg):
             return False, []

@@ -67,13 +67,21 @@ class QueryCollector:
       query: as sent.
       deadline: when it ends (trio clock, seconds).
       eligible: names of the members from which a response can be expected.
+      unknown: names that were asked for and are no members: nobody waits for them.
 
     Attributes:
       responses: first response of each node, by name, in order of arrival.
       acks: nodes that acknowledged, in order of arrival; None if no acks were requested.
     """
 
-    def __init__(self, query: QueryMessage, deadline: float, eligible: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        query: QueryMessage,
+        deadline: float,
+        eligible: Iterable[str] = (),
+        unknown: Iterable[str] = (),
+    ) -> None:
+        self._unknown = frozenset(unknown)
         self.query = query
         self.deadline = deadline
         self.responses: dict[str, bytes] = {}
@@ -161,6 +169,11 @@ class QueryCollector:
     def missing(self) -> frozenset[str]:
         """Eligible members that have not responded and are not known to be gone."""
         return frozenset(self._awaited)
+
+    @property
+    def unanswered(self) -> frozenset[str]:
+        """`missing`, and names that are no members and did not respond all the same."""
+        return self.missing | (self._unknown - self.responses.keys())
 
     def close(self) -> None:
         """Accept no more responses."""

@@ -37,7 +37,7 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from .._wire.values import pack_value
-from .effects import Broadcast, Count, Effect, ExchangeState, Log, Publish
+from .effects import Broadcast, Count, Drop, Effect, ExchangeState, Publish
 from .lamport import REFUSED, LamportClock
 from .recent_times import RecentTimes
 from .size_limits import NO_LIMIT, check_user_event
@@ -168,7 +168,7 @@ class UserEventLog:
         if self.recent.is_old(msg.ltime):
             if not clock.is_current(msg.ltime):
                 problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
-                return False, [Log(problem)]
+                return False, [Drop("old_event", problem)]
             spread = (ExchangeState(),)
         key = msg.name, payload
         slot = self.recent.get(msg.ltime)

@@ -40,6 +40,11 @@ EAGER_BATCH: Final = 0.001
 """How long broadcasts are collected at least before an eager round (seconds)."""
 EAGER_BURST: Final = 8
 """Eager rounds that may follow each other without a pause."""
+COPIES_WAIT: Final = 4.0
+"""How long the further copies of an event wait for other packets (gossip intervals).
+
+On a local network that is a probe interval, in which a node sends about one ping and one ack.
+"""
 EAGER_REFILL: Final = 0.1
 """Time for one more eager round, as a share of the gossip interval."""
 
@@ -70,20 +75,24 @@ class Gossiper:
         self._phase = self.rng.random() * config.gossip_interval
         self._bucket = TokenBucket(EAGER_BURST, EAGER_REFILL * config.gossip_interval)
 
-    def wake(self, max_delay: float = 0.0) -> None:
+    def wake(self, max_delay: float = 0.0, *, copies_wait: bool = False) -> None:
         """A broadcast was queued.  Cheap when the task is awake already.
 
         Args:
           max_delay: how long the broadcast may wait to be sent with others, as a share of the
             gossip interval; from 1 on it waits for the regular round.
+          copies_wait: what the eager round leaves may wait `COPIES_WAIT` for a ping or an ack
+            that takes it along; packets of its own would cost more than they bring.
         """
         if not self._on:
             return
-        now = trio.current_time()
-        if self._regular_at == math.inf:
-            self._regular_at = self._regular_after(now)
-        if self._eager and max_delay < 1:
-            wanted = now + max(EAGER_BATCH, max_delay * self.config.gossip_interval)
+        now, interval = trio.current_time(), self.config.gossip_interval
+        eager = self._eager and max_delay < 1
+        if self._regular_at > now + interval:
+            wait = COPIES_WAIT * interval if eager and copies_wait else 0.0
+            self._regular_at = min(self._regular_at, self._regular_after(now + wait))
+        if eager:
+            wanted = now + max(EAGER_BATCH, max_delay * interval)
             if wanted < self._eager_at:
                 self._eager_at = min(self._eager_at, self._bucket.ready_at(wanted))
         self._alarm.advance(min(self._regular_at, self._eager_at))

@@ -178,7 +178,7 @@ class Memberlist:
         self._gossiper = Gossiper(
             config=config, table=table, sender=self._sender, rng=rng, metrics=metrics
         )
-        self.wake_gossip: Callable[[], None] = self._gossiper.wake
+        self.wake_gossip: Callable[..., None] = self._gossiper.wake
         """Notify the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
         self._address_prober = AddressProber(
             config=config, table=table, pinger=self._pinger, history=self.history
@@ -463,6 +463,7 @@ class Memberlist:
             bytes_sent=sum(sent.packet_bytes.values()),
             bytes_received=self._receiver.bytes_received,
             packets_lost=None if transport is None else transport.packets_lost,
+            packets_dropped=None if transport is None else transport.packets_dropped,
             sent=sent,
             received=metrics.received.statistics(),
             probes=self._prober.probes,

@@ -128,7 +128,8 @@ class PacketSender:
         """
         if self.delegate is not None and self.spreads is None:
             return self.gossip(nodes)  # it counts a copy for each call
-        messages = 0
+        messages = size = 0
+        waiting = self.queue.size + (0 if self.spreads is None else self.spreads.waiting())
         for _ in range(ROUND_PACKETS if nodes else 0):
             broadcasts = self._broadcasts(self.wire.packet_room, len(nodes))
             if not broadcasts:
@@ -137,7 +138,8 @@ class PacketSender:
             for node in nodes:
                 self._send_gossip(broadcasts, node, encoded)
             messages += len(broadcasts)
-            if messages >= ROUND_MESSAGES:
+            size += sum(map(len, broadcasts))
+            if messages >= ROUND_MESSAGES or size >= waiting:  # each of them once
                 break
         return bool(nodes)
 
@@ -155,7 +157,7 @@ class PacketSender:
             else:
                 self.metrics.packet_sent(parts, len(data))
 
-    def _broadcasts(self, room: int, copies: int = 1) -> list[bytes]:
+    def _broadcasts(self, room: int, copies: int = 0) -> list[bytes]:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
         queue, config, delegate = self.queue, self.config, self.delegate
         share = 0.0 if config.faithful_go else config.user_share

@@ -33,6 +33,8 @@ class MemberlistStatistics:
       packets_sent, packets_received, bytes_sent, bytes_received: datagrams.
       packets_lost: datagrams that the system's full buffer lost; None if the transport does
         not count.
+      packets_dropped: datagrams that arrived and found the system's receive buffer full; None
+        if the transport or the system does not count them (Linux does).
       sent, received: packets, messages and frames by kind.
       probes, probes_indirect, probes_failed: probe rounds; those in which helpers were asked
         and a stream was tried; and those that ended in a suspicion.
@@ -67,6 +69,7 @@ class MemberlistStatistics:
     bytes_sent: int
     bytes_received: int
     packets_lost: int | None
+    packets_dropped: int | None
     sent: TrafficStatistics
     received: TrafficStatistics
     probes: int

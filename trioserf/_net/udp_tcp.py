@@ -22,7 +22,7 @@ import trio
 
 from .. import _attrs as attrs
 from ..abc import Address, Packet, Transport, TransportStatistics
-from .binding import BoundPair, bind_pair
+from .binding import BoundPair, bind_pair, dropped_datagrams
 from .interfaces import IPAddress, machine_addresses
 from .sockaddr import family_of, from_sockaddr, to_sockaddr
 
@@ -72,6 +72,7 @@ class NetTransport(Transport):
         self._receiving = False
         self._dialling: set[trio.socket.SocketType] = set()
         self._counts = _Counts()
+        self._dropped: int | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._bound else "new"
@@ -132,7 +133,9 @@ class NetTransport(Transport):
         """What was sent, received and lost so far."""
         buffer = 0 if self._bound is None else self._bound.receive_buffer
         counts = attrs.asdict(self._counts)
-        return TransportStatistics(**counts, receive_buffer=buffer)
+        if self._bound is not None and not self._closed:  # the last number stays
+            self._dropped = dropped_datagrams(self._bound.udp)
+        return TransportStatistics(**counts, receive_buffer=buffer, packets_dropped=self._dropped)
 
     # --- packets --------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from .._cluster.effects import (
     Broadcast,
     Count,
     Deliver,
+    Drop,
     Effect,
     ExchangeState,
     Log,
@@ -127,7 +128,9 @@ class SerfDelegate:
             core.message_limit = lambda: self.memberlist.user_message_limit
         self.fanout: Fanout = Fanout(self.log)
         self.followers: Followers = Followers(core.members)
-        self.events: Subscription = self.fanout.add(config.event_buffer_size)
+        self.events: Subscription = self.fanout.add(
+            config.event_buffer_size, name="events", optional=True
+        )
         self.pipeline: Sink = coalescing_stages(config, self.fanout, self.deadlines)
         self.user_events: UserEventSender = UserEventSender(core=core, apply=self.apply_effects)
         self.internal: InternalQueryStage = InternalQueryStage(
@@ -187,7 +190,7 @@ class SerfDelegate:
             match effect:
                 case Broadcast():
                     self.core.broadcasts.add(effect)
-                    self.memberlist.wake_gossip()
+                    self.memberlist.wake_gossip(copies_wait=effect.queue == "event")
                 case Publish(event=event):
                     if self.snapshotter is not None:
                         self.snapshotter.note(event)
@@ -206,6 +209,8 @@ class SerfDelegate:
                     self.metrics.sample(metric, value)
                 case Log(text=text, level=level):
                     self.log.log(_LEVELS[level], "%s", text)
+                case Drop(reason=reason, text=text):
+                    self.drop_log(reason, "gossip", text)
                 case NodeForgotten(name=name, removed=removed):
                     self.core.broadcasts.forget_known()
                     self.coordinates.forget(name)
@@ -300,7 +305,7 @@ class SerfDelegate:
 
     def get_broadcasts(self, overhead: int, limit: int) -> list[bytes]:
         """Broadcasts for one packet: intents, then queries, then user events."""
-        return self.get_broadcasts_for(1, overhead, limit)
+        return self.get_broadcasts_for(0, overhead, limit)
 
     def local_state(self, join: bool) -> bytes:
         """Serf's part of a push/pull."""
@@ -331,14 +336,14 @@ class SerfDelegate:
     # --- abc.BulkDelegate
 
     def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
-        """As `get_broadcasts`, for a packet that is sent to ``copies`` nodes."""
+        """As `get_broadcasts`, for a packet of new messages to ``copies`` nodes, if not 0."""
         messages = self.core.broadcasts.take(overhead, limit, copies)
         if messages:
             if self.metrics.tap is not None:
                 for message in messages:
                     self.metrics.sample("serf.msgs.sent", len(message))
             self.user_events.release()
-        elif copies == 1 and limit - overhead >= self.core.message_limit():
+        elif not copies and limit - overhead >= self.core.message_limit():
             self._drop_longer(limit - overhead)
         return messages
 

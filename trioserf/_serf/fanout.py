@@ -67,13 +67,19 @@ class Subscription:
       size: events that may wait (at least 1).
       wanted: kinds of events, and classes for all of their kinds; empty for everything.
       log: gets a warning, once for each gap, that the reader is too slow.
+      name: for log and statistics.
+      optional: a channel that is there although perhaps nobody wants it.
     """
 
     size: int
     wanted: frozenset[EventKind]
     log: Log
-    dropped: int = attrs.field(default=0, init=False)
-    """Events that this reader missed, all gaps together."""
+    name: str = "events"
+    optional: bool = False
+    _missed: int = attrs.field(default=0, init=False)
+    _stored: int = attrs.field(default=0, init=False)
+    """Events and marks that went into the buffer."""
+    _warned: bool = attrs.field(default=False, init=False)
     receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
     _send_channel: trio.MemorySendChannel[Event] = attrs.field(init=False)
     _mark: EventsDropped | None = attrs.field(default=None, init=False)
@@ -99,23 +105,42 @@ class Subscription:
             if not self._room:
                 self._count_missing()
                 return True
-            self._mark = None
+            self._mark, self._warned = None, False
         try:
             self._send_channel.send_nowait(event)
         except trio.BrokenResourceError:
             return False
         self._room -= 1
+        self._stored += 1
         return True
 
+    @property
+    def dropped(self) -> int:
+        """Events that this reader missed, all gaps together.
+
+        An optional channel that nobody reads has no reader that is too slow: it counts once
+        something was taken out of it.
+        """
+        return self._missed if self._is_read() else 0
+
+    def _is_read(self) -> bool:
+        return (
+            not self.optional or self._stored > self._send_channel.statistics().current_buffer_used
+        )
+
     def _count_missing(self) -> None:
-        self.dropped += 1
+        self._missed += 1
+        if not self._warned and self._is_read():
+            self._warned = True
+            self.log.warning(
+                "the reader %s is too slow: its buffer of %d is full and events are dropped",
+                self.name,
+                self.size,
+            )
         if self._mark is None:
             self._mark = EventsDropped(1)
             self._send_channel.send_nowait(self._mark)
-            self.log.warning(
-                "a reader of events is too slow: its buffer of %d is full and events are dropped",
-                self.size,
-            )
+            self._stored += 1
         else:
             # Frozen for its reader, who has not seen it: it is the last thing in a full buffer.
             object.__setattr__(self._mark, "count", self._mark.count + 1)
@@ -136,6 +161,7 @@ class Fanout:
     log: Log
     _subscriptions: list[Subscription] = attrs.field(factory=list, init=False)
     _closed: bool = attrs.field(default=False, init=False)
+    _number: int = attrs.field(default=0, init=False)
     _dropped_before: int = attrs.field(default=0, init=False)
 
     def __len__(self) -> int:
@@ -146,9 +172,25 @@ class Fanout:
         """Events that readers missed, past readers included."""
         return self._dropped_before + sum(reader.dropped for reader in self._subscriptions)
 
-    def add(self, size: int, kinds: Iterable[EventKind] = ()) -> Subscription:
-        """Register a reader; pair it with `discard`."""
-        reader = Subscription(size, check_kinds(kinds), self.log)
+    def dropped_by_reader(self) -> dict[str, int]:
+        """The same for the readers of this moment, by name."""
+        return {reader.name: reader.dropped for reader in tuple(self._subscriptions)}
+
+    def add(
+        self,
+        size: int,
+        kinds: Iterable[EventKind] = (),
+        *,
+        name: str = "",
+        optional: bool = False,
+    ) -> Subscription:
+        """Register a reader; pair it with `discard`.  ``name`` is made up if there is none."""
+        wanted = check_kinds(kinds)
+        if not name:
+            self._number += 1
+            texts = sorted(getattr(kind, "__name__", str(kind)) for kind in wanted)
+            name = f"subscribe({', '.join(texts)}) #{self._number}"
+        reader = Subscription(size, wanted, self.log, name, optional=optional)
         if self._closed:
             reader.close()
         else:

@@ -20,6 +20,7 @@ from .. import _attrs as attrs
 from .._cluster.effects import Deliver, Effect, SendTo
 from .._cluster.internal_queries import answer_internal, file_not_written, is_internal
 from .._cluster.responses import QueryResponder
+from .._cluster.size_limits import payload_bytes
 from .._events import Query
 from .._exceptions import LocalProtocolError, QueryError, RelayError
 from .._memberlist.drop_log import Log
@@ -120,7 +121,7 @@ class InternalQueryStage:
         async def respond(payload: bytes) -> None:
             await trio.lowlevel.checkpoint()
             self.core.require_open()
-            self._respond(responder, bytes(payload))
+            self._respond(responder, payload_bytes(delivery.query.name, payload))
 
         message = delivery.query
         return Query(

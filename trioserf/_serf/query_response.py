@@ -21,7 +21,8 @@ class QueryResult:
     Args:
       responses: in order of arrival.
       acks: names of the nodes that acknowledged; empty unless acks were requested.
-      missing: names of the members that could have responded, did not, and did not fail.
+      missing: names of the members that could have responded, did not, and did not fail; and
+        names in ``filter_nodes`` that are no members.
     """
 
     responses: tuple[NodeResponse, ...]
@@ -128,7 +129,7 @@ class QueryResponse:
         return QueryResult(
             responses=tuple(NodeResponse(*item) for item in collector.responses.items()),
             acks=tuple(collector.acks or ()),
-            missing=collector.missing,
+            missing=collector.unanswered,
         )
 
     def _settle(self) -> None:

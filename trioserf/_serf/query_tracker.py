@@ -109,7 +109,10 @@ class QueryTracker:
             packet_limit=core.message_limit(),
         )
         eligible = eligible_members(members, query.message)
-        collector = QueryCollector(query.message, deadline=query.deadline, eligible=eligible)
+        unknown = {*params.filter_nodes} - {member.name for member in members}
+        collector = QueryCollector(
+            query.message, deadline=query.deadline, eligible=eligible, unknown=unknown
+        )
         response = QueryResponse._create(
             collector,
             capacity=len(members) + _SPARE_RESPONSES,

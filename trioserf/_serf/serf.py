@@ -10,6 +10,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.queries import QueryParams
+from .._cluster.size_limits import payload_bytes
 from .._door import at_the_door
 from .._events import (
     Event,
@@ -403,6 +404,7 @@ class Serf:
           timeout: how long responses are taken (seconds); None for `default_query_timeout`.
 
         Raises:
+          TypeError, ConfigError: an argument of another type, a bad expression; nothing was sent.
           QueryTooLarge: nothing was sent.
           FeatureNotSupported: the protocol version knows no queries.
           trio.ClosedResourceError: the node is closed.
@@ -415,7 +417,7 @@ class Serf:
             timeout=timeout,
         )
         await trio.lowlevel.checkpoint()
-        response = self._delegate.tracker.start(name, bytes(payload), params)
+        response = self._delegate.tracker.start(name, payload_bytes(name, payload), params)
         try:
             yield response
         finally:
@@ -443,7 +445,7 @@ class Serf:
             relay_factor=relay_factor,
             timeout=timeout,
         )
-        return await self._delegate.tracker.ask(name, bytes(payload), params)
+        return await self._delegate.tracker.ask(name, payload_bytes(name, payload), params)
 
     # --- closing ------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ class SerfStatistics:
       open_queries: queries of this node that are under way.
       subscribers: readers of events, `Serf.events` included.
       events_dropped: events that slow readers missed, all together.
+      dropped_by_reader: the same for each reader of this moment; ``events`` is `Serf.events`,
+        which counts only if somebody reads it.
       coordinate_resets: resets of the local coordinate; None if disabled.
       encrypted: whether there is a key ring.
       snapshot: the snapshot file; None if there is none.
@@ -54,6 +56,7 @@ class SerfStatistics:
     open_queries: int
     subscribers: int
     events_dropped: int
+    dropped_by_reader: Mapping[str, int]
     coordinate_resets: int | None
     encrypted: bool
     snapshot: SnapshotStatistics | None
@@ -102,6 +105,7 @@ def collect(delegate: SerfDelegate) -> SerfStatistics:
         open_queries=len(delegate.tracker),
         subscribers=len(delegate.fanout),
         events_dropped=delegate.fanout.dropped,
+        dropped_by_reader=MappingProxyType(delegate.fanout.dropped_by_reader()),
         coordinate_resets=delegate.coordinates.resets,
         encrypted=memberlist.keyring is not None,
         snapshot=None if snapshotter is None else snapshotter.statistics(),

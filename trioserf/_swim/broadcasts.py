@@ -27,6 +27,8 @@ from .scaling import retransmit_limit
 
 _NUMBER_BITS: Final = 40
 """Room for the running number of a message inside its sort key."""
+ENOUGH: Final = 3
+"""Transmissions that an event gets at least, however many others wait."""
 _ANY: Final = 1 << 20
 """More than any message is sent."""
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
@@ -146,16 +148,16 @@ class TransmitLimitedQueue:
             _finish([older])
 
     def take(
-        self, overhead: int, limit: int, *, local_share: float = 0.0, copies: int = 1
+        self, overhead: int, limit: int, *, local_share: float = 0.0, copies: int = 0
     ) -> list[bytes]:
         """Messages for one packet; each counts as sent once for each copy.
 
-        With several copies, messages that were sent as often already are left for later
-        packets: the nodes that get the copies have them.
+        Messages that were sent as often as there are copies already are left for a packet to
+        one other node: the nodes that get the copies have them.
 
-        DIFFERS (a bulk queue and several copies): what fills half of ``limit`` is not sent
-        again.  A node has as many predecessors as there are copies, see `gossip_order`, and
-        under load it is better to be rid of a message than to send it more often.
+        DIFFERS (a bulk queue and copies): what fills half of ``limit`` is sent `ENOUGH` times
+        or to the nodes of one round, and no more.  A node has as many predecessors as there are
+        copies, see `gossip_order`; and under load it is better to be rid of a message.
         Test: test_a_burst_of_events_is_sent_in_full_packets_once.
 
         Args:
@@ -163,11 +165,14 @@ class TransmitLimitedQueue:
           limit: the sum of ``len(message) + overhead`` stays within this.
           local_share: share of ``limit`` that messages which began here get first; one of
             them may exceed it.  0 keeps Go's order.
-          copies: to how many nodes the packet is sent.
+          copies: to how many nodes a packet of new messages is sent; 0 is a packet of any
+            messages to one node.
         """
         taken: list[_Entry] = []
         used = 0
-        most = copies if copies > 1 else _ANY
+        most = copies or _ANY
+        if self._bulk and copies:
+            most = max(ENOUGH, copies)  # where the nodes are few, in several rounds
         if len(self.entries) == 1:
             for entry in self.entries.values():
                 if overhead + len(entry.message) <= limit and entry.transmits < most:
@@ -181,8 +186,8 @@ class TransmitLimitedQueue:
             used = self._fill(taken, used, overhead, limit, both, limit, most)
         if not taken:
             return []
-        last = self._bulk and copies > 1 and 2 * used >= limit
-        return self._sent(taken, _ANY if last else copies)
+        full = self._bulk and copies > 0 and 2 * used >= limit
+        return self._sent(taken, copies or 1, ENOUGH if full else _ANY)
 
     def _fill(
         self,
@@ -221,9 +226,9 @@ class TransmitLimitedQueue:
                 used += overhead + len(entry.message)
         return used
 
-    def _sent(self, taken: list[_Entry], copies: int) -> list[bytes]:
+    def _sent(self, taken: list[_Entry], copies: int, enough: int) -> list[bytes]:
         """Put back what was set aside, but for messages that were sent often enough."""
-        limit = retransmit_limit(self._mult, self._num_nodes())
+        limit = min(enough, retransmit_limit(self._mult, self._num_nodes()))
         messages, finished = [], []
         for entry in taken:
             messages.append(entry.message)

@@ -62,9 +62,11 @@ class PacketCodec(CodecSettings):
 
     Args:
       max_output: most bytes that a datagram may decompress to.
+      compress_above: messages up to this length are not compressed (bytes).
     """
 
     max_output: int = limits.MAX_PACKET_OUTPUT
+    compress_above: int = 0
 
 
 class DecodedPacket(NamedTuple):
@@ -141,7 +143,7 @@ def encode_packet(
     """
     if not message:
         raise LocalProtocolError("an empty message cannot be sent")
-    if codec.compress:
+    if codec.compress and len(message) > codec.compress_above:
         message = compress_if_shorter(message)
     if crc:
         message = _HAS_CRC + zlib.crc32(message).to_bytes(4, "big") + message
