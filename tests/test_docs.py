@@ -30,6 +30,7 @@ def test_every_program_of_the_pages_is_run_by_some_test() -> None:
     assert {
         "README.md": 2,  # the first here, the second by tests/notebook/test_kernels.py
         "docs/asyncio.md": 1,  # here
+        "docs/events.md": 1,  # here
         "docs/notebook.md": 1,  # here
         "docs/testing.md": len(blocks("docs/testing.md")),  # tests/testing/test_recipes.py
     } == {page: count for page, count in found.items() if count}
@@ -82,6 +83,20 @@ def test_the_cell_of_the_notebook_page_runs_as_it_stands() -> None:
         found = running.run(cell.replace(SEED, f'"{at.group(1)}"'))
         assert "ok" == found.status, found.errors
         assert "2 in all: 2 alive" in found.html
+
+
+@pytest.mark.slow
+def test_a_slow_reader_does_what_the_page_of_events_says() -> None:
+    (program,) = blocks("docs/events.md")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "newest: 200 gaps: True True\n" == done.stdout, done.stderr
+    assert 0 == done.returncode
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -133,3 +134,35 @@ async def test_whether_an_event_may_be_coalesced_crosses_the_wire(
             if isinstance(event, trioserf.UserEvent) and event.name == "theirs"
         }
         assert {b"1": True, b"2": False} == marks
+
+
+@limit(60)
+async def test_a_burst_among_both_kinds_loses_nothing(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async with (
+        go_agent(binary, tmp_path, name="go-1") as agent,
+        trioserf_node(nursery, name="py-1") as one,
+        trioserf_node(nursery, name="py-2") as two,
+    ):
+        for node in (one, two):
+            await node.serf.join([agent.address])
+        await becomes(3, lambda: len(one.serf.members().alive))
+        await becomes(3, lambda: len(two.serf.members().alive))
+
+        async def send(node: Any) -> None:
+            for number in range(100):
+                await node.serf.user_event(node.serf.name, b"%d" % number, coalesce=False)
+
+        async with trio.open_nursery() as senders:
+            senders.start_soon(send, one)
+            senders.start_soon(send, two)
+        expected = sorted(b"%d" % number for number in range(100))
+        for name in ("py-1", "py-2"):
+            for node in (one, two):
+                await becomes(expected, lambda n=node, e=name: sorted(n.user_events(e)))
+            await becomes(
+                expected,
+                lambda e=name: sorted(event.payload for event in agent.recorded("user", e)),
+                seconds=30,
+            )

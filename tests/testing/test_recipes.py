@@ -15,6 +15,7 @@ from tests.testing.test_testing_plugin import run_pytest
 PAGE = ROOT / "docs" / "testing.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 TESTS = [block for block in BLOCKS if "async def test_" in block]
+COUNT = sum(block.count("async def test_") for block in TESTS)
 PROGRAMS = [block for block in BLOCKS if block not in TESTS]
 
 
@@ -24,7 +25,7 @@ def test_every_recipe_passes_as_it_stands(tmp_path: Path) -> None:
     for number, block in enumerate(TESTS):
         (tmp_path / f"test_recipe_{number}.py").write_text(block)
     done = run_pytest(tmp_path, "")
-    assert f"{len(TESTS)} passed" in done.stdout, done.stdout + done.stderr
+    assert f"{COUNT} passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -33,7 +34,7 @@ def test_recipes_do_not_hang_on_one_lucky_seed(tmp_path: Path, seed: str) -> Non
     for number, block in enumerate(TESTS):
         (tmp_path / f"test_recipe_{number}.py").write_text(block)
     done = run_pytest(tmp_path, "", f"--serf-seed={seed}")
-    assert f"{len(TESTS)} passed" in done.stdout, done.stdout + done.stderr
+    assert f"{COUNT} passed" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.slow

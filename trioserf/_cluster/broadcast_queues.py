@@ -14,7 +14,7 @@ from .._config import Config
 from .._swim.broadcasts import TransmitLimitedQueue
 from .effects import Broadcast, Effect, Log, QueueName, Sample
 
-KNOWN_MESSAGES: Final = 1024
+KNOWN_MESSAGES: Final = 2048
 """Messages that are remembered to recognise copies of them; up to twice as many."""
 KNOWN_SIZE: Final = 2048
 """Longest message that is remembered (bytes)."""
