@@ -76,9 +76,12 @@ def decode_key(key: str | bytes) -> bytes:
 
     Raises:
       KeyringError: it is not base64.  The key is not in the text.
+      TypeError: neither text nor bytes.
     """
-    if not isinstance(key, str):
+    if isinstance(key, bytes | bytearray | memoryview):
         return bytes(key)
+    if not isinstance(key, str):
+        raise TypeError(f"a key of type {type(key).__name__}: expected base64 text or bytes")
     try:
         return key_from_text(key)
     except ValueError:

@@ -27,6 +27,7 @@ from .._exceptions import (
     RemoteProtocolError,
     ResponseTooLarge,
 )
+from .._settings import is_int, is_number
 from .._wire.limits import MAX_I64
 from .._wire.query_filters import encode_filters
 from .._wire.serf_messages import (
@@ -112,9 +113,9 @@ class QueryParams:
     timeout: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        if not 0 <= self.relay_factor <= 255:
+        if not is_int(self.relay_factor) or not 0 <= self.relay_factor <= 255:
             raise ConfigError("relay_factor", self.relay_factor, "0 to 255")
-        if self.timeout is not None and not self.timeout >= 0:
+        if self.timeout is not None and not (is_number(self.timeout) and self.timeout >= 0):
             raise ConfigError("timeout", self.timeout, "seconds, 0 or more")
 
 

@@ -25,6 +25,7 @@ from .._events import SerfState
 from .._exceptions import SerfInternalError
 from .._memberlist.drop_log import node_log
 from .._swim.incarnations import SUSPECT_BAND
+from .arguments import node_config
 from .delegate import SerfDelegate
 from .serf import Serf
 from .snapshotter import Snapshotter
@@ -64,7 +65,7 @@ async def open_with_nonces(
       random_bytes: source of nonces.
     """
     _require_trio()
-    delegate = await _prepare(Config() if config is None else config, random_bytes)
+    delegate = await _prepare(node_config(config), random_bytes)
     core, tree = delegate.core, Tree(delegate)
     raised: BaseException | None = None
     try:

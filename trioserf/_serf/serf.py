@@ -25,6 +25,7 @@ from .._events import (
 from .._memberlist.memberlist import Memberlist
 from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
+from .arguments import buffer_size, join_addresses, member_name
 from .delegate import SerfDelegate
 from .fanout import A, B, EventKind, MemberKind, QueryKind, UserKind
 from .following import MemberStates
@@ -207,8 +208,7 @@ class Serf:
           InvalidState: the node has left.
           trio.ClosedResourceError: the node is closed.
         """
-        targets = [addresses] if isinstance(addresses, str) else list(addresses)
-        return await self._membership.join(targets, ignore_old=ignore_old)
+        return await self._membership.join(join_addresses(addresses), ignore_old=ignore_old)
 
     async def leave(self) -> None:
         """Leave the cluster gracefully: the others see ``left``, not ``failed``.
@@ -236,7 +236,7 @@ class Serf:
           BroadcastTimeout: the message is still queued, but was not sent out in time.
           trio.ClosedResourceError: the node is closed.
         """
-        await self._membership.remove_failed_node(name, prune=prune)
+        await self._membership.remove_failed_node(member_name(name), prune=prune)
 
     async def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace all tags of this node; returns when that is broadcast.
@@ -319,8 +319,10 @@ class Serf:
         await trio.lowlevel.checkpoint()
         if self._core.state is SerfState.SHUTDOWN:
             raise self._core.closed_error()
-        fanout, size = self._delegate.fanout, max_buffer_size
-        reader = fanout.add(self._core.config.event_buffer_size if size is None else size, types)
+        fanout, size = self._delegate.fanout, self._core.config.event_buffer_size
+        if max_buffer_size is not None:
+            size = buffer_size(max_buffer_size)
+        reader = fanout.add(size, types)
         try:
             yield reader.receive_channel
         finally:
