@@ -5,6 +5,7 @@ import pytest
 from trioserf._exceptions import LocalProtocolError
 from trioserf._memberlist.pending_acks import PendingAcks
 from trioserf._wire.messages import Ack
+from trioserf.abc import Address
 
 
 def test_the_first_ack_is_handed_over_and_ends_the_entry():
@@ -74,3 +75,36 @@ def test_the_failure_detector_has_room_in_a_full_table():
         pending.expect(2, lambda ack, at, source: None, always=True),
     ):
         assert 2 == len(pending)
+
+
+HERE, THERE = Address("10.0.0.1", 7946), Address("10.0.0.2", 7946)
+
+
+def test_an_ack_counts_from_hosts_that_were_asked_alone():
+    pending, got, hosts = PendingAcks(), [], {"10.0.0.1"}
+    with pending.expect(7, lambda ack, at, source: got.append(source), hosts=hosts):
+        assert not pending.ack(Ack(7, None), 1.0, THERE)
+        assert 7 in pending
+        hosts.add("10.0.0.2")
+        assert pending.ack(Ack(7, None), 1.0, Address("10.0.0.2", 1))
+        assert not pending.ack(Ack(7, None), 1.0, HERE)
+    assert [Address("10.0.0.2", 1)] == got
+    with pending.expect(8, lambda *_: None, hosts={"fe80::1"}):
+        assert pending.ack(Ack(8, None), 1.0, Address("fe80::1%eth0", 7946))
+
+
+def test_a_nack_counts_from_hosts_that_were_asked_alone():
+    pending, nacks = PendingAcks(), []
+    with pending.expect(7, lambda *_: None, nacks.append, hosts={"10.0.0.1"}):
+        assert not pending.nack(7, THERE)
+        assert pending.nack(7, HERE)
+    assert [HERE] == nacks
+
+
+def test_numbers_of_pings_cannot_be_guessed_and_do_not_repeat():
+    numbers = iter([b"\0\0\0\x07", b"\0\0\0\x07", b"\xff\xff\xff\xff"])
+    pending = PendingAcks(random_bytes=lambda size: next(numbers))
+    seq_no = pending.next_seq_no()
+    assert 7 == seq_no
+    with pending.expect(seq_no, lambda *_: None):
+        assert 0xFFFFFFFF == pending.next_seq_no()

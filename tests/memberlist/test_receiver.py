@@ -81,10 +81,30 @@ async def test_an_indirect_ping_is_sent_on_and_its_ack_passed_back_without_paylo
         assert (b"\x0a\x00\x00\x01", 7946) == (ping.source_addr, ping.source_port)
         assert 1 == node.statistics().relays
         deliver(wire, Ack(ping.seq_no, b"payload"))
+        assert [] == answers(wire, Ack)
+        assert 1 == node.statistics().bad_input["ack"]
+        deliver(wire, Ack(ping.seq_no, b"payload"), source=Address("10.0.0.3", 1))
         assert [(Ack(99, None), ELSEWHERE)] == answers(wire, Ack)
         await trio.sleep(10)
         assert [] == answers(wire, Nack)
         assert 0 == node.statistics().relays
+
+
+async def test_a_node_with_several_addresses_may_ack_from_each_that_it_pings_from(autojump_clock):
+    async with one_node(probe_interval=1.0) as (node, wire):
+        deliver(wire, alive_of("n2"))
+        await trio.sleep(0.01)
+        for host in range(100, 110):
+            deliver(wire, Ping(7, "n1", source_node="n2"), source=Address(f"10.0.1.{host}", 7946))
+        wire.sent.clear()
+        await trio.sleep(1.2)
+        ping, _ = answers(wire, Ping)[-1]
+        deliver(wire, Ack(ping.seq_no, None), source=Address("10.0.9.9", 7946))
+        assert {"ack": 1} == dict(node.statistics().bad_input)
+        assert node.node("n2").acked_at < 0
+        deliver(wire, Ack(ping.seq_no, None), source=Address("10.0.1.109", 7946))
+        assert node.node("n2").acked_at > 0
+        assert 4 == len(node.node("n2").other_hosts)
 
 
 async def test_an_indirect_ping_without_an_answer_ends_in_a_nack_if_wanted(autojump_clock):

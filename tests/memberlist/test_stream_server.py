@@ -426,7 +426,7 @@ async def test_a_reply_without_a_request_is_no_request(autojump_clock):
         assert 1 == node.statistics().bad_input["stream"]
 
 
-async def test_a_failed_accept_is_tried_again(autojump_clock):
+async def test_a_failed_accept_is_tried_again_and_logged_once(autojump_clock, caplog):
     async with cluster() as c:
         node, peer = await with_peer(c)
         server = node._stream_server
@@ -442,8 +442,12 @@ async def test_a_failed_accept_is_tried_again(autojump_clock):
                 return await real()
 
         server.transport = Flaky()
-        await peer.ask(encode_message(Ping(1, "n1")))  # the accept that was under way
+        silent = await peer.dial()  # the accept that was under way
         assert Ack(2, None) == await peer.ask(encode_message(Ping(2, "n1")))
+        # What a stream that says nothing has is needed more elsewhere.
+        assert ErrorReply("no descriptors are left") == await reply_on(silent)
+        assert 3 == node.statistics().bad_input["accept"]
+        assert 1 == caplog.text.count("too many open files")
 
 
 async def test_the_128th_push_pull_at_once_learns_that_there_are_too_many(autojump_clock):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+from contextlib import closing, suppress
 
 import pytest
 import trio
@@ -274,3 +276,29 @@ async def test_what_leads_to_the_bound_port_of_this_machine_leads_here():
         assert not loopback.leads_here(Address(host, port)), host
     for transport in (everywhere, loopback):
         transport.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such limit")
+async def test_without_descriptors_dialling_fails_and_works_again() -> None:
+    import resource
+
+    transport = NetTransport("127.0.0.1", 0)
+    await transport.open()
+    with closing(transport):
+        taken = []
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, soft), hard))
+        try:
+            with suppress(OSError):
+                while True:
+                    taken.append(socket.socket())
+            with pytest.raises(OSError, match="Too many open files") as caught:
+                await transport.connect_stream(Address("127.0.0.1", 7))
+            assert errno.EMFILE == caught.value.errno
+            assert 1 == transport.statistics().dial_errors
+        finally:
+            for sock in taken:
+                sock.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        stream = await transport.connect_stream(transport.local_address)
+        await stream.aclose()

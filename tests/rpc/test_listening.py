@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import socket
 import stat
@@ -10,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from tests.serf.clusters import cluster
 from trioserf._exceptions import ConfigError
 from trioserf._rpc.client import open_client
-from trioserf._rpc.listening import listening
+from trioserf._rpc.listening import PatientListener, listening
 from trioserf._rpc.server import serve
 
 
@@ -141,3 +144,37 @@ async def test_an_open_address_must_be_asked_for() -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(serve, serf, "0.0.0.0:0", allow_unauthenticated=True))
             nursery.cancel_scope.cancel()
+
+
+class _Refusing:
+    """A listener to whom the system refuses some connections."""
+
+    def __init__(self, *errors: OSError) -> None:
+        self.errors = [*errors]
+
+    async def accept(self) -> object:
+        await trio.lowlevel.checkpoint()
+        if self.errors:
+            raise self.errors.pop(0)
+        return "a stream"
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_without_descriptors_a_server_waits_and_says_so_once(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    none_left = [OSError(errno.EMFILE, "Too many open files") for _ in range(30)]
+    listener = PatientListener(_Refusing(*none_left), logging.getLogger("test"))  # type: ignore[arg-type]
+    assert "a stream" == await listener.accept()
+    assert "a stream" == await listener.accept()
+    (record,) = caplog.records
+    assert (
+        "cannot accept clients, and tries again: [Errno 24] Too many open files"
+        == record.getMessage()
+    )
+    listener = PatientListener(_Refusing(OSError(errno.EBADF, "bad")), logging.getLogger("test"))  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="bad"):
+        await listener.accept()
+    await listener.aclose()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from typing import TypeAlias
 
 import trio
 
@@ -25,6 +26,10 @@ from .alarm import Alarm
 from .packet_sender import PacketSender
 
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+_Request: TypeAlias = tuple[IndirectPing, Address, tuple[str, ...]]
+"""What was asked, where the answer goes, and from which hosts it may come."""
 
 
 @attrs.define(eq=False)
@@ -39,27 +44,42 @@ class IndirectPings:
     limit: int
     timeout: float
     sender: PacketSender
-    _requests: dict[int, tuple[IndirectPing, Address]] = attrs.field(factory=dict, init=False)
+    _requests: dict[int, _Request] = attrs.field(factory=dict, init=False)
     _deadlines: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
     def __len__(self) -> int:
         return len(self._requests)
 
-    def add(self, seq_no: int, request: IndirectPing, reply_to: Address, now: float) -> bool:
-        """Expect an ack of the ping ``seq_no``.  False if too many are under way."""
+    def add(
+        self,
+        seq_no: int,
+        request: IndirectPing,
+        reply_to: Address,
+        now: float,
+        hosts: tuple[str, ...] = (),
+    ) -> bool:
+        """Expect an ack of the ping ``seq_no`` from one of these hosts.
+
+        False if too many are under way.
+        """
         if len(self._deadlines) >= self.limit:
             return False
-        self._requests[seq_no] = request, reply_to
+        self._requests[seq_no] = request, reply_to, hosts
         self._deadlines.append((now + self.timeout, seq_no))
         if len(self._deadlines) == 1:
             self._alarm.set(now + self.timeout)
         return True
 
+    def hosts(self, seq_no: int) -> tuple[str, ...] | None:
+        """From where an ack of this number may come; None if there is no such ping."""
+        entry = self._requests.get(seq_no)
+        return None if entry is None else entry[2]
+
     def ack(self, seq_no: int) -> None:
         """An ack arrived: pass it on to the peer that asked for the ping, if there is one."""
         if seq_no in self._requests:
-            request, reply_to = self._requests.pop(seq_no)
+            request, reply_to, _ = self._requests.pop(seq_no)
             ack = Ack(seq_no=request.seq_no, payload=None)
             self.sender.send(encode_message(ack), reply_to, request.source_node)
 
@@ -71,7 +91,7 @@ class IndirectPings:
             while self._deadlines and self._deadlines[0][0] <= now:
                 _, seq_no = self._deadlines.popleft()
                 if seq_no in self._requests:
-                    request, reply_to = self._requests.pop(seq_no)
+                    request, reply_to, _ = self._requests.pop(seq_no)
                     # A nack that cannot be sent is like one that was lost.
                     with suppress(*_SEND_ERRORS):
                         if request.nack:

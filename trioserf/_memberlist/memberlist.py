@@ -172,8 +172,8 @@ class Memberlist:
             drop_log=drop_log,
             metrics=metrics,
         )
-        self._pending_acks = PendingAcks()
-        self._pinger = Pinger(self._sender, self._pending_acks)
+        self._pending_acks = PendingAcks(None if config.faithful_go else wire.random_bytes)
+        self._pinger = Pinger(self._sender, self._pending_acks, table.other_hosts)
         self._indirect_pings = IndirectPings(config.max_relays, config.probe_timeout, self._sender)
         self._gossiper = Gossiper(
             config=config, table=table, sender=self._sender, rng=rng, metrics=metrics

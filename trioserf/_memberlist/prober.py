@@ -108,7 +108,11 @@ class Prober:
                 node.rtt = probe.rtt or node.rtt
                 self._on_success(probe, ack, now)
 
-        with self.pending_acks.expect(probe.seq_no, on_ack, probe.on_nack, always=True):
+        hosts = None if self.config.faithful_go else {*node.hosts}
+        expected = self.pending_acks.expect(
+            probe.seq_no, on_ack, probe.on_nack, hosts=hosts, always=True
+        )
+        with expected:
             try:
                 messages = probe.first_messages()
                 if len(messages) == 1:
@@ -123,15 +127,17 @@ class Prober:
                 return
             if probe.acked:
                 return
-            await self._ask_others(probe)
+            await self._ask_others(probe, hosts)
         self.history.probed(probe)
         if not probe.acked:
             self._on_silence(probe, now)
 
-    async def _ask_others(self, probe: ProbeRound) -> None:
-        """Wait for an answer by way of helpers, or on a stream."""
+    async def _ask_others(self, probe: ProbeRound, hosts: set[str] | None) -> None:
+        """Wait for an answer by way of helpers, whose hosts are added, or on a stream."""
         self.indirect += 1
         for helper, message in probe.choose_helpers(self.table.sequence, self.rng):
+            if hosts is not None:
+                hosts.update(helper.hosts)
             try:
                 self.sender.send(message, helper.address, helper.name)
             except (LocalProtocolError, trio.BrokenResourceError) as error:

@@ -40,7 +40,7 @@ from .history import History
 from .indirect_pings import IndirectPings
 from .metrics import Metrics
 from .packet_sender import PacketSender
-from .pending_acks import PendingAcks
+from .pending_acks import PendingAcks, host_of
 from .wire_format import WireFormat
 
 MAX_LONG: Final = 2 << 20
@@ -143,7 +143,7 @@ class Receiver:
         elif self._may_answer(packet):
             pinging = self.table.nodes.get(ping.source_node)
             if pinging is not None:
-                pinging.pinged_at = packet.received_at
+                pinging.pinged(packet.received_at, host_of(packet.source))
             payload = self.ping.ack_payload() if self.ping is not None else None
             ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
             self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)
@@ -160,7 +160,9 @@ class Receiver:
             return
         seq_no = self.pending_acks.next_seq_no()
         reply_to = self._reply_address(request, packet)
-        if not self.indirect_pings.add(seq_no, request, reply_to, trio.current_time()):
+        known = self.table.nodes.get(request.node)
+        hosts = (target.host, *(() if known is None else known.other_hosts))
+        if not self.indirect_pings.add(seq_no, request, reply_to, trio.current_time(), hosts):
             limit = self.indirect_pings.limit
             self.drop_log("relay", packet.source, f"more than {limit} indirect pings")
             return
@@ -168,8 +170,16 @@ class Receiver:
         self.sender.send(ping, target, request.node)
 
     def _on_ack(self, ack: Ack, packet: Packet) -> None:
-        if not self.pending_acks.ack(ack, packet.received_at, packet.source):
+        if self.pending_acks.ack(ack, packet.received_at, packet.source):
+            return
+        hosts = self.indirect_pings.hosts(ack.seq_no)
+        if hosts is None:
+            if ack.seq_no in self.pending_acks:
+                self.drop_log("ack", packet.source, "an ack from another address than was asked")
+        elif host_of(packet.source) in hosts or self.config.faithful_go:
             self.indirect_pings.ack(ack.seq_no)
+        else:
+            self.drop_log("ack", packet.source, "an ack from another address than was asked")
 
     def _on_nack(self, nack: Nack, packet: Packet) -> None:
         if not self.pending_acks.nack(nack.seq_no, packet.source):

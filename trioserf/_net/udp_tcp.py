@@ -233,7 +233,12 @@ class NetTransport(Transport):
             self._counts.dial_errors += 1
             await trio.lowlevel.checkpoint()
             raise OSError(f"cannot connect to {to}: {error}") from error
-        sock = trio.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock = trio.socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor is left
+            self._counts.dial_errors += 1
+            await trio.lowlevel.checkpoint()
+            raise OSError(error.errno, f"cannot connect to {to}: {error.strerror}") from error
         self._dialling.add(sock)
         try:
             await sock.connect(sockaddr)

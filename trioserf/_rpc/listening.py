@@ -5,6 +5,8 @@ Source: hashicorp/serf v0.9.4, cmd/serf/command/agent/command.go, startAgent (TC
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import socket
 import stat
@@ -20,6 +22,8 @@ from .._wire.rpc_address import TCPAddress, UnixAddress, parse_rpc_address
 
 SOCKET_MODE = 0o600
 """Only the user of the agent may connect to its socket in the file system."""
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Of descriptors, or of memory for them: what the system says."""
 
 
 @attrs.frozen
@@ -33,6 +37,44 @@ class Listening:
 
     listener: trio.SocketListener
     address: str
+
+
+_RETRY = 0.1
+"""Pause after the system refused a connection (seconds)."""
+
+
+class PatientListener(trio.abc.Listener[trio.abc.Stream]):
+    """A listener that waits when the system has no descriptor left, and says so once.
+
+    Trio would log ten tracebacks a second until there are some again.
+    """
+
+    def __init__(self, listener: trio.abc.Listener[trio.abc.Stream], log: logging.Logger) -> None:
+        self._listener = listener
+        self._log = log
+        self._refused = False
+
+    async def accept(self) -> trio.abc.Stream:
+        """The next connection."""
+        while True:
+            try:
+                stream = await self._listener.accept()
+            except trio.ClosedResourceError:
+                raise
+            except OSError as error:
+                if error.errno not in _NONE_LEFT:
+                    raise
+                if not self._refused:
+                    self._log.error("cannot accept clients, and tries again: %s", error)
+                self._refused = True
+                await trio.sleep(_RETRY)
+            else:
+                self._refused = False
+                return stream
+
+    async def aclose(self) -> None:
+        """Close the listener."""
+        await self._listener.aclose()
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ from .commands import Commands
 from .connection import Connection, Services
 from .error_texts import error_text
 from .event_feed import BUFFER_SIZE, EventFeed
-from .listening import listening
+from .listening import PatientListener, listening
 from .log_feed import AGENT_LOG, IPC_LOG, LogFeed
 from .outbox import Turns
 
@@ -254,7 +254,7 @@ async def serve_listener(
             nursery.start_soon(
                 partial(trio.serve_listeners, handler_nursery=nursery),
                 acceptor.serve_client,
-                [listener],
+                [PatientListener(listener, IPC_LOG)],
                 name="trioserf.rpc.accept",
             )
             task_status.started(RPCServer(address, account))

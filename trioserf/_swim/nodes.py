@@ -25,6 +25,8 @@ META_LIMIT: Final = 512
 """Most bytes of node metadata.  Source: memberlist.go, MetaMaxSize."""
 NEVER: Final = -math.inf
 """A change time before every other."""
+MAX_OTHER_HOSTS: Final = 4
+"""Hosts beside that of its record from which a node may ack: two networks, two families."""
 
 
 class NodeStatus(enum.IntEnum):
@@ -64,6 +66,8 @@ class Node:
       pinged_at: when a ping of it last arrived here.
       exchanged_at: when state was last exchanged with it, by this node's initiative.
       rtt: the last round-trip time (seconds); None before the first.
+      other_hosts: other hosts than that of the record from which its pings came last, because
+        it has several addresses; at most `MAX_OTHER_HOSTS`.
     """
 
     name: str = attrs.field(kw_only=True)
@@ -78,6 +82,7 @@ class Node:
     pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     rtt: float | None = attrs.field(init=False, default=None, repr=False)
+    other_hosts: tuple[str, ...] = attrs.field(init=False, default=(), repr=False)
     _address: Address | None = attrs.field(init=False, default=None, repr=False)
     _record: NodeRecord | None = attrs.field(init=False, default=None, repr=False)
 
@@ -88,6 +93,17 @@ class Node:
         if address is None:
             address = self._address = Address.from_bytes(self.addr, self.port)
         return address
+
+    def pinged(self, now: float, host: str) -> None:
+        """A ping of this node arrived, from ``host``."""
+        self.pinged_at = now
+        if host not in self.hosts:
+            self.other_hosts = (*self.other_hosts, host)[-MAX_OTHER_HOSTS:]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts from which its acks may come: that of the record, and the others."""
+        return (self.address.host, *self.other_hosts)
 
     @property
     def record(self) -> NodeRecord:

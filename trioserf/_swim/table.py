@@ -353,6 +353,11 @@ class NodeTable:
         self._order.restart(rng)
         return successors
 
+    def other_hosts(self, name: str) -> tuple[str, ...]:
+        """Hosts from which this node acks, beside the one that is asked."""
+        node = self.nodes.get(name)
+        return () if node is None else node.hosts
+
     def live_count(self) -> int:
         """Nodes alive or suspect, the local one included."""
         return self._store.live
