@@ -74,6 +74,16 @@ def test_what_is_plausible_is_the_same_for_all_nodes_of_an_epoch() -> None:
         assert clock.observe(last, 0.0) is not None
 
 
+@pytest.mark.parametrize("start", [1, EPOCH - 1, EPOCH, 5 * EPOCH + 7])
+def test_after_a_jump_peers_can_follow(start: int) -> None:
+    """A forged time at the very edge must not make its receiver one to whom no peer listens."""
+    for seen in ((start // EPOCH + 2) * EPOCH - 1, (start // EPOCH + 1) * EPOCH + EPOCH // 2):
+        clock = LamportClock(start)
+        assert clock.observe(seen, 0.0) is not None
+        for own in (clock.time, clock.time + 10**6, clock.time + EPOCH // 4):
+            assert LamportClock(start).observe(own, 0.0) is not None
+
+
 def test_jumps_are_rationed() -> None:
     clock = LamportClock(1)
     assert clock.observe(10**6, 0.0)

@@ -552,11 +552,28 @@ def test_pruning_a_member_that_is_up_gives_it_time_to_leave(status: MemberStatus
     assert registry.get("foo") is None
 
 
-def test_pruning_a_member_that_stays_leaving_forgets_it() -> None:
+def test_pruning_a_member_that_stays_waits_until_it_is_gone() -> None:
     registry = registry_with("foo", MemberStatus.LEAVING)
     _, (prune,) = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, serf_state=ALIVE)
     assert isinstance(prune, Prune)
-    assert [(REAP, "foo")] == happenings(registry.finish_prune(prune))
+    assert [] == registry.finish_prune(prune)
+    assert registry.get("foo") is not None
+    effects = registry.on_node_leave(node("foo"), 9.0)
+    assert [(EventType.MEMBER_LEAVE, "foo"), (REAP, "foo")] == happenings(effects)
+    assert registry.get("foo") is None
+    assert registry.num_left == 0
+
+
+def test_a_member_that_refutes_after_the_wait_is_not_pruned_later() -> None:
+    registry = registry_with("foo", MemberStatus.LEAVING)
+    _, (prune,) = registry.on_leave_intent(LeaveIntent(20, "foo", True), 0.0, serf_state=ALIVE)
+    assert isinstance(prune, Prune)
+    registry.finish_prune(prune)
+    registry.on_join_intent(JoinIntent(21, "foo"), 1.0)
+    registry.on_node_leave(node("foo"), 9.0)
+    found = registry.get("foo")
+    assert found is not None
+    assert found.status is MemberStatus.FAILED
 
 
 def test_pruning_a_leaving_member_that_refutes_keeps_it() -> None:

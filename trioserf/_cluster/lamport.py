@@ -10,6 +10,8 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
 
 * A jump into the next but one `EPOCH` is *implausible*: the message is dropped as if it had
   never come.  Epochs have fixed bounds, so that all nodes of a cluster decide alike.
+* A jump moves the clock to the middle of the next epoch at most.  So its own times are plausible
+  to those that are behind, for half an epoch more.
 * Gaps and jumps are rationed, one jump in sixteen seconds: messages of strangers can drive a clock
   ahead by one epoch in that time, and never faster than its peers learn of it.
 * The times that were current before a gap stay so (`is_current`): peers that do not know of it
@@ -22,8 +24,8 @@ while forged messages drive one of them two epochs ahead, then nodes of the othe
 again only when they restart.
 
 DIFFERS: Go accepts every time, and wraps (unless ``faithful_go``).
-Tests: test_an_implausible_time_is_not_seen, test_jumps_are_rationed,
-test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
+Tests: test_an_implausible_time_is_not_seen, test_after_a_jump_peers_can_follow,
+test_jumps_are_rationed, test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
 test_a_forged_time_leaves_nobody_deaf.
 
 Source: hashicorp/serf v0.9.4, serf/lamport.go.
@@ -106,7 +108,8 @@ class LamportClock:
         if not self._spend(1 if ahead <= STEP else JUMP_COST, now):
             return None
         self._left.append(self.time)
-        self.time = seen + 1
+        middle = (self.time // EPOCH + 1) * EPOCH + EPOCH // 2
+        self.time = min(seen + 1, middle)
         return GAP
 
     def _spend(self, cost: int, now: float) -> bool:

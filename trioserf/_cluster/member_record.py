@@ -30,12 +30,14 @@ class Record:
       status_ltime: Lamport time of the newest intent about it.
       leave_time: when it failed or left (seconds); None while it is up.
       pruning: a wait that will end in erasing it is under way.
+      prune_due: that wait is over, and it is erased as soon as it is gone.
     """
 
     member: Member
     status_ltime: int = 0
     leave_time: float | None = None
     pruning: bool = False
+    prune_due: bool = False
 
 
 @lru_cache(maxsize=4096)

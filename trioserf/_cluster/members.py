@@ -185,7 +185,11 @@ class MemberRegistry:
         record.leave_time = now
         departed[node.name] = record
         self._set_status(record, status)
-        return [Count(f"serf.member.{status}"), Publish(MemberEvent(kind, (record.member,)))]
+        effects: list[Effect] = [Count(f"serf.member.{status}")]
+        effects.append(Publish(MemberEvent(kind, (record.member,))))
+        if record.prune_due:
+            effects += self.erase(node.name, removed=True)
+        return effects
 
     def on_node_update(self, node: NodeView, now: float) -> list[Effect]:
         """Memberlist: a node changed its metadata.
@@ -222,6 +226,7 @@ class MemberRegistry:
         record.status_ltime = msg.ltime
         if record.member.status is MemberStatus.LEAVING:
             self._set_status(record, MemberStatus.ALIVE)
+        record.prune_due = False
         return True, [*jumped]
 
     def merge_join_intents(
@@ -332,13 +337,20 @@ class MemberRegistry:
         return [Prune(record.member.name, record)]
 
     def finish_prune(self, prune: Prune) -> list[Effect]:
-        """The wait of a `Prune` is over: erase the record if it is still leaving or left."""
+        """The wait of a `Prune` is over: erase the record, or as soon as the member is gone.
+
+        DIFFERS: Go erases a member that is still leaving, which memberlist lists as alive: if it
+        never received the leave, or refuses it, it is missing here until it restarts
+        (test_pruning_a_member_that_stays_waits_until_it_is_gone).
+        """
         record = self._records.get(prune.name)
         if record is None or record is not prune.record:
             return []
         record.pruning = False
-        if record.member.status in (MemberStatus.LEAVING, MemberStatus.LEFT):
+        leaving = record.member.status is MemberStatus.LEAVING
+        if record.member.status is MemberStatus.LEFT or (leaving and self.faithful):
             return self.erase(prune.name, removed=True)
+        record.prune_due = leaving
         return []
 
     def reap(self, now: float) -> list[Effect]:
