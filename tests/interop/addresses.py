@@ -38,3 +38,17 @@ def free_port(host: str) -> int:
                 continue
             return port
     raise AssertionError(f"no port of {host} is free for both UDP and TCP")
+
+
+NO_IPV6 = "no IPv6 on the loopback interface"
+"""The reason of a skip that is the machine's; `.ci/check_interop.py` knows it."""
+
+
+def ipv6_works() -> bool:
+    """Whether a socket can be bound to ``::1``."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

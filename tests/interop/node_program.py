@@ -1,4 +1,5 @@
-"""A trioserf node as a program of its own: joins one address, then prints its events.
+"""A trioserf node as a program of its own: joins one address, tries again until that is done,
+then prints its events.
 
 Its one argument is a JSON object; each line of its output is one, too.
 """
@@ -12,6 +13,10 @@ from typing import Any
 import trio
 
 import trioserf
+from trioserf.abc import Address
+
+AGAIN = 0.5
+"""Seconds between two tries to join."""
 
 
 def say(**fields: Any) -> None:
@@ -26,12 +31,26 @@ async def main(settings: dict[str, Any]) -> None:
         tags=settings["tags"],
         encrypt_key=settings["key"],
     )
-    async with trioserf.open(config) as serf:
-        await serf.join([settings["join"]])
-        say(joined=f"{serf.local_member.addr}:{serf.local_member.port}")
+    async with trioserf.open(config) as serf, trio.open_nursery() as nursery:
+        nursery.start_soon(join, serf, settings["join"])
         async for event in serf.events:
             if isinstance(event, trioserf.MemberEvent):
-                say(event=str(event.type), names=[member.name for member in event.members])
+                hosts = [str(member.addr) for member in event.members]
+                names = [member.name for member in event.members]
+                say(event=str(event.type), names=names, hosts=hosts)
+
+
+async def join(serf: trioserf.Serf, address: str) -> None:
+    while True:
+        try:
+            await serf.join([address])
+        except trioserf.JoinError as error:
+            say(error=str(error.exceptions[0]))
+            await trio.sleep(AGAIN)
+        else:
+            local = serf.local_member
+            say(joined=str(Address(str(local.addr), local.port)))
+            return
 
 
 if __name__ == "__main__":

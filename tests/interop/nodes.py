@@ -18,6 +18,7 @@ from tests.interop.addresses import free_host
 from tests.interop.agents import Row
 from tests.interop.processes import Child, child
 from tests.interop.waiting import found
+from trioserf.abc import Address
 
 PROGRAM = "tests.interop.node_program"
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def describe(members: Sequence[trioserf.Member]) -> dict[str, Row]:
     return {
         member.name: Row(
             str(member.status),
-            f"{member.addr}:{member.port}",
+            str(Address(str(member.addr), member.port)),
             dict(member.tags),
             (member.delegate_min, member.delegate_max, member.delegate_cur),
         )
@@ -51,7 +52,7 @@ class TrioserfNode:
     @property
     def address(self) -> str:
         local = self.serf.local_member
-        return f"{local.addr}:{local.port}"
+        return str(Address(str(local.addr), local.port))
 
     def members(self) -> dict[str, Row]:
         return describe(self.serf.members())
@@ -154,6 +155,15 @@ class NodeProcess:
             for name in line["names"]
         ]
 
+    def hosts(self) -> dict[str, str]:
+        """Name to IP address, as the last event about each member had it."""
+        return {
+            name: host
+            for line in _lines(self.process)
+            if "hosts" in line
+            for name, host in zip(line["names"], line["hosts"], strict=True)
+        }
+
     def statuses(self) -> dict[str, str]:
         """Name to status, of every member that events were about and none took away."""
         last = {
@@ -190,10 +200,12 @@ async def node_process(
     key: bytes | None = None,
     address: str | None = None,
     inside: Sequence[str] = (),
+    wait: bool = True,
 ) -> AsyncIterator[NodeProcess]:
     """Run a node in a child process that has joined ``join``; killed with the block.
 
     Args:
+      wait: until it has joined; else ``address`` is needed, and it goes on trying.
       address: ``host:port`` for gossip; None takes a free one.
       inside: what a command begins with that shall run on another host of
         `tests.interop.namespaces`; needs ``address``, too.
@@ -213,4 +225,5 @@ async def node_process(
             assert process.exit_status is None, process.output
             return next((line["joined"] for line in _lines(process) if "joined" in line), None)
 
-        yield NodeProcess(name, await found(joined, seconds=20), process)
+        known = await found(joined, seconds=20) if wait or address is None else address
+        yield NodeProcess(name, known, process)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 import trio
 
 import trioserf
-from tests.interop.addresses import free_port
+from tests.interop.addresses import NO_IPV6, free_port, ipv6_works
 from tests.interop.agents import go_agent
 from tests.interop.nodes import trioserf_node
 from tests.interop.waiting import becomes, limit, stays
@@ -17,16 +16,7 @@ from tests.interop.waiting import becomes, limit, stays
 BOTH = {"go-1": "alive", "py-1": "alive"}
 
 
-def ipv6_works() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not ipv6_works(), reason="no IPv6 on the loopback interface")
+@pytest.mark.skipif(not ipv6_works(), reason=NO_IPV6)
 @pytest.mark.parametrize("who", ["we", "the agent"])
 @limit(40)
 async def test_a_cluster_lives_on_ipv6(
