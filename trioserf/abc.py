@@ -300,6 +300,12 @@ class BulkDelegate(Protocol):
     def is_duplicate(self, message: bytes) -> bool:
         """Whether a user message in a packet is one that need not be handed over again."""
 
+    def is_request(self, message: bytes) -> bool:
+        """Whether handling a user message sends something to wherever the message says.
+
+        Of one packet only as many are handed over as an honest one has room for.
+        """
+
 
 class EventHandler(Protocol):
     """Notified of every change of membership, the local node included."""

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trioserf._cluster.allowance import Allowance
 from trioserf._cluster.filters import (
     MAX_STEPS,
     STEPS_PER_SECOND,
-    FilterAllowance,
     FilterResult,
     matches,
 )
@@ -127,7 +127,7 @@ COSTLY = [
 def test_filters_of_others_cost_no_more_than_their_allowance(
     costly: Callable[[int], str],
 ) -> None:
-    allowance = FilterAllowance()
+    allowance = Allowance(STEPS_PER_SECOND, STEPS_PER_SECOND)
     spent = 0
     for number in range(300):
         raw = encode_filter(TagFilter("role", costly(number)))
@@ -140,16 +140,6 @@ def test_filters_of_others_cost_no_more_than_their_allowance(
         assert allowance.left(0.0) < MAX_STEPS
         usual = encode_filter(TagFilter("role", "^a"))
         assert matches([usual], NAME, {"role": "ab"}, allowance, 0.1)
-
-
-def test_an_allowance_fills_up_to_one_second_and_no_further() -> None:
-    allowance = FilterAllowance()
-    assert STEPS_PER_SECOND == allowance.left(5.0)
-    allowance.spend(STEPS_PER_SECOND)
-    assert 0 == allowance.left(5.0)
-    assert STEPS_PER_SECOND // 2 == allowance.left(5.5)
-    assert STEPS_PER_SECOND == allowance.left(500.0)
-    assert STEPS_PER_SECOND == allowance.left(5.0), "an older time fills nothing"
 
 
 def test_names_and_tags_that_are_not_utf_8_can_be_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -12,8 +13,12 @@ from hypothesis import strategies as st
 from trioserf._cluster.effects import Broadcast, Count, Deliver, Drop, Effect, SendTo
 from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.queries import (
+    INTERNAL_BURST,
+    INTERNAL_RATE,
     MAX_KNOWN,
     MAX_SLOT_QUERIES,
+    STRANGER_BURST,
+    STRANGER_RATE,
     OpenQuery,
     QueryLog,
     QueryParams,
@@ -370,3 +375,34 @@ def test_good_filters_stay_as_they_are() -> None:
     params = QueryParams(filter_nodes=iter(["a", "b"]), filter_tags={"role": "^web.*$", "x": ""})
     assert ("a", "b") == params.filter_nodes
     assert {"role": "^web.*$", "x": ""} == params.filter_tags
+
+
+def acked(queries: QueryLog, now: float, **fields: Any) -> int:
+    """How many of two hundred queries are acknowledged or delivered."""
+    answered = 0
+    for _ in range(200):
+        number = queries._known + 1
+        message = query(ltime=1 + number // 100, id=number, flags=QUERY_FLAG_ACK, **fields)
+        answered += bool(delivered(queries.on_query(message, now, {})[1]))
+    return answered
+
+
+@pytest.mark.parametrize("name", ["_serf_conflict", "_serf_list-keys", "_serf_ping"])
+def test_internal_queries_are_answered_at_a_bounded_rate(name: str) -> None:
+    queries = log()
+    assert INTERNAL_BURST == acked(queries, 0.0, name=name)
+    assert INTERNAL_RATE == acked(queries, 1.0, name=name)
+    assert 200 == acked(queries, 1.0)
+    for _ in range(200):
+        assert delivered(ask(queries, name).effects), "those of this node are its own affair"
+
+
+def test_queries_of_strangers_are_answered_at_a_bounded_rate() -> None:
+    queries = log()
+    one = member("n1", addr=IPv4Address("127.0.0.1"))
+    queries.find_member = {"n1": one}.get
+    assert 200 == acked(queries, 0.0)
+    assert STRANGER_BURST == acked(queries, 0.0, port=80)
+    assert STRANGER_RATE == acked(queries, 1.0, addr=bytes([10, 0, 0, 9]))
+    assert STRANGER_RATE // 4 == acked(queries, 2.0, source_node="other", relay_factor=3)
+    assert 200 == acked(queries, 2.0)

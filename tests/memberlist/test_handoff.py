@@ -6,7 +6,14 @@ import trio
 import trio.testing
 
 from trioserf._memberlist.drop_log import DropLog, node_log
-from trioserf._memberlist.handoff import BATCH, BATCH_BYTES, MAX_LONG, TURN, Handoff
+from trioserf._memberlist.handoff import (
+    BATCH,
+    BATCH_BYTES,
+    MAX_LONG,
+    TURN,
+    Handoff,
+    requests_in_packet,
+)
 from trioserf._wire.messages import Alive, Dead, Suspect, UserMessage
 from trioserf.abc import Packet
 
@@ -165,3 +172,17 @@ async def test_messages_that_take_long_let_others_in_between(nursery):
         seen.append(len(recorder.seen))
     assert all(after - before <= 2 for before, after in itertools.pairwise(seen)), seen
     nursery.cancel_scope.cancel()
+
+
+async def test_of_one_packet_only_so_many_requests_are_taken():
+    handoff = handoff_to(Recorder())
+    handoff.is_duplicate = lambda body: False
+    handoff.is_request = lambda body: body.startswith(b"?")
+    handoff.max_requests = requests_in_packet(1400)
+    for packet in (Packet(b"1", AWAY, 0.0), Packet(b"2", AWAY, 0.0)):
+        for number in range(200):
+            handoff.put(UserMessage(b"?%d %s" % (number, packet.data)), packet)
+        handoff.put(UserMessage(b"event " + packet.data), packet)
+    assert 2 * 17 == len(handoff)
+    assert 2 * 184 == handoff.drop_log.counts["requests"]
+    assert 80 == requests_in_packet(8000)

@@ -232,6 +232,9 @@ class Bulk(Delegate):
     def waiting(self):
         return self.queue.size
 
+    def is_request(self, message):
+        return False
+
     def is_duplicate(self, message):
         return False
 

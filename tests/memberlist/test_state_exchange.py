@@ -104,3 +104,59 @@ async def test_a_delegate_without_state_does_not_keep_the_nodes_back(autojump_cl
         state = parsed(await exchange.local_frame(join=False), node._wire.stream)
         assert (["n1"], b"") == ([record.name for record in state.records], state.user_state)
         assert 1 == node.statistics().bad_input["handler"]
+
+
+def count_builds(monkeypatch, clock, seconds):
+    """The calls that encode the state, each of which takes so long."""
+    calls = []
+    real = state_exchange.push_pull_bytes
+
+    def build(*args):
+        calls.append(args)
+        clock.jump(seconds)
+        return real(*args)
+
+    monkeypatch.setattr(state_exchange, "push_pull_bytes", build)
+    return calls
+
+
+async def test_peers_that_alternate_the_join_flag_do_not_make_it_encode_anew(
+    autojump_clock, monkeypatch
+):
+    calls = count_builds(monkeypatch, autojump_clock, 0.0)
+    async with one_node(probe_interval=0) as (node, _):
+        for turn in range(20):
+            data = await node._exchange.local_frame(join=turn % 2 == 0, fresh=False)
+            assert ["n1"] == [one.name for one in parsed(data, node._wire.stream).records]
+        assert 2 == len(calls)
+
+
+async def test_what_takes_long_to_encode_is_not_encoded_for_every_request(
+    autojump_clock, monkeypatch
+):
+    delegate = Delegate(state=b"")
+    calls = count_builds(monkeypatch, autojump_clock, 0.05)
+    async with one_node(delegate=delegate, probe_interval=0) as (node, _):
+        exchange = node._exchange
+
+        async def state(*, fresh):
+            delegate.state += b"x"
+            data = await exchange.local_frame(join=False, fresh=fresh)
+            return parsed(data, node._wire.stream).user_state
+
+        assert b"x" == await state(fresh=False)
+        assert b"x" == await state(fresh=False)
+        assert 1 == len(calls)
+        assert b"xxx" == await state(fresh=True), "what this node begins itself"
+        autojump_clock.jump(0.6)
+        assert b"xxxx" == await state(fresh=False)
+        assert 3 == len(calls)
+
+
+async def test_what_is_encoded_quickly_is_always_of_this_moment(autojump_clock):
+    delegate = Delegate(state=b"")
+    async with one_node(delegate=delegate, probe_interval=0) as (node, _):
+        for turn in range(3):
+            delegate.state = b"%d" % turn
+            data = await node._exchange.local_frame(join=True, fresh=False)
+            assert delegate.state == parsed(data, node._wire.stream).user_state

@@ -23,11 +23,13 @@ from tests.serf.clusters import (
     user_events,
     without,
 )
+from trioserf._cluster.effects import SendTo
 from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventsDropped, MemberEvent, MemberStatus, Query, UserEvent
 from trioserf._serf.delegate import memberlist_config
 from trioserf._serf.serf import Serf
 from trioserf._wire.messages import MessageType
+from trioserf._wire.packets import make_compound
 from trioserf._wire.serf_messages import (
     QUERY_FLAG_ACK,
     QUERY_FLAG_NO_BROADCAST,
@@ -41,7 +43,7 @@ from trioserf._wire.serf_messages import (
     encode_relay,
     encode_serf,
 )
-from trioserf.abc import Address
+from trioserf.abc import Address, Packet
 
 ASKED = QueryMessage(
     ltime=3, id=9, addr=b"\x0a\0\0\x09", port=7946, timeout=10**9, name="load", source_node="b"
@@ -451,3 +453,36 @@ async def test_in_go_what_fits_no_packet_stays_in_the_queue(autojump_clock: Mock
         a = await net.start("a", faithful_go=True)
         receive(a, encode_serf(UserEventMessage(5, "long", bytes(2000), False)))
         assert 1 == a.statistics().queues["event"].depth
+
+
+async def test_a_packet_of_queries_is_answered_with_little(autojump_clock: MockClock) -> None:
+    """As many queries as one packet holds, whose answers shall go to somebody else."""
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        sent: list[SendTo] = []
+        a._delegate.send = sent.append  # type: ignore[method-assign,assignment]
+        a._delegate.internal.send = sent.append
+        for source, port in (("b", 7946), ("b", 80), ("nobody", 7946)):
+            for name in ("_serf_conflict", "load"):
+                where = bytes(map(int, host(b).split(".")))
+                queries = [
+                    QueryMessage(
+                        ltime=int(a.stats()["query_time"]),
+                        id=number,
+                        addr=where,
+                        port=port,
+                        source_node=source,
+                        timeout=10**9,
+                        flags=QUERY_FLAG_ACK | QUERY_FLAG_NO_BROADCAST,
+                        name=name,
+                        payload=b"b",
+                    )
+                    for number in range(120)
+                ]
+                parts = [bytes([MessageType.USER]) + encode_serf(query) for query in queries]
+                packet = Packet(make_compound(parts), Address("10.9.9.9", 1), trio.current_time())
+                sent.clear()
+                a.memberlist._receiver.on_packet(packet)
+                await trio.sleep(0.1)
+                assert len(sent) <= 2 * 16
+        assert 6 * 104 == a.statistics().memberlist.bad_input["requests"]

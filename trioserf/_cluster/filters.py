@@ -6,7 +6,7 @@ still rebroadcast.
 
 Filters come from the network, and anybody can send a thousand a second.  So every piece of
 work, reading a filter, parsing, compiling and matching, is charged to a `Budget` before it is
-done: a small one for each query, and a `FilterAllowance` of so much a second for the queries of
+done: a small one for each query, and an `Allowance` of so much a second for the queries of
 all other nodes together.
 
 DIFFERS: Go has no bounds; its expressions cost little, and need no interpreter
@@ -17,13 +17,13 @@ Source: hashicorp/serf v0.9.4, serf/query.go, shouldProcessQuery.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._wire.query_filters import NodeFilter, decode_filter
+from .allowance import Allowance
 
 if TYPE_CHECKING:
     from .re2.program import Budget
@@ -57,31 +57,11 @@ class FilterResult:
         return self.passed
 
 
-@attrs.define(eq=False)
-class FilterAllowance:
-    """The work that filters of other nodes may cost, as a token bucket of one second."""
-
-    _left: float = attrs.field(default=STEPS_PER_SECOND, init=False)
-    _filled_at: float = attrs.field(default=-math.inf, init=False)
-
-    def left(self, now: float) -> int:
-        """Steps that may be spent now."""
-        if now > self._filled_at:
-            refill = STEPS_PER_SECOND * (now - self._filled_at)
-            self._left = min(STEPS_PER_SECOND, self._left + refill)
-            self._filled_at = now
-        return max(0, int(self._left))
-
-    def spend(self, steps: int) -> None:
-        """So many were."""
-        self._left -= steps
-
-
 def matches(
     filters: Sequence[bytes | None],
     node_name: str,
     tags: Mapping[str, str],
-    allowance: FilterAllowance | None = None,
+    allowance: Allowance | None = None,
     now: float = 0.0,
 ) -> FilterResult:
     """Evaluate the filters of a query, up to the first that fails.
@@ -96,7 +76,7 @@ def matches(
         return FilterResult(True)
     from .re2.program import Budget, OverBudget  # most programs never see a query with filters
 
-    steps = MAX_STEPS if allowance is None else min(MAX_STEPS, allowance.left(now))
+    steps = MAX_STEPS if allowance is None else int(min(MAX_STEPS, allowance.left(now)))
     budget = Budget(steps)
     try:
         for filter in filters:

@@ -39,15 +39,26 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from ..abc import Address
+from .allowance import Allowance
 from .effects import Broadcast, Count, Deliver, Drop, Effect, ExchangeState, Log, SendTo
-from .filters import FilterAllowance, matches
+from .filters import STEPS_PER_SECOND, matches
+from .internal_queries import is_internal
 from .lamport import REFUSED, LamportClock
+from .member_record import member_ip
 from .recent_times import RecentTimes
 from .responses import Relays, reply_address
 from .size_limits import NO_LIMIT, check_query
 
 _USUAL_INTERVAL = 0.2
 """Gossip interval on a local network (seconds)."""
+INTERNAL_BURST: Final = 64
+INTERNAL_RATE: Final = 8.0
+"""Internal queries of others that are answered at once, and each second: votes and key operations
+are rare, and their answers long."""
+STRANGER_BURST: Final = 64
+STRANGER_RATE: Final = 16.0
+"""Answers, relayed copies included, to addresses that are no member's: those of nodes that have
+just joined."""
 MAX_SLOT_QUERIES: Final = 1 << 12
 """Queries of one Lamport time; more are dropped, as `user_events` does."""
 MAX_KNOWN: Final = 1 << 16
@@ -164,6 +175,8 @@ class QueryLog:
     Attributes:
       clock: the query clock.
       relays: of responses to queries.
+      find_member: gives the member of a name; None lets queries of strangers be answered
+        without a bound.
       min_time: queries before this Lamport time are ignored (raised by a snapshot).
       recent: the queries by Lamport time.
     """
@@ -187,7 +200,10 @@ class QueryLog:
             self.clock, config.query_buffer, self._slot_dropped
         )
         self._known = 0
-        self._allowance = FilterAllowance()
+        self._filters = Allowance(STEPS_PER_SECOND, STEPS_PER_SECOND)
+        self._internal = Allowance(INTERNAL_BURST, INTERNAL_RATE)
+        self._strangers = Allowance(STRANGER_BURST, STRANGER_RATE)
+        self.find_member: Callable[[str], Member | None] | None = None
 
     def originate(
         self,
@@ -270,7 +286,7 @@ class QueryLog:
         effects: list[Effect] = [Count("serf.queries"), *spread]
         again = not msg.flags & QUERY_FLAG_NO_BROADCAST
         name = self._config.node_name
-        allowance = None if local else self._allowance
+        allowance = None if local else self._filters
         result = matches(msg.filters or (), name, tags, allowance, now)
         if not result.passed:
             if result.exhausted:
@@ -278,6 +294,9 @@ class QueryLog:
             elif result.problem is not None:
                 problem = f"query {msg.name} of {msg.source_node} is ignored: {result.problem}"
                 effects.append(Log(problem))
+            return again, effects
+        if not local and not self._may_answer(msg, now):
+            effects.append(Count("trioserf.serf.queries_over_budget"))
             return again, effects
         if msg.flags & QUERY_FLAG_ACK:
             effects += self._acknowledge(msg)
@@ -299,6 +318,25 @@ class QueryLog:
 
     def _slot_dropped(self, slot: _Slot) -> None:
         self._known -= len(slot.ids)
+
+    def _may_answer(self, msg: QueryMessage, now: float) -> bool:
+        """Whether one more such query is processed: its answer goes wherever it says.
+
+        DIFFERS: Go answers every query, so a packet of compressed ones makes each node send many
+        times its length to any address (test_internal_queries_are_answered_at_a_bounded_rate,
+        test_queries_of_strangers_are_answered_at_a_bounded_rate).
+        """
+        if is_internal(msg.name) and not self._internal.take(now):
+            return False
+        if self.find_member is None:
+            return True
+        member = self.find_member(msg.source_node)
+        if member is not None and (member.addr, member.port) == (
+            member_ip(msg.addr or b""),
+            msg.port,
+        ):
+            return True
+        return self._strangers.take(now, 1 + msg.relay_factor)
 
     def _acknowledge(self, msg: QueryMessage) -> list[Effect]:
         try:

@@ -38,6 +38,13 @@ MAX_LONG: Final = 1 << 21
 """Bytes of messages longer than that that may wait; no honest packet has one."""
 TURN: Final = 0.004
 """Time after which they get it, too (seconds): a query may have filters that take long."""
+_SHORTEST_REQUEST: Final = 100
+"""Bytes: a query of Serf without payload and filters has some more."""
+
+
+def requests_in_packet(size: int) -> int:
+    """How many requests an honest packet of ``size`` bytes may have; Go's have 1400."""
+    return max(16, size // _SHORTEST_REQUEST)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -49,6 +56,8 @@ class Handoff:
       apply: takes the effects of messages about nodes.
       delegate: takes user messages; None drops them.
       is_duplicate: whether a user message need not be queued at all.
+      is_request, max_requests: which user messages are answered to wherever they say, and how
+        many of one packet are taken.
     """
 
     depth: int
@@ -57,10 +66,15 @@ class Handoff:
     delegate: Delegate | None
     drop_log: DropLog
     is_duplicate: Callable[[bytes], bool] | None = None
+    is_request: Callable[[bytes], bool] | None = None
+    max_requests: int = 0
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _queued: set[bytes] = attrs.field(factory=set, init=False)
     """User messages in the queue, where copies of them are recognised."""
+    _asking: Packet | None = attrs.field(default=None, init=False)
+    """The packet that the last request was in."""
+    _requests: int = attrs.field(default=0, init=False)
     _long: int = attrs.field(default=0, init=False)
     """Bytes of long messages that wait."""
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
@@ -76,6 +90,14 @@ class Handoff:
             # Most of what arrives under load: of each event a node gets several copies.
             if body in self._queued or self.is_duplicate(body):
                 return
+            if self.is_request is not None and self.is_request(body):
+                if packet is not self._asking:
+                    self._asking, self._requests = packet, 0
+                self._requests += 1
+                if self._requests > self.max_requests:
+                    problem = f"more than {self.max_requests} requests at once"
+                    self.drop_log("requests", packet.source, problem)
+                    return
         queue = self._high if type(message) is Alive else self._low
         if len(queue) >= self.depth:
             kind = type(message).__name__

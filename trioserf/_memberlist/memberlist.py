@@ -57,7 +57,7 @@ from .announce import Announcer, meta_limit
 from .apply import Applier, Handlers
 from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
-from .handoff import Handoff
+from .handoff import Handoff, requests_in_packet
 from .healer import Healer
 from .history import History
 from .indirect_pings import IndirectPings
@@ -204,6 +204,8 @@ class Memberlist:
             apply=self._apply,
             delegate=delegate,
             is_duplicate=None if bulk is None else bulk.is_duplicate,
+            is_request=None if bulk is None else bulk.is_request,
+            max_requests=requests_in_packet(config.udp_buffer_size),
             drop_log=drop_log,
         )
         self._receiver = Receiver(

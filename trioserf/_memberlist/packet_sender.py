@@ -215,7 +215,8 @@ class PacketSender:
 def bulk_part(delegate: Delegate | None) -> BulkDelegate | None:
     """The delegate, if it can do what a `BulkDelegate` does."""
     able = all(
-        hasattr(delegate, name) for name in ("get_broadcasts_for", "waiting", "is_duplicate")
+        hasattr(delegate, name)
+        for name in ("get_broadcasts_for", "waiting", "is_duplicate", "is_request")
     )
     return cast(BulkDelegate, delegate) if able else None
 

@@ -10,6 +10,8 @@ Source: hashicorp/memberlist v0.2.2, net.go: sendLocalState; state.go: mergeRemo
 
 from __future__ import annotations
 
+from typing import Final
+
 import trio
 
 from .. import _attrs as attrs
@@ -28,6 +30,23 @@ MERGE_SLICE = 250
 """Records merged before other tasks get their turn; a few milliseconds if all are new."""
 _RECORD_SIZE = 100
 """About the length of one record (bytes)."""
+MAX_AGE: Final = 1.0
+"""How old a state may be that a peer gets (seconds)."""
+QUICK: Final = 0.005
+"""Encoding that takes no longer than this (seconds) is done for every request."""
+
+
+@attrs.frozen
+class _Encoded:
+    """The local state in bytes, before encryption, and what the bytes depend on."""
+
+    depends_on: tuple[int, bytes, bool]
+    inner: bytes
+    good_until: float
+
+    def may_serve(self, compress: bool, now: float) -> bool:
+        """Whether it may be sent although something may have changed."""
+        return now < self.good_until and self.depends_on[2] == compress
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,22 +61,30 @@ class StateExchange:
     metrics: Metrics
     began: bool = attrs.field(default=False, init=False)
     """While the delegate merges: whether this node began the exchange."""
-    _inner: bytes = attrs.field(default=b"", init=False)
-    """The local state as it was last encoded, before encryption."""
-    _depends_on: tuple[int, bool, bytes, bool] | None = attrs.field(default=None, init=False)
-    """What those bytes were made of."""
+    _encoded: dict[bool, _Encoded] = attrs.field(factory=dict, init=False)
+    """The local state as it was last encoded, by the join flag: peers may alternate it."""
 
-    async def local_frame(self, *, join: bool) -> bytes:
+    async def local_frame(self, *, join: bool, fresh: bool = True) -> bytes:
         """The whole local state as one frame for a stream.
 
         *Checkpoint*: always.
+
+        Args:
+          fresh: that of this moment.  Else it may be as old as ten times the time that it took
+            to encode, at most a second: then peers that change something and ask, again and
+            again, cannot make this node do nothing else.
         """
-        user_state, compress = self._user_state(join), self.wire.stream.compress
+        compress = self.wire.stream.compress
         outside, nonce = self.wire.stream_outside, self.wire.stream_nonce()
         self._count_nodes()
-        depends_on = (self.apply.changes, join, user_state, compress)
-        if depends_on == self._depends_on:
-            inner = self._inner
+        known, began = self._encoded.get(join), trio.current_time()
+        if known is not None and not fresh and known.may_serve(compress, began):
+            inner = known.inner
+            return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
+        user_state = self._user_state(join)
+        depends_on = (self.apply.changes, user_state, compress)
+        if known is not None and depends_on == known.depends_on:
+            inner = known.inner
             return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
         records = self.table.records()
 
@@ -69,7 +96,9 @@ class StateExchange:
         size = _RECORD_SIZE * len(records) + len(user_state)
         inner, framed = await run_cpu_bound(build, size)
         self.metrics.gauge("memberlist.size.local", len(inner))
-        self._depends_on, self._inner = depends_on, inner
+        now = trio.current_time()
+        age = min(MAX_AGE, 10 * (now - began)) if now - began > QUICK else 0.0
+        self._encoded[join] = _Encoded(depends_on, inner, now + age)
         return framed
 
     def _user_state(self, join: bool) -> bytes:

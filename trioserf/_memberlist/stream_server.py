@@ -261,7 +261,7 @@ class StreamServer:
             # The local state goes out first, as in Go: what the peer sent is not in the reply,
             # and a peer that is refused still learns which nodes are here.
             self._extend(child)
-            state = await self.exchange.local_frame(join=request.join)
+            state = await self.exchange.local_frame(join=request.join, fresh=False)
             if self.wire.stream.encrypts:  # else all streams write the same bytes
                 await child.holding.grow(len(state))
             await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)

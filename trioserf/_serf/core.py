@@ -76,6 +76,8 @@ class Core:
         members = MemberRegistry(config)
         events = UserEventLog(config)
         queries = QueryLog(config, rng, members.members)
+        if not config.memberlist.faithful_go:
+            queries.find_member = members.get
         for clock in (members.clock, events.clock, queries.clock):
             clock.increment()
         if snapshot is not None:

@@ -81,6 +81,7 @@ from .query_tracker import QueryTracker
 from .snapshotter import Snapshotter
 from .user_events import UserEventSender
 
+_REQUESTS: Final = frozenset({SerfMessageType.QUERY, SerfMessageType.RELAY})
 _LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -363,6 +364,10 @@ class SerfDelegate:
             return False
         self.user_events.came_back(message)
         return True
+
+    def is_request(self, message: bytes) -> bool:
+        """Whether it is a query, or asks to relay something."""
+        return message[0] in _REQUESTS
 
     # --- abc.EventHandler
 
