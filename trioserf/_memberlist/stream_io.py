@@ -13,12 +13,12 @@ import bisect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Final, TypeVar
 
 import trio
 
 from .. import _attrs as attrs
+from .._exceptions import RemoteProtocolError
 from .._seams import run_in_thread
 from .._wire.limits import THREAD_THRESHOLD
 from .._wire.lzw import TextTooLong
@@ -39,8 +39,8 @@ from .metrics import Metrics
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHUNK: Final = 64 * 1024
-"""Most bytes read in one go."""
+CHUNK: Final = 16 * 1024
+"""Most bytes read in one go: what is read and what it is parsed with keep buffers of this size."""
 _MAX_THREADS: Final = 2
 _AT_ONCE: Final = 4_000
 """Work of less is done at once: it takes less than a millisecond (plain bytes)."""
@@ -256,8 +256,9 @@ async def _read_frame(
         if not size and begun is not None:
             begun()
         size += len(data)
-        await holding.resize(size + parser.size)
+        await holding.resize(2 * size + parser.size)  # buffers that grow are half empty
         result = parser.receive(data)
+        del data  # not for as long as the peer takes for more
         if result is not None:
             return result, size
 
@@ -274,21 +275,41 @@ async def _take_off(
     own, heavy = footprint(frame, 0), weight(frame)
     if not isinstance(frame, Compressed):
         await holding.resize(own + footprint_inside(frame))
-        with holding.being_busy():
-            return await run_cpu_bound(partial(decode_layer, frame, codec), heavy)
-    longest = min(codec.max_output, holding.budget.limit - own)
-    allowed = LIKELY_RATIO * own + FREE // 2
-    while True:
-        allowed = min(allowed, longest)
-        await holding.resize(own + allowed)
+        result = await _decoded_apart(frame, codec, None, heavy, holding)
+    else:
+        longest = min(codec.max_output, holding.budget.limit - own)
+        allowed = min(longest, LIKELY_RATIO * own + FREE // 2)
+        while True:
+            await holding.resize(own + allowed)
+            work = max(heavy, allowed // _WRITTEN_PER_READ)
+            result = await _decoded_apart(frame, codec, allowed, work, holding)
+            if not isinstance(result, TextTooLong) or allowed == longest:
+                break
+            allowed = min(longest, LIKELY_RATIO * allowed)
+    del frame
+    if isinstance(result, RemoteProtocolError):
+        raise result if isinstance(result, StreamError) else StreamError(str(result), reply=True)
+    return result
+
+
+async def _decoded_apart(
+    frame: Frame, codec: StreamCodec, allowed: int | None, heavy: int, holding: Holding
+) -> Frame | StreamRequest | RemoteProtocolError:
+    """What `decode_layer` returns or raises.
+
+    An exception that comes out of a thread lives in a circle with the frames that it passed,
+    and so would all that they hold, until the next collection of garbage.
+    """
+
+    def work() -> Frame | StreamRequest | RemoteProtocolError:
         try:
-            work = partial(decode_layer, frame, codec, allowed)
-            with holding.being_busy():
-                return await run_cpu_bound(work, max(heavy, allowed // _WRITTEN_PER_READ))
-        except TextTooLong as error:
-            if allowed == longest:
-                raise StreamError(str(error), reply=True) from error
-            allowed *= LIKELY_RATIO
+            return decode_layer(frame, codec, allowed)
+        except RemoteProtocolError as error:
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+            return error
+
+    with holding.being_busy():
+        return await run_cpu_bound(work, heavy)
 
 
 async def write_frame(
