@@ -1,5 +1,6 @@
 """Effects of the rules, applied."""
 
+import pytest
 import trio
 
 from trioserf._swim.effects import (
@@ -90,3 +91,19 @@ async def test_suspicions_move_the_alarm(autojump_clock):
         await trio.sleep_until(alarm.deadline + 0.01)
         assert NodeStatus.DEAD is node.node("n2").status
         assert float("inf") == alarm.deadline
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+async def test_what_is_queued_about_a_dropped_node_goes_with_it(autojump_clock, faithful):
+    from trioserf._wire.messages import Suspect
+
+    from .kit import alive_of
+
+    fields = {"probe_interval": 1.0, "gossip_interval": 0, "gossip_to_the_dead_time": 0.1}
+    async with one_node(faithful_go=faithful, **fields) as (node, wire):
+        for message in (alive_of("n2"), Suspect(1, "n2", "n3")):
+            wire.deliver(encode_message(message))
+        await trio.sleep(0.01)
+        await trio.sleep(30)
+        assert node.node("n2") is None
+        assert node._queue.discard("n2") is faithful

@@ -331,3 +331,12 @@ def test_messages_about_nodes_that_need_a_whole_packet_are_not_delayed_for_ever(
     for _ in range(20):
         sender.send(ACK, AWAY)
     assert "x" * 1200 in [m.node for m, _ in opened(sender.transport.sent) if type(m) is Dead]
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_a_ping_to_a_node_that_understands_it_has_a_checksum(faithful):
+    sender = make(faithful_go=faithful)
+    for name in ("n2", "n3", "unknown", ""):
+        sender.send(ACK, AWAY, name)
+    has_crc = [data[0] == 12 for data, _ in sender.transport.sent]
+    assert [not faithful, False, False, False] == has_crc

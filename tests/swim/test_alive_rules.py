@@ -18,6 +18,7 @@ from trioserf._swim.effects import (
 )
 from trioserf._swim.incarnations import ALIVE_BAND, MAX_INCARNATION, STEP, SUSPECT_BAND
 from trioserf._swim.nodes import Node, NodeStatus
+from trioserf._wire.messages import NodeRecord
 
 from .builders import (
     PORT,
@@ -383,3 +384,11 @@ def test_every_applied_message_is_counted() -> None:
     table = new_table()
     assert Applied("alive", "b", was=NodeStatus.DEAD) in table.on_alive(alive(), 1.0)
     assert NodeUpdated(table.nodes["b"]) in table.on_alive(alive(incarnation=6, meta=b"m"), 1.0)
+
+
+@pytest.mark.parametrize("faithful_go", [False, True])
+def test_port_0_of_a_push_pull_is_no_port(faithful_go: bool) -> None:
+    table = new_table(faithful_go=faithful_go)
+    record = NodeRecord("b", ip("b"), 0, b"", 1, 0, VERSIONS)
+    assert [Refused("b", "port 0")] == table.merge([record], 0.0)
+    assert "b" not in table.nodes

@@ -154,12 +154,14 @@ def test_an_update_after_leaving_fails_at_once() -> None:
     assert ("left", 1) == state(table, "a")
 
 
-def test_the_last_update_stays_at_the_end_of_the_range_and_wraps_in_go() -> None:
-    for faithful, expected in ((False, MAX_INCARNATION), (True, 0)):
+def test_the_last_update_stays_at_the_end_of_the_range_and_is_stale_to_go_itself() -> None:
+    for faithful in (False, True):
         table = new_table(faithful_go=faithful)
         table.local_node.update(incarnation=MAX_INCARNATION)
-        table.update_local(1.0, b"m")
-        assert expected == table.local_node.incarnation
+        effects = table.update_local(1.0, b"m")
+        assert MAX_INCARNATION == table.local_node.incarnation
+        assert (b"" if faithful else b"m") == table.local_node.meta
+        assert bool(effects) is not faithful
 
 
 def test_a_leave_is_a_dead_message_from_its_own_node() -> None:

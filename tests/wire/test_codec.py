@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trioserf._exceptions import RemoteProtocolError
 from trioserf._wire.codec import Kind, decode, decode_prefix, encode, from_value, wire
 from trioserf._wire.limits import FEW_VALUES
+from trioserf._wire.messages import Ack
 from trioserf._wire.values import pack_value, unpack_value
 
 
@@ -116,3 +117,9 @@ def test_only_classes_with_long_lists_may_have_very_many_values() -> None:
     with pytest.raises(RemoteProtocolError, match="values"):
         decode(_Part, junk)
     assert _Sample() == decode(_Sample, junk)
+
+
+@pytest.mark.parametrize("value", [{}, [None], [1, 2, None]])
+def test_values_that_no_encoder_writes_are_refused(value: Any) -> None:
+    with pytest.raises(RemoteProtocolError, match="where bytes belong"):
+        decode(Ack, pack_value({"SeqNo": 1, "Payload": value}))

@@ -154,9 +154,10 @@ class Applier:
                     self.metrics.count("memberlist.degraded.timeout")
                 case NodeDropped(node=node):
                     self.seeds.lose(node, trio.current_time())
-                case NodeForgotten(name=name):
+                case NodeForgotten(name=name, discard=discard):
                     self.history.note(name, "forgotten")
-                    self.sender.queue.discard(name)
+                    if discard:
+                        self.sender.queue.discard(name)
                 case _:
                     assert_never(effect)
         deadline = self.table.next_deadline()

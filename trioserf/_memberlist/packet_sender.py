@@ -86,7 +86,10 @@ class PacketSender:
           trio.BrokenResourceError: the system refused the packet.
           trio.ClosedResourceError: closed.
         """
-        crc = self._understands_crc(to, name)
+        # DIFFERS: Go looks for the receiver of a ping or an ack among names by its address, finds
+        # none, and adds a checksum to gossip alone.
+        # Test: test_a_ping_to_a_node_that_understands_it_has_a_checksum.
+        crc = self._understands_crc(to, name) and not self.config.faithful_go
         room = self.wire.packet_room - PART_OVERHEAD - len(message)
         self._send_parts([message, *self._broadcasts(room)], to, crc)
 

@@ -212,8 +212,9 @@ class AliveRules:
         self, name: str, alive: AliveState, source: Address | None
     ) -> AliveState | Refused:
         """The message in the form in which it is gossiped on, or why it is refused."""
-        if self._one_port or alive.port == 0:
-            # Port 0 stands for the local one, because clusters share one by default.
+        if isinstance(alive, Alive) and (self._one_port or alive.port == 0):
+            # In packets port 0 stands for the local one, because clusters share one by default;
+            # in a push/pull it is what it says, as in Go, and leads nowhere.
             local = self._store.local_node
             port = self._bind_port or (local.port if local is not None else 0)
             alive = attrs.evolve(alive, port=port)
@@ -229,6 +230,9 @@ class AliveRules:
             moves = node is None or node.addr != alive.addr or node.port != alive.port
             if (moves or source is not None) and not self._networks.allow(alive.addr):
                 return Refused(name, "address not allowed", quiet=source is not None)
+        # DIFFERS: Go keeps and passes on what follows the six bytes.  A version of Go that has
+        # more would not be understood by those that have six, and a peer may add a megabyte.
+        # Test: test_longer_versions_are_gossiped_on_as_six_bytes.
         if len(alive.versions) > VERSIONS_LENGTH:
             alive = attrs.evolve(alive, versions=alive.versions[:VERSIONS_LENGTH])
         return alive

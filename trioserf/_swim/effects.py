@@ -205,9 +205,18 @@ class NodeDropped:
 
 @attrs.frozen
 class NodeForgotten:
-    """A dead or left node was dropped from the table: so may be what is queued about it."""
+    """A dead or left node was dropped from the table.
+
+    DIFFERS: what is queued about it is dropped as well; in Go it is still gossiped, and brings
+    the node back to peers that have dropped it, too.
+    Test: test_what_is_queued_about_a_dropped_node_goes_with_it.
+
+    Args:
+      discard: whether to drop what is queued about it.
+    """
 
     name: str
+    discard: bool = True
 
 
 Effect: TypeAlias = (

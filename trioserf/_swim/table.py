@@ -157,8 +157,11 @@ class NodeTable:
                 f"metadata of {len(meta)} bytes: expected at most {META_LIMIT}"
             )
         following = wrapped_successor if self._faithful else successor
+        incarnation = following(local.incarnation)
+        if incarnation < local.incarnation:
+            return []  # Go wrapped, and takes its own message for stale
         changed = meta != local.meta
-        local.update(incarnation=following(local.incarnation), meta=meta)
+        local.update(incarnation=incarnation, meta=meta)
         effects: list[Effect] = [announce(local, on_finished), Applied("alive", self.name)]
         if changed:
             effects.append(NodeUpdated(local))
@@ -301,7 +304,7 @@ class NodeTable:
         effects: list[Effect] = []
         for node in self._store.remove_gone(now - self._window):
             removed = self._alive_rules.drop(node, now)
-            effects.append(NodeForgotten(node.name))
+            effects.append(NodeForgotten(node.name, discard=not self._faithful))
             if not removed:
                 effects.append(NodeDropped(node))
         self._alive_rules.expire(now)

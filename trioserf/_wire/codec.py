@@ -2,9 +2,13 @@
 
 A message class declares each field once with `wire`: its Go name, its kind, and its
 default.  From that `encode` writes a map whose keys are sorted by bytes, with strings and
-bytes in the old raw forms only; and `decode` reads all that a Go decoder would read: keys in
+bytes in the old raw forms only; and `decode` reads what a Go encoder may write: keys in
 any order, unknown ones, missing ones, nil for anything, any integer width, a struct given
 as an array in the order of declaration.  Anything else is a `RemoteProtocolError`.
+
+DIFFERS: Go's decoder reads some values that no encoder writes: an empty map, or a list with nil
+in it, where bytes belong.  Here they are refused.
+Test: test_values_that_no_encoder_writes_are_refused.
 
 Names in Go are bytes.  Here they are ``str`` with ``surrogateescape``, which is reversible.
 
@@ -220,7 +224,7 @@ def decode(cls: type[T], data: bytes) -> T:
     """The object at the start of ``data``; what follows it is ignored, as Go does.
 
     Raises:
-      RemoteProtocolError: no Go decoder would read this.
+      RemoteProtocolError: no Go encoder writes this.
     """
     table = _TABLES.get(cls) or _make_table(cls)
     return _build(cls, table, None, unpack_value(data, table.max_values))
@@ -230,7 +234,7 @@ def from_value(cls: type[T], value: Any) -> T:
     """The object that an unpacked value stands for.
 
     Raises:
-      RemoteProtocolError: no Go decoder would read this.
+      RemoteProtocolError: no Go encoder writes this.
     """
     return _build(cls, _TABLES.get(cls) or _make_table(cls), None, value)
 
@@ -239,7 +243,7 @@ def decode_prefix(cls: type[T], data: bytes, offset: int = 0) -> tuple[T, int]:
     """The object at ``offset``, and the offset behind it.
 
     Raises:
-      RemoteProtocolError: no Go decoder would read this; cut short.
+      RemoteProtocolError: no Go encoder writes this; cut short.
     """
     table = _TABLES.get(cls) or _make_table(cls)
     value, end = unpack_prefix(data, offset, table.max_values)
