@@ -139,6 +139,15 @@ async def test_a_flood_of_garbage_is_counted_but_does_not_fill_the_log(
         assert 1 == len([r for r in caplog.records if "(serf)" in r.getMessage()])
 
 
+async def test_an_empty_message_in_a_packet_is_no_error(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        packet = Packet(bytes([MessageType.USER]), Address("10.9.9.9", 1), trio.current_time())
+        a.memberlist._receiver.on_packet(packet)
+        await trio.sleep(0.1)
+        assert {} == a.statistics().memberlist.bad_input
+
+
 @pytest.mark.parametrize("state", [b"\x02", b"\x02\xc1", b"\x03\x80", b"garbage"])
 async def test_a_broken_push_pull_changes_nothing(autojump_clock: MockClock, state: bytes) -> None:
     async with cluster() as net:

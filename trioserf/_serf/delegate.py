@@ -81,7 +81,9 @@ from .query_tracker import QueryTracker
 from .snapshotter import Snapshotter
 from .user_events import UserEventSender
 
-_REQUESTS: Final = frozenset({SerfMessageType.QUERY, SerfMessageType.RELAY})
+_REQUESTS: Final = frozenset(
+    bytes([kind]) for kind in (SerfMessageType.QUERY, SerfMessageType.RELAY)
+)
 _LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -367,7 +369,7 @@ class SerfDelegate:
 
     def is_request(self, message: bytes) -> bool:
         """Whether it is a query, or asks to relay something."""
-        return message[0] in _REQUESTS
+        return message[:1] in _REQUESTS
 
     # --- abc.EventHandler
 
