@@ -42,6 +42,8 @@ MEMORY = (64 + 64) * 1024 * 1024
 """Most memory above rest (bytes): 64 MB, and the budget of requests that are incomplete."""
 LOG = 10_000
 """Most bytes of log in a second."""
+LOG_BURST = 2.0
+"""A short attack counts as one of so many seconds: the first lines of each kind come at once."""
 JOIN = 10.0
 """Longest join of a newcomer (seconds)."""
 RECOVERY = 60.0
@@ -204,7 +206,7 @@ async def measure(running: Cluster, figures: Figures, rest: int) -> None:
     control = await running.control.ask("report")
     figures.hold, figures.control = report["hold"], control["wall"]
     figures.memory = report["memory"] - rest
-    figures.log = report["log"] / figures.seconds
+    figures.log = report["log"] / max(figures.seconds, LOG_BURST)
     figures.forged = report["unprintable"] + report["forged"]
     figures.cpu = report["cpu"] / figures.seconds
     figures.lost = missing

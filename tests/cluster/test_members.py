@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioserf._cluster.effects import Broadcast, Count, NodeForgotten, Prune, SendTo
-from trioserf._cluster.lamport import LIMIT, REFUSED
+from trioserf._cluster.lamport import EPOCH, LIMIT, REFUSED
 from trioserf._cluster.members import MemberRegistry
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf, encode_serf
@@ -550,6 +550,35 @@ def test_pruning_a_member_that_is_up_gives_it_time_to_leave(status: MemberStatus
     registry.on_node_leave(node("foo"), 1.0)
     assert [(REAP, "foo")] == happenings(registry.finish_prune(prune))
     assert registry.get("foo") is None
+
+
+def test_an_intent_that_this_node_did_not_make_is_outdone() -> None:
+    """Peers may list this node as leaving, by a forged leave that it refused."""
+    registry = MemberRegistry(config())
+    registry.on_node_join(node(LOCAL), 0.0)
+    registry.join_intent(0.0)
+    assert [] == registry.outdo_forged_intents(1.0)
+    registry.merge_join_intents({LOCAL: 500}, (), 2.0)
+    (broadcast,) = registry.outdo_forged_intents(2.0)
+    assert isinstance(broadcast, Broadcast)
+    assert JoinIntent(501, LOCAL) == decode_serf(broadcast.message)
+    assert 501 == registry.status_ltime(LOCAL)
+    assert [] == registry.outdo_forged_intents(3.0)
+
+
+def test_a_leave_at_the_edge_of_what_is_plausible_is_refuted() -> None:
+    registry = MemberRegistry(config())
+    registry.on_node_join(node(LOCAL), 0.0)
+    forged = 2 * EPOCH - 1
+    _, effects = registry.on_leave_intent(LeaveIntent(forged, LOCAL, False), 0.0, serf_state=ALIVE)
+    assert registry.clock.time < forged, "the clock stays where peers can follow"
+    (message,) = [decode_serf(one.message) for one in effects if isinstance(one, Broadcast)]
+    assert JoinIntent(forged + 1, LOCAL) == message
+    assert forged + 1 == registry.status_ltime(LOCAL)
+    registry.leave_intent(LOCAL, 1.0, serf_state=SerfState.LEAVING)
+    assert forged + 2 == registry.status_ltime(LOCAL)
+    assert registry.local_member.status is MemberStatus.LEAVING
+    assert registry.clock.time < forged, "nor do the answers move it"
 
 
 def test_pruning_a_member_that_stays_waits_until_it_is_gone() -> None:

@@ -34,7 +34,7 @@ from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .effects import Broadcast, Count, Effect, Log, NodeForgotten, Prune, Publish, SendTo
 from .intents import RecentIntents
-from .lamport import REFUSED, LamportClock
+from .lamport import LIMIT, REFUSED, LamportClock
 from .member_record import Record, SortedMembers, member_address, member_of, overdue
 
 
@@ -58,6 +58,8 @@ class MemberRegistry:
         self.clock.faithful = config.memberlist.faithful_go
         self.intents: RecentIntents = RecentIntents()
         self._local_name = config.node_name
+        self._announced = 0
+        """Time of the newest join intent that this node made about itself."""
         self._config = config
         self.faithful: bool = config.memberlist.faithful_go
         self._records: dict[str, Record] = {}
@@ -213,9 +215,14 @@ class MemberRegistry:
 
     # --- intents
 
-    def on_join_intent(self, msg: JoinIntent, now: float) -> tuple[bool, list[Effect]]:
-        """A join intent arrived.  Returns whether to rebroadcast it, and the effects."""
-        jumped = self.clock.observe(msg.ltime, now)
+    def on_join_intent(
+        self, msg: JoinIntent, now: float, *, local: bool = False
+    ) -> tuple[bool, list[Effect]]:
+        """A join intent arrived, or is made by this node (``local``).
+
+        Returns whether to rebroadcast it, and the effects.
+        """
+        jumped = self._observe(msg.ltime, now, local)
         if jumped is None:
             return False, [*REFUSED]
         record = self._records.get(msg.node)
@@ -229,13 +236,29 @@ class MemberRegistry:
         record.prune_due = False
         return True, [*jumped]
 
+    def _observe(self, ltime: int, now: float, local: bool) -> tuple[Effect, ...] | None:
+        """Observe the time of an intent; one that this node made is always accepted."""
+        if local and ltime > self.clock.time:
+            return ()  # see `_next_time`
+        return self.clock.observe(ltime, now)
+
+    def _next_time(self, name: str) -> int:
+        """A time for a new intent about a member.
+
+        The clock is past all times that were accepted, but for those of forged messages that
+        would have moved it too far.
+        """
+        record = self._records.get(name)
+        if record is None or self.faithful:
+            return self.clock.time
+        return max(self.clock.time, min(record.status_ltime + 1, LIMIT - 1))
+
     def merge_join_intents(
         self, ltimes: Mapping[str, int], left: Collection[str], now: float
     ) -> list[Effect]:
         """Take the times of a peer's members, but for those that ``left``, as join intents.
 
-        Entries that are not newer change nothing, not even the clock: it is past every time
-        that is known of a member, because it never wraps.
+        Entries that are not newer change nothing, not even the clock.
         """
         effects: list[Effect] = []
         get = self._records.get
@@ -246,16 +269,18 @@ class MemberRegistry:
         return effects
 
     def on_leave_intent(
-        self, msg: LeaveIntent, now: float, *, serf_state: SerfState
+        self, msg: LeaveIntent, now: float, *, serf_state: SerfState, local: bool = False
     ) -> tuple[bool, list[Effect]]:
-        """A leave intent arrived.  Returns whether to rebroadcast it, and the effects.
+        """A leave intent arrived, or is made by this node (``local``).
+
+        Returns whether to rebroadcast it, and the effects.
 
         One about this node while it is alive is refuted: the effects have the join intent.
 
         DIFFERS: so is one as new as the local join, whose time a peer derived
         (test_a_leave_as_new_as_the_local_join_is_refuted).
         """
-        jumped = self.clock.observe(msg.ltime, now)
+        jumped = self._observe(msg.ltime, now, local)
         if jumped is None:
             return False, [*REFUSED]
         record = self._records.get(msg.node)
@@ -264,7 +289,8 @@ class MemberRegistry:
         is_newer = msg.ltime > record.status_ltime
         if msg.node == self._local_name and serf_state is SerfState.ALIVE:
             is_tie = msg.ltime == record.status_ltime and not self.faithful
-            refutation = self.join_intent(now) if is_newer or is_tie else []
+            refutes = is_newer or is_tie
+            refutation = self.join_intent(now, refuted=msg.ltime) if refutes else []
             return False, [*jumped, *refutation]
         if not is_newer:
             return False, []
@@ -287,11 +313,28 @@ class MemberRegistry:
             effects += self._prune(record)
         return True, effects
 
-    def join_intent(self, now: float) -> list[Effect]:
-        """Announce this node: after a join, and to refute a leave."""
-        msg = JoinIntent(self.clock.time, self._local_name)
-        self.on_join_intent(msg, now)
+    def join_intent(self, now: float, *, refuted: int = 0) -> list[Effect]:
+        """Announce this node: after a join, and to refute a leave, with its time."""
+        ltime = self._next_time(self._local_name)
+        if not self.faithful:
+            ltime = max(ltime, min(refuted + 1, LIMIT - 1))
+        msg = JoinIntent(ltime, self._local_name)
+        self.on_join_intent(msg, now, local=True)
+        self._announced = msg.ltime
         return [_broadcast(msg)]
+
+    def outdo_forged_intents(self, now: float) -> list[Effect]:
+        """Announce this node again if there is an intent about it that it did not make.
+
+        Somebody may have forged a leave with that time, and this node may have refused it, while
+        others list it as leaving.
+
+        DIFFERS: Go answers leave intents alone
+        (test_an_intent_that_this_node_did_not_make_is_outdone).
+        """
+        if self.faithful or self.status_ltime(self._local_name) <= self._announced:
+            return []
+        return self.join_intent(now)
 
     def leave_intent(
         self,
@@ -311,10 +354,10 @@ class MemberRegistry:
         alive one that is removed never receives it, cannot refute, and stays leaving for ever
         (test_an_alive_node_that_is_removed_by_its_only_peer_is_notified).
         """
-        msg = LeaveIntent(self.clock.time, name, prune)
+        msg = LeaveIntent(self._next_time(name), name, prune)
         others = self.others_alive()
         # Processing the intent here moves the clock past it.
-        _, effects = self.on_leave_intent(msg, now, serf_state=serf_state)
+        _, effects = self.on_leave_intent(msg, now, serf_state=serf_state, local=True)
         if not others:
             return False, effects
         effects.append(_broadcast(msg, on_finished))

@@ -110,6 +110,8 @@ def merge_remote_state(
             name, ltimes.get(name, 0), now, serf_state=serf_state, members=members
         )
     effects += members.merge_join_intents(ltimes, frozenset(left), now)
+    if serf_state is SerfState.ALIVE:
+        effects += members.outdo_forged_intents(now)
     if ignore_old and plausible:
         events.min_time = max(events.min_time, remote.event_ltime)
     for slot in remote.events:

@@ -57,7 +57,7 @@ TURN_LIMIT: Final = 0.5
 of the network and of threads, which a simulation does in place."""
 MEMORY_LIMIT: Final = 128 * 1024 * 1024
 """Most memory that may be used beyond that after the first block (bytes)."""
-SETTLE: Final = 120.0
+SETTLE: Final = 240.0
 """Longest time until victim and peer are well again (simulated seconds)."""
 STREAM_LIMIT: Final = 15.0
 """How long a stream lasts at most (simulated seconds)."""
