@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from trioserf._swim.gossip_order import RING_LIMIT, GossipOrder
+from trioserf._swim.gossip_order import LOOK_INTERVAL, RING_LIMIT, GossipOrder
 from trioserf._swim.node_store import NodeStore
-from trioserf._swim.nodes import Node, NodeStatus
+from trioserf._swim.nodes import NEVER, Node, NodeStatus
 
 from .builders import node
 
@@ -136,3 +136,56 @@ def test_nobody_is_chosen_where_nobody_may_be() -> None:
     alone = store_of("a", ["a"])
     assert [] == GossipOrder(alone).successors(3)
     assert [] == GossipOrder(NodeStore("a", random.Random(1))).successors(3)
+
+
+def reach(store: NodeStore, *names: str) -> None:
+    for name in names:
+        store.nodes[name].acked_at = 1.0
+
+
+@pytest.mark.parametrize("fakes", [20, 200, 2000])
+def test_made_up_members_do_not_keep_real_ones_apart(fakes: int) -> None:
+    real = names_of(6)
+    rng = random.Random(4)
+    missed = 0
+    for name in real:
+        store = store_of(name, [*real, *(f"fake-{number}" for number in range(fakes))])
+        reach(store, *(other for other in real if other != name))
+        order = GossipOrder(store)
+        order.look(10.0)
+        first = order.successors(6) or order.following(6, anyone_else(store), rng)  # type: ignore[arg-type]
+        assert 6 == len({node.name for node in first})
+        assert len([node for node in first if node.name in real]) >= 3
+        later = order.following(3, anyone_else(store), rng)  # type: ignore[arg-type]
+        assert 3 == len({node.name for node in later})
+        missed += not any(node.name in real for node in later)
+    assert missed == 0 or fakes == 20
+
+
+def test_where_all_were_reached_or_none_the_rings_are_the_same() -> None:
+    names = names_of(12)
+    store = store_of(names[0], names)
+    order = GossipOrder(store)
+    none = list(order.successors(5))
+    reach(store, *names[1:])
+    order.look(5.0)
+    assert none == order.successors(5)
+    # Who was not reached yet has a predecessor all the same.
+    store.nodes[names[3]].acked_at = NEVER
+    order.look(50.0)
+    assert none[0] is order.successors(5)[0]
+
+
+def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:
+    names = names_of(5)
+    store = store_of(names[0], names)
+    order = GossipOrder(store)
+    order.look(5.0)
+    reach(store, names[1])
+    order.look(5.0 + LOOK_INTERVAL / 2)
+    assert [] == order._reached
+    order.look(5.0 + LOOK_INTERVAL)
+    assert [names[1]] == [node.name for node in order._reached]
+    store.set_status(store.nodes[names[1]], NodeStatus.DEAD, 6.0)
+    order.look(6.1)
+    assert [] == order._reached

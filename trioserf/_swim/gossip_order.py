@@ -15,6 +15,14 @@ orders do better with the same number of copies:
 * *A shuffled round robin.*  Further copies, and whatever is sent in regular rounds, go to the
   others in random order, each once before any is chosen again, the successors last.
 
+An alive message may come from anybody, about nodes that nobody ever reached.  Where there are
+such nodes half of the rings, and where they are many half of the targets of a round robin, are of
+nodes that this one has reached: that acked a probe, or with which it exchanged state.  So made-up
+members do not keep real ones from each other.
+
+DIFFERS (unless ``faithful_go``): Go gossips to any of them.
+Test: test_made_up_members_do_not_keep_real_ones_apart.
+
 Above `RING_LIMIT` nodes the round robin alone is used: each change of membership costs a
 look at all names, and the number of copies grows with the cluster.
 
@@ -31,11 +39,17 @@ from typing import Final
 
 from .._text import raw_text
 from .node_store import NodeStore
-from .nodes import Node
+from .nodes import NEVER, Node
 
 RING_LIMIT: Final = 256
 """Nodes, alive or suspect, up to which there are rings."""
 MAX_RINGS: Final = 16
+LOOK_INTERVAL: Final = 1.0
+"""How often it is looked up which nodes were reached (seconds)."""
+MANY: Final = 32
+"""Nodes above which a round robin prefers those that were reached."""
+FOREIGN: Final = 3
+"""And how many times as many as those must be unreached."""
 _PLACE: Final = 4
 """Bytes of a name's place in one ring."""
 
@@ -54,15 +68,33 @@ class GossipOrder:
         self._late: list[Node] = []
         self._records = -1
         self._successors: list[Node] = []
-        self._key = (-1, 0)
+        self._key = (-1, 0, 0)
+        self._reached: list[Node] = []
+        self._looked_at = NEVER
+        self._looked_version = -1
         self._places: dict[str, bytes] = {}
+
+    def look(self, now: float) -> None:
+        """Once in a while: which nodes were reached."""
+        store = self._store
+        if now - self._looked_at < LOOK_INTERVAL and self._looked_version == store.version:
+            return
+        self._looked_at, self._looked_version = now, store.version
+        local = store.local_node
+        self._reached = [
+            node
+            for node in store.sequence
+            if (node.acked_at > NEVER or node.exchanged_at > NEVER)
+            and not node.is_gone
+            and node is not local
+        ]
 
     def successors(self, k: int) -> list[Node]:
         """The node that follows this one in each of ``k`` rings, or in further ones if those
         are the same; every other node if there are no more.  Empty in a large cluster.
         """
         store = self._store
-        key = (store.version, k)
+        key = (store.version, k, len(self._reached))
         if key != self._key:
             self._key = key
             self._successors = self._find_successors(k) if store.live <= RING_LIMIT else []
@@ -73,23 +105,32 @@ class GossipOrder:
         others = [n for n in self._store.sequence if n is not local and not n.is_gone]
         if len(others) <= k or local is None:
             return others
-        known, self._places = self._places, {}
+        all_rings, known = k, self._places
+        if 0 < len(self._reached) < len(others):
+            all_rings = (k + 1) // 2
+        self._places = {}
         for node in (*others, local):
             name = node.name
             self._places[name] = known.get(name) or _places(name)
-        here, found = self._places[local.name], list[Node]()
+        found: list[Node] = []
+        self._walk(local, others, all_rings, found)
+        self._walk(local, self._reached, k, found)
+        self._walk(local, others, k, found)
+        return found
+
+    def _walk(self, local: Node, nodes: list[Node], k: int, found: list[Node]) -> None:
+        """Add the successors among ``nodes``, ring by ring, until there are ``k``."""
+        here = self._places[local.name]
         for start in range(0, MAX_RINGS * _PLACE, _PLACE):
+            if len(found) >= k or not nodes:
+                return
             at = here[start : start + _PLACE], local.name
-            ring = sorted((self._places[n.name][start : start + _PLACE], n.name) for n in others)
-            names = [name for place, name in ring if (place, name) > at]
-            names += [name for place, name in ring if (place, name) < at]
+            ring = [(self._places[n.name][start : start + _PLACE], n.name) for n in nodes]
+            behind = [place for place in ring if place > at]
             # The first ring alone makes a circle through all nodes: none has no predecessor.
-            node = self._store.nodes[names[0]]
+            node = self._store.nodes[min(behind or ring)[1]]
             if node not in found:
                 found.append(node)
-                if len(found) == k:
-                    break
-        return found
 
     def restart(self, rng: random.Random) -> None:
         """The successors had their turn: the round robin begins anew, and they come last."""
@@ -121,7 +162,22 @@ class GossipOrder:
                 continue
             if nodes.get(node.name) is node and usable(node) and node not in chosen:
                 chosen.append(node)
+        self._prefer_reached(chosen, k, usable, rng)
         return chosen
+
+    def _prefer_reached(
+        self, chosen: list[Node], k: int, usable: Callable[[Node], bool], rng: random.Random
+    ) -> None:
+        """See that half of them were reached, if most of the cluster never was."""
+        reached, n = self._reached, len(self._deck)
+        if not reached or n <= MANY or n <= FOREIGN * len(reached):
+            return
+        known = {id(node) for node in reached}
+        wanted = (k + 1) // 2 - sum(id(node) in known for node in chosen)
+        rest = [node for node in reached if node not in chosen and usable(node)]
+        others = [place for place, node in enumerate(chosen) if id(node) not in known]
+        for place, node in zip(others[: max(wanted, 0)], rng.sample(rest, len(rest)), strict=False):
+            chosen[place] = node
 
     def _sync(self) -> None:
         """Take in what joined, among those still to be drawn, and leave out what is gone."""

@@ -344,12 +344,14 @@ class NodeTable:
 
         if self._faithful:
             return select(rng, self.sequence, k, exclude)
+        self._order.look(now)
         return self._order.following(k, lambda node: not exclude(node), rng)
 
     def first_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
         """Up to ``k`` nodes for a message that is new: the successors of this node in as many
         rings; in a large cluster `gossip_targets`.
         """
+        self._order.look(now)
         successors = self._order.successors(k)
         if not successors:
             return self.gossip_targets(k, now, rng)
