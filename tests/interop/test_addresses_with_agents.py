@@ -86,3 +86,28 @@ async def test_an_agent_outside_of_the_allowed_networks_stays_outside(
     ):
         await agent.join(node.address)
         await stays({"py-1": "alive"}, node.statuses, seconds=2)
+
+
+@limit(40)
+async def test_a_node_that_moved_is_warned_that_an_agent_has_its_former_address(
+    binary: Path, tmp_path: Path, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with go_agent(binary, tmp_path, name="go-1") as agent:
+        async with trioserf_node(nursery, name="py-1") as node:
+            former = node.address
+            await node.serf.join([agent.address])
+            await becomes(BOTH, agent.statuses)
+        async with trioserf_node(nursery, name="py-1") as node:
+            await node.serf.join([agent.address])
+
+            def warnings() -> list[str]:
+                return [
+                    text
+                    for text in (record.getMessage() for record in caplog.records)
+                    if "peers know this node at" in text
+                ]
+
+            await becomes(1, lambda: len(warnings()), seconds=10)
+            await stays(1, lambda: len(warnings()), seconds=5)
+            assert former in warnings()[0]
+            assert node.address in warnings()[0]
