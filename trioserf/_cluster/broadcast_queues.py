@@ -137,7 +137,8 @@ class BroadcastQueues:
 
     def waiting(self) -> int:
         """Bytes that wait."""
-        return sum(queue.size for queue in self._order)
+        intents, queries, events = self._order
+        return intents.size + queries.size + events.size
 
     def depth(self, queue: QueueName) -> int:
         """How many messages wait in one queue."""

@@ -134,14 +134,14 @@ class GossipOrder:
 
     def restart(self, rng: random.Random) -> None:
         """The successors had their turn: the round robin begins anew, and they come last."""
-        self._sync()
+        self._take_in_changes()
         self._drawn = 0
         self._late = list(self._successors)
         rng.shuffle(self._late)
 
     def following(self, k: int, usable: Callable[[Node], bool], rng: random.Random) -> list[Node]:
         """The next ``k`` of the round robin, distinct."""
-        self._sync()
+        self._take_in_changes()
         deck, nodes, chosen = self._deck, self._store.nodes, list[Node]()
         late = {id(node) for node in self._successors}
         for _ in range(2 * (len(deck) + len(late)) + 2):
@@ -158,7 +158,8 @@ class GossipOrder:
             elif self._late:
                 node = self._late.pop()
             else:
-                self.restart(rng)
+                self._drawn, self._late = 0, list(self._successors)
+                rng.shuffle(self._late)
                 continue
             if nodes.get(node.name) is node and usable(node) and node not in chosen:
                 chosen.append(node)
@@ -179,7 +180,7 @@ class GossipOrder:
         for place, node in zip(others[: max(wanted, 0)], rng.sample(rest, len(rest)), strict=False):
             chosen[place] = node
 
-    def _sync(self) -> None:
+    def _take_in_changes(self) -> None:
         """Take in what joined, among those still to be drawn, and leave out what is gone."""
         store = self._store
         if self._records == store.changes:

@@ -333,19 +333,19 @@ class NodeTable:
         """
         local, window = self._store.local_node, self._window
 
-        def exclude(node: Node) -> bool:
+        def usable(node: Node) -> bool:
             status = node.status
             # Dead nodes learn that way that they are declared dead, and refute it if they live.
             return (
-                node is local
-                or status is NodeStatus.LEFT
-                or (status is NodeStatus.DEAD and now - node.changed_at > window)
+                node is not local
+                and status is not NodeStatus.LEFT
+                and (status is not NodeStatus.DEAD or now - node.changed_at <= window)
             )
 
         if self._faithful:
-            return select(rng, self.sequence, k, exclude)
+            return select(rng, self.sequence, k, lambda node: not usable(node))
         self._order.look(now)
-        return self._order.following(k, lambda node: not exclude(node), rng)
+        return self._order.following(k, usable, rng)
 
     def first_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
         """Up to ``k`` nodes for a message that is new: the successors of this node in as many
