@@ -24,7 +24,8 @@ def test_inputs_are_of_every_kind() -> None:
     assert {int(kind) for kind in MessageType} - {MessageType.PUSH_PULL} <= kinds
     assert {"close", "half", "stall", "reset"} == {each.end for each in inputs if each.stream}
     setups = [draw_setup(1, block) for block in range(40)]
-    assert {Setup(a, b) for a in (False, True) for b in (False, True)} == set(setups)
+    for name in ("encrypted", "labelled", "compressed"):
+        assert {False, True} == {getattr(setup, name) for setup in setups}
 
 
 @pytest.mark.parametrize("end", ["close", "half", "stall", "reset"])

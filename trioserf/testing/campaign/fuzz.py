@@ -8,7 +8,7 @@ Inputs come in blocks; each block has a cluster of its own, of a victim and an h
 simulated network.  The victim gets the inputs of the block, and all the time
 
 * no exception leaves a handler, and no task of a node dies;
-* no packet and no turn of the event loop takes long (processor time);
+* no packet and no turn of the event loop takes long;
 * memory stays within its bound;
 
 and at the end victim and peer list each other as alive, get each other's events, and answer each
@@ -49,12 +49,13 @@ from .fuzz_inputs import KEY, LABEL, PEER, VICTIM, Input, Setup, draw_inputs, dr
 
 BLOCK: Final = 2500
 """Inputs for one cluster."""
-PACKET_LIMIT: Final = 0.05
-"""Most processor time for taking a packet apart (seconds): twice what a node may take, because
-another process may have emptied the caches."""
+PACKET_LIMIT: Final = 0.025
+"""Most time for taking a packet apart (seconds)."""
 TURN_LIMIT: Final = 0.5
-"""Most processor time of one turn of the event loop (seconds).  It has the work of both nodes,
-of the network and of threads, which a simulation does in place."""
+"""Most time of one turn of the event loop (seconds).  It has the work of both nodes, of the
+network and of threads, which a simulation does in place."""
+TRIES: Final = 3
+"""A block is slow if it is slow so many times: another process may have had the processor."""
 MEMORY_LIMIT: Final = 128 * 1024 * 1024
 """Most memory that may be used beyond that after the first block (bytes)."""
 SETTLE: Final = 240.0
@@ -81,7 +82,7 @@ class Outcome:
         nothing failed.
       failure: what was wrong, in words.
       inputs: how many were given.
-      slowest_packet, slowest_turn: processor time (seconds).
+      slowest_packet, slowest_turn: how long they took (seconds).
       settled_after: simulated seconds until all was well after the last input.
       refused: dropped input, by layer.
     """
@@ -115,17 +116,17 @@ class _Unwell(Exception):
 
 
 class _Turns(trio.abc.Instrument):
-    """The longest turn of the event loop (processor time, seconds)."""
+    """The longest turn of the event loop (seconds)."""
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self._start = time.thread_time()
+        self._start = time.perf_counter()
 
     def after_io_wait(self, timeout: float) -> None:
-        self._start = time.thread_time()
+        self._start = time.perf_counter()
 
     def before_io_wait(self, timeout: float) -> None:
-        self.longest = max(self.longest, time.thread_time() - self._start)
+        self.longest = max(self.longest, time.perf_counter() - self._start)
 
 
 class _Exceptions(logging.Handler):
@@ -155,7 +156,11 @@ def _watched_log() -> Iterator[_Exceptions]:
 
 def run_inputs(inputs: Sequence[Input], setup: Setup, *, seed: int | str = 0) -> Outcome:
     """Give inputs to a fresh victim, on a jumping clock."""
-    return run(seed, _Run(inputs, setup, seed).outcome)
+    for _ in range(TRIES):
+        outcome = run(seed, _Run(inputs, setup, seed).outcome)
+        if outcome.kind != "slow":
+            break
+    return outcome
 
 
 @attrs.define(eq=False)
@@ -198,10 +203,13 @@ class _Run:
         )
 
     def _config(self) -> Config:
-        config = Config.lan(node_name="?", encrypt_key=KEY if self.setup.encrypted else None)
-        if not self.setup.labelled:
-            return config
-        memberlist = attrs.evolve(config.memberlist, label=LABEL.decode())
+        setup = self.setup
+        config = Config.lan(node_name="?", encrypt_key=KEY if setup.encrypted else None)
+        memberlist = attrs.evolve(
+            config.memberlist,
+            label=LABEL.decode() if setup.labelled else "",
+            enable_compression=setup.compressed,
+        )
         return attrs.evolve(config, memberlist=memberlist)
 
     async def _live(self, exceptions: _Exceptions) -> None:
@@ -234,9 +242,9 @@ class _Run:
         if each.stream:
             streams.start_soon(_stream, network, host, to, each)
             return
-        start = time.thread_time()
+        start = time.perf_counter()
         network.inject_packet(each.data, Address(host, 7946), to)
-        took = time.thread_time() - start
+        took = time.perf_counter() - start
         self.slowest_packet = max(self.slowest_packet, took)
         if took > PACKET_LIMIT:
             raise _Unwell("slow", f"a packet of {len(each.data)} bytes took {took * 1e3:.0f} ms")
@@ -359,7 +367,7 @@ def report_failure(outcome: Outcome, inputs: Sequence[Input], setup: Setup, fold
     descriptor, path = tempfile.mkstemp(prefix="fuzz-", suffix=".txt", dir=folder)
     os.close(descriptor)
     lines = [f"# {outcome.kind}: {outcome.failure}".replace("\n", " ")]
-    lines.append(f"# encrypted={setup.encrypted} labelled={setup.labelled}")
+    lines.append(f"# {setup}")
     lines += [each.to_text() for each in inputs]
     Path(path).write_text("\n".join(lines) + "\n")
     _print(f"{outcome.kind}: {outcome.failure}\n{len(inputs)} inputs are enough:")
@@ -371,10 +379,9 @@ def report_failure(outcome: Outcome, inputs: Sequence[Input], setup: Setup, fold
 def replay(path: str) -> Outcome:
     """Run the inputs of a file."""
     lines = Path(path).read_text().splitlines()
-    setup = Setup(
-        encrypted=any("encrypted=True" in line for line in lines if line.startswith("#")),
-        labelled=any("labelled=True" in line for line in lines if line.startswith("#")),
-    )
+    comments = " ".join(line for line in lines if line.startswith("#"))
+    names = (field.name for field in attrs.fields(Setup))
+    setup = Setup(**{name: f"{name}=True" in comments for name in names})
     inputs = [Input.from_text(line) for line in lines if line and not line.startswith("#")]
     return run_inputs(inputs, setup)
 

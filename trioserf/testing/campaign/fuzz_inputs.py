@@ -120,16 +120,20 @@ class Setup:
     Args:
       encrypted: it has a key, which is `KEY`.
       labelled: its label is `LABEL`.
+      compressed: its nodes compress what they send, which takes most of the time of a run.
     """
 
     encrypted: bool = False
     labelled: bool = False
+    compressed: bool = False
 
 
 def draw_setup(seed: int, block: int) -> Setup:
     """The cluster for a block of inputs: each second one is plain."""
-    number = random.Random(f"{seed} {block} setup").randrange(8)
-    return Setup(encrypted=number in (0, 1, 2), labelled=number in (2, 3))
+    rng = random.Random(f"{seed} {block} setup")
+    number = rng.randrange(8)
+    compressed = rng.randrange(8) == 0
+    return Setup(encrypted=number in (0, 1, 2), labelled=number in (2, 3), compressed=compressed)
 
 
 def draw_inputs(seed: int, block: int, count: int) -> list[Input]:
