@@ -424,3 +424,23 @@ def test_other_protocols_are_called_by_their_names_whatever_the_settings(
         error = _refusal(data, codec, accept=accept)
         assert f"this looks like {what}" in str(error)
         assert not error.reply
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"GET / HTTP/1.1\r\n", "this looks like HTTP, not gossip: message type 71 on a stream"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "this looks like HTTP, not gossip: message type 72"),
+        (b"\x16\x03\x01\x02\x00", "this looks like TLS, not gossip: message type 22"),
+        (b"SSH-2.0-OpenSSH\r\n", "this looks like SSH, not gossip: message type 83"),
+        (b"\xfe", "message type 254 on a stream"),
+    ],
+)
+@pytest.mark.parametrize("accept_side", [False, True])
+def test_what_speaks_another_protocol_is_named(
+    data: bytes, problem: str, accept_side: bool
+) -> None:
+    parser = StreamParser(StreamCodec(), accept_side=accept_side)
+    with pytest.raises(StreamError) as caught:
+        parser.receive(data)
+    assert str(caught.value).startswith(problem)
