@@ -36,7 +36,9 @@ _CATEGORIES: Final[Mapping[str, str]] = {
     "S": "ckmo",
     "Z": "lps",
 }
-"""All but Cn: code points that are not assigned are in no category of Go."""
+"""All but Cn: before version 1.25, Go's ``C`` has no code points that are not assigned."""
+_UNASSIGNED: Final = frozenset({"Cn"})
+_CASED: Final = frozenset({"Lu", "Ll", "Lt"})
 
 _IRREGULAR_ORBITS: Final = (
     "Kk\u212a", "Ss\u017f", "\xb5\u039c\u03bc", "\xc5\xe5\u212b", "\xdf\u1e9e", "\u0131",
@@ -169,9 +171,21 @@ def posix_group(name: str) -> Group | None:
 
 @lru_cache(maxsize=512)
 def unicode_group(name: str, *, negated: bool) -> Group | None:
-    """A category (``L``, ``Lu``), a script (``Greek``) or ``Any``; None if it is none of them."""
-    if name == "Any":
-        return Group(((0, MAX_RUNE),), negated=negated)
+    """A category (``L``, ``Lu``), a script (``Greek``) or one of Go 1.25's; else None.
+
+    Source: golang/go 1.25, src/regexp/syntax/parse.go, unicodeTable, for ``Cn`` and what follows.
+    """
+    match name:
+        case "Any":
+            return Group(((0, MAX_RUNE),), negated=negated)
+        case "ASCII":
+            return Group(((0, 0x7F),), negated=negated)
+        case "Cn":
+            return Group((), _UNASSIGNED, negated)
+        case "Assigned":
+            return Group((), _UNASSIGNED, not negated)
+        case "LC":
+            return Group((), _CASED, negated)
     seconds = _CATEGORIES.get(name[:1], "")
     categories = frozenset(
         name[0] + second for second in seconds if name in (name[0], name[0] + second)

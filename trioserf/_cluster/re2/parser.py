@@ -254,8 +254,7 @@ def parse(expression: str) -> tuple[Node, int]:
     """The tree of an expression, and how many instructions it needs.
 
     Raises:
-      RemoteProtocolError: Go refuses it, it is over one of these limits, or it names a script
-        that is not known here; the text says which.
+      RemoteProtocolError: Go refuses it, or it is over one of these limits; the text says which.
     """
     if len(expression) > MAX_EXPRESSION:
         fail(f"longer than {MAX_EXPRESSION} characters", expression)
@@ -471,7 +470,8 @@ class _Parser:
     def _perl_group(self, start: int) -> bool:
         """What follows ``(?``: a name or flags.  False if no parenthesis was opened."""
         reader = self._in
-        if reader.take("P<"):
+        behind = reader.ahead("<=") or reader.ahead("<!")
+        if reader.take("P<") or (not behind and reader.take("<")):  # Go takes that since 1.22
             name = reader.until(">")
             if not name or not name.isascii() or not name.replace("_", "0").isalnum():
                 fail("invalid named capture", reader.text[start:])

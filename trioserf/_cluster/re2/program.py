@@ -281,8 +281,7 @@ def compile_expression(expression: str, budget: Budget | None = None) -> Program
 
     Raises:
       OverBudget: that takes more than the budget.
-      RemoteProtocolError: Go refuses it, it is over one of the limits, or it names a script
-        that is not known here; the text says which.
+      RemoteProtocolError: Go refuses it, or it is over one of the limits; the text says which.
     """
     known = _programs.get(expression)
     if known is not None:
