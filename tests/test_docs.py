@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import trio
 
 import trioserf
+import trioserf.ipc
 from tests.notebook.kernels import kernel
 from tests.source_tree import ROOT
 
@@ -29,7 +31,7 @@ def test_every_program_of_the_pages_is_run_by_some_test() -> None:
     found = {str(page.relative_to(ROOT)): page.read_text().count("```python") for page in PAGES}
     assert {
         "README.md": 2,  # the first here, the second by tests/notebook/test_kernels.py
-        "docs/asyncio.md": 1,  # here
+        "docs/asyncio.md": 3,  # here
         "docs/events.md": 1,  # here
         "docs/notebook.md": 1,  # here
         "docs/testing.md": len(blocks("docs/testing.md")),  # tests/testing/test_recipes.py
@@ -101,7 +103,7 @@ def test_a_slow_reader_does_what_the_page_of_events_says() -> None:
 
 @pytest.mark.slow
 def test_an_asyncio_program_has_a_node_as_described() -> None:
-    (program,) = blocks("docs/asyncio.md")
+    program = blocks("docs/asyncio.md")[0]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
@@ -111,6 +113,59 @@ def test_an_asyncio_program_has_a_node_as_described() -> None:
     )
     assert "('one', 'two')\n" == done.stdout, done.stderr
     assert 0 == done.returncode
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM to a process")
+async def test_the_service_on_asyncio_follows_answers_and_leaves_on_a_signal() -> None:
+    program = blocks("docs/asyncio.md")[1]
+    config = trioserf.Config.local(node_name="seed", bind="127.0.0.1:0")
+    with trio.fail_after(30):
+        async with trioserf.open(config) as seed, trio.open_nursery() as nursery:
+            for old, new in (
+                ('"0.0.0.0:7946"', '"127.0.0.1:0"'),
+                (SEED, f'"{seed.memberlist.advertise_address}"'),
+            ):
+                assert 1 == program.count(old)
+                program = program.replace(old, new)
+            command = [sys.executable, "-u", "-W", "error", "-X", "dev", "-c", program]
+            process = await nursery.start(
+                partial(trio.run_process, command, stdout=subprocess.PIPE, check=False)
+            )
+            async with seed.follow(status=trioserf.MemberStatus.ALIVE) as states:
+                async for members in states:
+                    if 2 == len(members):
+                        break
+            result = await seed.ask("load", filter_nodes=["web-1"], timeout=5)
+            assert [b"0.42"] == [response.payload for response in result.responses]
+            await seed.user_event("deploy", b"v42")
+            lines = b""
+            while b"deploy" not in lines:
+                assert process.stdout is not None
+                lines += await process.stdout.receive_some()
+            assert ["balancing over web-1", "deploy v42"] == lines.decode().splitlines()
+            process.terminate()
+            assert 0 == await process.wait()
+            left = seed.members().get("web-1")
+            assert left is not None
+            assert trioserf.MemberStatus.LEFT is left.status
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.slow
+async def test_the_client_on_asyncio_asks_an_agent() -> None:
+    program = blocks("docs/asyncio.md")[2]
+    config = trioserf.Config.local(node_name="seed", bind="127.0.0.1:0")
+    with trio.fail_after(30):
+        async with trioserf.open(config) as seed, trio.open_nursery() as nursery:
+            server = await nursery.start(trioserf.ipc.serve, seed, "127.0.0.1:0")
+            done = await trio.run_process(
+                [sys.executable, "-W", "error", "-c", program],
+                capture_stdout=True,
+                env=os.environ | {"SERF_RPC_ADDR": server.address},
+            )
+            assert b"('seed',)\n" == done.stdout
+            nursery.cancel_scope.cancel()
 
 
 def test_the_notebook_page_names_what_there_is() -> None:

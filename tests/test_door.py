@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import trioserf
+import trioserf.asyncio
 import trioserf.client
 import trioserf.ipc
 import trioserf.lowlevel
@@ -53,7 +54,9 @@ for name, home in {homes!r}.items():
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize("door", [trioserf.client, trioserf.ipc, trioserf.lowlevel])
+@pytest.mark.parametrize(
+    "door", [trioserf.asyncio, trioserf.client, trioserf.ipc, trioserf.lowlevel]
+)
 def test_names_of_the_other_doors_say_a_door(door: Any) -> None:
     for name, value in vars(door).items():
         if shown(value) and not name.startswith("_") and value is not all_at_the_door:
@@ -63,6 +66,7 @@ def test_names_of_the_other_doors_say_a_door(door: Any) -> None:
 
 def public_classes() -> set[str]:
     doors = (trioserf, trioserf.abc, trioserf.lowlevel, trioserf.client, trioserf.ipc)
+    doors += (trioserf.asyncio,)
     return {name for door in doors for name in dir(door)} | set(NAMES)
 
 

@@ -69,6 +69,7 @@ TASK_STARTERS = {
     "_rpc/client.py": "the connection of a client",
     "_rpc/client_connection.py": "the half that writes",
     "_rpc/connection.py": "the records and the queries of one client",
+    "asyncio/thread.py": "a call of a program on asyncio, in the nursery of its thread",
     # Programs and the test kit, which own what they run:
     "_agent/demo.py": "the nodes of the demo",
     "_agent/watch.py": "the reaction to Ctrl-C",
@@ -268,7 +269,7 @@ def test_the_front_door_finds_what_type_checkers_see_there() -> None:
     homes = {name: f"trioserf.{home}" for name, home in trioserf._HOME_OF.items()}
     assert seen == homes
     assert {*seen, "__version__"} == set(trioserf.__all__)
-    assert {*seen, "__version__", "abc"} <= set(dir(trioserf))
+    assert {*seen, "__version__", "abc", "asyncio"} <= set(dir(trioserf))
     for name, home in homes.items():
         assert getattr(trioserf, name) is getattr(importlib.import_module(home), name)
     with pytest.raises(AttributeError, match=r"'trioserf' has no attribute 'opne'"):

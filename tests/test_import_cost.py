@@ -110,6 +110,11 @@ def test_other_doors_load_nothing_heavy_either(module: str) -> None:
     assert set() == (HEAVY - {"argparse"}) & loaded_after(f"import {module}")
 
 
+def test_the_door_of_asyncio_is_opened_at_its_first_use() -> None:
+    loaded = loaded_after("import trioserf; trioserf.asyncio.open")
+    assert {"asyncio"} == (HEAVY - {"argparse"}) & loaded
+
+
 def test_a_node_loads_nothing_that_only_some_programs_need() -> None:
     loaded = loaded_after(OPEN_AND_CLOSE)
     assert set() == (HEAVY | {"html", "json", "trioserf._cluster.re2.program"}) & loaded

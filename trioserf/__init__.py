@@ -8,6 +8,7 @@
 # layer 8   __main__        the program: python -m trioserf, and the command trioserf
 #           _agent/         command line, and the demo
 #       7   __init__        this door: what a user types
+#           asyncio/        a node in a thread of its own, for programs that run on asyncio
 #           client          a client of agents, of Go's or of this library
 #           ipc             the agent's RPC protocol on a node: for the serf command line
 #           lowlevel        the parts, for those who build on them
@@ -63,6 +64,7 @@ from ._version import __version__ as __version__
 TYPE_CHECKING = False  # True to checkers; importing typing would take longer than all of this
 if TYPE_CHECKING:
     from . import abc as abc
+    from . import asyncio as asyncio
     from ._cluster.key_responses import KeyResponse as KeyResponse
     from ._cluster.queries import QueryParams as QueryParams
     from ._cluster.query_collector import NodeResponse as NodeResponse
@@ -234,11 +236,11 @@ __all__ = (
 if not TYPE_CHECKING:  # checkers must go on saying that a misspelled name is not there
 
     def __getattr__(name: str) -> object:
-        """Load a public name, or the module `trioserf.abc`, at its first use (PEP 562)."""
+        """Load a public name, or one of two modules, at its first use (PEP 562)."""
         from importlib import import_module
 
-        if name == "abc":
-            return import_module(".abc", __name__)
+        if name in ("abc", "asyncio"):
+            return import_module(f".{name}", __name__)
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
@@ -246,4 +248,4 @@ if not TYPE_CHECKING:  # checkers must go on saying that a misspelled name is no
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_HOME_OF, "abc"})
+        return sorted({*globals(), *_HOME_OF, "abc", "asyncio"})

@@ -222,7 +222,7 @@ def test_under_asyncio_it_says_what_to_do() -> None:
 
     with pytest.raises(RuntimeError, match=r"%load_ext trioserf\.notebook") as caught:
         asyncio.run(main())
-    assert "asyncio" in str(caught.value)
+    assert "trioserf.asyncio.open()" in str(caught.value)
 
 
 def test_a_real_interrupt_ends_the_program_with_one_interrupt() -> None:

@@ -126,3 +126,23 @@ async def main() -> None:
 
 if __name__ == "__main__":
     trio.run(main)
+
+
+async def on_asyncio(config: Config) -> None:
+    async with trioserf.asyncio.open(config) as serf, serf.subscribe(UserEvent) as messages:
+        assert_type(await serf.join(["10.0.0.5"], ignore_old=True), int)
+        assert_type(serf.members(), Members)
+        await serf.keys.rotate(b"0" * 16, remove_old=False)
+        async for message in messages:
+            assert_type(message, UserEvent | EventsDropped)
+        async for event in serf.events:
+            assert_type(event, Event)
+        async with serf.follow(status=MemberStatus.ALIVE) as states:
+            async for members in states:
+                assert_type(members, Members)
+        async with serf.query("load", timeout=1.0) as query:
+            async for response in query:
+                print(response.payload)
+        assert_type((await serf.ask("load")).complete, bool)
+    async with trioserf.asyncio.open_client(auth_key="x") as agent:
+        assert_type(await agent.members(status="alive"), Members)

@@ -24,3 +24,11 @@ async def events(serf: Serf) -> None:
             print(change.name)  # wrong
     serf.follow(status="alive")  # wrong
     serf.members().select(tags={"role": 1})  # wrong
+
+
+async def on_asyncio(serf: trioserf.asyncio.Serf) -> None:
+    await serf.join("10.0.0.5", ignore=True)  # wrong
+    await serf.members()  # wrong
+    async with serf.subscribe(UserEvent) as messages:
+        async for message in messages:
+            print(message.payload)  # wrong

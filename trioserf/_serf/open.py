@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
 import trio
 
@@ -121,18 +121,16 @@ async def serve(
 def _require_trio() -> None:
     if trio.lowlevel.in_trio_task():
         return
-    where = "outside trio.run()"
+    where, instead = "outside trio.run()", "in a program, use trio.run()"
     if "asyncio" in sys.modules:
         import asyncio
 
-        try:
+        with suppress(RuntimeError):
             asyncio.get_running_loop()
-            where = "under asyncio"
-        except RuntimeError:
-            pass
+            where, instead = "under asyncio", "in a program, use trioserf.asyncio.open()"
     raise RuntimeError(
         f"trioserf.open() was entered {where}, but a node runs on Trio.  In a notebook or "
-        "IPython, run '%load_ext trioserf.notebook' first; in a program, use trio.run()."
+        f"IPython, run '%load_ext trioserf.notebook' first; {instead}."
     )
 
 
