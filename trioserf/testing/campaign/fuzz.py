@@ -115,18 +115,52 @@ class _Unwell(Exception):
         self.kind = kind
 
 
+class _Stopwatch:
+    """Measures time less that in which another process had the processor, where the system says.
+
+    Linux says it; asking for the processor time of a thread costs fifty times as much.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        except OSError:
+            self._file = -1
+        self._waited = self._start = 0.0
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+    def _wait(self) -> float:
+        """How long this thread could have run and did not (seconds)."""
+        if self._file < 0:
+            return 0.0
+        return int(os.pread(self._file, 64, 0).split()[1]) / 1e9
+
+    def start(self) -> None:
+        self._waited, self._start = self._wait(), time.perf_counter()
+
+    def passed(self, took: float | None = None) -> float:
+        """How long it is since the start; of some piece since then, how long it took at least."""
+        if took is None:
+            took = time.perf_counter() - self._start
+        return max(0.0, took - (self._wait() - self._waited))
+
+
 class _Turns(trio.abc.Instrument):
     """The longest turn of the event loop (seconds)."""
 
     def __init__(self) -> None:
         self.longest = 0.0
-        self._start = time.perf_counter()
+        self.watch = _Stopwatch()
+        self.watch.start()
 
     def after_io_wait(self, timeout: float) -> None:
-        self._start = time.perf_counter()
+        self.watch.start()
 
     def before_io_wait(self, timeout: float) -> None:
-        self.longest = max(self.longest, time.perf_counter() - self._start)
+        self.longest = max(self.longest, self.watch.passed())
 
 
 class _Exceptions(logging.Handler):
@@ -172,6 +206,7 @@ class _Run:
     settled_after: float = attrs.field(default=0.0, init=False)
     refused: dict[str, int] = attrs.field(factory=dict, init=False)
     _given: int = attrs.field(default=0, init=False)
+    _watch: _Stopwatch = attrs.field(factory=_Stopwatch, init=False)
     _seen: dict[str, set[bytes]] = attrs.field(factory=dict, init=False)
 
     async def outcome(self) -> Outcome:
@@ -190,6 +225,8 @@ class _Run:
                     kind, failure = "crash", f"{type(error).__name__}: {error}"
             finally:
                 trio.lowlevel.remove_instrument(turns)
+                turns.watch.close()
+                self._watch.close()
         if not kind and turns.longest > TURN_LIMIT:
             kind, failure = "slow", f"a turn of the event loop took {turns.longest * 1e3:.0f} ms"
         return Outcome(
@@ -221,6 +258,7 @@ class _Run:
             async with trio.open_nursery() as streams:
                 hosts = [cluster.network.free_host() for _ in range(_SOURCES)]
                 for start in range(0, len(self.inputs), _BATCH):
+                    self._watch.start()
                     for each in self.inputs[start : start + _BATCH]:
                         self._give(cluster.network, hosts[each.source], victim, each, streams)
                     await trio.sleep(_PAUSE)
@@ -245,6 +283,8 @@ class _Run:
         start = time.perf_counter()
         network.inject_packet(each.data, Address(host, 7946), to)
         took = time.perf_counter() - start
+        if took > PACKET_LIMIT / 5:
+            took = self._watch.passed(took)
         self.slowest_packet = max(self.slowest_packet, took)
         if took > PACKET_LIMIT:
             raise _Unwell("slow", f"a packet of {len(each.data)} bytes took {took * 1e3:.0f} ms")
