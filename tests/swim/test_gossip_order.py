@@ -26,10 +26,6 @@ def names_of(n: int) -> list[str]:
     return [f"web-{number}.example" for number in range(n)]
 
 
-def anyone_else(store: NodeStore) -> object:
-    return lambda node: node is not store.local_node
-
-
 def graph(names: list[str], k: int) -> dict[str, list[str]]:
     found = {}
     for name in names:
@@ -100,10 +96,10 @@ def test_all_are_chosen_before_any_is_chosen_again(n: int, k: int) -> None:
     order, rng = GossipOrder(store), random.Random(n)
     drawn: list[Node] = []
     while len(drawn) < 3 * (n - 1):
-        drawn += order.following(1, anyone_else(store), rng)  # type: ignore[arg-type]
+        drawn += order.gossip_targets(1, 0.0, rng)
     for start in range(0, len(drawn), n - 1):
         assert n - 1 == len({node.name for node in drawn[start : start + n - 1]})
-    round_ = order.following(k, anyone_else(store), rng)  # type: ignore[arg-type]
+    round_ = order.gossip_targets(k, 0.0, rng)
     assert min(k, n - 1) == len({node.name for node in round_})
 
 
@@ -111,28 +107,28 @@ def test_after_the_successors_come_all_others_first() -> None:
     store = store_of("web-0.example", names_of(16))
     order, rng = GossipOrder(store), random.Random(1)
     for _ in range(20):
-        successors = order.successors(6)
-        order.restart(rng)
-        later = order.following(3, anyone_else(store), rng)  # type: ignore[arg-type]
+        successors = order.first_targets(6, 0.0, rng)
+        later = order.gossip_targets(3, 0.0, rng)
         assert 9 == len({node.name for node in (*successors, *later)})
 
 
 def test_who_joins_gets_a_turn_and_who_is_gone_does_not() -> None:
     store = store_of("web-0.example", names_of(8))
     order, rng = GossipOrder(store), random.Random(2)
-    order.following(3, anyone_else(store), rng)  # type: ignore[arg-type]
+    order.gossip_targets(3, 0.0, rng)
     store.insert(node("new"))
     gone = store.nodes["web-5.example"]
     store.set_status(gone, NodeStatus.DEAD, 1.0)
     store.remove_gone(10.0)
-    drawn = [order.following(1, anyone_else(store), rng)[0].name for _ in range(7)]  # type: ignore[arg-type]
+    drawn = [order.gossip_targets(1, 0.0, rng)[0].name for _ in range(7)]
     assert "new" in drawn
     assert gone.name not in drawn
 
 
 def test_nobody_is_chosen_where_nobody_may_be() -> None:
     store = store_of("a", ["a", "b"])
-    assert [] == GossipOrder(store).following(3, lambda _: False, random.Random(1))
+    store.set_status(store.nodes["b"], NodeStatus.LEFT, 1.0)
+    assert [] == GossipOrder(store).gossip_targets(3, 1.0, random.Random(1))
     alone = store_of("a", ["a"])
     assert [] == GossipOrder(alone).successors(3)
     assert [] == GossipOrder(NodeStore("a", random.Random(1))).successors(3)
@@ -152,11 +148,10 @@ def test_made_up_members_do_not_keep_real_ones_apart(fakes: int) -> None:
         store = store_of(name, [*real, *(f"fake-{number}" for number in range(fakes))])
         reach(store, *(other for other in real if other != name))
         order = GossipOrder(store)
-        order.look(10.0)
-        first = order.successors(6) or order.following(6, anyone_else(store), rng)  # type: ignore[arg-type]
+        first = order.first_targets(6, 10.0, rng)
         assert 6 == len({node.name for node in first})
         assert len([node for node in first if node.name in real]) >= 3
-        later = order.following(3, anyone_else(store), rng)  # type: ignore[arg-type]
+        later = order.gossip_targets(3, 10.0, rng)
         assert 3 == len({node.name for node in later})
         missed += not any(node.name in real for node in later)
     assert missed == 0 or fakes == 20
@@ -168,11 +163,11 @@ def test_where_all_were_reached_or_none_the_rings_are_the_same() -> None:
     order = GossipOrder(store)
     none = list(order.successors(5))
     reach(store, *names[1:])
-    order.look(5.0)
+    order.gossip_targets(1, 5.0, random.Random(1))
     assert none == order.successors(5)
     # Who was not reached yet has a predecessor all the same.
     store.nodes[names[3]].acked_at = NEVER
-    order.look(50.0)
+    order.gossip_targets(1, 50.0, random.Random(1))
     assert none[0] is order.successors(5)[0]
 
 
@@ -180,12 +175,12 @@ def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:
     names = names_of(5)
     store = store_of(names[0], names)
     order = GossipOrder(store)
-    order.look(5.0)
+    order.gossip_targets(1, 5.0, random.Random(1))
     reach(store, names[1])
-    order.look(5.0 + LOOK_INTERVAL / 2)
+    order.gossip_targets(1, 5.0 + LOOK_INTERVAL / 2, random.Random(1))
     assert [] == order._reached
-    order.look(5.0 + LOOK_INTERVAL)
+    order.gossip_targets(1, 5.0 + LOOK_INTERVAL, random.Random(1))
     assert [names[1]] == [node.name for node in order._reached]
     store.set_status(store.nodes[names[1]], NodeStatus.DEAD, 6.0)
-    order.look(6.1)
+    order.gossip_targets(1, 6.1, random.Random(1))
     assert [] == order._reached

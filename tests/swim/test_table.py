@@ -242,9 +242,9 @@ def test_gossip_goes_to_all_but_the_local_node_and_those_that_left() -> None:
     table.on_dead(dead("d"), 0.0)
     table.on_dead(left("e"), 0.0)
     rng = random.Random(1)
-    assert set("bcdf") == {node.name for node in table.gossip_targets(9, 30.0, rng)}
-    assert set("bcf") == {node.name for node in table.gossip_targets(9, 30.1, rng)}
-    assert 2 == len(table.gossip_targets(2, 0.0, rng))
+    assert set("bcdf") == {node.name for node in table.order.gossip_targets(9, 30.0, rng)}
+    assert set("bcf") == {node.name for node in table.order.gossip_targets(9, 30.1, rng)}
+    assert 2 == len(table.order.gossip_targets(2, 0.0, rng))
 
 
 def test_suspicions_can_be_looked_at() -> None:
@@ -424,7 +424,7 @@ def test_gossip_goes_to_live_nodes_and_for_a_while_to_dead_ones(
     b = table.nodes["b"]
     b.update(status=status)
     b.changed_at = 100.0
-    targets = table.gossip_targets(3, 100.0 + age, random.Random(1))
+    targets = table.order.gossip_targets(3, 100.0 + age, random.Random(1))
     assert ([b] if chosen else []) == targets
 
 
@@ -432,7 +432,7 @@ def test_targets_of_successive_rounds_are_distinct_until_all_were_chosen() -> No
     table = table_with(*"bcdefghijklm")
     rng = random.Random(3)
     for _ in range(5):
-        names = [n.name for _ in range(4) for n in table.gossip_targets(3, 0.0, rng)]
+        names = [n.name for _ in range(4) for n in table.order.gossip_targets(3, 0.0, rng)]
         assert set("bcdefghijklm") == set(names)
 
 
@@ -440,7 +440,7 @@ def test_targets_of_go_are_drawn_anew_each_time() -> None:
     table = table_with(*"bcdefghijklm", faithful_go=True)
     rng = random.Random(3)
     rounds = [
-        {n.name for _ in range(4) for n in table.gossip_targets(3, 0.0, rng)} for _ in "12345"
+        {n.name for _ in range(4) for n in table.order.gossip_targets(3, 0.0, rng)} for _ in "12345"
     ]
     assert not all(set("bcdefghijklm") == names for names in rounds)
 
@@ -448,15 +448,15 @@ def test_targets_of_go_are_drawn_anew_each_time() -> None:
 def test_new_messages_go_to_the_successors_and_then_to_the_others() -> None:
     table = table_with(*"bcdefghijklm")
     rng = random.Random(3)
-    first = [n.name for n in table.first_targets(6, 0.0, rng)]
-    assert first == [n.name for n in table.first_targets(6, 0.0, rng)]
-    later = [n.name for _ in "12" for n in table.gossip_targets(3, 0.0, rng)]
+    first = [n.name for n in table.order.first_targets(6, 0.0, rng)]
+    assert first == [n.name for n in table.order.first_targets(6, 0.0, rng)]
+    later = [n.name for _ in "12" for n in table.order.gossip_targets(3, 0.0, rng)]
     assert set("bcdefghijklm") == {*first, *later}
 
 
 def test_in_a_large_cluster_new_messages_go_to_any() -> None:
     table = table_with(*(f"n{number}" for number in range(300)))
     rng = random.Random(3)
-    first = {n.name for n in table.first_targets(6, 0.0, rng)}
+    first = {n.name for n in table.order.first_targets(6, 0.0, rng)}
     assert 6 == len(first)
-    assert not first & {n.name for n in table.first_targets(6, 0.0, rng)}
+    assert not first & {n.name for n in table.order.first_targets(6, 0.0, rng)}

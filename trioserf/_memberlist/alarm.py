@@ -75,15 +75,14 @@ class TokenBucket:
 
     burst: int
     period: float
+    ready_at: float = attrs.field(default=-math.inf, init=False)
+    """When the next use is allowed; at any time if that is over."""
     _full_at: float = attrs.field(default=-math.inf, init=False)
-
-    def ready_at(self, now: float) -> float:
-        """When the next use is allowed: ``now`` or later."""
-        return max(now, self._full_at - (self.burst - 1) * self.period)
 
     def spend(self, now: float) -> None:
         """Count one use."""
         self._full_at = max(now, self._full_at) + self.period
+        self.ready_at = self._full_at - (self.burst - 1) * self.period
 
 
 def run_clock() -> Callable[[], float]:

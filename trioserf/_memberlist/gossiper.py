@@ -94,29 +94,37 @@ class Gossiper:
         if eager:
             wanted = now + max(EAGER_BATCH, max_delay * interval)
             if wanted < self._eager_at:
-                self._eager_at = min(self._eager_at, self._bucket.ready_at(wanted))
-        self._alarm.advance(min(self._regular_at, self._eager_at))
+                self._eager_at = min(self._eager_at, max(wanted, self._bucket.ready_at))
+        due = min(self._regular_at, self._eager_at)
+        if due < self._alarm.deadline:
+            self._alarm.set(due)
 
     async def run(self) -> None:
         """Gossip until cancelled.  Returns at once if gossip is turned off."""
+        config, order = self.config, self.table.order
         await trio.lowlevel.checkpoint()
         while self._on:
-            self._alarm.set(min(self._regular_at, self._eager_at))
+            self._alarm.deadline = min(self._regular_at, self._eager_at)
             await self._alarm.wait()
             now = trio.current_time()
             if now >= self._eager_at:
                 self._eager_at = math.inf
                 self._bucket.spend(now)
                 self.eager_rounds += 1
-                nodes = self.table.first_targets(self._eager_fanout(), now, self.rng)
+                # As many as leave a transmission for a later regular round.
+                limit = retransmit_limit(config.retransmit_mult, len(self.table.sequence))
+                fanout = min(2 * config.gossip_nodes, max(config.gossip_nodes, limit - 1))
+                nodes = order.first_targets(min(fanout, MAX_RINGS), now, self.rng)
                 if self.sender.spread(nodes):
-                    self._eager_at = self._bucket.ready_at(now + EAGER_BATCH)
+                    self._eager_at = max(now + EAGER_BATCH, self._bucket.ready_at)
             if now >= self._regular_at:
                 self.regular_rounds += 1
-                fanout = self.config.gossip_nodes
-                more = self.sender.gossip(self.table.gossip_targets(fanout, now, self.rng))
+                nodes = order.gossip_targets(config.gossip_nodes, now, self.rng)
+                more = self.sender.gossip(nodes)
                 self._regular_at = self._regular_after(now) if more else math.inf
-                self.metrics.sample("memberlist.gossip", (trio.current_time() - now) * 1000)
+                if self.metrics.tap is not None:
+                    took = trio.current_time() - now
+                    self.metrics.sample("memberlist.gossip", took * 1000)
 
     async def sample_queue(self) -> None:
         """Sample the length of the broadcast queue, as long as there is a tap."""
@@ -132,8 +140,3 @@ class Gossiper:
         # this one again, and again, as long as the clock shows the same time.
         due = self._phase + number * interval
         return due if due > now else self._phase + (number + 1) * interval
-
-    def _eager_fanout(self) -> int:
-        limit = retransmit_limit(self.config.retransmit_mult, len(self.table.sequence))
-        fanout = self.config.gossip_nodes
-        return min(2 * fanout, max(fanout, limit - 1), MAX_RINGS)

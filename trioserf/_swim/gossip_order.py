@@ -33,13 +33,13 @@ Consistent Membership at Scale with Rapid" (ATC 2018), section 4.1 (K rings).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
 from .._text import raw_text
 from .node_store import NodeStore
-from .nodes import NEVER, Node
+from .nodes import NEVER, Node, NodeStatus
+from .selection import select
 
 RING_LIMIT: Final = 256
 """Nodes, alive or suspect, up to which there are rings."""
@@ -59,10 +59,14 @@ class GossipOrder:
 
     Args:
       store: the records.
+      window: for how long a node that was declared dead still gets gossip (seconds).
+      faithful: draw anew for each round, as Go.
     """
 
-    def __init__(self, store: NodeStore) -> None:
+    def __init__(self, store: NodeStore, window: float = 0.0, *, faithful: bool = False) -> None:
         self._store = store
+        self._window = window
+        self._faithful = faithful
         self._deck: list[Node] = []
         self._drawn = 0
         self._late: list[Node] = []
@@ -70,22 +74,20 @@ class GossipOrder:
         self._successors: list[Node] = []
         self._key = (-1, 0, 0)
         self._reached: list[Node] = []
-        self._looked_at = NEVER
+        self._look_at = NEVER
         self._looked_version = -1
         self._places: dict[str, bytes] = {}
 
-    def look(self, now: float) -> None:
+    def _look(self, now: float) -> None:
         """Once in a while: which nodes were reached."""
         store = self._store
-        if now - self._looked_at < LOOK_INTERVAL and self._looked_version == store.version:
-            return
-        self._looked_at, self._looked_version = now, store.version
+        self._look_at, self._looked_version = now + LOOK_INTERVAL, store.version
         local = store.local_node
         self._reached = [
             node
             for node in store.sequence
             if (node.acked_at > NEVER or node.exchanged_at > NEVER)
-            and not node.is_gone
+            and node.status < NodeStatus.DEAD
             and node is not local
         ]
 
@@ -132,18 +134,39 @@ class GossipOrder:
             if node not in found:
                 found.append(node)
 
-    def restart(self, rng: random.Random) -> None:
-        """The successors had their turn: the round robin begins anew, and they come last."""
-        self._take_in_changes()
-        self._drawn = 0
-        self._late = list(self._successors)
-        rng.shuffle(self._late)
+    def first_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
+        """Up to ``k`` nodes for a message that is new: the successors of this node in as many
+        rings; in a large cluster `gossip_targets`.
 
-    def following(self, k: int, usable: Callable[[Node], bool], rng: random.Random) -> list[Node]:
-        """The next ``k`` of the round robin, distinct."""
-        self._take_in_changes()
-        deck, nodes, chosen = self._deck, self._store.nodes, list[Node]()
-        late = {id(node) for node in self._successors}
+        Once the successors had their turn the round robin begins anew, and they come last.
+        """
+        if self._looked_version != self._store.version or now >= self._look_at:
+            self._look(now)
+        successors = self.successors(k)
+        if not successors:
+            return self.gossip_targets(k, now, rng)
+        self._drawn = 0
+        self._late = list(successors)
+        rng.shuffle(self._late)
+        return successors
+
+    def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
+        """Up to ``k`` nodes to gossip to, the next ones of the round robin: never the local one,
+        never one that left.
+
+        DIFFERS (unless ``faithful_go``): Go draws them anew for each round.
+        Test: test_targets_of_successive_rounds_are_distinct_until_all_were_chosen.
+        """
+        store = self._store
+        if self._faithful:
+            return select(rng, store.sequence, k, lambda node: not self._may_get(node, now))
+        if self._looked_version != store.version or now >= self._look_at:
+            self._look(now)
+        if self._records != store.changes:
+            self._take_in_changes()
+        deck, nodes, chosen = self._deck, store.nodes, list[Node]()
+        local = store.local_node
+        late = set(map(id, self._successors))
         for _ in range(2 * (len(deck) + len(late)) + 2):
             if len(chosen) >= k:
                 break
@@ -161,21 +184,30 @@ class GossipOrder:
                 self._drawn, self._late = 0, list(self._successors)
                 rng.shuffle(self._late)
                 continue
-            if nodes.get(node.name) is node and usable(node) and node not in chosen:
+            if node is local or node in chosen or nodes.get(node.name) is not node:
+                continue
+            if self._may_get(node, now):
                 chosen.append(node)
-        self._prefer_reached(chosen, k, usable, rng)
+        if len(deck) > MANY and 0 < FOREIGN * len(self._reached) < len(deck):
+            self._prefer_reached(chosen, k, now, rng)
         return chosen
 
-    def _prefer_reached(
-        self, chosen: list[Node], k: int, usable: Callable[[Node], bool], rng: random.Random
-    ) -> None:
-        """See that half of them were reached, if most of the cluster never was."""
-        reached, n = self._reached, len(self._deck)
-        if not reached or n <= MANY or n <= FOREIGN * len(reached):
-            return
+    def _may_get(self, node: Node, now: float) -> bool:
+        """Whether gossip goes to this node."""
+        status = node.status
+        # Dead nodes learn that way that they are declared dead, and refute it if they live.
+        return (
+            node is not self._store.local_node
+            and status is not NodeStatus.LEFT
+            and (status is not NodeStatus.DEAD or now - node.changed_at <= self._window)
+        )
+
+    def _prefer_reached(self, chosen: list[Node], k: int, now: float, rng: random.Random) -> None:
+        """See that half of them were reached, where most of the cluster never was."""
+        reached = self._reached
         known = {id(node) for node in reached}
         wanted = (k + 1) // 2 - sum(id(node) in known for node in chosen)
-        rest = [node for node in reached if node not in chosen and usable(node)]
+        rest = [node for node in reached if node not in chosen and self._may_get(node, now)]
         others = [place for place, node in enumerate(chosen) if id(node) not in known]
         for place, node in zip(others[: max(wanted, 0)], rng.sample(rest, len(rest)), strict=False):
             chosen[place] = node
@@ -183,8 +215,6 @@ class GossipOrder:
     def _take_in_changes(self) -> None:
         """Take in what joined, among those still to be drawn, and leave out what is gone."""
         store = self._store
-        if self._records == store.changes:
-            return
         self._records = store.changes
         nodes = store.nodes
         drawn = {id(node) for node in self._deck[: self._drawn]}

@@ -42,7 +42,6 @@ from .incarnations import successor, wrapped_successor
 from .node_store import NodeStore
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
 from .refutation import announce
-from .selection import select
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion, Suspicions
 
@@ -66,6 +65,7 @@ class NodeTable:
       nodes: all records by name.  Read only.
       sequence: the same in probing order.  Read only, but for `ProbeSchedule`.
       suspicions: the running ones, and how many there were.  Read only.
+      order: whom to gossip to next.
     """
 
     def __init__(
@@ -78,12 +78,12 @@ class NodeTable:
         merge_check: Callable[[Sequence[Node]], object] | None = None,
     ) -> None:
         self._store = NodeStore(name, rng)
-        self._order = GossipOrder(self._store)
         self._alive_rules = AliveRules(self._store, config, rng, alive_check)
         self._suspect_rules = SuspectRules(self._store, config)
         self._merge_check = merge_check
         self._faithful = config.faithful_go
         self._window = config.gossip_to_the_dead_time
+        self.order: GossipOrder = GossipOrder(self._store, self._window, faithful=self._faithful)
         self.name: str = name
         self.nodes: Mapping[str, Node] = self._store.nodes
         self.sequence: list[Node] = self._store.sequence
@@ -324,39 +324,6 @@ class NodeTable:
     def num_nodes(self) -> int:
         """All records, dead and left ones included: the n of every formula."""
         return len(self.sequence)
-
-    def gossip_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
-        """Up to ``k`` nodes to gossip to: never the local one, never one that left.
-
-        DIFFERS: Go draws them anew for each round; see `gossip_order`.
-        Test: test_targets_of_successive_rounds_are_distinct_until_all_were_chosen.
-        """
-        local, window = self._store.local_node, self._window
-
-        def usable(node: Node) -> bool:
-            status = node.status
-            # Dead nodes learn that way that they are declared dead, and refute it if they live.
-            return (
-                node is not local
-                and status is not NodeStatus.LEFT
-                and (status is not NodeStatus.DEAD or now - node.changed_at <= window)
-            )
-
-        if self._faithful:
-            return select(rng, self.sequence, k, lambda node: not usable(node))
-        self._order.look(now)
-        return self._order.following(k, usable, rng)
-
-    def first_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
-        """Up to ``k`` nodes for a message that is new: the successors of this node in as many
-        rings; in a large cluster `gossip_targets`.
-        """
-        self._order.look(now)
-        successors = self._order.successors(k)
-        if not successors:
-            return self.gossip_targets(k, now, rng)
-        self._order.restart(rng)
-        return successors
 
     def other_hosts(self, name: str) -> tuple[str, ...]:
         """Hosts from which this node acks, beside the one that is asked."""
