@@ -78,19 +78,16 @@ class BroadcastQueues:
         self._known.clear()
         self._known_before.clear()
 
-    def _remember(self, message: bytes) -> None:
-        if len(message) > KNOWN_SIZE or self._faithful:
-            return
-        if len(self._known) >= KNOWN_MESSAGES:
-            self._known_before, self._known = self._known, set()
-        self._known.add(message)
-
     def add(self, item: Broadcast) -> None:
         """Queue a message; an intent replaces an older one about the same node."""
-        self._remember(item.message)
+        message = item.message
+        if len(message) <= KNOWN_SIZE and not self._faithful:
+            if len(self._known) >= KNOWN_MESSAGES:
+                self._known_before, self._known = self._known, set()
+            self._known.add(message)
         queue = self.queues[item.queue]
         if item.name is None or self._faithful:
-            queue.queue(item.message, on_finished=item.on_finished, local=item.local)
+            queue.queue(message, on_finished=item.on_finished, local=item.local)
             return
         newest = self._newest.get(item.name)
         if newest is not None and item.ltime < newest.ltime:
@@ -99,7 +96,7 @@ class BroadcastQueues:
             return
         self._newest[item.name] = item
         done = partial(self._finished, item.name, item)
-        queue.queue(item.message, name=item.name, on_finished=done, local=item.local)
+        queue.queue(message, name=item.name, on_finished=done, local=item.local)
 
     def _finished(self, name: str, item: Broadcast) -> None:
         if self._newest.get(name) is item:

@@ -92,7 +92,7 @@ class _Slot:
 
 
 def _size(name: str, payload: bytes) -> int:
-    return len(raw_text(name)) + len(payload)
+    return len(name if name.isascii() else raw_text(name)) + len(payload)
 
 
 class UserEventLog:
@@ -137,7 +137,7 @@ class UserEventLog:
         msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
         raw = encode_serf(msg)
         limit = self._config.user_event_size_limit
-        if len(raw) > min(limit, packet_limit):  # one that is too long is so encoded, too
+        if len(raw) > limit or len(raw) > packet_limit:  # one that is too long is so encoded, too
             check_user_event(name, payload, raw, limit, packet_limit)
         # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)

@@ -120,6 +120,12 @@ class Memberlist:
         self._metrics = Metrics(config.tap, config.metric_labels, self._log)
         self._drop_log = DropLog(self._log)
         self._wire = WireFormat(config, random_bytes, configured_keyring(config))
+        self.user_message_limit: int = self._wire.packet_room - USER_OVERHEAD
+        """Longest user message that fits into a packet of gossip now (bytes).
+
+        ``udp_buffer_size`` less what label, key, checksum and the headers of a packet take: it
+        changes when encryption is turned on or off.
+        """
         alive, merge = handlers.get("alive"), handlers.get("merge")
         self._table = NodeTable(
             name=config.name,
@@ -396,15 +402,6 @@ class Memberlist:
         return meta_limit(self._config, self._wire)
 
     @property
-    def user_message_limit(self) -> int:
-        """Longest user message that fits into a packet of gossip now (bytes).
-
-        ``udp_buffer_size`` less what label, key, checksum and the headers of a packet take: it
-        changes when encryption is turned on or off.
-        """
-        return self._wire.packet_room - USER_OVERHEAD
-
-    @property
     def num_alive(self) -> int:
         """Records neither dead nor left, self included."""
         return self._table.live_count()
@@ -433,6 +430,7 @@ class Memberlist:
     @keyring.setter
     def keyring(self, ring: Keyring | None) -> None:
         self._wire.set_keyring(ring)
+        self.user_message_limit = self._wire.packet_room - USER_OVERHEAD
 
     def began_exchange(self) -> bool:
         """In the delegate's ``merge_remote_state``: whether this node began the push/pull."""

@@ -31,8 +31,9 @@ from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.broadcasts import TransmitLimitedQueue
 from .._swim.nodes import Node
+from .._wire.encryption import NONCE_SIZE
 from .._wire.messages import USER_PREFIX
-from .._wire.packets import MAX_PARTS
+from .._wire.packets import MAX_PARTS, encode_packet, make_compound
 from ..abc import Address, BulkDelegate, Delegate, NodeView, Transport
 from .drop_log import DropLog
 from .metrics import Metrics
@@ -105,23 +106,21 @@ class PacketSender:
         """
         encoded: Encoded = {}
         packets = 1 if self.config.faithful_go else ROUND_PACKETS
+        room, spreads = self.wire.packet_room, self.spreads
         for node in nodes:
             messages = 0
             for number in range(packets):
-                broadcasts = self._broadcasts(self.wire.packet_room)
+                broadcasts = self._broadcasts(room)
                 if not broadcasts:
                     if not number:
                         return False
                     break
                 self._send_gossip(broadcasts, node, encoded)
                 messages += len(broadcasts)
-                if messages >= ROUND_MESSAGES or not self._backlog():
+                # Unless the delegate has more than a packet; messages about nodes keep Go's pace.
+                if messages >= ROUND_MESSAGES or spreads is None or spreads.waiting() <= room:
                     break
         return bool(nodes)
-
-    def _backlog(self) -> bool:
-        """Whether the delegate has more than a packet; messages about nodes keep Go's pace."""
-        return self.spreads is not None and self.spreads.waiting() > self.wire.packet_room
 
     def spread(self, nodes: Sequence[Node]) -> bool:
         """Send what is new to all of these nodes alike; whether there may be more of it.
@@ -153,7 +152,7 @@ class PacketSender:
             try:
                 data = encoded.get((parts, crc))
                 if data is None:
-                    data = encoded[parts, crc] = self.wire.encode_packet(parts, crc=crc)
+                    data = encoded[parts, crc] = encode_parts(parts, self.wire, crc=crc)
                 self.transport.send_packet(data, node.address)
             except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                 self.metrics.count("trioserf.gossip.unsent")
@@ -210,9 +209,17 @@ class PacketSender:
     def _send_parts(self, messages: Sequence[bytes], to: Address, crc: bool) -> None:
         for start in range(0, len(messages), MAX_PARTS):
             parts = messages[start : start + MAX_PARTS]
-            data = self.wire.encode_packet(parts, crc=crc)
+            data = encode_parts(parts, self.wire, crc=crc)
             self.transport.send_packet(data, to)
             self.metrics.packet_sent(parts, len(data))
+
+
+def encode_parts(messages: Sequence[bytes], wire: WireFormat, *, crc: bool) -> bytes:
+    """The packet of these messages.  Raises as `trioserf._wire.packets.encode_packet`."""
+    message = messages[0] if len(messages) == 1 else make_compound(messages)
+    codec = wire.packet
+    nonce = None if codec.key is None else wire.random_bytes(NONCE_SIZE)
+    return encode_packet(message, codec, crc=crc, nonce=nonce)
 
 
 def bulk_part(delegate: Delegate | None) -> BulkDelegate | None:

@@ -14,7 +14,7 @@ label.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 from .. import _attrs as attrs
@@ -23,7 +23,7 @@ from .._exceptions import ConfigError, KeyringError
 from .._text import raw_text
 from .._wire.encryption import NONCE_SIZE, overhead
 from .._wire.keyring import Keyring
-from .._wire.packets import CRC_HEADER, PacketCodec, encode_packet, make_compound
+from .._wire.packets import CRC_HEADER, PacketCodec
 from .._wire.streams import StreamCodec, frame
 
 PART_OVERHEAD: Final = 2
@@ -101,13 +101,6 @@ class WireFormat:
             - CRC_HEADER
             - _COMPOUND_HEADER
         )
-
-    def encode_packet(self, messages: Sequence[bytes], *, crc: bool) -> bytes:
-        """The packet of these messages.  Raises as `trioserf._wire.packets.encode_packet`."""
-        message = messages[0] if len(messages) == 1 else make_compound(messages)
-        codec = self.packet
-        nonce = None if codec.key is None else self.random_bytes(NONCE_SIZE)
-        return encode_packet(message, codec, crc=crc, nonce=nonce)
 
     def encode_frame(self, plain: bytes) -> bytes:
         """The frame of a short message on a stream.  Raises as `trioserf._wire.streams.frame`."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, assert_never, final
 
 import trio
@@ -119,6 +120,8 @@ class SerfDelegate:
         self.deadlines: Deadlines = Deadlines()
         core = Core.create(config, None if snapshotter is None else snapshotter.state)
         self.core: Core = core
+        self.waiting: Callable[[], int] = core.broadcasts.waiting
+        """Bytes that wait to be broadcast; of `abc.BulkDelegate`."""
         self.coordinates: Coordinates = Coordinates(
             core=core, metrics=self.metrics, drop_log=self.drop_log
         )
@@ -128,7 +131,7 @@ class SerfDelegate:
             raise ConfigError("udp_buffer_size", size, "room for an alive message of this node")
         check_tags(encode_tags(config.tags, config.protocol_version), self.memberlist.meta_limit)
         if not config.memberlist.faithful_go:
-            core.message_limit = lambda: self.memberlist.user_message_limit
+            core.message_limit = partial(getattr, self.memberlist, "user_message_limit")
         self.fanout: Fanout = Fanout(self.log)
         self.followers: Followers = Followers(core.members)
         self.events: Subscription = self.fanout.add(
@@ -355,10 +358,6 @@ class SerfDelegate:
         if dropped := self.core.broadcasts.discard_longer(size):
             self.drop_log("too_long", "this node", f"{dropped} messages fit into no packet")
             self.user_events.release()
-
-    def waiting(self) -> int:
-        """Bytes that wait to be broadcast."""
-        return self.core.broadcasts.waiting()
 
     def is_duplicate(self, message: bytes) -> bool:
         """Whether this event, query or intent was here before, byte for byte."""

@@ -60,11 +60,13 @@ class UserEventSender:
 
     def _is_full(self) -> bool:
         core = self.core
-        if not core.members.others_alive():
-            self._under_way.clear()
-            return False
         depth = len(core.broadcasts.queues["event"].entries)
-        return depth >= core.config.queue_depth_warning or self._is_behind()
+        if depth < core.config.queue_depth_warning and not self._is_behind():
+            return False
+        if core.members.others_alive():
+            return True
+        self._under_way.clear()
+        return False
 
     def _is_behind(self) -> bool:
         """Whether the cluster has not taken in what was sent."""
@@ -109,14 +111,15 @@ class UserEventSender:
         core = self.core
         if core.state is SerfState.SHUTDOWN:
             raise core.closed_error()
-        payload = payload_bytes(name, payload)
+        if type(name) is not str or type(payload) is not bytes:
+            payload = payload_bytes(name, payload)
         if self._is_full():
             raise trio.WouldBlock
         ltime = core.events.clock.time
         limit = core.message_limit()
         effects = core.events.originate(name, payload, coalesce=coalesce, packet_limit=limit)
         self.apply(effects)
-        if not core.config.memberlist.faithful_go and core.members.others_alive():
+        if not core.config.memberlist.faithful_go:
             until = trio.current_time() + GIVE_UP_AFTER * core.config.memberlist.gossip_interval
             for effect in effects:
                 if isinstance(effect, Broadcast):

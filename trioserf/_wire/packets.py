@@ -29,7 +29,14 @@ from .compression import compress_if_shorter, decompress_message
 from .encryption import decrypt, encrypt
 from .keyring import Keyring
 from .labels import add_label, check_label, take_label
-from .messages import TYPE_BYTES, USER_PREFIX, MessageType, PacketMessage, decode_message
+from .messages import (
+    TYPE_BYTES,
+    USER_PREFIX,
+    MessageType,
+    PacketMessage,
+    UserMessage,
+    decode_message,
+)
 from .values import count_containers
 
 MAX_PARTS: Final = 127
@@ -38,6 +45,7 @@ MAX_PART: Final = 0xFFFF
 """Longest part (bytes)."""
 _COMPOUND: Final = int(MessageType.COMPOUND)
 _COMPRESS: Final = int(MessageType.COMPRESS)
+_USER: Final = int(MessageType.USER)
 _HAS_CRC: Final = TYPE_BYTES[MessageType.HAS_CRC]
 _HAS_LABEL: Final = TYPE_BYTES[MessageType.HAS_LABEL]
 CRC_HEADER: Final = 5
@@ -176,6 +184,8 @@ def decode_packet(data: bytes, codec: PacketCodec) -> DecodedPacket:
     kind = data[0] if data else -1
     if kind in (_COMPOUND, _COMPRESS):
         return _unpack(data, codec.max_output)
+    if kind == _USER:
+        return DecodedPacket((UserMessage(data[1:]),))
     try:
         return DecodedPacket((decode_message(data),))
     except RemoteProtocolError as error:
