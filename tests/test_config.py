@@ -306,6 +306,7 @@ OTHER: dict[str, Any] = {
     "protocol_version": 5,
     "memberlist": MemberlistConfig(label="blue"),
     "tap": object(),
+    "retry_join": ["a.example"],
 }
 
 
@@ -382,6 +383,15 @@ def test_a_name_like_no_other_is_a_type_error_too() -> None:
         ("snapshot_path", ""),
         ("keyring_file", b"x"),
         ("merge", "x"),
+        ("retry_join", 7946),
+        ("retry_join", b"10.0.0.1"),
+        ("retry_join", ["10.0.0.1", 5]),
+        ("retry_join", [""]),
+        ("retry_join", ":7946"),
+        ("retry_join", "10.0.0.1:70000"),
+        ("retry_join", "/10.0.0.1"),
+        ("retry_join_interval", 0.0),
+        ("retry_join_max_attempts", -1),
         ("disable_tcp_pings_for_node", ["a"]),
         ("rng", 1),
         ("tags", ["a"]),
@@ -528,6 +538,7 @@ def test_the_keywords_of_type_checkers_are_the_fields() -> None:
         "cidrs_allowed": "Sequence[str | IPNetwork] | None",
         "snapshot_path": "str | os.PathLike[str] | None",
         "keyring_file": "str | os.PathLike[str] | None",
+        "retry_join": "Sequence[str] | str",
     }
     below, upper = fields(MemberlistConfig), fields(Config)
     decided = {name for name in below if name == "name" or name.startswith("delegate_")}

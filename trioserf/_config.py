@@ -32,6 +32,7 @@ from ._settings import (
     COUNT_1,
     POSITIVE,
     SECONDS,
+    addresses_to_join,
     advertised_host,
     bound,
     bound_host,
@@ -83,7 +84,8 @@ class Config:
     """Settings of a node.  The defaults are those of Go's library on a local network.
 
     Fields that Go does not have: ``profile``, ``event_buffer_size``, ``leave_on_exit``,
-    ``leave_timeout``, ``rng``.
+    ``leave_timeout``, ``retry_join``, ``retry_join_interval``, ``retry_join_max_attempts``,
+    ``rng``.
     """
 
     # --- who
@@ -141,6 +143,31 @@ class Config:
     Unit: version.
     Go: ProtocolVersion.
     Change: lower, while agents older than Serf 0.5 are in the cluster.
+    """
+
+    # --- joining
+
+    retry_join: Sequence[str] = attrs.field(default=(), converter=addresses_to_join)
+    """Addresses that the node goes on trying from its start, until one other node was reached;
+    names are looked up anew each time.  As for ``Serf.join()``, which stays one attempt.
+
+    Go: none; the agent has RetryJoin.
+    Change: wherever a node may be up before its peers, or before their names are known.
+    """
+    retry_join_interval: float = setting(30.0, POSITIVE)
+    """Time between the end of an attempt of ``retry_join`` and the next one.
+
+    Unit: seconds.
+    Go: none; the agent has RetryInterval.
+    Change: shorter where nodes start together and shall find each other at once.
+    """
+    retry_join_max_attempts: int = setting(0, COUNT)
+    """After how many attempts of ``retry_join`` the node stays alone, with a warning in the log;
+    0 for no limit.
+
+    Unit: attempts.
+    Go: none; the agent has RetryMaxAttempts, and exits.
+    Change: hardly ever: an attempt costs little.
     """
 
     # --- leaving, failing, and being forgotten

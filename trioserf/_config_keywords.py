@@ -83,6 +83,9 @@ class ConfigKeywords(MembershipKeywords, total=False):
     tags: Mapping[str, str]
     validate_node_names: bool
     protocol_version: int
+    retry_join: Sequence[str] | str
+    retry_join_interval: float
+    retry_join_max_attempts: int
     broadcast_timeout: float
     leave_propagate_delay: float
     leave_on_exit: bool

@@ -282,6 +282,30 @@ def host_and_port_of(field: str, given: object) -> tuple[str, int | None]:
     return host.removeprefix("[").removesuffix("]"), number
 
 
+def addresses_to_join(value: Sequence[str] | str) -> tuple[str, ...]:
+    """Address strings, one or several.
+
+    Raises:
+      ConfigError: something else, or one without a host, or with a port that is none.
+    """
+    given: object = (value,) if isinstance(value, str) else value
+    if not isinstance(given, Iterable) or isinstance(given, (bytes, Mapping)):
+        raise ConfigError("retry_join", value, "'host:port', or several of them")
+    return tuple(map(_address_to_join, given))
+
+
+def _address_to_join(text: object) -> str:
+    if not isinstance(text, str) or not text or not is_encodable(text):
+        raise ConfigError("retry_join", text, "a string such as 'host:port'")
+    name, slash, place = text.rpartition("/")
+    if slash and not name:
+        raise ConfigError("retry_join", text, "a node name before the '/'")
+    host, _ = host_and_port_of("retry_join", place)
+    if not (host or place.isdigit()):
+        raise ConfigError("retry_join", text, "host:port with a host")
+    return text
+
+
 # --- names --------------------------------------------------------------------------------
 
 

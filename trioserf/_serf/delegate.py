@@ -77,6 +77,7 @@ from .deadlines import Deadlines
 from .fanout import Fanout, Subscription
 from .following import Followers
 from .internal_queries import InternalQueryStage
+from .membership import Membership
 from .pipeline import Sink, coalescing_stages
 from .query_tracker import QueryTracker
 from .snapshotter import Snapshotter
@@ -138,6 +139,13 @@ class SerfDelegate:
             config.event_buffer_size, name="events", optional=True
         )
         self.pipeline: Sink = coalescing_stages(config, self.fanout, self.deadlines)
+        self.membership: Membership = Membership(
+            core=core,
+            memberlist=self.memberlist,
+            apply=self.apply_effects,
+            snapshotter=snapshotter,
+            log=self.log,
+        )
         self.user_events: UserEventSender = UserEventSender(core=core, apply=self.apply_effects)
         self.internal: InternalQueryStage = InternalQueryStage(
             core=core,

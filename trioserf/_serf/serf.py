@@ -31,7 +31,6 @@ from .fanout import A, B, EventKind, MemberKind, QueryKind, UserKind
 from .following import MemberStates
 from .key_manager import KeyManager
 from .members_view import Members, Selection
-from .membership import Membership
 from .query_response import QueryResponse, QueryResult
 from .statistics import SerfStatistics, collect, stats
 
@@ -66,13 +65,7 @@ class Serf:
     def _set_up(self, delegate: SerfDelegate) -> None:
         self._delegate = delegate
         self._core = core = delegate.core
-        self._membership = Membership(
-            core=core,
-            memberlist=delegate.memberlist,
-            apply=delegate.apply_effects,
-            snapshotter=delegate.snapshotter,
-            log=delegate.log,
-        )
+        self._membership = delegate.membership
         self._keys = KeyManager._create(core, delegate.tracker)
 
     def _table(self) -> Table:

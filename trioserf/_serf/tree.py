@@ -13,7 +13,8 @@
          ├─ reaper  reconnector  queue_checker
          ├─ snapshotter        only with a snapshot file; writes in a thread
          ├─ keyring_writer     only with a keyring file; writes in a thread
-         └─ rejoiner           once, if the snapshot knew peers
+         ├─ rejoiner           once, if the snapshot knew peers
+         └─ retry_join         with such addresses, until another node was reached
 
 Events pass from stage to stage by plain calls (`trioserf._serf.pipeline`); a stage has a task
 only for what it must wait for.  The snapshot is replayed, and the sockets are bound, before the
@@ -114,6 +115,11 @@ class Tree:
             previous = snapshotter.previous_nodes(core.rng)
             if previous:
                 yield "rejoiner", partial(rejoin, memberlist, previous, log)
+        if core.config.retry_join:
+            from .retry_join import RetryJoin  # most nodes are joined by their program
+
+            retry = RetryJoin(config=core.config, membership=delegate.membership, log=log)
+            yield "retry_join", retry.run
 
     def _end(self) -> None:
         delegate = self._delegate
