@@ -33,6 +33,7 @@ def test_every_program_of_the_pages_is_run_by_some_test() -> None:
         "README.md": 2,  # the first here, the second by tests/notebook/test_kernels.py
         "docs/asyncio.md": 3,  # here
         "docs/events.md": 1,  # here
+        "docs/logging.md": 1,  # here
         "docs/notebook.md": 1,  # here
         "docs/testing.md": len(blocks("docs/testing.md")),  # tests/testing/test_recipes.py
     } == {page: count for page, count in found.items() if count}
@@ -184,3 +185,18 @@ def test_the_notebook_page_names_what_there_is() -> None:
     ):
         assert name in text
         assert hasattr(notebook, name)
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_on_logs_prints_what_the_page_shows() -> None:
+    (program,) = blocks("docs/logging.md")
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert re.search(r"INFO +web-1: started at 127.0.0.1:\d+, not encrypted; alone", ran.stderr)
+    assert re.search(r"INFO +web-1: left the cluster", ran.stderr)

@@ -118,7 +118,7 @@ class Applier:
                     if self.events is not None:
                         self._notify(self.events.notify_update, node)
                 case NodeLeft(node=node):
-                    self.log.info("%s is %s", node.name, node.status)
+                    self.log.debug("%s is %s", node.name, node.status)
                     if self.events is not None:
                         self._notify(self.events.notify_leave, node)
                 case Conflict():

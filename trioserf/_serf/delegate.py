@@ -77,6 +77,7 @@ from .deadlines import Deadlines
 from .fanout import Fanout, Subscription
 from .following import Followers
 from .internal_queries import InternalQueryStage
+from .log_lines import log_member_event
 from .membership import Membership
 from .pipeline import Sink, coalescing_stages
 from .query_tracker import QueryTracker
@@ -209,8 +210,12 @@ class SerfDelegate:
                     if self.snapshotter is not None:
                         self.snapshotter.note(event)
                     self.pipeline.put(event)
-                    if isinstance(event, MemberEvent) and event.type in _GONE:
-                        self._members_gone(event)
+                    if isinstance(event, MemberEvent):
+                        log_member_event(
+                            self.log, event, self.core.name, self.memberlist.history.notes
+                        )
+                        if event.type in _GONE:
+                            self._members_gone(event)
                 case Deliver():
                     if self.snapshotter is not None:
                         self.snapshotter.note(effect)

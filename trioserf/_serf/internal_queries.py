@@ -19,6 +19,7 @@ import trio
 from .. import _attrs as attrs
 from .._cluster.effects import Deliver, Effect, SendTo
 from .._cluster.internal_queries import answer_internal, file_not_written, is_internal
+from .._cluster.key_responses import KeyAction
 from .._cluster.responses import QueryResponder
 from .._cluster.size_limits import payload_bytes
 from .._events import Query
@@ -31,6 +32,12 @@ from .pipeline import Sink
 
 _MAX_WAITING: Final = 64
 """Key changes that may wait for the file; more get a failure as their response."""
+_KEY_CHANGES: Final = {
+    KeyAction.INSTALL: "installed a key",
+    KeyAction.USE: "encrypts with another key of the ring",
+    KeyAction.REMOVE: "removed a key",
+}
+"""What the log says; never the key."""
 
 
 @attrs.frozen(eq=False)
@@ -85,6 +92,12 @@ class InternalQueryStage:
         self.apply(answer.effects)
         if answer.keyring is not None:
             self.memberlist.keyring = answer.keyring
+            done, asked_by = (
+                _KEY_CHANGES[KeyAction(delivery.query.name)],
+                delivery.query.source_node,
+            )
+            count = len(answer.keyring.keys)
+            self.log.info("%s, asked by %s; %d keys in the ring", done, asked_by, count)
         if answer.payload is None:
             return
         if answer.keyring is None or self.core.config.keyring_file is None:

@@ -95,6 +95,7 @@ class Membership:
             await sent_or_needless(trio.Event(), stays, self.gossip_interval)
         if core.state is SerfState.LEAVING:
             core.state = SerfState.LEFT
+            self.log.info("left the cluster")
 
     async def _announce_leave(self, name: str, needed: Callable[[], bool], *, prune: bool) -> bool:
         """Broadcast a leave intent and wait until it is sent; False if that took too long.

@@ -201,7 +201,10 @@ class Serf:
           InvalidState: the node has left.
           trio.ClosedResourceError: the node is closed.
         """
-        return await self._membership.join(join_addresses(addresses), ignore_old=ignore_old)
+        texts = join_addresses(addresses)
+        reached = await self._membership.join(texts, ignore_old=ignore_old)
+        self._delegate.log.info("joined, by %d of %s", reached, ", ".join(texts))
+        return reached
 
     async def leave(self) -> None:
         """Leave the cluster gracefully: the others see ``left``, not ``failed``.

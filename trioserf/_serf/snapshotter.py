@@ -131,6 +131,12 @@ class Snapshotter:
             snapshotter._logger.warning("line %d: %s", skipped.line_no, skipped.reason)
         if len(state.skipped) > _SKIPS_LOGGED:
             snapshotter._logger.warning("%d lines were skipped in all", len(state.skipped))
+        if data:
+            snapshotter._logger.info(
+                "recovered %s: %d members, clocks %d (members), %d (events), %d (queries)",
+                *(config.snapshot_path, len(state.alive)),
+                *(state.clock, state.event_clock, state.query_clock),
+            )
         return snapshotter
 
     def previous_nodes(self, rng: random.Random) -> list[PreviousNode]:

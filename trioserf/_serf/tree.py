@@ -98,6 +98,18 @@ class Tree:
                 nursery.start_soon(task, name=prefix + name)
         for name, task in self._serf_tasks():
             nursery.start_soon(task, name=prefix + name)
+        self._log_start()
+
+    def _log_start(self) -> None:
+        delegate = self._delegate
+        memberlist, snapshotter = delegate.memberlist, delegate.snapshotter
+        retry = ", ".join(delegate.core.config.retry_join)
+        peers = [f"it goes on trying {retry}"] if retry else []
+        if snapshotter is not None and snapshotter.state.alive:
+            peers.append(f"{len(snapshotter.state.alive)} peers of its last run")
+        encrypted = "encrypted" if memberlist.keyring is not None else "not encrypted"
+        where = memberlist.advertise_address
+        delegate.log.info("started at %s, %s; %s", where, encrypted, "; ".join(peers) or "alone")
 
     def _serf_tasks(self) -> Iterator[tuple[str, Task]]:
         delegate = self._delegate
