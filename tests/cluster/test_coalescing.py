@@ -129,11 +129,23 @@ def test_a_member_that_joined_and_was_reaped_within_one_period_is_not_published(
     assert [event(JOIN, "foo")] == coalescer.flush()
 
 
-def test_a_join_followed_by_an_update_stays_a_join() -> None:
+def test_a_join_followed_by_an_update_is_published_as_both() -> None:
     coalescer = members_coalescer()
     coalescer.add(event(JOIN, "foo"), 0.0)
     coalescer.add(event(UPDATE, "foo", role="new"), 0.0)
-    assert [event(JOIN, "foo", role="new")] == coalescer.flush()
+    coalescer.add(event(UPDATE, "foo", role="newer"), 0.0)
+    coalescer.add(event(JOIN, "bar"), 0.0)
+    joins, update = coalescer.flush()
+    assert {"foo": {}, "bar": {}} == {each.name: dict(each.tags) for each in joins.members}
+    assert (JOIN, event(UPDATE, "foo", role="newer")) == (joins.type, update)
+
+
+def test_a_join_whose_update_is_reverted_is_a_join() -> None:
+    coalescer = members_coalescer()
+    coalescer.add(event(JOIN, "foo"), 0.0)
+    coalescer.add(event(UPDATE, "foo", role="new"), 0.0)
+    coalescer.add(event(UPDATE, "foo"), 0.0)
+    assert [event(JOIN, "foo")] == coalescer.flush()
 
 
 def test_a_member_that_was_reaped_may_join_again() -> None:

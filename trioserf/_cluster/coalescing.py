@@ -48,11 +48,11 @@ class MemberCoalescer:
 
     DIFFERS: Go repeats an old update at every later flush
     (test_an_update_is_published_once); it publishes an update alone for a member that joined
-    and changed in one period (test_a_join_followed_by_an_update_stays_a_join), likewise for
-    one that failed (test_an_update_of_a_failed_member_does_not_hide_the_failure); it drops a
-    return whose tags or address are new
-    (test_a_member_that_returns_changed_within_one_period_is_published); and it publishes a
-    member that changed and changed back
+    and changed in one period, where readers may look for either
+    (test_a_join_followed_by_an_update_is_published_as_both), likewise for one that failed
+    (test_an_update_of_a_failed_member_does_not_hide_the_failure); it drops a return whose tags or
+    address are new (test_a_member_that_returns_changed_within_one_period_is_published); and it
+    publishes a member that changed and changed back
     (test_a_change_reverted_within_one_period_is_not_published) or joined and was reaped
     (test_a_member_that_joined_and_was_reaped_within_one_period_is_not_published).
 
@@ -67,6 +67,7 @@ class MemberCoalescer:
         self._published: dict[str, tuple[EventType, Member]] = {}
         self._joined: set[str] = set()
         self._changed_twice: set[str] = set()
+        self._as_joined: dict[str, Member] = {}
 
     def handles(self, event: Event) -> bool:
         """Whether `add` takes this event; others pass at once."""
@@ -81,8 +82,12 @@ class MemberCoalescer:
             pending = self._latest.get(member.name)
             if pending is not None:
                 self._changed_twice.add(member.name)
-                if kind is EventType.MEMBER_UPDATE and pending[0] in _STATUSES:
+                if kind is not EventType.MEMBER_UPDATE:
+                    self._as_joined.pop(member.name, None)
+                elif pending[0] in _STATUSES:
                     kind = pending[0]
+                    if kind is EventType.MEMBER_JOIN:
+                        self._as_joined.setdefault(member.name, pending[1])
             elif kind is EventType.MEMBER_JOIN and member.name not in self._published:
                 self._joined.add(member.name)
             self._latest[member.name] = (kind, member)
@@ -99,8 +104,15 @@ class MemberCoalescer:
         """The merged events, at once."""
         self._window.close()
         groups: dict[EventType, list[Member]] = {}
+        changed: list[Member] = []
         for name, (kind, member) in self._latest.items():
             if self._is_published(name, kind, member):
+                continue
+            joined = self._as_joined.get(name) if name not in self._published else None
+            if joined is not None and not _look_alike(joined, member):
+                changed.append(member)
+                groups.setdefault(kind, []).append(joined)
+                self._published[name] = (kind, member)
                 continue
             if kind is EventType.MEMBER_REAP:
                 self._published.pop(name, None)
@@ -111,8 +123,10 @@ class MemberCoalescer:
                 else:
                     self._published[name] = (kind, member)
             groups.setdefault(kind, []).append(member)
-        for pending in (self._latest, self._joined, self._changed_twice):
+        for pending in (self._latest, self._joined, self._changed_twice, self._as_joined):
             pending.clear()
+        if changed:  # behind the joins
+            groups[EventType.MEMBER_UPDATE] = groups.pop(EventType.MEMBER_UPDATE, []) + changed
         return [MemberEvent(kind, tuple(members)) for kind, members in groups.items()]
 
     def _is_published(self, name: str, kind: EventType, member: Member) -> bool:
