@@ -52,7 +52,7 @@ async def test_the_address_of_this_node_under_a_former_name_is_no_rejoin(
             assert ("10.0.0.1:7946", "10.0.0.2:7946") == (address(a), address(b))
             # Names change here, as the snapshot shows: "a" may be at the address of "old-a".
             await until(lambda a=a: status(a, "b") is MemberStatus.ALIVE)
-    assert "re-joined to previously known node old-b" not in caplog.text
+    assert "Re-joined to previously known node: old-b" not in caplog.text
 
 
 async def test_an_address_of_this_node_is_nothing_to_rejoin(

@@ -14,7 +14,8 @@ from typing import Final
 import trio
 
 from .. import _attrs as attrs
-from .._events import Event, EventsDropped, Query
+from .._events import Event, EventsDropped, MemberEvent, Query
+from .._text import printable
 from .._wire.event_filters import EventFilter
 from .log_feed import AGENT_LOG, IPC_LOG
 from .outbox import EncodedRecord, RecordQueue
@@ -22,6 +23,13 @@ from .records import NodeEvent, QueryRecord, event_kind, pack_event, pack_query_
 
 BUFFER_SIZE: Final = 4096
 """Events that may wait while this task does not run; then streams miss some."""
+
+
+def _logged(event: NodeEvent) -> str:
+    """An event as Go's agent logs it, for scripts that look for that."""
+    if isinstance(event, MemberEvent):
+        return str(event.type)
+    return f"{'query' if isinstance(event, Query) else 'user-event'}: {printable(event.name)}"
 
 
 @attrs.define(eq=False)
@@ -68,7 +76,7 @@ class EventFeed:
             if isinstance(event, EventsDropped):
                 IPC_LOG.warning("Dropping %d events to all clients", event.count)
             else:
-                AGENT_LOG.info("Received event: %s", event)
+                AGENT_LOG.info("Received event: %s", _logged(event))
                 self.publish(event)
 
     def publish(self, event: NodeEvent) -> None:

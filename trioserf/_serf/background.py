@@ -75,7 +75,7 @@ async def rejoin(memberlist: Memberlist, previous: Sequence[PreviousNode], log: 
     for node, address in others:
         log.info("attempting re-join to previously known node %s", node)
         if await _try(memberlist, node.name, address, log, renamed=renamed):
-            log.info("re-joined to previously known node %s", node.name)
+            log.info("Re-joined to previously known node: %s", node)
             return
     if others:
         log.warning("failed to re-join any previously known node; still looking for them")
