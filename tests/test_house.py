@@ -71,6 +71,8 @@ TASK_STARTERS = {
     "_rpc/connection.py": "the records and the queries of one client",
     "asyncio/thread.py": "a call of a program on asyncio, in the nursery of its thread",
     # Programs and the test kit, which own what they run:
+    "_agent/agent.py": "the parts of an agent: handlers, RPC, HTTP, metrics, joins, signals",
+    "_agent/handlers.py": "the event handlers, and what a command reads and writes",
     "_agent/demo.py": "the nodes of the demo",
     "_agent/watch.py": "the reaction to Ctrl-C",
     "notebook/keeper.py": "waiting for the first of several ends",

@@ -41,6 +41,7 @@ alone."""
 THIRD_PARTY = {"attrs", "cryptography", "msgpack", "outcome", "sniffio", "trio"}
 """What the library needs.  ``outcome`` and ``sniffio`` come with trio."""
 OPTIONAL = {"IPython", "dns", "matplotlib", "prometheus_client", "pytest", "pytest_trio", "rich"}
+OPTIONAL |= {"zeroconf"}
 """What it may use where the user has it."""
 
 

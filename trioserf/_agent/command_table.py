@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .._tuples import NamedTuple
 from .._wire.rpc_address import ADDRESS_VARIABLE, AUTH_VARIABLE, DEFAULT_ADDRESS
+from .agent_flags import AGENT_FLAGS
 from .flags import Flag
 
 TYPE_CHECKING = False
@@ -86,6 +87,14 @@ MEMBER_FILTERS: Final = (
 """Which members are meant."""
 
 _COMMANDS: Final = (
+    Command(
+        "agent",
+        "run a node",
+        "agent_command:run_agent",
+        flags=AGENT_FLAGS,
+        more="Flags go before files, later files before earlier ones. It leaves on Ctrl-C, and "
+        "reads its files again on SIGHUP.",
+    ),
     Command(
         "completion",
         "print what makes a shell complete commands and flags",
@@ -307,6 +316,17 @@ _COMMANDS: Final = (
             format_flag(),
             *RPC_FLAGS,
         ),
+    ),
+    Command(
+        "validate",
+        "check files of settings for an agent",
+        "validate_command:run_validate",
+        "file or folder ...",
+        (format_flag(),),
+        more="As an agent would take them with -config-file and -config-dir: all of them, in "
+        "this order. The status is 0 if it would start with them.",
+        beyond_go=True,
+        complete="file",
     ),
     Command(
         "version",

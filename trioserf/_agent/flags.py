@@ -48,6 +48,7 @@ class Flag(NamedTuple):
       beyond_go: whether Go's command does not have it.
       secret: whether its value is never shown.
       variable: of the environment, which gives the value where it is not typed.
+      joins: the flag whose list takes its values, so that the order of both is kept.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Flag(NamedTuple):
     beyond_go: bool = False
     secret: bool = False
     variable: str = ""
+    joins: str = ""
 
     def initial(self, environment: Mapping[str, str]) -> Any:
         """Its value where it is not typed."""
@@ -128,6 +130,7 @@ def parse_flags(
             place += 1
         converted = _convert(flag, value)
         if flag.kind == "list":
+            name = flag.joins or name
             converted = (*values[name], converted) if name in given else (converted,)
         values[name] = converted
         given.add(name)

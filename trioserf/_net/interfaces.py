@@ -63,6 +63,16 @@ def machine_addresses() -> list[InterfaceAddress]:
     ]
 
 
+def interface_addresses(name: str) -> list[IPAddress]:
+    """The addresses of the interface of this name; none where the system cannot be asked.
+
+    Raises:
+      OSError: there is no such interface.
+    """
+    socket.if_nametoindex(name)
+    return [ip for ip, _prefix, interface in _interface_addresses() if interface == name]
+
+
 def _default_addresses() -> Iterator[IPAddress]:
     for family, elsewhere in _ELSEWHERE.items():
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
