@@ -6,7 +6,7 @@
 # is done by tasks, each in a small file, all of them in one nursery.
 #
 # layer 8   __main__        the program: python -m trioserf, and the command trioserf
-#           _agent/         command line, and the demo
+#           _agent/         command line, the agent, and the demo
 #       7   __init__        this door: what a user types
 #           asyncio/        a node in a thread of its own, for programs that run on asyncio
 #           client          a client of agents, of Go's or of this library

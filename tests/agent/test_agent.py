@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.interop.addresses import free_port
-from trioserf._rpc.blocking import open_agent
+from trioserf._rpc.blocking import connect
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +57,8 @@ class Agent:
         assert part in self.text
 
     def ask(self, command: str, **fields: object) -> Any:
-        with open_agent(self.rpc) as agent:
-            return agent.call(command, fields)
+        with connect(self.rpc) as agent:
+            return agent.call(command, fields or None)
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
@@ -65,8 +66,6 @@ class Agent:
 
 
 def _environment(changes: dict[str, str]) -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONUNBUFFERED": "1", **changes}
 
 
@@ -85,7 +84,140 @@ def test_it_starts_prints_and_leaves_on_an_interrupt(tmp_path: Path) -> None:
         agent.wait_text("Log data will now stream in")
         assert agent.text.startswith(
             "==> Starting Serf agent...\n==> Starting Serf agent RPC...\n==> Serf agent running!\n"
-            f"                      Node name: 'alpha'\n"
+            "                      Node name: 'alpha'\n"
         )
         assert 0 == agent.end(signal.SIGINT)
         assert "==> Caught signal: interrupt\n==> Gracefully shutting down agent..." in agent.text
+
+
+def test_a_termination_stops_it_and_a_setting_lets_it_leave(tmp_path: Path) -> None:
+    path = tmp_path / "serf.json"
+    path.write_text('{"leave_on_terminate":false}')
+    with running(tmp_path, f"-config-file={path}") as agent:
+        agent.wait_text("Log data")
+        assert 1 == agent.end(signal.SIGTERM)
+        assert "Gracefully" not in agent.text
+    with running(tmp_path, f"-config-file={path}") as agent:
+        agent.wait_text("Log data")
+        path.write_text('{"leave_on_terminate":true}')
+        agent.process.send_signal(signal.SIGHUP)
+        agent.wait_text("Reloading configuration...")
+        time.sleep(0.2)
+        assert 0 == agent.end(signal.SIGTERM)
+
+
+def test_a_second_signal_ends_the_leaving(tmp_path: Path) -> None:
+    with running(tmp_path, "-node=a") as peer:
+        peer.wait_text("Log data")
+        with running(tmp_path, f"-join={peer.bind}") as agent:
+            agent.wait_text("Log data")
+            agent.process.send_signal(signal.SIGINT)
+            agent.wait_text("Gracefully")
+            assert 1 == agent.end(signal.SIGINT)
+
+
+def test_a_leave_of_a_client_ends_it(tmp_path: Path) -> None:
+    with running(tmp_path) as agent:
+        agent.wait_text("Log data")
+        agent.ask("leave")
+        assert 0 == agent.process.wait(10)
+
+
+def test_a_start_join_that_fails_is_said_last_and_shows_the_log(tmp_path: Path) -> None:
+    nobody = f"{HOST}:{free_port(HOST)}"
+    with running(tmp_path, f"-join={nobody}", "-syslog=false") as agent:
+        assert 1 == agent.process.wait(20)
+        assert "==> Joining cluster...(replay: false)\n" in agent.text
+        assert (
+            f"Failed to join {HOST}: dial tcp {nobody}: connect: connection refused" in agent.text
+        )
+        assert "[INFO] agent: joining: " in agent.text
+
+
+def test_bad_files_change_nothing_on_reload(tmp_path: Path) -> None:
+    path = tmp_path / "serf.json"
+    path.write_text('{"tags":{"v":"1"}}')
+    with running(tmp_path, f"-config-file={path}") as agent:
+        agent.wait_text("Log data")
+        for bad in ("{ broken", '{"event_handlers":["no=x"],"tags":{}}', '{"tags":{"a":"%s"}}'):
+            path.write_text(bad % ("x" * 600) if "%" in bad else bad)
+            before = agent.text.count("Failed to reload configs")
+            agent.process.send_signal(signal.SIGHUP)
+            until(lambda before=before: agent.text.count("Failed to reload") > before)
+            assert {"v": "1"} == _tags(agent)
+        path.write_text('{"tags":{"v":"2"},"log_level":"loud"}')
+        agent.process.send_signal(signal.SIGHUP)
+        until(lambda: _tags(agent) == {"v": "2"})
+        assert "==> Invalid log level: LOUD." in agent.text
+
+
+def _tags(agent: Agent) -> dict[str, str]:
+    (member,) = agent.ask("members")["Members"]
+    tags: dict[str, str] = member["Tags"]
+    return tags
+
+
+def test_reloading_leaves_the_tags_of_a_tags_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "tags.json"
+    with running(tmp_path, f"-tags-file={path}") as agent:
+        agent.wait_text("Log data")
+        agent.ask("tags", Tags={"role": "web"}, DeleteTags=[])
+        assert '{\n  "role": "web"\n}' == path.read_text()
+        assert 0o600 == path.stat().st_mode & 0o777
+        agent.process.send_signal(signal.SIGHUP)
+        agent.wait_text("Reloading")
+        time.sleep(0.3)
+        assert {"role": "web"} == _tags(agent)
+        assert '{\n  "role": "web"\n}' == path.read_text()
+
+
+def test_the_service_manager_is_told_and_fed(tmp_path: Path) -> None:
+    manager = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(manager))
+        sock.settimeout(10)
+        with running(tmp_path, NOTIFY_SOCKET=str(manager), WATCHDOG_USEC="200000") as agent:
+            messages = _messages(sock, until=b"READY=1")
+            with connect(agent.rpc):  # it is ready when it serves
+                pass
+            messages += _messages(sock, until=b"WATCHDOG=1")
+            agent.wait_text("Log data")
+            agent.process.send_signal(signal.SIGHUP)
+            _messages(sock, until=b"RELOADING=1\nMONOTONIC_USEC=")
+            _messages(sock, until=b"READY=1")
+            agent.process.send_signal(signal.SIGINT)
+            _messages(sock, until=b"STOPPING=1")
+
+
+def _messages(sock: socket.socket, *, until: bytes) -> list[bytes]:
+    messages = [sock.recv(1000)]
+    while not messages[-1].startswith(until):
+        messages.append(sock.recv(1000))
+    return messages
+
+
+def test_health_and_metrics_are_served_on_loopback_alone(tmp_path: Path) -> None:
+    http = f"{HOST}:{free_port(HOST)}"
+    with running(tmp_path, f"-http-addr={http}") as agent:
+        agent.wait_text("Log data")
+        for path in ("healthz", "readyz", "metrics"):
+            with urllib.request.urlopen(f"http://{http}/{path}", timeout=5) as answer:
+                assert 200 == answer.status
+    with running(tmp_path, f"-http-addr=0.0.0.0:{free_port(HOST)}") as agent:
+        assert 1 == agent.process.wait(10)
+        assert "==> Error starting HTTP listener: listen tcp: a loopback address" in agent.text
+
+
+def test_secrets_are_in_nothing_that_it_prints(tmp_path: Path) -> None:
+    key = "czNjcmV0LXMzY3JldC1zM2NyZXQtczNjcmV0LTEyMzQ="
+    path = tmp_path / "serf.json"
+    path.write_text(json.dumps({"rpc_auth": "s3cret", "encrypt_key": key, "log_level": "trace"}))
+    with running(tmp_path, f"-config-file={path}") as agent:
+        agent.wait_text("Log data")
+        agent.process.send_signal(signal.SIGUSR1)
+        agent.process.send_signal(signal.SIGHUP)
+        agent.wait_text("Reloading")
+        assert 0 == agent.end(signal.SIGINT)
+        assert "Encrypted: true" in agent.text
+        assert "s3cret" not in agent.text
+        assert key not in agent.text

@@ -72,6 +72,7 @@ HANDLER_BUFFER: Final = 4096
 STATSD_PORT: Final = 8125
 """Where statsd and statsite listen if nothing else is said."""
 TAGS_FILE_MODE: Final = 0o600
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _START: Final = "Failed to start the Serf agent: Error creating Serf: "
 _SIGNAL_NAMES: Final = {"SIGINT": "interrupt", "SIGTERM": "terminated", "SIGHUP": "hangup"}
 Load = Callable[[], tuple[AgentOptions, tuple[str, ...]]]
@@ -102,8 +103,13 @@ def run(options: AgentOptions, output: AgentOutput, load: Load) -> int:
     log.setLevel(logging.DEBUG)
     log.propagate = False
     log.addHandler(output)
+    early: list[int] = []
+    for number in SIGNALS:
+        # What comes before the agent looks for signals waits; what comes after it has ended
+        # must not change its exit status.
+        signal.signal(number, lambda number, _frame: early.append(number))
     try:
-        return trio.run(Agent(options, prepared, output, metrics, load).run)
+        return trio.run(Agent(options, prepared, output, metrics, load).run, early)
     except OptionsError:
         output.show_held()
         raise
@@ -139,10 +145,15 @@ class Agent:
     _ending: bool = attrs.field(default=False, init=False)
     _failure: OptionsError | None = attrs.field(default=None, init=False)
 
-    async def run(self) -> int:
-        """Run to the end; the exit status."""
-        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
-        with trio.open_signal_receiver(*numbers) as signals:
+    async def run(self, early: list[int]) -> int:
+        """Run to the end; the exit status.
+
+        Args:
+          early: signals that came before this.
+        """
+        with trio.open_signal_receiver(*SIGNALS) as signals:
+            for number in early:
+                signal.raise_signal(number)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch_signals, signals, nursery, name="trioserf.signals")
                 nursery.start_soon(self._notifier.feed_watchdog, name="trioserf.watchdog")
