@@ -171,7 +171,7 @@ def test_reloading_leaves_the_tags_of_a_tags_file_alone(tmp_path: Path) -> None:
         assert '{\n  "role": "web"\n}' == path.read_text()
 
 
-def test_the_service_manager_is_told_and_fed(tmp_path: Path) -> None:
+def test_the_service_manager_is_notified(tmp_path: Path) -> None:
     manager = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(manager))
