@@ -326,6 +326,5 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_is_us
     imported -= {"trioserf", *sys.stdlib_module_names}
     assert always <= imported
     assert set() == imported - always - names([line for lines in extras.values() for line in lines])
-    assert {"cli", "rich", "notebook", "plot", "prometheus", "testing", "test", "check"} == set(
-        extras
-    )
+    for_users = {"cli", "mdns", "notebook", "plot", "prometheus", "rich"}
+    assert for_users | {"testing", "test", "check"} == set(extras)
