@@ -8,8 +8,7 @@ from collections import Counter
 import pytest
 
 from trioserf._swim.gossip_order import LOOK_INTERVAL, RING_LIMIT, GossipOrder
-from trioserf._swim.node_store import NodeStore
-from trioserf._swim.nodes import NEVER, Node, NodeStatus
+from trioserf._swim.nodes import NEVER, Node, NodeStatus, NodeStore
 
 from .builders import node
 

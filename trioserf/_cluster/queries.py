@@ -43,9 +43,8 @@ from .allowance import Allowance
 from .effects import Broadcast, Count, Deliver, Drop, Effect, ExchangeState, Log, SendTo
 from .filters import STEPS_PER_SECOND, matches
 from .internal_queries import is_internal
-from .lamport import REFUSED, LamportClock
+from .lamport import REFUSED, LamportClock, RecentTimes
 from .member_record import member_ip
-from .recent_times import RecentTimes
 from .responses import Relays, reply_address
 from .size_limits import NO_LIMIT, check_query
 

@@ -38,8 +38,7 @@ from .._wire.serf_messages import (
 )
 from .._wire.values import pack_value
 from .effects import Broadcast, Count, Drop, Effect, ExchangeState, Publish
-from .lamport import REFUSED, LamportClock
-from .recent_times import RecentTimes
+from .lamport import REFUSED, LamportClock, RecentTimes
 from .size_limits import NO_LIMIT, check_user_event
 
 LEAST_BYTES: Final = 1 << 20

@@ -57,7 +57,6 @@ from .announce import Announcer, meta_limit
 from .apply import Applier, Handlers
 from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
-from .handoff import Handoff, requests_in_packet
 from .healer import Healer
 from .history import History
 from .indirect_pings import IndirectPings
@@ -69,7 +68,7 @@ from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part
 from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .push_puller import PushPuller
-from .receiver import Receiver
+from .receiver import Handoff, Receiver, requests_in_packet
 from .seeds import Seeds
 from .state_exchange import StateExchange
 from .statistics import MemberlistStatistics

@@ -28,8 +28,8 @@ from .._wire.messages import Ack, ErrorReply, MessageType, Ping, encode_message
 from .._wire.streams import PushPullState, StreamError, UserMessageStream
 from ..abc import Address, Transport
 from .drop_log import DropLog, Log
-from .handoff import Handoff
 from .metrics import Metrics
+from .receiver import Handoff
 from .state_exchange import StateExchange
 from .stream_io import CHUNK, ByteBudget, Holding, read_message, write_frame
 from .wire_format import WireFormat

@@ -37,8 +37,7 @@ from hashlib import blake2b
 from typing import Final
 
 from .._text import raw_text
-from .node_store import NodeStore
-from .nodes import NEVER, Node, NodeStatus
+from .nodes import NEVER, Node, NodeStatus, NodeStore
 from .selection import select
 
 RING_LIMIT: Final = 256

@@ -34,8 +34,7 @@ from .effects import (
     TimeoutDegraded,
 )
 from .incarnations import plausible_suspect
-from .node_store import NodeStore
-from .nodes import Node, NodeStatus
+from .nodes import Node, NodeStatus, NodeStore
 from .refutation import refute, refute_implausible
 from .scaling import suspicion_timeout
 from .suspicion import Suspicion

@@ -39,8 +39,7 @@ from .effects import (
 )
 from .gossip_order import GossipOrder
 from .incarnations import successor, wrapped_successor
-from .node_store import NodeStore
-from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus
+from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, NodeStore
 from .refutation import announce
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion, Suspicions
@@ -311,7 +310,7 @@ class NodeTable:
         return effects
 
     def remove(self, name: str) -> None:
-        """Note that a node, dead or left, was removed on purpose: see `dropped_nodes`."""
+        """Note that a node, dead or left, was removed on purpose: see `alive_rules`."""
         self._alive_rules.remove(name)
 
     # --- reads --------------------------------------------------------------------------
