@@ -57,3 +57,16 @@ def test_no_text_makes_a_tag_or_a_second_line(cells: list[str], caption: str) ->
     assert tags.seen <= {"table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert len(str(table).splitlines()) <= 3
     assert plain(caption).isprintable()
+
+
+def test_failed_and_left_stand_out_without_colour() -> None:
+    table = Table(
+        header=("name", "status"),
+        rows=[("a", "alive"), ("b", "failed"), ("c", "left"), ("left", "")],
+    )
+    assert "name  status\na     alive\nb     ! failed\nc     - left\nleft" == str(table)
+    page = table._repr_html_()
+    assert "<strong>! failed</strong>" in page
+    assert "<em>- left</em>" in page
+    assert ">left<" in page  # a name
+    assert "color:red" not in page

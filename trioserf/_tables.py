@@ -26,6 +26,10 @@ _STATUS_STYLES: Final = {
     "failed": "bold red",
 }
 """How rich shows a status; its word is always there too."""
+_STATUS_MARKS: Final = {"failed": "! failed", "left": "- left"}
+"""What stands out without any colour, in ASCII for every terminal."""
+_STATUS_TAGS: Final = {"failed": ("<strong>", "</strong>"), "left": ("<em>", "</em>")}
+"""The same on a page, whatever its theme."""
 
 
 def plain(text: object) -> str:
@@ -84,7 +88,8 @@ class Table:
         return max(0, len(self.rows) - ROWS_SHOWN)
 
     def __str__(self) -> str:
-        shown = [self.header, *self.rows[:ROWS_SHOWN]]
+        rows = self.rows[:ROWS_SHOWN]
+        shown = [self.header, *(tuple(map(_marked, self.header, row)) for row in rows)]
         widths = [max(map(columns, column)) for column in zip(*shown, strict=True)]
         lines = [self.caption] if self.caption else []
         for row in shown:
@@ -99,7 +104,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        body = "".join(_html_row("td", row) for row in self.rows[:ROWS_SHOWN])
+        body = "".join(_html_row("td", row, self.header) for row in self.rows[:ROWS_SHOWN])
         note = f"<p>… and {self.rest} more</p>" if self.rest else ""
         return (
             f'<table style="color:inherit">{caption}<thead>'
@@ -124,12 +129,17 @@ class Table:
         for name in self.header:
             table.add_column(Text(name), overflow="fold")
         for row in self.rows[:ROWS_SHOWN]:
-            table.add_row(*map(Text, row, map(_style, self.header, row)))
+            marked = map(_marked, self.header, row)
+            table.add_row(*map(Text, marked, map(_style, self.header, row)))
         return table
 
 
 def _style(column: str, cell: str) -> str:
     return _STATUS_STYLES.get(cell, "") if column == "status" else ""
+
+
+def _marked(column: str, cell: str) -> str:
+    return _STATUS_MARKS.get(cell, cell) if column == "status" else cell
 
 
 class HasTable(Protocol):
@@ -169,14 +179,17 @@ def shown_as_table(cls: C) -> C:
     return cls
 
 
-def _html_row(tag: str, cells: Iterable[str]) -> str:
-    return "<tr>" + "".join(_html_cell(tag, cell) for cell in cells) + "</tr>"
+def _html_row(tag: str, cells: Sequence[str], header: Sequence[str] = ()) -> str:
+    names = header or [""] * len(cells)
+    return "<tr>" + "".join(map(_html_cell, [tag] * len(cells), cells, names)) + "</tr>"
 
 
-def _html_cell(tag: str, cell: str) -> str:
+def _html_cell(tag: str, cell: str, column: str) -> str:
     # Only what is long may be broken anywhere, or it would squeeze the columns beside it.
     wrap = ";max-width:30em;overflow-wrap:anywhere" if len(cell) > 40 else ""
-    return f'<{tag} style="text-align:left{wrap}">{escape(cell)}</{tag}>'
+    before, after = _STATUS_TAGS.get(cell, ("", "")) if column == "status" else ("", "")
+    text = f"{before}{escape(_marked(column, cell))}{after}"
+    return f'<{tag} style="text-align:left{wrap}">{text}</{tag}>'
 
 
 def escape(text: str) -> str:

@@ -7,17 +7,22 @@ import random
 import re
 import xml.etree.ElementTree as ET
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from trioserf import Coordinate, EventType, Member, MemberEvent, UserEvent
 from trioserf._events import EventsDropped, Query
 from trioserf.notebook.curves import curves, latency, queues, spread
+from trioserf.notebook.live_views import Recorder
 from trioserf.notebook.maps import coordinate_map, project, rtt_matrix
 from trioserf.notebook.svg import Axes, Chart, seconds, ticks
 from trioserf.notebook.timeline import Moment, timeline
+from trioserf.testing import SimCluster
 
 NASTY = "<script>alert('x')</script>&\"\x1b"
 
@@ -238,3 +243,39 @@ def test_values_outside_the_scale_stay_on_the_picture() -> None:
         value = rng.uniform(-10, 10)
         assert axes.left <= axes.x(value) <= axes.width - axes.right
         assert axes.top <= axes.y(value) <= axes.height - axes.bottom
+
+
+async def test_a_map_takes_a_node_or_several(autojump_clock: MockClock) -> None:
+    async with SimCluster(seed=1) as cluster:
+        await cluster.spawn(3)
+        await cluster.converged()
+        await trio.sleep(30)
+        nodes = [cluster[f"node-{number}"].serf for number in (1, 2, 3)]
+        for given in (nodes[0], nodes[:1], nodes, iter(nodes)):
+            chart = coordinate_map(given)
+            assert all(f"node-{number}" in chart.svg for number in (1, 2, 3))
+        assert ("node-1", "node-2", "node-3") == rtt_matrix(nodes[0]).names
+
+
+@pytest.mark.parametrize("given", [5, "node-1", ["node-1"], {"a": (0.0, 1.0)}, None])
+def test_a_map_says_what_it_wants(given: Any) -> None:
+    for view in (coordinate_map, rtt_matrix):
+        with pytest.raises(TypeError, match="expected a node, several nodes, or a mapping"):
+            view(given)
+
+
+async def test_a_member_known_before_the_recording_has_its_lane(autojump_clock: MockClock) -> None:
+    async with SimCluster(seed=1) as cluster, trio.open_nursery() as nursery:
+        await cluster.spawn(3)
+        await cluster.converged()
+        await cluster.crash("node-3")
+        await trio.sleep(60)
+        recorder = Recorder(cluster["node-1"].serf)
+        await nursery.start(recorder.run)
+        await trio.sleep(1)
+        chart = timeline(recorder.moments)
+        assert all(f">node-{number}<" in chart.svg for number in (1, 2, 3))
+        assert 3 == chart.svg.count('fill-opacity="0.45"')
+        assert "<title>" not in chart.svg.partition(">node-1<")[2]  # no mark: nothing happened
+        assert "already member-failed: node-3" in chart.text
+        nursery.cancel_scope.cancel()

@@ -101,6 +101,7 @@ VIEWS: dict[str, Callable[[str], object]] = {
 }
 
 SHOWN = {"table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
+SHOWN |= {"strong", "em", "details", "summary"}
 DRAWN = {"svg", "title", "text", "line", "polyline", "polygon", "rect", "circle", "path"}
 
 

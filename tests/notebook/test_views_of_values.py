@@ -63,7 +63,29 @@ async def test_a_node_and_its_statistics_show_themselves(autojump_clock: MockClo
         statistics = serf.statistics()
         assert "memberlist.health_score" in statistics._repr_html_()
         assert 0 == statistics.to_dict()["memberlist.health_score"]
-        assert "queues.event.depth" in str(statistics)
+        assert "queues.event.depth" not in str(statistics)  # it is 0
+        assert "more are 0" in str(statistics)
+
+
+async def test_statistics_are_in_groups_and_what_is_zero_is_folded_away(
+    autojump_clock: MockClock,
+) -> None:
+    async with SimCluster(seed=1) as cluster:
+        await cluster.spawn(2)
+        await cluster.converged()
+        statistics = cluster["node-1"].serf.statistics()
+        table = statistics._table()
+        groups = [row[0] for row in table.rows if row[0]]
+        assert "node" == groups[0]
+        assert len(groups) == len(set(groups))
+        assert {"members", "memberlist", "memberlist.counts"} <= set(groups)
+        numbers = statistics.to_dict()
+        zeros = [name for name, value in numbers.items() if value in (0, None, ())]
+        zeros.remove("encrypted")
+        assert len(numbers) - len(zeros) == len(table.rows)
+        assert not {"0", "0.0", "None", "()"} & {row[2] for row in table.rows}
+        folded = statistics._repr_html_().partition("<details>")[2]
+        assert all(name in folded for name in zeros)
 
 
 def crowd(size: int) -> list[str]:

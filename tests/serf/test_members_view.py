@@ -91,9 +91,9 @@ def test_a_status_by_its_text_is_a_type_error() -> None:
 
 def test_printing_it_gives_a_table() -> None:
     expected = (
-        "name   address        status  protocol  tags\n"
-        "alice  10.0.0.1:7946  alive   5         dc=east,role=web\n"
-        "bob    10.0.0.1:7946  failed  5"
+        "name   address        status    protocol  tags\n"
+        "alice  10.0.0.1:7946  alive     5         dc=east,role=web\n"
+        "bob    10.0.0.1:7946  ! failed  5"
     )
     assert expected == str(Members([ALICE, BOB]))
 

@@ -15,7 +15,7 @@ from .._door import at_the_door
 from .._events import MemberStatus, SerfState
 from .._memberlist.statistics import MemberlistStatistics
 from .._swim.broadcasts import QueueStatistics
-from .._tables import Table, shown_as_table
+from .._tables import Table, escape, plain, shown_as_table
 from .core import Core
 from .delegate import SerfDelegate
 from .snapshotter import SnapshotStatistics
@@ -69,7 +69,38 @@ class SerfStatistics:
         return dict(_flat("", self))
 
     def _table(self) -> Table:
-        return Table.of_pairs(f"statistics: {self.state}", self.to_dict())
+        shown, zeros = self._grouped()
+        caption = f"statistics: {self.state}; {len(zeros)} more are 0 (to_dict() has all)"
+        return Table(caption=caption, header=("of", "what", "value"), rows=shown)
+
+    def _repr_html_(self) -> str:
+        shown = str(self._table()._repr_html_())
+        zeros = ", ".join(map(plain, self._grouped()[1]))
+        return f"{shown}<details><summary>what is 0</summary>{escape(zeros)}</details>"
+
+    def _grouped(self) -> tuple[list[tuple[str, str, object]], list[str]]:
+        """Rows of what is not 0, with the group where it begins; and the names of the rest."""
+        shown: list[tuple[str, str, object]] = []
+        zeros, last = [], ""
+        # The node itself first: what has no group.
+        for name, value in sorted(self.to_dict().items(), key=lambda pair: "." in pair[0]):
+            group, what = _group_of(name)
+            if not (value or isinstance(value, bool)):
+                zeros.append(name)
+                continue
+            text = f"{value:.4g}" if isinstance(value, float) and value < 1e4 else value
+            shown.append(("" if group == last else group, what, text))
+            last = group
+        return shown, zeros
+
+
+def _group_of(name: str) -> tuple[str, str]:
+    """The group of a number, and its name there: counters have Go's names, which have dots."""
+    for group in ("memberlist.counts", "counts", "memberlist.bad_input", "bad_input"):
+        if name.startswith(group + "."):
+            return group, name[len(group) + 1 :]
+    group, dot, what = name.rpartition(".")
+    return (group, what) if dot else ("node", name)
 
 
 def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:

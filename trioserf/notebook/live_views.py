@@ -6,11 +6,12 @@ something changed; the recorder has its own subscription, so it never slows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, final
 
 import trio
 
+from .._events import EventType, Member, MemberEvent, MemberStatus
 from .thread import current_thread
 from .timeline import Moment
 
@@ -21,6 +22,11 @@ REFRESH_SECONDS = 0.5
 """Shortest time between two drawings."""
 MOMENTS_KEPT = 10_000
 """Events that a recorder holds; older ones are forgotten."""
+_BECAME = {
+    MemberStatus.FAILED: EventType.MEMBER_FAILED,
+    MemberStatus.LEFT: EventType.MEMBER_LEAVE,
+}
+"""The event that made a member what it is."""
 
 
 def live(serf: Serf, view: Callable[[Serf], object] | None = None) -> None:
@@ -79,7 +85,8 @@ class Recorder:
     as a task.
 
     Attributes:
-      moments: what was seen, in order; the newest 10,000.
+      moments: what was seen, in order; the newest 10,000.  The first are the members that were
+        known when the recording began.
     """
 
     def __init__(self, serf: Serf) -> None:
@@ -89,11 +96,24 @@ class Recorder:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Record until the node closes."""
         async with self._serf.subscribe() as events:
+            self.moments += known_members(self._serf.members(), trio.current_time())
+            kept = len(self.moments)
             task_status.started()
             async for event in events:
                 self.moments.append(Moment(trio.current_time(), event))
                 if len(self.moments) > MOMENTS_KEPT:
-                    del self.moments[: MOMENTS_KEPT // 10]
+                    del self.moments[kept : kept + MOMENTS_KEPT // 10]
+
+
+def known_members(members: Iterable[Member], now: float) -> list[Moment]:
+    """What these members are at the start of a recording, as if it had happened then."""
+    by_kind: dict[EventType, list[Member]] = {}
+    for member in members:
+        kind = _BECAME.get(member.status, EventType.MEMBER_JOIN)
+        by_kind.setdefault(kind, []).append(member)
+    return [
+        Moment(now, MemberEvent(kind, tuple(several)), True) for kind, several in by_kind.items()
+    ]
 
 
 async def record(serf: Serf) -> Recorder:

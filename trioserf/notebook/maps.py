@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 from .. import _attrs as attrs
+from .._events import Member
 from .._tables import ROWS_SHOWN, Table, columns, shown_as_table
 from .._vivaldi.coordinate import Coordinate
 from .svg import BLUE, COLUMN_PIXELS, Axes, Chart, label, letters, mark, picture, seconds
@@ -29,15 +30,63 @@ _CROWD: Final = 40
 """Nodes of a map from which on a name has its place or none."""
 
 
-def coordinate_map(
-    coordinates: Mapping[str, Coordinate], *, title: str = "where nodes are"
-) -> Chart:
+class HasCoordinates(Protocol):
+    """A node: it knows its coordinate, and those of members that it has probed."""
+
+    @property
+    def name(self) -> str: ...
+    def members(self) -> Iterable[Member]: ...
+    def coordinate(self) -> Coordinate: ...
+    def cached_coordinate(self, name: str) -> Coordinate | None: ...
+
+
+Coordinates: TypeAlias = Mapping[str, Coordinate] | HasCoordinates | Iterable[HasCoordinates]
+"""By node name; or a node, which knows those of others, or several."""
+
+
+def coordinates_of(given: Coordinates) -> dict[str, Coordinate]:
+    """Coordinates by node name.
+
+    Raises:
+      TypeError: something else was given.
+      CoordinatesDisabled: a node has none.
+    """
+    several: object = given
+    wanted = "expected a node, several nodes, or a mapping of node names to coordinates"
+    if isinstance(given, Mapping):
+        for name, place in given.items():
+            if not isinstance(place, Coordinate):
+                raise TypeError(f"{name!r}: {place!r}: {wanted}")
+        return dict(given)
+    if hasattr(given, "cached_coordinate"):
+        nodes: list[Any] = [given]
+    elif isinstance(several, Iterable) and not isinstance(several, (str, bytes)):
+        nodes = list(several)
+    else:
+        raise TypeError(f"{given!r}: {wanted}")
+    found: dict[str, Coordinate] = {}
+    for node in nodes:
+        if not hasattr(node, "cached_coordinate"):
+            raise TypeError(f"{node!r}: {wanted}")
+        for member in node.members():
+            place = node.cached_coordinate(member.name)
+            if place is not None:
+                found.setdefault(member.name, place)
+    # What a node says of itself is newer than what others have of it.
+    return found | {node.name: node.coordinate() for node in nodes}
+
+
+def coordinate_map(coordinates: Coordinates, *, title: str = "where nodes are") -> Chart:
     """Nodes on a plane; distances are milliseconds of round-trip time, roughly.
 
     Args:
-      coordinates: by node name; coordinates that are not finite are left out.
+      coordinates: by node name, or a node, or several: ``coordinate_map(serf)``.  What is not
+        finite is left out.
+
+    Raises:
+      TypeError: something else was given.
     """
-    known = {name: c for name, c in coordinates.items() if c.is_valid}
+    known = {name: c for name, c in coordinates_of(coordinates).items() if c.is_valid}
     places = dict(zip(known, project([c.vec for c in known.values()]), strict=True))
     points = {name: (1e3 * x, 1e3 * y) for name, (x, y) in places.items()}
     reach = max((max(abs(x), abs(y)) for x, y in points.values()), default=0.0) * 1.15 or 1.0
@@ -190,15 +239,15 @@ def _shaded(value: float | None, longest: float) -> str:
     return f'<td style="background:rgba(59,142,234,{share:.2f})">{_ms(value)}</td>'
 
 
-def rtt_matrix(coordinates: Mapping[str, Coordinate]) -> RTTMatrix:
+def rtt_matrix(coordinates: Coordinates) -> RTTMatrix:
     """Estimated round-trip times between all pairs of nodes.
 
     Args:
-      coordinates: by node name.
+      coordinates: as for `coordinate_map`.
     """
-    names = tuple(sorted(coordinates))
+    known = coordinates_of(coordinates)
+    names = tuple(sorted(known))
     times = tuple(
-        tuple(None if a == b else coordinates[a].distance_to(coordinates[b]) for b in names)
-        for a in names
+        tuple(None if a == b else known[a].distance_to(known[b]) for b in names) for a in names
     )
     return RTTMatrix(names, times)

@@ -38,10 +38,12 @@ class Moment:
     Args:
       time: trio clock (seconds).
       event: as the node gave it.
+      known: whether it was so already when the recording began: a lane, and no mark.
     """
 
     time: float
     event: Event
+    known: bool = False
 
 
 _COLOURS: Final = {
@@ -91,18 +93,26 @@ def timeline(
     height = top + 40 + _LANE * len(shown)
     axes = Axes(x_range=(0.0, end), y_range=(0.0, 1.0), height=height, left=110, width=720)
     shapes = [heading(title)] + ([letters(10, _TOP + 14, "events")] if others else [])
-    shapes += _scale(axes, end) + _legend(axes, [m for m in seen if m.time >= start])
+    shapes += _scale(axes, end) + _legend(
+        axes, [m for m in seen if m.time >= start and not m.known]
+    )
     for index, name in enumerate(shown):
         row = top + _LANE * index
         shapes.append(letters(10, row + 14, label(name, 15)))
-        shapes += _lane(axes, row, end, [(m.time - start, m.event) for m in seen], name)
+        shapes += _lane(
+            axes, row, end, [(-1.0 if m.known else m.time - start, m.event) for m in seen], name
+        )
     if rest:
         shapes.append(letters(10, height - 8, f"… and {rest} more"))
     for moment in seen:
         if not isinstance(moment.event, MemberEvent) and moment.time >= start:
             x = axes.x(moment.time - start)
             shapes.append(mark("triangle", x, _TOP + 10, VIOLET, size=4, tip=_words(moment.event)))
-    rows = [(f"{m.time - start:.3f}", _words(m.event)) for m in seen if m.time >= start]
+    rows = [
+        (f"{m.time - start:.3f}", ("already " if m.known else "") + _words(m.event))
+        for m in seen
+        if m.time >= start
+    ]
     text = str(Table(caption=title, header=("s", "event"), rows=tuple(rows)))
     return Chart(picture(axes.width, height, title, shapes), text)
 
