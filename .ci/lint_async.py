@@ -19,6 +19,12 @@ NOT_OURS = {
 
 EXCEPTIONS = {
     ("_memberlist/stream_server.py", "ASYNC121"): "the nursery is cancelled in the line before",
+    ("_memberlist/stream_client.py", "ASYNC120"): "a cancellation is worth more than the error",
+    ("_memberlist/stream_server.py", "ASYNC102"): "the wait is bounded",
+    ("_rpc/client.py", "ASYNC113"): "the first call of the client waits for what the task reads",
+    ("_rpc/server.py", "ASYNC128"): "the listener is handed the task_status",
+    ("asyncio/thread.py", "ASYNC102"): "code of asyncio: what it waits for ends by itself",
+    ("asyncio/thread.py", "ASYNC103"): "code of asyncio: the error goes to the call, whole",
     ("_net/udp_tcp.py", "ASYNC120"): "a cancellation is worth more than the error it hides",
     ("notebook/bridge.py", "ASYNC103"): "the error goes into a future, whole",
     ("testing/deliveries.py", "ASYNC110"): "it waits for a time, not for a change",
