@@ -217,6 +217,11 @@ async def measure(running: Cluster, figures: Figures, rest: int) -> None:
         figures.forged += peer["unprintable"] + peer["forged"]
         for other, one in ((honest, report), (victim, peer)):
             figures.late = max([figures.late, *one["received"].get(other.name, {}).values()])
+    if honest is not None and missing:
+        for node, other in ((victim, honest), (honest, victim)):
+            lost = sent[other.name] - len(reports[node.name]["received"].get(other.name, {}))
+            if lost:
+                figures.notes.append(f"{node.name} missed {lost} of {sent[other.name]} events")
     if report["gaps"]:
         figures.notes.append(f"the victim's reader missed {report['gaps']} events")
     dropped = sorted(report["bad_input"].items(), key=lambda item: -item[1])[:4]

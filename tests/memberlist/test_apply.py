@@ -12,6 +12,7 @@ from trioserf._swim.effects import (
     Refuted,
     SendTo,
     TimeoutDegraded,
+    TurnedAway,
 )
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._wire.messages import Dead, encode_message
@@ -107,3 +108,12 @@ async def test_what_is_queued_about_a_dropped_node_goes_with_it(autojump_clock, 
         await trio.sleep(30)
         assert node.node("n2") is None
         assert node._queue.discard("n2") is faithful
+
+
+async def test_names_that_were_turned_away_are_counted_and_change_nothing(autojump_clock):
+    async with one_node() as (node, _):
+        changes = node._apply.changes
+        node._apply([TurnedAway(1)])
+        assert changes == node._apply.changes, "the state need not be encoded anew"
+        node._apply([TimeoutDegraded("n2"), TurnedAway(20)])
+        assert 21 == node.statistics().bad_input["unreached"]

@@ -338,6 +338,18 @@ async def test_alive_messages_overtake_and_the_rest_keeps_its_order(autojump_clo
     nursery.cancel_scope.cancel()
 
 
+async def test_a_flood_of_alive_messages_does_not_keep_the_rest_waiting(autojump_clock, nursery):
+    recorder = Recorder()
+    handoff = handoff_to(recorder)
+    for number in range(100):
+        handoff.put(alive(f"x{number}"), PACKET)
+    handoff.put(UserMessage(b"1"), PACKET)
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    assert recorder.seen.index(UserMessage(b"1")) < 8
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_full_queue_drops_what_is_new_and_the_other_has_room():
     handoff = handoff_to(Recorder(), depth=2)
     for number in range(3):

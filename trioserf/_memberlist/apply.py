@@ -36,6 +36,7 @@ from .._swim.effects import (
     Refuted,
     SendTo,
     TimeoutDegraded,
+    TurnedAway,
 )
 from .._swim.table import NodeTable
 from ..abc import (
@@ -98,6 +99,9 @@ class Applier:
         """
         if not effects:
             return
+        if len(effects) == 1 and isinstance(only := effects[0], TurnedAway):
+            self._turned_away(only, source)  # nothing changed
+            return
         # First, because a handler may ask for the state in between.
         self.changes += 1
         for effect in effects:
@@ -150,6 +154,8 @@ class Applier:
                         self.log.debug("refused a message about %r: %s", name, reason)
                     else:
                         self.drop_log("refused", name, reason)
+                case TurnedAway():
+                    self._turned_away(effect, source)
                 case TimeoutDegraded():
                     self.metrics.count("memberlist.degraded.timeout")
                 case NodeDropped(node=node):
@@ -179,6 +185,10 @@ class Applier:
             self.suspicion_alarm.set(self.table.next_deadline())
             await self.suspicion_alarm.wait()
             self(self.table.expired(trio.current_time()))
+
+    def _turned_away(self, effect: TurnedAway, source: Source) -> None:
+        problem = "no room for more nodes that were never reached"
+        self.drop_log("unreached", source, problem, effect.count)
 
     def _notify(self, handler: Callable[..., object], *args: object) -> None:
         try:

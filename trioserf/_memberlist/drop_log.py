@@ -137,8 +137,8 @@ class DropLog:
 
     Layers are those of the packet ladder (``label``, ``decrypt``, ``crc``, ``compound``,
     ``compress``, ``message``), and what comes after it: ``name``, ``address``, ``relay``,
-    ``requests``, ``long``, ``handoff``, ``refused``, ``conflict``, ``merge``, ``stream``,
-    ``streams`` and ``handler``.
+    ``requests``, ``long``, ``handoff``, ``refused``, ``unreached``, ``conflict``, ``merge``,
+    ``stream``, ``streams`` and ``handler``.
     """
 
     log: Log
@@ -147,17 +147,18 @@ class DropLog:
     counts: Counter[str] = attrs.field(factory=Counter, init=False)
     _logged: dict[str, tuple[float, int]] = attrs.field(factory=dict, init=False)
 
-    def __call__(self, layer: str, source: object, problem: object) -> None:
-        """Count one case.
+    def __call__(self, layer: str, source: object, problem: object, count: int = 1) -> None:
+        """Count one case, or several that are alike.
 
         Args:
           layer: where it was noticed.
           source: of the input, for the log.
           problem: what was wrong, for the log.
+          count: how many cases.
         """
         if self.record is not None:
             self.record(layer, source, problem)
-        since = self._count(layer)
+        since = self._count(layer, count)
         if since:
             self.log.warning(
                 "dropped input of %s (%s): %s [%d such since the last line]",
@@ -192,9 +193,9 @@ class DropLog:
 
         return check
 
-    def _count(self, layer: str) -> int:
+    def _count(self, layer: str, count: int = 1) -> int:
         """Count; how many cases to report now, 0 to stay silent."""
-        self.counts[layer] += 1
+        self.counts[layer] += count
         total = self.counts[layer]
         now = trio.current_time()
         logged_at, logged = self._logged.get(layer, (-math.inf, 0))

@@ -212,6 +212,8 @@ Message: TypeAlias = Alive | Suspect | Dead | UserMessage
 
 BATCH: Final = 64
 """Messages handled before other tasks get their turn."""
+LOW_TURN: Final = 4
+"""One in so many messages of a batch is no alive message, if one of those waits."""
 BATCH_BYTES: Final = 1 << 14
 """Bytes of user messages after which they get it sooner: long ones take long."""
 MAX_LONG_WAITING: Final = 1 << 21
@@ -307,8 +309,11 @@ class Handoff:
         while True:
             room = BATCH_BYTES
             until = trio.current_time() + TURN
-            for _ in range(BATCH):
+            for turn in range(BATCH):
+                # Alive messages go first, but a flood of them must not keep the rest waiting.
                 queue = self._high or self._low
+                if turn % LOW_TURN == LOW_TURN - 1:
+                    queue = self._low or self._high
                 if not queue:
                     await self._idle.park()
                     break

@@ -34,6 +34,7 @@ from .effects import (
 from .incarnations import ALIVE_BAND, SUSPECT_BAND, plausible_alive, successor
 from .nodes import VERSIONS_LENGTH, AliveState, Node, NodeStatus, NodeStore
 from .refutation import StaleReplies, announce, refute, refute_implausible
+from .unreached import UnreachedNodes
 
 _DEAD = NodeStatus.DEAD
 
@@ -67,11 +68,35 @@ class AliveRules:
         self._dropped = DroppedNodes(0.0 if config.faithful_go else config.seed_memory)
         interval = max(config.probe_interval, config.gossip_interval)
         self._replies = StaleReplies(store.name, interval, rng)
+        self._unreached = UnreachedNodes(store)
+
+    def has_room(self, name: str, now: float, share: int = 1) -> bool:
+        """Whether an unknown node may be entered that is known by hearsay alone.
+
+        Args:
+          share: what the limit is multiplied by.
+        """
+        return (
+            self._faithful
+            or self._unreached.has_room(now, share)
+            or self._dropped.removed(name) is not None
+        )
 
     def on_alive(
-        self, name: str, alive: AliveState, now: float, source: Address | None
+        self,
+        name: str,
+        alive: AliveState,
+        now: float,
+        source: Address | None,
+        *,
+        hearsay: bool = False,
     ) -> list[Effect]:
-        """Apply one message.  Most are stale, and end here at once."""
+        """Apply one message.  Most are stale, and end here at once.
+
+        Args:
+          source: who sent the packet, or the address that was dialled.
+          hearsay: whether this node did not ask for it; the caller looked at `has_room`.
+        """
         store = self._store
         node = store.nodes.get(name)
         is_local = node is not None and node is store.local_node
@@ -91,13 +116,13 @@ class AliveRules:
         if isinstance(examined, Refused):
             return [examined]
         if node is None:
-            return self._about_unknown(name, examined, now, source)
+            return self._about_unknown(name, examined, now, source, hearsay)
         if is_local:
             return self._about_local(node, examined, now)
         return self._about_known(node, examined, now, source)
 
     def _about_unknown(
-        self, name: str, alive: AliveState, now: float, source: Address | None
+        self, name: str, alive: AliveState, now: float, source: Address | None, hearsay: bool
     ) -> list[Effect]:
         removed = self._dropped.removed(name)
         if removed is not None:
@@ -109,6 +134,9 @@ class AliveRules:
             return [refused]
         node = node_from(name, alive)
         node.incarnation, node.status = 0, _DEAD
+        if hearsay:
+            node.hearsay = True
+            self._unreached.entered()
         self._store.insert(node)
         return self._apply(node, alive, now)
 

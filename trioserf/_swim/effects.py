@@ -155,6 +155,17 @@ class Refused:
 
 
 @attrs.frozen
+class TurnedAway:
+    """Alive messages about unknown names found no room: count them.
+
+    Args:
+      count: how many.
+    """
+
+    count: int
+
+
+@attrs.frozen
 class Applied:
     """A message changed the table (Go's counters ``memberlist.msg.*``).
 
@@ -230,6 +241,7 @@ Effect: TypeAlias = (
     | Refuted
     | SendTo
     | Refused
+    | TurnedAway
     | Applied
     | Confirmed
     | TimeoutDegraded

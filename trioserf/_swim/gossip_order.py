@@ -85,9 +85,7 @@ class GossipOrder:
         self._reached = [
             node
             for node in store.sequence
-            if (node.acked_at > NEVER or node.exchanged_at > NEVER)
-            and node.status < NodeStatus.DEAD
-            and node is not local
+            if node.reached and node.status < NodeStatus.DEAD and node is not local
         ]
 
     def successors(self, k: int) -> list[Node]:

@@ -70,6 +70,7 @@ class Node:
       pinged_at: when a ping of it last arrived here.
       exchanged_at: when state was last exchanged with it, by this node's initiative.
       rtt: the last round-trip time (seconds); None before the first.
+      hearsay: whether it became known by a packet, or by a stream that a peer opened.
       other_hosts: other hosts than that of the record from which its pings came last, because
         it has several addresses; at most `MAX_OTHER_HOSTS`.
     """
@@ -86,6 +87,7 @@ class Node:
     pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     rtt: float | None = attrs.field(init=False, default=None, repr=False)
+    hearsay: bool = attrs.field(init=False, default=False, repr=False)
     other_hosts: tuple[str, ...] = attrs.field(init=False, default=(), repr=False)
     _address: Address | None = attrs.field(init=False, default=None, repr=False)
     _record: NodeRecord | None = attrs.field(init=False, default=None, repr=False)
@@ -108,6 +110,14 @@ class Node:
     def hosts(self) -> tuple[str, ...]:
         """Hosts from which its acks may come: that of the record, and the others."""
         return (self.address.host, *self.other_hosts)
+
+    @property
+    def reached(self) -> bool:
+        """Whether it ever acked a probe, or state was exchanged with it.
+
+        Pings of it do not count: anybody can send them.
+        """
+        return self.acked_at > NEVER or self.exchanged_at > NEVER
 
     @property
     def record(self) -> NodeRecord:

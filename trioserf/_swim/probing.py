@@ -24,6 +24,8 @@ from .nodes import Node, NodeStatus
 from .selection import select
 from .table import NodeTable
 
+SHUFFLED_AT_ONCE: Final = 4096
+"""Nodes up to which the sequence is shuffled as a whole: that many take two milliseconds."""
 STREAM_PING_PROTOCOL: Final = 3
 """From this highest protocol version on, a node answers pings over streams."""
 NACK_PROTOCOL: Final = 4
@@ -59,7 +61,8 @@ class ProbeSchedule:
     def next_node(self, now: float) -> tuple[Node | None, list[Effect]]:
         """The next node to probe (None: there is none), and the effects of purging.
 
-        At the end of a round the table is purged and its sequence shuffled.
+        At the end of a round the table is purged and its sequence shuffled; that of a large
+        table is shuffled step by step, because it would take too long.
 
         DIFFERS: Go stops looking after as many records as there are, and counts the end of
         the round as one, so that two nodes alone waste about every third probe interval.
@@ -75,8 +78,12 @@ class ProbeSchedule:
                     return None, effects
                 wrapped = True
                 effects += self._table.purge(now)
-                self._rng.shuffle(sequence)
+                if len(sequence) <= SHUFFLED_AT_ONCE:
+                    self._rng.shuffle(sequence)
                 self._index = 0
+            if len(sequence) > SHUFFLED_AT_ONCE:
+                other = self._rng.randrange(self._index, len(sequence))
+                sequence[self._index], sequence[other] = sequence[other], sequence[self._index]
             node = sequence[self._index]
             self._index += 1
             if node is not local and not node.is_gone:

@@ -6,6 +6,7 @@ by the kind of message::
     NodeTable ─┬─ AliveRules ─┬─ AddressChanges    may a name move to another address?
                │              ├─ StaleReplies      which node must learn that it is declared dead?
                │              ├─ DroppedNodes      which were removed, and must stay so?
+               │              ├─ UnreachedNodes    is there room for one that nobody reached?
                │              └─ AllowedNetworks
                ├─ SuspectRules ── Suspicion        how long has a suspect to refute?
                └─ NodeStore ───── Suspicions
@@ -36,6 +37,7 @@ from .effects import (
     NodeJoined,
     NodeUpdated,
     ProbeAddress,
+    TurnedAway,
 )
 from .gossip_order import GossipOrder
 from .incarnations import successor, wrapped_successor
@@ -43,6 +45,7 @@ from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, N
 from .refutation import announce
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion, Suspicions
+from .unreached import OWN_SHARE
 
 
 class NodeTable:
@@ -196,7 +199,10 @@ class NodeTable:
         Args:
           source: who sent the packet; None if it came by stream.
         """
-        return self._alive_rules.on_alive(alive.node, alive, now, source)
+        name = alive.node
+        if name not in self.nodes and not self._alive_rules.has_room(name, now):
+            return [TurnedAway(1)]
+        return self._alive_rules.on_alive(name, alive, now, source, hearsay=True)
 
     def on_suspect(self, suspect: Suspect, now: float) -> list[Effect]:
         """Apply a suspect message."""
@@ -253,8 +259,12 @@ class NodeTable:
         Args:
           peer: the host at the other end of the stream, whichever side dialled.  What it
             sends of itself is never stale: a node that was removed may return without packets.
+            Of a state that was not asked for, unknown nodes are entered only while there is
+            room, see `unreached`; "" for a state that was asked for.
         """
         effects: list[Effect] = []
+        hearsay = bool(peer) and source is None
+        at_peer, turned_away = _forms(peer) if hearsay else (), 0
         if source is not None and not self._alive_rules.trusts(source):
             source = None
         nodes, suspect_rules = self.nodes, self._suspect_rules
@@ -263,12 +273,21 @@ class NodeTable:
             if peer and name not in nodes:
                 self._alive_rules.trust_peer(record, peer)
             if record.status == NodeStatus.ALIVE:
-                effects += self._alive_rules.on_alive(name, record, now, source)
+                if hearsay and name not in nodes and not self._alive_rules.has_room(name, now):
+                    if record.addr not in at_peer or not self._alive_rules.has_room(
+                        name, now, OWN_SHARE
+                    ):
+                        turned_away += 1
+                        continue
+                    at_peer = ()  # a peer names itself once
+                effects += self._alive_rules.on_alive(name, record, now, source, hearsay=hearsay)
             elif name in nodes and incarnation >= nodes[name].incarnation:
                 if record.status == NodeStatus.LEFT:
                     effects += suspect_rules.on_dead(Dead(incarnation, name, name), now)
                 elif record.status in (NodeStatus.DEAD, NodeStatus.SUSPECT):
                     effects += suspect_rules.on_suspect(Suspect(incarnation, name, self.name), now)
+        if turned_away:
+            effects.append(TurnedAway(turned_away))
         return effects
 
     # --- failure detection --------------------------------------------------------------
@@ -343,3 +362,12 @@ def _node_from_record(record: NodeRecord) -> Node:
     known = record.status in tuple(NodeStatus)
     node.status = NodeStatus(record.status) if known else NodeStatus.DEAD
     return node
+
+
+def _forms(host: str) -> tuple[bytes, ...]:
+    """The bytes that a record at a host may have: an IPv4 address has two forms."""
+    try:
+        packed = Address(host, 1).to_bytes()
+    except ValueError:
+        return ()
+    return (packed, bytes(10) + b"\xff\xff" + packed) if len(packed) == 4 else (packed,)
