@@ -14,11 +14,13 @@ from trioserf._memberlist.receiver import (
     MAX_LONG,
     MAX_LONG_WAITING,
     MAX_REQUESTS,
+    SHORT_OUTPUT,
     TURN,
     Handoff,
     requests_in_packet,
 )
 from trioserf._swim.nodes import NodeStatus
+from trioserf._wire.compression import compress_message
 from trioserf._wire.messages import (
     Ack,
     Alive,
@@ -464,3 +466,25 @@ async def test_of_one_packet_only_so_many_requests_are_taken():
     assert 2 * 17 == len(handoff)
     assert 2 * 184 == handoff.drop_log.counts["requests"]
     assert 80 == requests_in_packet(8000)
+
+
+async def test_what_becomes_long_when_decompressed_is_read_up_to_a_rate(autojump_clock):
+    delegate = Delegate()
+    async with one_node(delegate=delegate, handoff_queue_depth=10_000) as (node, wire):
+        long, usual = (encode_message(UserMessage(bytes(n))) for n in (500_000, SHORT_OUTPUT - 100))
+        for _ in range(20):
+            wire.deliver(compress_message(long), AWAY)
+        at_once = MAX_LONG // (1 << 20)
+        assert 20 - at_once == node.statistics().bad_input["compress"]
+        for number in range(20):
+            pair = make_compound(
+                [compress_message(long), encode_message(UserMessage(b"%d" % number))]
+            )
+            wire.deliver(pair, AWAY)
+            wire.deliver(compress_message(usual), AWAY)
+        await trio.testing.wait_all_tasks_blocked()
+        assert 40 - at_once == node.statistics().bad_input["compress"], "other packets are read"
+        assert at_once + 40 == len(delegate.messages)
+        await trio.sleep(1.0)
+        wire.deliver(compress_message(long), AWAY)
+        assert 40 - at_once == node.statistics().bad_input["compress"]

@@ -36,7 +36,7 @@ from .._wire.messages import (
     UserMessage,
     encode_message,
 )
-from .._wire.packets import PacketError, decode_packet
+from .._wire.packets import DecodedPacket, PacketCodec, PacketError, decode_packet
 from ..abc import Address, Delegate, Packet, PingHandler, Transport
 from .drop_log import DropLog
 from .history import History, Source
@@ -49,6 +49,9 @@ from .wire_format import WireFormat
 MAX_LONG: Final = 2 << 20
 """Bytes of datagrams longer than ``udp_buffer_size`` that are read in a second: to decompress
 them takes up to 100 ns a byte, and only responses to queries have reason to be so long."""
+SHORT_OUTPUT: Final = 1 << 14
+"""Bytes that any packet may decompress to.  An honest one has fewer than ``udp_buffer_size``
+before it is compressed; one that becomes longer is read again at the cost of a long datagram."""
 _OVERHEAD: Final = 512
 """What label, encryption and checksum may add to a packet (bytes)."""
 MAX_REQUESTS: Final = 4
@@ -81,12 +84,17 @@ class Receiver:
     bytes_received: int = attrs.field(default=0, init=False)
     _requests: int = attrs.field(default=0, init=False)
     _usual: int = attrs.field(init=False)
+    _full: PacketCodec = attrs.field(init=False)
+    _short: PacketCodec = attrs.field(init=False)
+    """The same, with less output."""
     _long_left: float = attrs.field(default=MAX_LONG, init=False)
     _long_at: float = attrs.field(default=-math.inf, init=False)
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         hand_off = self.handoff.put
+        self._full = self.wire.packet
+        self._short = attrs.evolve(self._full, max_output=SHORT_OUTPUT)
         self._usual = self.config.udp_buffer_size + _OVERHEAD
         self._routes = {
             Ping: self._on_ping,
@@ -112,7 +120,7 @@ class Receiver:
             self.drop_log("long", packet.source, f"more than {MAX_LONG} bytes a second")
             return
         try:
-            messages, problems = decode_packet(packet.data, self.wire.packet)
+            messages, problems = self._decode(packet)
         except PacketError as error:
             self.metrics.packet_received((), size)
             self.drop_log(error.layer, packet.source, error)
@@ -129,6 +137,26 @@ class Receiver:
                 self.drop_log("answer", packet.source, e)
             except Exception as error:
                 self.drop_log.crash("handler", handler, error)
+
+    def _decode(self, packet: Packet) -> DecodedPacket:
+        """Decode a packet, and one that decompresses to much only at a bounded rate."""
+        full = self.wire.packet
+        if full.max_output <= SHORT_OUTPUT:
+            return decode_packet(packet.data, full)
+        if full is not self._full:
+            self._full, self._short = full, attrs.evolve(full, max_output=SHORT_OUTPUT)
+        try:
+            decoded = decode_packet(packet.data, self._short)
+        except PacketError as error:
+            if error.layer != "compress" or not self._may_inflate(packet.received_at):
+                raise
+        else:
+            if "compress" not in decoded.problems or not self._may_inflate(packet.received_at):
+                return decoded
+        return decode_packet(packet.data, full)
+
+    def _may_inflate(self, now: float) -> bool:
+        return self._may_be_long(min(self._full.max_output, MAX_LONG), now)
 
     def _may_be_long(self, size: int, now: float) -> bool:
         """Whether one more long datagram is read: a token bucket of one second."""
