@@ -315,3 +315,18 @@ def test_a_stream_that_answers_reaches_the_node_too() -> None:
     report = round_.report()
     assert isinstance(report, ProbeReport)
     assert (True, False) == (report.reached, report.sent)
+
+
+def test_nodes_that_were_never_reached_do_not_make_a_prober_slow() -> None:
+    nodes = [node(f"ghost{i}") for i in range(100)] + [node("c"), node("d")]
+    for real in nodes[-2:]:
+        real.acked_at = 1.0
+    round_ = probe()
+    helpers = [helper.name for helper, _ in round_.choose_helpers(nodes, random.Random(1))]
+    assert (["c", "d"], 3) == (sorted(helpers[:2]), len(helpers)), "reached ones are asked first"
+    for _ in range(2):
+        round_.on_nack()
+    assert ProbeResult(failed=True, delta=0) == round_.result(), "a ghost owes no nack"
+    faithful = probe(faithful_go=True)
+    faithful.choose_helpers(nodes, random.Random(1))
+    assert ProbeResult(failed=True, delta=3) == faithful.result()

@@ -235,8 +235,14 @@ class ProbeRound:
         return self._acked_at - self._started
 
     def choose_helpers(self, nodes: Sequence[Node], rng: random.Random) -> list[tuple[Node, bytes]]:
-        """Nodes that are to ping the node instead, each with its indirect ping."""
-        target = self.node.name
+        """Nodes that are to ping the node instead, each with its indirect ping.
+
+        DIFFERS (unless ``faithful_go``): Go asks any node, and takes the silence of one that
+        was never there for a sign of its own bad health.  Nodes that were reached are asked
+        first, and only from them nacks are expected.
+        Test: test_nodes_that_were_never_reached_do_not_make_a_prober_slow.
+        """
+        target, k, reached = self.node.name, self._config.indirect_checks, list[Node]()
 
         def exclude(node: Node) -> bool:
             return (
@@ -245,9 +251,14 @@ class ProbeRound:
                 or node.name == self._local.name
             )
 
-        helpers = select(rng, nodes, self._config.indirect_checks, exclude)
-        self._helpers = helpers
-        self._nacks_expected = sum(node.protocol_max >= NACK_PROTOCOL for node in helpers)
+        def exclude_too(node: Node) -> bool:
+            return not node.reached or exclude(node)
+
+        if not self._config.faithful_go:
+            reached = select(rng, nodes, k, exclude_too)
+        others = select(rng, nodes, k - len(reached), lambda node: exclude(node) or node in reached)
+        self._helpers = helpers = reached + others
+        self._nacks_expected = sum(node.protocol_max >= NACK_PROTOCOL for node in reached or others)
         return [(node, self._indirect_ping(node)) for node in helpers]
 
     def _indirect_ping(self, helper: Node) -> bytes:
