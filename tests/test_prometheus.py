@@ -106,3 +106,42 @@ async def test_a_node_exports_its_metrics(registry, autojump_clock: MockClock) -
     assert registry.get_sample_value("memberlist_udp_sent_total", {"dc": "a"}) > 0
     assert registry.get_sample_value("memberlist_msg_alive_total", {"dc": "a"}) >= 4
     assert 0 == tap.dropped
+
+
+async def test_what_a_watched_node_is_is_true_at_the_scrape(
+    registry,  # type: ignore[no-untyped-def]
+    autojump_clock: MockClock,
+) -> None:
+    tap = PrometheusTap(registry)
+
+    def value(name: str, **labels: str) -> float | None:
+        found: float | None = registry.get_sample_value(name, {"node": "node-1", **labels})
+        return found
+
+    async with SimCluster(seed=1) as cluster:
+        await cluster.spawn(3, tap=tap)
+        await cluster.converged()
+        serf = cluster["node-1"].serf
+        tap.watch(serf)
+        tap.watch(serf)  # again is nothing new
+        assert 3 == value("trioserf_members", status="alive")
+        assert 0 == value("trioserf_members", status="failed")
+        await cluster.crash("node-3")
+        await trio.sleep(60)
+        assert 2 == value("trioserf_members", status="alive")
+        assert 1 == value("trioserf_members", status="failed")
+        assert registry.get_sample_value("trioserf_serf_detection_count") >= 1
+        assert 1000 < registry.get_sample_value("trioserf_serf_detection_sum") < 60_000 * 2
+        assert 0 == value("trioserf_queue_depth", queue="event")
+        serf.user_event_nowait("x")
+        assert 1 == value("trioserf_queue_depth", queue="event")
+        assert 0 == value("trioserf_queue_age_seconds", queue="event")
+        assert value("trioserf_loop_lag_seconds", which="worst") is not None
+        assert 0 == value("trioserf_dropped_total", reason="slow_reader")
+        serf._delegate.drop_log("serf", "10.0.0.9", "garbage")
+        assert 1 == value("trioserf_dropped_total", reason="serf")
+        with pytest.raises(ValueError, match="watched already"):
+            PrometheusTap(prometheus_client.CollectorRegistry(), max_series=0).watch(serf)
+        before = text(registry)
+        assert before.count('node="node-1"') < 60
+    assert 'node="node-1"' not in text(registry)

@@ -11,6 +11,12 @@ Names are Go's, with underscores for dots: ``memberlist.udp.sent`` is the counte
 (``_count`` and ``_sum``); durations are milliseconds, as in Go.  Several nodes of one program
 share a tap, and differ by ``metric_labels``.
 
+What is a size, an age or a status at one moment comes from the nodes that the tap watches, read
+when Prometheus asks, so it is true then and not when it last changed::
+
+    async with trioserf.open(config) as serf:
+        tap.watch(serf)
+
 However many names and label values come, the number of time series stays bounded: a metric that
 has too many gets all others in one series, whose labels are ``other``.
 """
@@ -18,13 +24,18 @@ has too many gets all others in one series, whose labels are ``other``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias, final
 
 from . import _attrs as attrs
+from ._events import SerfState
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
+    from prometheus_client.core import Metric
+
+    from ._serf.serf import Serf
+    from ._serf.statistics import SerfStatistics
 
     _Kind: TypeAlias = type[Counter] | type[Gauge] | type[Summary]
     _Metric: TypeAlias = Counter | Gauge | Summary
@@ -95,6 +106,7 @@ class PrometheusTap:
         self._max_metrics = max_metrics
         self._max_series = max_series
         self._families: dict[str, _Family | None] = {}
+        self._watched: _Watched | None = None
         self.dropped: int = 0
         """Values that were not kept: too many names, or a name that is something else already."""
 
@@ -122,6 +134,18 @@ class PrometheusTap:
         else:
             self.dropped += 1
 
+    def watch(self, serf: Serf) -> None:
+        """Read this node at each scrape, until it is closed; series have its name as ``node``.
+
+        Raises:
+          ValueError: ``max_series`` nodes are watched already, or their names are taken.
+        """
+        if self._watched is None:
+            watched = _Watched(self._max_series)
+            self._registry.register(watched)
+            self._watched = watched
+        self._watched.add(serf)
+
     def _series(self, kind: _Kind, name: str, labels: Mapping[str, str]) -> _Metric | None:
         if name not in self._families:
             if len(self._families) >= self._max_metrics:
@@ -142,3 +166,104 @@ class PrometheusTap:
         except ValueError:
             return None  # the name is taken, or a label is reserved
         return _Family(metric, exported)
+
+
+# --- what is read at a scrape -------------------------------------------------------------
+
+_Numbers: TypeAlias = Mapping[str, float]
+_LOST: Final = re.compile(r"trioserf\.serf\.(\w+)")
+
+
+def _members(now: SerfStatistics) -> _Numbers:
+    return {str(status): count for status, count in now.members.items()}
+
+
+def _queues(now: SerfStatistics) -> Mapping[str, tuple[int, float]]:
+    queues = [*now.queues.items(), ("membership", now.memberlist.queue)]
+    return {str(name): (queue.depth, queue.oldest) for name, queue in queues}
+
+
+def _dropped(now: SerfStatistics) -> _Numbers:
+    """What was refused, was too old, or found no room, by reason."""
+    reasons: dict[str, float] = {"slow_reader": now.events_dropped}
+    for name, count in now.counts.items():
+        found = _LOST.fullmatch(name)
+        if found is not None:
+            reasons[found[1]] = count
+    for layers in (now.bad_input, now.memberlist.bad_input):
+        for layer, count in layers.items():
+            reasons[layer] = reasons.get(layer, 0) + count
+    return reasons
+
+
+_FIGURES: Final[tuple[tuple[str, str, str, str, Callable[[SerfStatistics], _Numbers]], ...]] = (
+    ("gauge", "trioserf_members", "known members by status", "status", _members),
+    (
+        *("gauge", "trioserf_queue_depth", "broadcasts that wait", "queue"),
+        lambda now: {name: depth for name, (depth, _) in _queues(now).items()},
+    ),
+    (
+        *("gauge", "trioserf_queue_age_seconds", "how long the oldest one has waited", "queue"),
+        lambda now: {name: age for name, (_, age) in _queues(now).items()},
+    ),
+    ("counter", "trioserf_dropped", "events and input dropped, by reason", "reason", _dropped),
+    (
+        *("gauge", "trioserf_loop_lag_seconds", "how late the tasks of the node ran", "which"),
+        lambda now: {"last": now.memberlist.loop_lag.last, "worst": now.memberlist.loop_lag.worst},
+    ),
+    (
+        *("counter", "trioserf_suspicions", "suspicions that began at this node", "outcome"),
+        lambda now: {
+            "refuted": now.memberlist.suspicions_refuted,
+            "other": now.memberlist.suspicions - now.memberlist.suspicions_refuted,
+        },
+    ),
+    (
+        *("gauge", "trioserf_health_score", "of the node; 0 is well", "of"),
+        lambda now: {"node": now.memberlist.health_score},
+    ),
+)
+"""Kind, name, help, label, and the figure for each value of the label."""
+
+
+@attrs.define(eq=False)
+class _Watched:
+    """A collector of ``prometheus_client``: asks the nodes when it is asked, in any thread.
+
+    Args:
+      limit: nodes, and values of a label.
+    """
+
+    limit: int
+    nodes: list[Serf] = attrs.field(factory=list, init=False)
+
+    def add(self, serf: Serf) -> None:
+        self._forget_closed()
+        if serf in self.nodes:
+            return
+        if len(self.nodes) >= self.limit:
+            raise ValueError(f"{self.limit} nodes are watched already")
+        if serf.name in {node.name for node in self.nodes}:
+            raise ValueError(f"another node named {serf.name!r} is watched already")
+        self.nodes.append(serf)
+
+    def _forget_closed(self) -> None:
+        self.nodes = [node for node in self.nodes if node.state is not SerfState.SHUTDOWN]
+
+    def describe(self) -> list[Metric]:
+        return list(self._families({}))
+
+    def collect(self) -> list[Metric]:
+        self._forget_closed()
+        return list(self._families({node.name: node.statistics() for node in self.nodes}))
+
+    def _families(self, nodes: Mapping[str, SerfStatistics]) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        for kind, name, about, label, figures in _FIGURES:
+            made = GaugeMetricFamily if kind == "gauge" else CounterMetricFamily
+            family = made(name, about, labels=("node", label))
+            for node, now in nodes.items():
+                for value, figure in sorted(figures(now).items())[: self.limit]:
+                    family.add_metric((node, value), figure)
+            yield family

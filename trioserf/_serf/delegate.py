@@ -246,12 +246,23 @@ class SerfDelegate:
 
     def _members_gone(self, event: MemberEvent) -> None:
         self.tracker.members_gone(member.name for member in event.members)
+        if event.type is EventType.MEMBER_FAILED and self.metrics.tap is not None:
+            self._sample_detection(event)
         if event.type is EventType.MEMBER_LEAVE:
             # It left, or was removed: nobody shall try to reach it any more.
             for member in event.members:
                 self.memberlist.history.left(member.name)
                 self.memberlist.forget(member.name)
         self.user_events.release()
+
+    def _sample_detection(self, event: MemberEvent) -> None:
+        """How long it took from the first suspicion to the failure (milliseconds)."""
+        now = trio.current_time()
+        for member in event.members:
+            notes = self.memberlist.history.notes(member.name)
+            began = [note.since for note in notes if note.what == "suspected"]
+            if began:
+                self.metrics.sample("trioserf.serf.detection", (now - began[-1]) * 1000)
 
     def _reply(self, reply: SendTo) -> None:
         """Send at once: a packet costs less than handing it to another task would."""
