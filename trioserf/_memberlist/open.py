@@ -14,10 +14,10 @@ from typing import Unpack
 import trio
 
 from .._config import MemberlistConfig
-from .._exceptions import SerfInternalError
 from .._net.udp_tcp import NetTransport
 from ..abc import Transport
 from .apply import Handlers
+from .end_cause import end_cause
 from .memberlist import READY_FIRST, Memberlist
 
 
@@ -73,10 +73,13 @@ async def open_memberlist(
             except BaseException as error:
                 raised = error
             nursery.cancel_scope.cancel()
-    except ExceptionGroup as group:
-        raise SerfInternalError(f"a task of {config.name!r} crashed") from group
+    except BaseExceptionGroup as group:
+        raised = raised or end_cause(group, f"a task of {config.name!r}")
     finally:
         memberlist.close()
-    if raised is not None:
-        # Raised here, outside of the nursery, the user's exception is in no group.
-        raise raised
+    try:
+        if raised is not None:
+            # Raised here, outside of the nursery, the user's exception is in no group.
+            raise raised
+    finally:
+        del raised  # its traceback holds this frame: no reference cycle

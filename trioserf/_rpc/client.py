@@ -17,6 +17,7 @@ from .._cluster.key_responses import KeyResponse
 from .._cluster.query_collector import NodeAck, NodeResponse
 from .._events import Event, EventsDropped
 from .._exceptions import ConfigError, RPCError
+from .._memberlist.end_cause import end_cause
 from .._serf.members_view import Members
 from .._serf.query_response import QueryResult
 from .._text import key_to_text
@@ -449,16 +450,9 @@ async def client_on(
                 connection.close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raised = raised or _leaf(group)
+        raised = raised or end_cause(group, f"the client of {address}")
     try:
         if raised is not None:
             raise raised
     finally:
         del raised  # its traceback holds this frame: no reference cycle
-
-
-def _leaf(group: BaseException) -> BaseException:
-    """A single exception out of a group: only the grouping was added here."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group

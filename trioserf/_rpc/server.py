@@ -24,6 +24,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._exceptions import SerfError
+from .._memberlist.end_cause import end_cause
 from .._serf.serf import Serf
 from .._wire.rpc_server_session import ServerSession
 from .agent_hooks import AgentHooks
@@ -31,7 +32,7 @@ from .commands import Commands
 from .connection import Connection, Services
 from .error_texts import error_text
 from .event_feed import BUFFER_SIZE, EventFeed
-from .listening import PatientListener, listening
+from .listening import listening
 from .log_feed import AGENT_LOG, IPC_LOG, LogFeed
 from .outbox import Turns
 
@@ -243,23 +244,26 @@ async def serve_listener(
         end=leaving.ended.set,
     )
     acceptor = _Acceptor(services, account, auth_key or None)
-    async with (
-        serf.subscribe(max_buffer_size=BUFFER_SIZE) as events,
-        trio.open_nursery() as nursery,
-    ):
-        with logs.attached():
-            nursery.start_soon(feed.run, events, name="trioserf.rpc.events")
-            nursery.start_soon(turns.run, name="trioserf.rpc.turns")
-            nursery.start_soon(_end_with, serf, leaving.ended, name="trioserf.rpc.end")
-            nursery.start_soon(
-                partial(trio.serve_listeners, handler_nursery=nursery),
-                acceptor.serve_client,
-                [PatientListener(listener, IPC_LOG)],
-                name="trioserf.rpc.accept",
-            )
-            task_status.started(RPCServer(address, account))
-            await leaving.ended.wait()
-        nursery.cancel_scope.cancel()
+    try:
+        async with (
+            serf.subscribe(max_buffer_size=BUFFER_SIZE) as events,
+            trio.open_nursery() as nursery,
+        ):
+            with logs.attached():
+                nursery.start_soon(feed.run, events, name="trioserf.rpc.events")
+                nursery.start_soon(turns.run, name="trioserf.rpc.turns")
+                nursery.start_soon(_end_with, serf, leaving.ended, name="trioserf.rpc.end")
+                nursery.start_soon(
+                    partial(trio.serve_listeners, handler_nursery=nursery),
+                    acceptor.serve_client,
+                    [listener],
+                    name="trioserf.rpc.accept",
+                )
+                task_status.started(RPCServer(address, account))
+                await leaving.ended.wait()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise end_cause(group, f"a task of the RPC server of {serf.name!r}") from group
     if hooks.shut_down is not None:
         hooks.shut_down()
     else:

@@ -22,8 +22,8 @@ import trio
 from .._config import Config
 from .._door import at_the_door
 from .._events import SerfState
-from .._exceptions import SerfInternalError
 from .._memberlist.drop_log import node_log
+from .._memberlist.end_cause import end_cause, leaf
 from .._swim.incarnations import SUSPECT_BAND
 from .arguments import node_config
 from .delegate import SerfDelegate
@@ -87,7 +87,7 @@ async def open_with_nonces(
         # The exceptions of the block do not come this way, only those of tasks, and cancellations.
         crashed = group.split(trio.Cancelled)[1]
         if crashed is None:
-            raised = raised or _leaf(group)
+            raised = raised or leaf(group)
         else:
             tree.failure = tree.failure or crashed
     if tree.failure is not None:
@@ -185,13 +185,6 @@ async def leave_in_time(serf: Serf, delegate: SerfDelegate) -> None:
         delegate.log.warning("the graceful leave took more than %g s", config.leave_timeout)
 
 
-def _leaf(group: BaseException) -> BaseException:
-    """The first single exception in a group."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
-
-
 def _crash_report(
     raised: BaseException | None, crash: BaseExceptionGroup[BaseException], delegate: SerfDelegate
 ) -> BaseException:
@@ -199,14 +192,7 @@ def _crash_report(
     if raised is not None and not isinstance(raised, trio.Cancelled):
         delegate.log.error("a task crashed while the node was closing", exc_info=crash)
         return raised
-    passing = crash.split((KeyboardInterrupt, SystemExit))[0]
-    error = (
-        SerfInternalError(f"a task of node {delegate.core.name!r} crashed: {_leaf(crash)!r}")
-        if passing is None
-        else _leaf(passing)
-    )
-    error.__cause__ = crash
-    return error
+    return end_cause(crash, f"a task of node {delegate.core.name!r}")
 
 
 at_the_door(open, serve)

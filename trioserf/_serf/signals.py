@@ -22,6 +22,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._door import at_the_door
+from .._memberlist.end_cause import end_cause
 from .open import leave_in_time
 from .serf import Serf
 
@@ -152,9 +153,12 @@ async def _leave_all(nodes: Iterable[Serf]) -> None:
         except Exception as error:
             errors.append(error)
 
-    async with trio.open_nursery() as nursery:
-        for node in nodes:
-            nursery.start_soon(leave, node, name=f"trioserf.{node.name}.leave_on_signals")
+    try:
+        async with trio.open_nursery() as nursery:
+            for node in nodes:
+                nursery.start_soon(leave, node, name=f"trioserf.{node.name}.leave_on_signals")
+    except BaseExceptionGroup as group:  # Ctrl-C once more, or the second signal
+        raise end_cause(group, "a task that lets nodes leave") from group
     if errors:
         raise errors[0]
 
