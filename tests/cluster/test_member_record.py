@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioserf._cluster.member_record import (
+    MAX_RECENT_INTENTS,
+    RecentIntents,
     Record,
     SortedMembers,
     check_peer,
@@ -22,7 +24,7 @@ from trioserf._events import Member, MemberStatus
 from trioserf._exceptions import MergeRefused
 from trioserf.abc import Address
 
-from .samples import member, node
+from .samples import member, node, stored
 
 
 @pytest.mark.parametrize(
@@ -203,3 +205,68 @@ def test_the_chance_of_a_try_is_failed_over_those_that_are_up() -> None:
     tries = [choose_reconnect(rng, num_members=13, failed=failed, num_left=2) for _ in range(5000)]
     share = sum(one is not None for one in tries) / len(tries)
     assert 0.08 < share < 0.12
+
+
+# --- intents about nodes that are not members yet ---------------------------------------
+
+
+def test_an_empty_store_finds_nothing() -> None:
+    """Checklist 63."""
+    intents = RecentIntents()
+    assert intents.get("foo") is None
+    assert 0 == len(intents)
+
+
+def test_only_a_newer_intent_replaces_the_stored_one() -> None:
+    """Checklist 63."""
+    intents = RecentIntents()
+    assert intents.upsert("foo", "join", 1, now=0.0)
+    assert ("join", 1) == stored(intents, "foo")
+    assert intents.upsert("bar", "leave", 2, now=0.0)
+    assert ("leave", 2) == stored(intents, "bar")
+
+    assert intents.upsert("foo", "leave", 2, now=0.0)
+    assert ("leave", 2) == stored(intents, "foo")
+
+    assert not intents.upsert("foo", "join", 2, now=0.0)
+    assert not intents.upsert("foo", "join", 1, now=0.0)
+    assert ("leave", 2) == stored(intents, "foo")
+
+
+def test_a_stored_intent_has_its_kind() -> None:
+    """Checklist 63."""
+    intents = RecentIntents()
+    intents.upsert("foo", "join", 5, now=0.0)
+    assert ("join", 5) == stored(intents, "foo")
+
+
+def test_intents_expire_by_their_own_stamp() -> None:
+    """Checklist 64."""
+    intents = RecentIntents()
+    intents.upsert("old", "leave", 1, now=0.0)
+    intents.upsert("equal", "leave", 1, now=1.0)
+    intents.upsert("new", "join", 1, now=2.0)
+    intents.expire(now=8.0, timeout=7.0)
+    assert intents.get("old") is None
+    assert ("leave", 1) == stored(intents, "equal")
+    assert ("join", 1) == stored(intents, "new")
+
+
+def test_a_dropped_intent_is_gone() -> None:
+    intents = RecentIntents()
+    intents.upsert("foo", "join", 5, now=0.0)
+    intents.drop("foo")
+    intents.drop("foo")
+    assert 0 == len(intents)
+
+
+def test_a_full_store_drops_what_was_stored_first() -> None:
+    intents = RecentIntents()
+    for number in range(MAX_RECENT_INTENTS + 1):
+        intents.upsert(str(number), "join", 1, now=0.0)
+    assert MAX_RECENT_INTENTS == len(intents)
+    assert intents.get("0") is None
+    assert ("join", 1) == stored(intents, "1")
+    # A newer intent about a known name takes no further place.
+    intents.upsert("1", "leave", 2, now=0.0)
+    assert MAX_RECENT_INTENTS == len(intents)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._swim.suspicion import Suspicion, Suspicions
+from trioserf._swim.nodes import Suspicions
+from trioserf._swim.suspicion import Suspicion
 
 
 def suspicion(

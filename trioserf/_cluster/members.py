@@ -33,9 +33,8 @@ from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .effects import Broadcast, Count, Effect, Log, NodeForgotten, Prune, Publish, SendTo
-from .intents import RecentIntents
 from .lamport import LIMIT, REFUSED, LamportClock
-from .member_record import Record, SortedMembers, member_address, member_of, overdue
+from .member_record import RecentIntents, Record, SortedMembers, member_address, member_of, overdue
 
 
 class MemberRegistry:

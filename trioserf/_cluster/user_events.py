@@ -164,7 +164,7 @@ class UserEventLog:
             return False, [*REFUSED]
         if msg.ltime < self.min_time or msg.ltime <= self.recent.floor:
             return False, []
-        if self.recent.is_old(msg.ltime):
+        if msg.ltime < clock.time - self._size:  # as `RecentTimes.is_old`, in no call
             if not clock.is_current(msg.ltime):
                 problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
                 return False, [Drop("old_event", problem)]

@@ -262,7 +262,7 @@ class StreamServer:
             # and a peer that is refused still learns which nodes are here.
             self._extend(child)
             state = await self.exchange.local_frame(join=request.join, fresh=False)
-            if self.wire.stream.encrypts:  # else all streams write the same bytes
+            if self.wire.stream.key is not None:  # else all streams write the same bytes
                 await child.holding.grow(len(state))
             await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
         finally:

@@ -108,4 +108,4 @@ class WireFormat:
 
     def stream_nonce(self) -> bytes | None:
         """A fresh nonce if frames are encrypted."""
-        return self.random_bytes(NONCE_SIZE) if self.stream.encrypts else None
+        return self.random_bytes(NONCE_SIZE) if self.stream.key is not None else None

@@ -210,7 +210,8 @@ class NetTransport(Transport):
                 counts.receive_errors += 1
                 failed = True
         counts.packets_received += len(read)
-        counts.bytes_received += sum([len(data) for data, _ in read])
+        for data, _ in read:
+            counts.bytes_received += len(data)
         return None if failed and not read else read
 
     def _hand_over(

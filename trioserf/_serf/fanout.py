@@ -188,8 +188,10 @@ class Fanout:
         wanted = check_kinds(kinds)
         if not name:
             self._number += 1
-            texts = sorted(getattr(kind, "__name__", str(kind)) for kind in wanted)
-            name = f"subscribe({', '.join(texts)}) #{self._number}"
+            texts = []
+            for kind in wanted:
+                texts.append(kind.__name__ if isinstance(kind, type) else str(kind))
+            name = f"subscribe({', '.join(sorted(texts))}) #{self._number}"
         reader = Subscription(size, wanted, self.log, name, optional=optional)
         if self._closed:
             reader.close()

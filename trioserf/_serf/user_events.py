@@ -61,7 +61,8 @@ class UserEventSender:
     def _is_full(self) -> bool:
         core = self.core
         depth = len(core.broadcasts.queues["event"].entries)
-        if depth < core.config.queue_depth_warning and not self._is_behind():
+        few = depth < core.config.queue_depth_warning
+        if few and not (self._under_way and self._is_behind()):
             return False
         if core.members.others_alive():
             return True
@@ -71,8 +72,6 @@ class UserEventSender:
     def _is_behind(self) -> bool:
         """Whether the cluster has not taken in what was sent."""
         under_way = self._under_way
-        if not under_way:
-            return False
         now = trio.current_time()
         for message, (ltime, until) in list(under_way.items()):
             if until > now:

@@ -143,7 +143,9 @@ class TransmitLimitedQueue:
         self.size += len(message)
         if name is not None:
             self._named[name] = entry
-        entry.insert()
+        if not levels:
+            levels.append([])
+        insort(levels[0], key)
         if older is not None:
             _finish([older])
 

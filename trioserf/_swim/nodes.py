@@ -7,6 +7,7 @@ new nodes are inserted); memberlist.go (fields of Memberlist); util.go, moveDead
 from __future__ import annotations
 
 import enum
+import heapq
 import math
 import random
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Final, Self, TypeAlias, final
 from .. import _attrs as attrs
 from .._wire.messages import Alive, NodeRecord
 from ..abc import Address
-from .suspicion import Suspicions
+from .suspicion import Suspicion
 
 Incarnation: TypeAlias = int
 """Version of what is known of a node: unsigned, 32 bits; only the node itself raises it."""
@@ -284,3 +285,66 @@ class NodeStore:
     def live(self) -> int:
         """Number of records alive or suspect."""
         return self._counts[NodeStatus.ALIVE] + self._counts[NodeStatus.SUSPECT]
+
+
+class Suspicions:
+    """Running suspicions by name, and which of them ends first.
+
+    Deadlines only move forward in time by a new suspicion and backward by a confirmation.
+    Both push an entry on a heap; outdated entries are skipped when they come to the top.
+
+    Attributes:
+      begun, refuted: suspicions so far, and those that their nodes refuted.
+    """
+
+    def __init__(self) -> None:
+        self.begun: int = 0
+        self.refuted: int = 0
+        self._running: dict[str, Suspicion] = {}
+        self._heap: list[tuple[float, int, str, Suspicion]] = []
+        self._number = 0
+
+    def get(self, name: str) -> Suspicion | None:
+        """The running suspicion about a node."""
+        return self._running.get(name)
+
+    def add(self, name: str, suspicion: Suspicion) -> None:
+        """Begin a suspicion."""
+        self.begun += 1
+        self._running[name] = suspicion
+        self.rearm(name, suspicion)
+
+    def rearm(self, name: str, suspicion: Suspicion) -> None:
+        """Note that the deadline of a running suspicion changed."""
+        self._number += 1
+        heapq.heappush(self._heap, (suspicion.deadline, self._number, name, suspicion))
+
+    def drop(self, name: str) -> None:
+        """End a suspicion, if there is one."""
+        self._running.pop(name, None)
+
+    def refute(self, name: str) -> None:
+        """End a suspicion, because its node refuted it."""
+        if self._running.pop(name, None) is not None:
+            self.refuted += 1
+
+    def next_deadline(self) -> float:
+        """The earliest deadline (seconds, trio clock); infinity for none."""
+        heap = self._heap
+        while heap:
+            deadline, _, name, suspicion = heap[0]
+            if self._running.get(name) is suspicion and suspicion.deadline == deadline:
+                return deadline
+            heapq.heappop(heap)
+        return math.inf
+
+    def pop_due(self, now: float) -> tuple[str, Suspicion] | None:
+        """End and return the suspicion with the earliest deadline, if that has come."""
+        if not self._running or self.next_deadline() > now:
+            return None
+        _, _, name, suspicion = heapq.heappop(self._heap)
+        del self._running[name]
+        return name, suspicion
+
+    def __len__(self) -> int:
+        return len(self._running)

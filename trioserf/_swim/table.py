@@ -41,10 +41,10 @@ from .effects import (
 )
 from .gossip_order import GossipOrder
 from .incarnations import successor, wrapped_successor
-from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, NodeStore
+from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, NodeStore, Suspicions
 from .refutation import announce
 from .suspect_rules import SuspectRules
-from .suspicion import Suspicion, Suspicions
+from .suspicion import Suspicion
 from .unreached import OWN_SHARE
 
 

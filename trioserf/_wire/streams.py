@@ -229,7 +229,7 @@ def decode_frame(result: Frame | StreamRequest, codec: StreamCodec) -> StreamReq
 
 def dial_prefix(codec: StreamCodec) -> bytes:
     """What the dialling side writes first: the label header, or nothing."""
-    return label_header(codec.label)
+    return label_header(codec.label) if codec.label else b""
 
 
 def frame(plain: bytes, codec: StreamCodec, nonce: bytes | None) -> bytes:
@@ -351,7 +351,8 @@ class StreamParser:
             end = 2 + buffer[1]
             label, _ = take_label(bytes(buffer[:end]))
             del buffer[:end]
-        check_label(label, codec.label, skip=codec.skip_inbound_label_check)
+        if label or codec.label:
+            check_label(label, codec.label, skip=codec.skip_inbound_label_check)
         self._read = self._read_type
         return self._read_type()
 
