@@ -1,4 +1,4 @@
-"""A cluster of Go agents becomes one of ours, one by one, while events go on."""
+"""A cluster of Go agents becomes one of trioserf agents, one by one, while events go on."""
 
 from __future__ import annotations
 
