@@ -171,6 +171,16 @@ async def test_join_tells_how_many_were_reached(autojump_clock: MockClock) -> No
             assert 2 == len((await client.get("members"))["Members"])
 
 
+async def test_a_join_of_the_agent_itself_counts_as_with_go(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a = await net.start("a")
+        async with door_to(a) as door:
+            client = await door.connect()
+            both = {"Existing": [address(a), "10.0.0.99:7946"], "Replay": False}
+            assert {"Num": 1} == await client.get("join", both)
+            assert 1 == len((await client.get("members"))["Members"])
+
+
 async def test_a_join_that_reaches_nobody_has_an_error_and_a_body(
     autojump_clock: MockClock,
 ) -> None:

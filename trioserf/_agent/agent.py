@@ -45,7 +45,7 @@ from .._exceptions import (
     TagsTooLarge,
 )
 from .._rpc.agent_hooks import AgentHooks
-from .._rpc.error_texts import error_text, join_error_text
+from .._rpc.error_texts import error_text, join_error_text, joined_itself
 from .._rpc.listening import Listening, listening
 from .._rpc.log_feed import AGENT_LOG
 from .._rpc.server import serve_listener
@@ -340,7 +340,7 @@ class Agent:
         replay = _go_bool(self.options.replay_on_join)
         self.output.say(f"Joining cluster...(replay: {replay})")
         count, error = await self.join(serf, self.options.start_join)
-        if error:
+        if error and not count:
             self._failure = OptionsError(error.strip())
             self._scope.cancel()
             return False
@@ -348,20 +348,20 @@ class Agent:
         return True
 
     async def join(self, serf: Serf, addresses: Sequence[str]) -> tuple[int, str]:
-        """How many nodes were reached, and the error text if none was."""
-        replay = self.options.replay_on_join
+        """How many nodes were reached, and the error text if no other node was."""
+        count, replay = 0, self.options.replay_on_join
         AGENT_LOG.info("joining: [%s] replay: %s", " ".join(addresses), _go_bool(replay))
         try:
             count = await serf.join(addresses, ignore_old=not replay)
         except JoinError as failure:
-            error = join_error_text(failure, addresses)
+            count, error = joined_itself(failure), join_error_text(failure, addresses)
         except (SerfError, OSError, ValueError, trio.ClosedResourceError) as failure:
             error = error_text(failure)
         else:
             AGENT_LOG.info("joined: %d nodes", count)
             return count, ""
         AGENT_LOG.warning("error joining: %s", error.strip())
-        return 0, error
+        return count, error
 
     async def _retry_join(self, serf: Serf) -> None:
         """Task: joins, again and again, until somebody is reached."""

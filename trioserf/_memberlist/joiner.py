@@ -35,7 +35,7 @@ from .._swim.same_cluster import is_same_cluster, name_at
 from .._swim.table import NodeTable
 from ..abc import Address, Transport
 from .drop_log import Log
-from .push_puller import EXCHANGE_ERRORS, PushPuller
+from .push_puller import EXCHANGE_ERRORS, LeadsHere, PushPuller
 from .seeds import Seeds
 
 MAX_AT_ONCE: Final = 64
@@ -185,7 +185,7 @@ class Joiner:
             with contact.scope:
                 name, found = await self.look_up(contact.text)
                 if not found:
-                    raise OSError(f"{contact.text!r} is this node itself, and no other")
+                    raise LeadsHere(f"{contact.text!r} is this node itself, and no other")
                 await self._exchange_with_all(contact, name, found)
         except _FAILURES as error:
             contact.errors.append(error)

@@ -46,6 +46,10 @@ EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefuse
 """How an exchange may fail because of the peer or the network."""
 
 
+class LeadsHere(OSError):
+    """What was to be joined is this node itself."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class PushPuller:
     """Push/pulls that this node begins: the anti-entropy task, and those of joins."""
@@ -89,7 +93,7 @@ class PushPuller:
         try:
             state = await self.client.push_pull(to, name, join=join)
             if join and is_only(state.records, self.table.local_node, self.table.nodes):
-                raise OSError(f"{to} leads back to this node itself")
+                raise LeadsHere(f"{to} leads back to this node itself")
             known = self.table.num_nodes
             await self.exchange.merge(state, join=join, source=to, peer=to.host)
             if self.table.num_nodes > known:

@@ -29,7 +29,7 @@ from .._serf.members_view import Members
 from .._serf.serf import Serf
 from .._wire.rpc_codec import pack
 from .agent_hooks import AgentHooks
-from .error_texts import base64_error, error_text, join_error_text
+from .error_texts import base64_error, error_text, join_error_text, joined_itself
 from .log_feed import AGENT_LOG, quoted
 from .member_filter import filter_members
 from .records import pack_members
@@ -115,7 +115,8 @@ class Commands:
         try:
             count = await self.serf.join(addresses, ignore_old=not replay)
         except JoinError as failure:
-            error = join_error_text(failure, addresses)
+            count = joined_itself(failure)
+            error = "" if count else join_error_text(failure, addresses)
         except SerfError as failure:
             error = error_text(failure)
         if count:

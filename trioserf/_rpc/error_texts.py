@@ -28,6 +28,7 @@ from .._exceptions import (
     TagsTooLarge,
     UserEventTooLarge,
 )
+from .._memberlist.push_puller import LeadsHere
 
 _TRAILING_SIZE = re.compile(r": \d+ bytes$")
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -58,6 +59,16 @@ def error_text(error: Exception) -> str:
 
 
 # --- join ---------------------------------------------------------------------------------
+
+
+def joined_itself(error: JoinError) -> int:
+    """How many of the addresses were those of this node itself, which Go counts as joined.
+
+    DIFFERS: `trioserf.Serf.join` calls that an error, because it may be that everybody joins
+    only itself; the RPC command and an agent's start do as Go does, because scripts give every
+    agent the same list.  Test: test_a_join_of_the_agent_itself_counts_as_with_go.
+    """
+    return sum(isinstance(cause, LeadsHere) for cause in error.exceptions)
 
 
 def join_error_text(error: JoinError, addresses: Sequence[str]) -> str:
