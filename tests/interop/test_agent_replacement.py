@@ -50,6 +50,16 @@ class Cluster:
         for agent in self.agents.values():
             await becomes(dict.fromkeys(NAMES, "alive"), agent.statuses, seconds=30)
 
+    async def snapshot_knows_the_others(self, name: str) -> None:
+        """An agent writes what it buffered twice a second, and only when there is more to say."""
+        path = self._folder / f"{name}.snap"
+
+        def missing() -> list[str]:
+            lines = path.read_text()
+            return [n for n in NAMES if n != name and f"alive: {n} " not in lines]
+
+        await becomes([], missing, seconds=15)
+
     async def send(self, sender: str) -> None:
         self.sent.append(f"event-{len(self.sent)}")
         await self.agents[sender].event(self.sent[-1])
@@ -77,6 +87,7 @@ async def test_go_agents_are_replaced_one_by_one_while_events_go_on(
             sender = next(other for other in NAMES if other != name)
             await cluster.send(sender)
             await cluster.everybody_got(cluster.sent[-1:])
+            await cluster.snapshot_knows_the_others(name)
             old = cluster.agents.pop(name)
             old.kill()  # its snapshot brings its successor back
             await cluster.send(sender)

@@ -119,7 +119,7 @@ async def test_a_recovered_snapshot_tells_what_was_in_it(
             ("INFO", "b: started at 10.0.0.2:7946, not encrypted; 1 peers of its last run")
         ] == (lines(caplog, "b", "started"))
         await trio.sleep(5)
-        assert 1 == len(lines(caplog, "b", "re-joined"))
+        assert 1 == len(lines(caplog, "b", "Re-joined"))
 
 
 async def test_a_failure_far_away_has_one_line_without_line_ends(
