@@ -224,10 +224,11 @@ class NodeStore:
         self.name = name
         self.nodes: dict[str, Node] = {}
         self.sequence: list[Node] = []
-        self.suspicions = Suspicions()
+        self.suspicions: Suspicions = Suspicions()
         self.local_node: Node | None = None
         self.leaving = False
-        self.changes = self.version = 0
+        self.changes: int = 0
+        self.version: int = 0
         self._rng = rng
         self._counts = [0, 0, 0, 0]
 
