@@ -1,4 +1,4 @@
-"""``docs/settings.md``, made from what stands below each field in the source.
+"""``docs/reference/settings.md``, made from what stands below each field in the source.
 
 ``python -m tests.settings_page`` writes it; a test of `test_config` says when that is due.
 """
@@ -12,7 +12,7 @@ from tests.source_tree import ROOT
 from trioserf._config import Config, MemberlistConfig
 from trioserf._setting_texts import SettingText, setting_texts
 
-PAGE = ROOT / "docs" / "settings.md"
+PAGE = ROOT / "docs" / "reference" / "settings.md"
 
 FIRST = "## Of Serf: `Config`"
 """What is above this heading is written by hand, in the page itself."""

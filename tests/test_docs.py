@@ -16,7 +16,7 @@ import trioserf.ipc
 from tests.notebook.kernels import kernel
 from tests.source_tree import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "tests" / "README.md"])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "tests" / "README.md"])
 SEED = '"10.0.0.5"'
 """The address that the pages join; the tests put one of loopback there, and change nothing else."""
 
@@ -31,11 +31,11 @@ def test_every_program_of_the_pages_is_run_by_some_test() -> None:
     found = {str(page.relative_to(ROOT)): page.read_text().count("```python") for page in PAGES}
     assert {
         "README.md": 2,  # the first here, the second by tests/notebook/test_kernels.py
-        "docs/asyncio.md": 3,  # here
-        "docs/events.md": 1,  # here
-        "docs/logging.md": 1,  # here
-        "docs/notebook.md": 1,  # here
-        "docs/testing.md": len(blocks("docs/testing.md")),  # tests/testing/test_recipes.py
+        "docs/howto/asyncio.md": 3,  # here
+        "docs/explanation/events.md": 1,  # here
+        "docs/howto/logging.md": 1,  # here
+        "docs/howto/notebook.md": 1,  # here
+        "docs/howto/testing.md": len(blocks("docs/howto/testing.md")),  # tests/testing/test_recipes.py
     } == {page: count for page, count in found.items() if count}
 
 
@@ -72,7 +72,7 @@ async def test_the_program_of_the_readme_joins_and_prints_what_happens() -> None
 
 @pytest.mark.slow
 def test_the_cell_of_the_notebook_page_runs_as_it_stands() -> None:
-    (cell,) = blocks("docs/notebook.md")
+    (cell,) = blocks("docs/howto/notebook.md")
     assert 1 == cell.count(SEED)
     with kernel() as running:
         found = running.run(
@@ -90,7 +90,7 @@ def test_the_cell_of_the_notebook_page_runs_as_it_stands() -> None:
 
 @pytest.mark.slow
 def test_a_slow_reader_does_what_the_page_of_events_says() -> None:
-    (program,) = blocks("docs/events.md")
+    (program,) = blocks("docs/explanation/events.md")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
@@ -104,7 +104,7 @@ def test_a_slow_reader_does_what_the_page_of_events_says() -> None:
 
 @pytest.mark.slow
 def test_an_asyncio_program_has_a_node_as_described() -> None:
-    program = blocks("docs/asyncio.md")[0]
+    program = blocks("docs/howto/asyncio.md")[0]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
@@ -119,7 +119,7 @@ def test_an_asyncio_program_has_a_node_as_described() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGTERM to a process")
 async def test_the_service_on_asyncio_follows_answers_and_leaves_on_a_signal() -> None:
-    program = blocks("docs/asyncio.md")[1]
+    program = blocks("docs/howto/asyncio.md")[1]
     config = trioserf.Config.local(node_name="seed", bind="127.0.0.1:0")
     with trio.fail_after(30):
         async with trioserf.open(config) as seed, trio.open_nursery() as nursery:
@@ -155,7 +155,7 @@ async def test_the_service_on_asyncio_follows_answers_and_leaves_on_a_signal() -
 
 @pytest.mark.slow
 async def test_the_client_on_asyncio_asks_an_agent() -> None:
-    program = blocks("docs/asyncio.md")[2]
+    program = blocks("docs/howto/asyncio.md")[2]
     config = trioserf.Config.local(node_name="seed", bind="127.0.0.1:0")
     with trio.fail_after(30):
         async with trioserf.open(config) as seed, trio.open_nursery() as nursery:
@@ -172,7 +172,7 @@ async def test_the_client_on_asyncio_asks_an_agent() -> None:
 def test_the_notebook_page_names_what_there_is() -> None:
     import trioserf.notebook as notebook
 
-    text = (ROOT / "docs" / "notebook.md").read_text()
+    text = (ROOT / "docs" / "howto" / "notebook.md").read_text()
     for name in (
         "keep",
         "release",
@@ -189,7 +189,7 @@ def test_the_notebook_page_names_what_there_is() -> None:
 
 @pytest.mark.slow
 def test_the_program_of_the_page_on_logs_prints_what_the_page_shows() -> None:
-    (program,) = blocks("docs/logging.md")
+    (program,) = blocks("docs/howto/logging.md")
     ran = subprocess.run(
         [sys.executable, "-c", program],
         check=True,

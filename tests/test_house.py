@@ -157,7 +157,7 @@ def words_of(text: str) -> str:
 
 def written_files() -> Iterator[tuple[str, str]]:
     """Path and text of what people read: the package, its tests, benchmarks and pages."""
-    for pattern in ("*.md", "docs/*.md", "tests/**/*.md", "tests/**/*.py", "benchmarks/**/*.py"):
+    for pattern in ("*.md", "docs/**/*.md", "tests/**/*.md", "tests/**/*.py", "benchmarks/**/*.py"):
         for path in ROOT.glob(pattern):
             if path != Path(__file__):  # it has the list
                 yield str(path.relative_to(ROOT)), path.read_text()
@@ -327,4 +327,4 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_is_us
     assert always <= imported
     assert set() == imported - always - names([line for lines in extras.values() for line in lines])
     for_users = {"cli", "mdns", "notebook", "plot", "prometheus", "rich"}
-    assert for_users | {"testing", "test", "check"} == set(extras)
+    assert for_users | {"testing", "test", "docs", "check"} == set(extras)

@@ -466,7 +466,7 @@ class Config:
             open, and keywords go before both.
           settings: any field of `Config` and of `MemberlistConfig`: ``help(trioserf.Config)``
             and ``help(trioserf.MemberlistConfig)`` tell of each, and so does
-            ``docs/settings.md``.
+            ``docs/reference/settings.md``.
 
         Raises:
           ConfigError: a value is outside its bounds.

@@ -9,7 +9,7 @@ from trioserf._agent.agent_flags import AGENT_FLAGS
 from trioserf._agent.command_table import COMMANDS
 from trioserf._agent.flags import parse_flags
 
-PAGE = (ROOT / "docs" / "agent.md").read_text()
+PAGE = (ROOT / "docs" / "operations" / "agent.md").read_text()
 OPERATIONS = ROOT / "docs" / "operations"
 
 

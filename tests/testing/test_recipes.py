@@ -12,7 +12,7 @@ import pytest
 from tests.source_tree import ROOT
 from tests.testing.test_testing_plugin import run_pytest
 
-PAGE = ROOT / "docs" / "testing.md"
+PAGE = ROOT / "docs" / "howto" / "testing.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 TESTS = [block for block in BLOCKS if "async def test_" in block]
 COUNT = sum(block.count("async def test_") for block in TESTS)
