@@ -35,7 +35,9 @@ def test_every_program_of_the_pages_is_run_by_some_test() -> None:
         "docs/explanation/events.md": 1,  # here
         "docs/howto/logging.md": 1,  # here
         "docs/howto/notebook.md": 1,  # here
-        "docs/howto/testing.md": len(blocks("docs/howto/testing.md")),  # tests/testing/test_recipes.py
+        "docs/howto/testing.md": len(
+            blocks("docs/howto/testing.md")
+        ),  # tests/testing/test_recipes.py
     } == {page: count for page, count in found.items() if count}
 
 
