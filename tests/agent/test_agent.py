@@ -116,6 +116,17 @@ def test_a_second_signal_ends_the_leaving(tmp_path: Path) -> None:
             assert 1 == agent.end(signal.SIGINT)
 
 
+def test_a_reload_that_waits_for_the_start_holds_up_no_other_signal(tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as silent:  # it accepts, and never answers
+        where = f"-join={HOST}:{silent.getsockname()[1]}"
+        with running(tmp_path, where, "-profile=wan") as agent:
+            agent.wait_text("Joining cluster")
+            agent.process.send_signal(signal.SIGHUP)
+            agent.wait_text("Caught signal: hangup")
+            assert 1 == agent.end(signal.SIGTERM)
+            assert "Reloading" not in agent.text
+
+
 def test_a_leave_of_a_client_ends_it(tmp_path: Path) -> None:
     with running(tmp_path) as agent:
         agent.wait_text("Log data")
@@ -206,6 +217,12 @@ def test_health_and_metrics_are_served_on_loopback_alone(tmp_path: Path) -> None
     with running(tmp_path, f"-http-addr=0.0.0.0:{free_port(HOST)}") as agent:
         assert 1 == agent.process.wait(10)
         assert "==> Error starting HTTP listener: listen tcp: a loopback address" in agent.text
+
+
+def test_rpc_that_is_open_to_everybody_is_served_and_warned_of(tmp_path: Path) -> None:
+    with running(tmp_path, f"-rpc-addr=0.0.0.0:{free_port(HOST)}") as agent:
+        agent.wait_text("Log data")
+        agent.wait_text("[WARN] agent: RPC is open to everybody who reaches 0.0.0.0:")
 
 
 def test_secrets_are_in_nothing_that_it_prints(tmp_path: Path) -> None:

@@ -61,6 +61,30 @@ def test_without_a_port_the_bound_one_is_advertised() -> None:
     assert ("10.0.0.1", 5) == place.advertise
 
 
+@pytest.mark.parametrize(
+    ("rpc_addr", "rpc_auth", "warned"),
+    [
+        ("127.0.0.1:7373", "", False),
+        ("127.1.2.3:7373", "", False),
+        ("localhost:7373", "", False),
+        ("[::1]:7373", "", False),
+        ("unix:/run/serf.sock", "", False),
+        ("nonsense", "", False),
+        ("0.0.0.0:7373", "", True),
+        (":7373", "", True),
+        ("10.0.0.1:7373", "", True),
+        ("0.0.0.0:7373", "key", False),
+    ],
+)
+def test_rpc_that_is_open_to_everybody_is_warned_of(
+    rpc_addr: str, rpc_auth: str, warned: bool
+) -> None:
+    options = options_of(rpc_addr=rpc_addr, rpc_auth=rpc_auth)
+    (warnings,) = {prepare(options, AgentMetrics()).warnings}
+    assert warned == bool(warnings)
+    assert all(f"RPC is open to everybody who reaches {rpc_addr}: " in each for each in warnings)
+
+
 def test_an_interface_gives_the_address() -> None:
     place = find_place(AgentOptions(interface="lo"))
     assert ("127.0.0.1", 7946) == place.bind

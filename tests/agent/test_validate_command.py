@@ -19,6 +19,12 @@ def test_good_files_are_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     )
 
 
+def test_what_is_dangerous_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text('{"rpc_addr":"0.0.0.0:7373"}')
+    assert 0 == run(["validate", str(tmp_path / "a.json")])
+    assert capsys.readouterr().out.startswith("Warning: RPC is open to everybody who reaches 0.0")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -98,6 +98,7 @@ query -timeout|query -relay-factor=x q|query -relay-factor=256 q|query -relay-fa
 query -relay-factor=99999999999999999999 q|query -relay-factor=0x1_0 q|query -tag role q
 members -tag role|members -tag =x|keys -list -install x|keys -use x -remove y|keys -install=
 members -detailed=x|leave -x|info -format|monitor -log-level|reachability -verbose=2
+agent -x|agent --x=1|agent -retry-max=x|agent -replay=maybe|agent -rpc-auth=x|agent -node
 keygen -x extra -format=|members -rpc-addr nonsense|members -rpc-addr=|info -rpc-addr a:b:c
 info -rpc-addr [::1|info -rpc-addr 127.0.0.1:99999|info -rpc-addr 127.0.0.1:-1
 info -rpc-addr 127.0.0.1:bogus|info -rpc-addr [::1]x:1|info -rpc-addr [::1]:1

@@ -4,6 +4,7 @@
 
     run
     ├── signals             leave, stop, read the configuration again
+    │   ├── a reload        when the start is over
     │   └── a leave         gracefully, for some seconds at most
     ├── watchdog            signs of life for the service manager
     └── the node            a tree of its own: `_serf/tree.py`
@@ -143,6 +144,7 @@ class Agent:
     _not_ready: str = attrs.field(default="starting", init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _ending: bool = attrs.field(default=False, init=False)
+    _reloads: int = attrs.field(default=0, init=False)
     _failure: OptionsError | None = attrs.field(default=None, init=False)
 
     async def run(self, early: list[int]) -> int:
@@ -186,6 +188,8 @@ class Agent:
         AGENT_LOG.info("Serf agent starting")
         for line in self.prepared.log:
             AGENT_LOG.info(line)
+        for line in self.prepared.warnings:
+            AGENT_LOG.warning(line)
         try:
             async with open_serf(self.prepared.config) as serf:
                 self._serf = serf
@@ -408,7 +412,10 @@ class Agent:
             if self._leaving:
                 self.end(1)
             elif number == signal.SIGHUP:
-                await self.reload()
+                # While it waits for the start to be over, other signals must end that.
+                self._reloads += 1
+                if self._reloads == 1:
+                    nursery.start_soon(self._reload_as_asked, name="trioserf.agent.reload")
             elif self._leaves_on(number):
                 self._leaving = True
                 self.output.say("Gracefully shutting down agent...")
@@ -442,9 +449,16 @@ class Agent:
 
     # --- changes
 
+    async def _reload_as_asked(self) -> None:
+        """Task: reloads until nobody has asked for one meanwhile."""
+        await self._started.wait()
+        while self._reloads:
+            self._reloads = 1  # all that came until now are one
+            await self.reload()
+            self._reloads -= 1
+
     async def reload(self) -> None:
         """Read the settings again: all of them are checked before one is changed."""
-        await self._started.wait()
         self._notifier.send(reloading(time.monotonic()))
         self.output.say("Reloading configuration...")
         try:

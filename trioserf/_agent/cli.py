@@ -103,7 +103,8 @@ def run_command(command: Command, words: Sequence[str], console: Console) -> int
 
             if str(error):
                 console.flag_error(str(error))
-            console.error(usage_page(command))
+            mark = "==> " if command.name == "agent" else ""  # as all that Go's agent says
+            console.error(mark + usage_page(command))
             return 2 if error.beyond_go or command.beyond_go else 1
         parsed = parse_flags(command.flags, (), os.environ)
     module, _, name = command.run.partition(":")

@@ -20,6 +20,7 @@ from .._memberlist_config import DEFAULT_PORT
 from .._net.interfaces import interface_addresses
 from .._rpc.error_texts import base64_error
 from .._text import host_and_port
+from .._wire.rpc_address import UnixAddress, parse_rpc_address
 from ..abc import Tap
 from .agent_options import AgentOptions, OptionsError
 from .config_files import first_json_value, go_os_error
@@ -298,12 +299,14 @@ class Prepared:
       place: where it is.
       notes: what the user should know.
       log: what the log shall say about the files that were read.
+      warnings: what it shall say about settings that are taken, and dangerous.
     """
 
     config: Config
     place: Place
     notes: tuple[str, ...]
     log: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def prepare(options: AgentOptions, tap: Tap) -> Prepared:
@@ -335,4 +338,25 @@ def prepare(options: AgentOptions, tap: Tap) -> Prepared:
         place=place,
         notes=place.notes,
         log=tuple(log),
+        warnings=_rpc_warnings(options),
+    )
+
+
+def _rpc_warnings(options: AgentOptions) -> tuple[str, ...]:
+    """Whether anybody may operate the agent.
+
+    Go's agent says nothing.  It is no error, as in `trioserf.ipc.serve`, because clusters that
+    are run so must be able to change to this agent.
+    """
+    try:
+        address = parse_rpc_address(options.rpc_addr)
+        if isinstance(address, UnixAddress) or options.rpc_auth:
+            return ()
+        if address.host and ip_address(_resolved(address.host)).is_loopback:
+            return ()
+    except ValueError:
+        return ()  # it cannot be listened at, and that is said then
+    return (
+        f"RPC is open to everybody who reaches {options.rpc_addr}: they can change the cluster, "
+        "and end this agent; rpc_auth sets a key that they must know",
     )

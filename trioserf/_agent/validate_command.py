@@ -36,6 +36,7 @@ def check_files(paths: list[str]) -> tuple[str, tuple[str, ...]]:
         options, notes = load_options({}, paths)
         check_level(options.log_level)
         prepared = prepare(options, AgentMetrics())
-        return "", (*notes, *prepared.notes)
+        warnings = (f"Warning: {warning}" for warning in prepared.warnings)
+        return "", (*notes, *prepared.notes, *warnings)
     except (OptionsError, ConfigError) as error:
         return str(error), ()
