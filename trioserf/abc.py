@@ -291,7 +291,7 @@ class BulkDelegate(Protocol):
     def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
         """As `Delegate.get_broadcasts`, for a packet to ``copies`` nodes that have nothing of it.
 
-        0 means a packet to any one node.
+        0 means a packet to any one node, and -1 a further packet to the node of the last call.
         """
 
     def waiting(self) -> int:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import attrs
 import pytest
 
+from trioserf import Config
 from trioserf._cluster.broadcast_queues import KNOWN_MESSAGES, KNOWN_SIZE, BroadcastQueues
 from trioserf._cluster.effects import Broadcast, QueueName, Sample
 
@@ -16,6 +18,11 @@ from .samples import config, warnings
 
 def broadcasts(members: int = 10, *, faithful: bool = False, **fields: Any) -> BroadcastQueues:
     return BroadcastQueues(config(faithful=faithful, **fields), num_members=lambda: members)
+
+
+def attrs_with(**fields: Any) -> Config:
+    plain_config = config()
+    return attrs.evolve(plain_config, memberlist=attrs.evolve(plain_config.memberlist, **fields))
 
 
 def intent(
@@ -66,7 +73,7 @@ def test_a_flood_of_intents_leaves_room_for_events() -> None:
         box.add(intent(f"n{number}", 1))
     box.add(plain("query", b"q" * 15))
     box.add(plain("event", b"e" * 10))
-    taken = box.take(2, 200)
+    taken = box.take(2, 200, 1)
     assert [b"q" * 15, b"e" * 10] == taken[-2:]
 
 
@@ -75,21 +82,21 @@ def test_a_flood_of_intents_leaves_room_for_queries_alone() -> None:
     for number in range(100):
         box.add(intent(f"n{number}", 1))
     box.add(plain("query", b"q" * 15))
-    assert b"q" * 15 == box.take(2, 200)[-1]
+    assert b"q" * 15 == box.take(2, 200, 1)[-1]
 
 
 def test_a_lone_queue_has_the_whole_packet() -> None:
     box = broadcasts()
     for number in range(10):
         box.add(plain("event", b"%d" % number * 8))
-    assert 10 == len(box.take(2, 100))
+    assert 10 == len(box.take(2, 100, 1))
 
 
 def test_a_message_longer_than_the_rest_of_the_packet_is_not_delayed() -> None:
     box = broadcasts()
     box.add(plain("query", b"q" * 95))
     box.add(plain("event", b"e" * 10))
-    assert [b"q" * 95] == box.take(2, 100)
+    assert [b"q" * 95] == box.take(2, 100, 1)
 
 
 def test_local_events_go_before_rebroadcast_ones() -> None:
@@ -97,7 +104,7 @@ def test_local_events_go_before_rebroadcast_ones() -> None:
     for number in range(50):
         box.add(plain("event", b"%02d" % number * 20))
     box.add(plain("event", b"mine", local=True))
-    assert b"mine" in box.take(2, 100)
+    assert b"mine" in box.take(2, 100, 1)
 
 
 def test_the_newest_intent_about_a_node_replaces_the_older() -> None:
@@ -160,7 +167,7 @@ def test_a_finished_broadcast_calls_back_once() -> None:
     box = broadcasts(members=1)
     box.add(Broadcast(queue="event", message=b"e", on_finished=lambda: notices.append(True)))
     box.add(Broadcast(queue="event", message=b"f"))
-    while box.take(2, 100):
+    while box.take(2, 100, 1) or box.take(2, 100):
         pass
     assert [True] == notices
 
@@ -218,7 +225,7 @@ def test_events_are_sent_in_the_order_in_which_they_came() -> None:
         box = broadcasts(faithful=faithful)
         for number in range(5):
             box.add(plain("event", b"e%d" % number))
-        assert expected == box.take(2, 8)
+        assert expected == box.take(2, 8, 1)
 
 
 def test_a_copy_is_recognised_by_its_bytes() -> None:
@@ -256,3 +263,26 @@ def test_copies_for_several_nodes_count_each() -> None:
     assert [] == box.take(2, 100, 3)
     assert [b"e"] == box.take(2, 100)
     assert 0 == box.waiting()
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits"),
+    [
+        ({}, True),
+        ({"faithful_go": True}, False),
+        ({"eager_gossip": False}, False),
+        ({"gossip_interval": 0}, False),
+        ({"gossip_nodes": 0}, False),
+    ],
+)
+def test_an_event_waits_for_an_eager_round_where_there_are_any(
+    fields: dict[str, Any], waits: bool
+) -> None:
+    box = BroadcastQueues(attrs_with(**fields), num_members=lambda: 10)
+    box.add(plain("event", b"e"))
+    box.add(plain("query", b"q"))
+    box.add(intent("foo", 1, size=5))
+    assert [b"foo@1"] + [b"q", b"e"] * (not waits) == box.take(2, 100)
+    if waits:
+        assert [b"q", b"e"] == box.take(2, 100, 3)[-2:]
+        assert [b"q", b"e"] == box.take(2, 100)[-2:]

@@ -321,6 +321,17 @@ def test_regular_rounds_grow_with_the_backlog():
     assert 1 == len(go.transport.sent)
 
 
+def test_one_round_brings_a_node_nothing_twice():
+    sender, delegate = bulk_sender()
+    for number in range(30):
+        delegate.queue.queue(b"%d" % number + bytes(60))
+    sender.queue.queue(SUSPECT, name="n9")
+    sender.gossip(several(3))
+    for node in several(3):
+        got = [message for message, to in opened(sender.transport.sent) if to == node.address]
+        assert 31 == len(got) == len(set(got))
+
+
 def test_messages_about_nodes_that_need_a_whole_packet_are_not_delayed_for_ever():
     delegate = Bulk()
     for number in range(2000):

@@ -52,7 +52,7 @@ ASKED = QueryMessage(
 
 def waiting(node: Serf) -> list[bytes]:
     """What the node would gossip now."""
-    return node._delegate.get_broadcasts(0, 10_000)
+    return node._delegate.get_broadcasts_for(1, 0, 10_000)
 
 
 def receive(node: Serf, message: bytes) -> None:

@@ -12,7 +12,7 @@ from tests.serf.clusters import address, cluster, drain, host, user_events
 from trioserf._events import EventsDropped, UserEvent
 from trioserf._exceptions import QueryTooLarge, UserEventTooLarge
 from trioserf._serf.serf import Serf
-from trioserf._serf.user_events import UNDER_WAY
+from trioserf._serf.user_events import FEW, UNDER_WAY
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import UserEventMessage, encode_serf
 
@@ -324,6 +324,25 @@ async def test_a_sender_whose_events_do_not_come_back_goes_on_in_the_end(
             await a.user_event("burst", b"%d" % number)
         # Each time as many as may be under way, and then five gossip intervals.
         assert 2.0 <= trio.current_time() - before <= 2.1
+
+
+async def test_a_queue_full_of_the_events_of_others_does_not_silence_a_node(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", probe_interval=1000.0, **TICKS_ONLY)
+        net.network.partition([host(a)], [host(b)])  # and no copy comes back
+        for number in range(3000):
+            forged = UserEventMessage(100, f"forged {number}", bytes(1100))
+            a._delegate.notify_message(encode_serf(forged))
+        queue = a._delegate.core.broadcasts.queues["event"]
+        before = trio.current_time()
+        for number in range(3 * FEW):
+            await a.user_event("mine", b"%d" % number)
+        assert 2.0 <= trio.current_time() - before <= 2.1, "so many in five gossip intervals"
+        await trio.sleep(1.0)
+        assert 0 == queue.local_depth(), "they go first"
+        assert 2000 <= len(queue)
 
 
 async def test_a_sender_does_not_leave_its_own_events_behind(autojump_clock: MockClock) -> None:

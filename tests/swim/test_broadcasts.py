@@ -459,6 +459,44 @@ def test_where_others_are_few_a_burst_is_sent_in_several_rounds() -> None:
     assert [b"alone"] == queue.take(2, 80)
 
 
+def test_what_was_not_spread_yet_is_in_no_packet_to_one_node() -> None:
+    queue = TransmitLimitedQueue(4, lambda: 9, bulk=True, spread_first=True)
+    queue.queue(b"a")
+    assert [] == queue.take(2, 100)
+    queue.queue(b"b")
+    assert [] == queue.take(2, 100)
+    assert [b"a", b"b"] == queue.take(2, 100, copies=3)
+    queue.queue(b"c")
+    assert [b"a", b"b"] == queue.take(2, 100)
+    assert [] == queue.take(2, 100)
+    assert [b"c"] == queue.take(2, 100, copies=3)
+
+
+@pytest.mark.parametrize("count", [1, 2, 30, 60])
+def test_further_packets_to_one_node_bring_it_nothing_twice(count: int) -> None:
+    queue = bulk()  # eight times
+    for number in range(count):
+        queue.queue(b"%02d" % number)
+    for _ in range(8):
+        got = queue.take(2, 80)
+        while more := queue.take(2, 80, copies=-1):
+            got += more
+        assert count == len(got) == len(set(got))
+    assert 0 == len(queue)
+
+
+def test_what_a_node_got_may_leave_the_queue_meanwhile() -> None:
+    queue = TransmitLimitedQueue(4, lambda: 9)
+    queue.queue(b"a", name="x")
+    queue.queue(b"b", name="y")
+    assert [b"b", b"a"] == queue.take(2, 100)
+    queue.queue(b"A", name="x")
+    queue.discard("y")
+    assert [b"A"] == queue.take(2, 100, copies=-1)
+    assert [] == queue.take(2, 100, copies=-1)
+    assert [b"A"] == queue.take(2, 100)
+
+
 def test_messages_about_nodes_get_all_copies_whatever_the_packet() -> None:
     queue = TransmitLimitedQueue(4, lambda: 16)
     for number in range(20):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from trioserf._swim.gossip_order import LOOK_INTERVAL, RING_LIMIT, GossipOrder
+from trioserf._swim.gossip_order import LOOK_INTERVAL, RING_LIMIT, GossipOrder, distances
 from trioserf._swim.nodes import NEVER, Node, NodeStatus, NodeStore
 
 from .builders import node
@@ -57,6 +57,20 @@ def test_nobody_depends_on_one_predecessor_alone() -> None:
     predecessors = Counter(name for found in graph(names, 6).values() for name in found)
     assert set(names) == set(predecessors)
     assert 4 <= min(predecessors.values())
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8, 16, 32])
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_where_nodes_are_few_each_has_as_many_predecessors_as_successors(n: int, k: int) -> None:
+    predecessors = Counter(name for found in graph(names_of(n), k).values() for name in found)
+    assert {min(k, n - 1)} == set(predecessors.values())
+    assert n == len(predecessors)
+
+
+@pytest.mark.parametrize("size", range(2, 33))
+def test_every_distance_is_named_once(size: int) -> None:
+    for k in range(1, 17):
+        assert list(range(1, size)) == sorted(distances(size, k))
 
 
 def test_everybody_has_the_same_rings_whatever_the_order_of_joining() -> None:

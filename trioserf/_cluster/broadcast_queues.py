@@ -57,10 +57,16 @@ class BroadcastQueues:
         self._faithful = config.memberlist.faithful_go
         self._share = 0.0 if self._faithful else config.memberlist.user_share
         mult = config.memberlist.retransmit_mult
+        rounds = config.memberlist.gossip_interval > 0 and config.memberlist.gossip_nodes > 0
+        spread_first = rounds and config.memberlist.eager_gossip and not self._faithful
         names: tuple[QueueName, ...] = ("intent", "query", "event")
         self.queues: dict[QueueName, TransmitLimitedQueue] = {
             name: TransmitLimitedQueue(
-                mult, num_members, clock, bulk=name != "intent" and not self._faithful
+                mult,
+                num_members,
+                clock,
+                bulk=name != "intent" and not self._faithful,
+                spread_first=name != "intent" and spread_first,
             )
             for name in names
         }

@@ -110,10 +110,10 @@ class PacketSender:
         for node in nodes:
             messages = 0
             for number in range(packets):
-                broadcasts = self._broadcasts(room)
+                broadcasts = self._broadcasts(room, -1 if number else 0)
                 if not broadcasts:
                     if not number:
-                        return False
+                        return self.waits()
                     break
                 self._send_gossip(broadcasts, node, encoded)
                 messages += len(broadcasts)
@@ -121,6 +121,10 @@ class PacketSender:
                 if messages >= ROUND_MESSAGES or spreads is None or spreads.waiting() <= room:
                     break
         return bool(nodes)
+
+    def waits(self) -> bool:
+        """Whether anything waits, if only for an eager round."""
+        return self.spreads is not None and self.spreads.waiting() > 0
 
     def spread(self, nodes: Sequence[Node]) -> bool:
         """Send what is new to all of these nodes alike; whether there may be more of it.

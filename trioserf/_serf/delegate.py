@@ -366,7 +366,7 @@ class SerfDelegate:
     # --- abc.BulkDelegate
 
     def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
-        """As `get_broadcasts`, for a packet of new messages to ``copies`` nodes, if not 0."""
+        """As `get_broadcasts`, for a packet of new messages to ``copies`` nodes, if above 0."""
         messages = self.core.broadcasts.take(overhead, limit, copies)
         if messages:
             if self.metrics.tap is not None:

@@ -6,11 +6,14 @@ Nobody tells a sender so.  But what others have processed they pass on, and a co
 acknowledgement that costs nothing, and by which a sender can be clocked like one of TCP.  So
 a caller waits while
 
-* the queue of events is over its high-water mark, ``queue_depth_warning``;
+* the queue of events is over its high-water mark, ``queue_depth_warning``, with its own events, or
+  with those of others while `FEW` of this node are under way;
 * `UNDER_WAY` events of this node are under way, no copy of which has come back; or
 * the oldest of those is a quarter of ``event_buffer`` behind the clock: others send, too.
 
-An event whose copy does not come back is given up after `GIVE_UP_AFTER`.  Where no other member is
+An event whose copy does not come back is given up after `GIVE_UP_AFTER`.  So a stranger who floods
+the cluster with events does not silence a node: it still sends `FEW` in that time, and they go
+out before what is passed on.  Where no other member is
 alive nothing leaves the queue and nothing comes back, so nothing is waited for.
 
 DIFFERS (unless ``faithful_go``): Go's callers never wait.
@@ -39,6 +42,8 @@ UNDER_WAY: Final = 64
 Sixteen nodes that all send have 1,024 under way: so many fit into the queue of a Go node's
 worker, and into a receive buffer of the 208 kB that Linux grants by default.
 """
+FEW: Final = 8
+"""Events of this node under way while the queue is full of those of others."""
 GIVE_UP_AFTER: Final = 5.0
 """When an event is given up of which no copy came back (gossip intervals)."""
 
@@ -59,10 +64,12 @@ class UserEventSender:
     """Lamport time, and when it is given up (trio clock, seconds), in the order of sending."""
 
     def _is_full(self) -> bool:
-        core = self.core
-        depth = len(core.broadcasts.queues["event"].entries)
-        few = depth < core.config.queue_depth_warning
-        if few and not (self._under_way and self._is_behind()):
+        core, queue = self.core, self.core.broadcasts.queues["event"]
+        mark = core.config.queue_depth_warning
+        full = self._under_way and self._is_behind()
+        if not full and len(queue.entries) >= mark:
+            full = len(self._under_way) >= FEW or queue.local_depth() >= mark
+        if not full:
             return False
         if core.members.others_alive():
             return True

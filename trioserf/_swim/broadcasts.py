@@ -8,7 +8,10 @@ free room of a packet is then one bisection away, whatever waits beside it.
 
 A queue of events is not like one of messages about nodes: nothing replaces an old one, and
 it is worthless once the Lamport clock is far ahead of it.  So it has the oldest first, and a
-round that fills at least half a packet gives its messages all they get: see `take`.
+round that fills at least half a packet gives its messages all they get: see `take`.  Where
+every message goes first to the nodes that follow this one (`gossip_order`), no other packet may
+take it before: its few transmissions would be spent on nodes that have it, and those that
+depend on this node would be left out.
 
 Messages that began here stand in separate levels: a packet may reserve a share for them, so
 that a flood of messages that are passed on never keeps back those that only this node has.
@@ -78,6 +81,11 @@ class _Entry:
             self.levels.append([])
         insort(self.levels[self.transmits], self.key)
 
+    def take_out(self) -> None:
+        """Take the key out of its level."""
+        level = self.levels[self.transmits]
+        del level[bisect_left(level, self.key)]
+
 
 @final
 class TransmitLimitedQueue:
@@ -88,6 +96,7 @@ class TransmitLimitedQueue:
       num_nodes: gives n.
       clock: gives the time (seconds), for statistics alone; may be asked by other threads.
       bulk: a queue of events: the oldest first, and few copies of many.
+      spread_first: a message is first taken for a packet to several nodes, see `take`.
     """
 
     def __init__(
@@ -97,8 +106,13 @@ class TransmitLimitedQueue:
         clock: Callable[[], float] | None = None,
         *,
         bulk: bool = False,
+        spread_first: bool = False,
     ) -> None:
         self._mult = retransmit_mult
+        self._first = int(spread_first)
+        """The first level for packets to one node."""
+        self._turn: list[_Entry] = []
+        """What the node has got to which the last packet went."""
         self._bulk = bulk
         self._num_nodes = num_nodes
         self._clock = clock or _no_time
@@ -162,34 +176,57 @@ class TransmitLimitedQueue:
         copies, see `gossip_order`; and under load it is better to be rid of a message.
         Test: test_a_burst_of_events_is_sent_in_full_packets_once.
 
+        DIFFERS: Go knows no packets to several nodes, and sends whatever it has to anybody.
+        Tests: test_what_was_not_spread_yet_is_in_no_packet_to_one_node,
+        test_further_packets_to_one_node_bring_it_nothing_twice.
+
         Args:
           overhead: bytes that each message costs besides its own.
           limit: the sum of ``len(message) + overhead`` stays within this.
           local_share: share of ``limit`` that messages which began here get first; one of
             them may exceed it.  0 keeps Go's order.
           copies: to how many nodes a packet of new messages is sent; 0 is a packet of any
-            messages to one node.
+            messages to one node, and -1 a further packet to the node of the last one, with
+            nothing that was in those before.
         """
+        if copies < 0:
+            turn = [entry for entry in self._turn if self.entries.get(entry.key) is entry]
+            for entry in turn:
+                entry.take_out()
+            taken = self._take(overhead, limit, local_share, 0)
+            for entry in turn:
+                entry.insert()
+            self._turn = turn + taken
+        else:
+            taken = self._turn = self._take(overhead, limit, local_share, copies)
+        if not taken:
+            return []
+        used = sum([overhead + len(entry.message) for entry in taken])
+        full = self._bulk and copies > 0 and 2 * used >= limit
+        return self._sent(taken, max(copies, 1), ENOUGH if full else _ANY)
+
+    def _take(self, overhead: int, limit: int, local_share: float, copies: int) -> list[_Entry]:
+        """Set aside what the packet gets."""
         taken: list[_Entry] = []
         used = 0
         most = copies or _ANY
         if self._bulk and copies:
             most = max(ENOUGH, copies)  # where the nodes are few, in several rounds
+        least = 0 if copies else self._first
         if len(self.entries) == 1:
             for entry in self.entries.values():
-                if overhead + len(entry.message) <= limit and entry.transmits < most:
-                    entry.levels[entry.transmits].clear()
+                level = entry.levels[entry.transmits]
+                fits = overhead + len(entry.message) <= limit
+                if fits and least <= entry.transmits < most and level:
+                    level.clear()
                     taken.append(entry)
         elif self.entries:
             if local_share > 0:
                 enough = int(limit * local_share)
-                used = self._fill(taken, 0, overhead, limit, (self._local,), enough, most)
+                used = self._fill(taken, 0, overhead, limit, (self._local,), enough, least, most)
             both = self._local, self._relayed
-            used = self._fill(taken, used, overhead, limit, both, limit, most)
-        if not taken:
-            return []
-        full = self._bulk and copies > 0 and 2 * used >= limit
-        return self._sent(taken, copies or 1, ENOUGH if full else _ANY)
+            self._fill(taken, used, overhead, limit, both, limit, least, most)
+        return taken
 
     def _fill(
         self,
@@ -199,14 +236,15 @@ class TransmitLimitedQueue:
         limit: int,
         sources: tuple[list[list[int]], ...],
         enough: int,
+        least: int,
         most: int,
     ) -> int:
         """Set aside messages from ``sources``; return the room used up.
 
         ``enough`` bounds the room that all but the first of them may use; those that were sent
-        ``most`` times are left out.
+        less than ``least`` times or ``most`` times are left out.
         """
-        for transmits in range(min(most, max(map(len, sources)))):
+        for transmits in range(least, min(most, max(map(len, sources)))):
             while True:
                 room = (limit if not taken else min(enough, limit)) - used - overhead
                 if room <= 0:
@@ -299,8 +337,7 @@ class TransmitLimitedQueue:
         _finish(dropped)
 
     def _remove(self, entry: _Entry) -> None:
-        level = entry.levels[entry.transmits]
-        del level[bisect_left(level, entry.key)]
+        entry.take_out()
         self._forget(entry)
 
     def _forget(self, entry: _Entry) -> None:
@@ -311,6 +348,10 @@ class TransmitLimitedQueue:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def local_depth(self) -> int:
+        """How many messages wait that began here."""
+        return sum(map(len, self._local))
 
     def statistics(self) -> QueueStatistics:
         """The queue at this moment."""
@@ -325,7 +366,7 @@ class TransmitLimitedQueue:
             by_transmits.pop()
         return QueueStatistics(
             depth=len(self.entries),
-            local=sum(map(len, self._local)),
+            local=self.local_depth(),
             size=self.size,
             oldest=max(0.0, self._clock() - entries[0].queued_at) if entries else 0.0,
             by_transmits=tuple(by_transmits),

@@ -42,6 +42,8 @@ from .selection import select
 
 RING_LIMIT: Final = 256
 """Nodes, alive or suspect, up to which there are rings."""
+ONE_RING: Final = 32
+"""Nodes up to which there is one ring."""
 MAX_RINGS: Final = 16
 LOOK_INTERVAL: Final = 1.0
 """How often it is looked up which nodes were reached (seconds)."""
@@ -119,6 +121,9 @@ class GossipOrder:
 
     def _walk(self, local: Node, nodes: list[Node], k: int, found: list[Node]) -> None:
         """Add the successors among ``nodes``, ring by ring, until there are ``k``."""
+        if len(nodes) < ONE_RING:
+            self._follow(local, nodes, k, found)
+            return
         here = self._places[local.name]
         for start in range(0, MAX_RINGS * _PLACE, _PLACE):
             if len(found) >= k or not nodes:
@@ -129,6 +134,15 @@ class GossipOrder:
             # The first ring alone makes a circle through all nodes: none has no predecessor.
             node = self._store.nodes[min(behind or ring)[1]]
             if node not in found:
+                found.append(node)
+
+    def _follow(self, local: Node, nodes: list[Node], k: int, found: list[Node]) -> None:
+        """The same where nodes are few: those at certain distances in the first ring."""
+        ring = sorted((*nodes, local), key=lambda n: (self._places[n.name][:_PLACE], n.name))
+        here = ring.index(local)
+        for distance in distances(len(ring), k):
+            node = ring[(here + distance) % len(ring)]
+            if len(found) < k and node not in found:
                 found.append(node)
 
     def first_targets(self, k: int, now: float, rng: random.Random) -> list[Node]:
@@ -218,6 +232,16 @@ class GossipOrder:
         first = [n for n in self._deck[: self._drawn] if nodes.get(n.name) is n]
         self._deck = first + [node for node in store.sequence if id(node) not in drawn]
         self._drawn = len(first)
+
+
+def distances(size: int, k: int) -> list[int]:
+    """Every distance in a ring; first those ``k`` by which all of it is reached in few steps."""
+    step, first, last = size ** (1 / max(k, 1)), list[int](), 0
+    for exponent in range(k):
+        last = max(last + 1, round(step**exponent))
+        first.append(last)
+    first = [distance for distance in first if distance < size]
+    return first + [distance for distance in range(1, size) if distance not in first]
 
 
 def _places(name: str) -> bytes:
