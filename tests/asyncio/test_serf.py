@@ -409,6 +409,50 @@ def test_calls_that_wait_end_with_the_block() -> None:
     run(main)
 
 
+@pytest.mark.slow
+def test_a_state_ends_with_the_node_however_slow_the_loop_is() -> None:
+    async def follow(serf: Serf, entered: asyncio.Event) -> str:
+        async with serf.follow() as states:
+            async for _ in states:
+                entered.set()
+        return "ended"
+
+    async def hog(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            time.sleep(0.1)  # noqa: ASYNC251 - what comes from Trio meanwhile comes at once
+            await asyncio.sleep(0)
+
+    async def main() -> None:
+        stop, entered = asyncio.Event(), asyncio.Event()
+        async with trioserf.asyncio.open(config("a")) as a:
+            following = asyncio.create_task(follow(a, entered))
+            await entered.wait()
+            hogging = asyncio.create_task(hog(stop))
+        assert "ended" == await following
+        stop.set()
+        await hogging
+
+    run(main)
+
+
+@pytest.mark.slow
+def test_a_task_that_stays_in_a_block_of_a_closed_node_is_cancelled() -> None:
+    async def stay(serf: Serf, entered: asyncio.Event) -> None:
+        async with serf.follow():
+            entered.set()
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        entered = asyncio.Event()
+        async with trioserf.asyncio.open(config("a")) as a:
+            staying = asyncio.create_task(stay(a, entered))
+            await entered.wait()
+        with pytest.raises(trio.ClosedResourceError):
+            await staying
+
+    run(main)
+
+
 async def count(events: AsyncIterator[object]) -> int:
     return len([event async for event in events])
 

@@ -34,6 +34,10 @@ T = TypeVar("T")
 LOOP_CHECK: Final = 0.25
 """How often Trio looks whether the loop was closed with the block still open (seconds); asyncio
 notifies nobody of that."""
+END_GRACE: Final = 0.25
+"""How long a block has to end by itself after its node was closed, before its task is cancelled
+(seconds).  The end of a stream and that of the block around it come at the same moment, and a
+loop that reads the stream must see the former."""
 
 _log = logging.getLogger("trioserf.asyncio")
 
@@ -214,10 +218,11 @@ class TrioThread:
         try:
             await asyncio.wait((entered, call.done), return_when=asyncio.FIRST_COMPLETED)
             if entered.done():
-                body = _Body(call.done)
+                body = _Body(self, call.done)
                 yield entered.result()
                 body.inside = False
-                self.soon(leaving.set)
+                with suppress(trio.ClosedResourceError):  # it has ended, and so has the block
+                    self.soon(leaving.set)
                 await asyncio.wait((call.done,))
         except BaseException as error:
             if body is None or not body.was_interrupted(error):
@@ -225,8 +230,8 @@ class TrioThread:
                 self._report(call.done)
                 raise
         else:
-            if body is not None:
-                body.was_interrupted(None)
+            if body is not None and not body.was_interrupted(None) and self.ended:
+                return  # left normally when the node was closed already: nothing is lost by that
         call.done.result()
 
     def _report(self, done: asyncio.Future[None]) -> None:
@@ -286,22 +291,30 @@ class _Body:
     """A block of asyncio that is cancelled when the one on Trio ends before it.
 
     Args:
-      end: of the block on Trio.
+      thread: that of the block on Trio.
+      end: of that block.
 
     Attributes:
       inside: whether the task is in the block.
     """
 
-    def __init__(self, end: asyncio.Future[None]) -> None:
+    def __init__(self, thread: TrioThread, end: asyncio.Future[None]) -> None:
         task = asyncio.current_task()
         assert task is not None, "a coroutine of asyncio runs in a task"
         self.inside: bool = True
         self._task = task
         self._before = task.cancelling()
         self._requested = False
-        end.add_done_callback(self._interrupt)
+        self._thread = thread
+        end.add_done_callback(self._ended)
 
-    def _interrupt(self, _end: object) -> None:
+    def _ended(self, _end: object) -> None:
+        if self._thread.ended:
+            self._thread.loop.call_later(END_GRACE, self._interrupt)
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
         if self.inside:
             self._requested = self._task.cancel()
 
