@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import pickle
 import socket
 
 import pytest
 import trio
 
 from tests.memberlist.kit import Wire
-from trioserf.abc import Address, resolve
+from trioserf.abc import Address, DialRefused, resolve
 
 
 def test_a_transport_need_not_count() -> None:
     assert Wire().statistics() is None
+
+
+def test_a_transport_need_not_learn_of_refusals() -> None:
+    assert Wire().refusals() is None
+
+
+def test_a_refused_dial_says_what_refused_it() -> None:
+    error = DialRefused(Address("10.0.0.1", 7946), "rst")
+    assert isinstance(error, ConnectionRefusedError)
+    assert errno.ECONNREFUSED == error.errno
+    assert "10.0.0.1:7946: Connection refused, no process listens there" in str(error)
+    assert "rejected on the way" in str(DialRefused(error.address, "icmp"))
+    twin = pickle.loads(pickle.dumps(error))
+    assert (error.address, "rst", str(error)) == (twin.address, twin.source, str(twin))
 
 
 async def test_a_transport_resolves_as_the_system_does_by_default() -> None:

@@ -12,12 +12,13 @@ conflict_delegate.go, merge_delegate.go, alive_delegate.go, ping_delegate.go.
 
 from __future__ import annotations
 
+import errno
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple, Protocol, final
+from typing import Literal, NamedTuple, Protocol, final
 
 import trio
 
@@ -150,6 +151,30 @@ async def _look_up(host: str, port: int) -> list[Address]:
     return list(dict.fromkeys(addresses))
 
 
+@final
+class DialRefused(ConnectionRefusedError):
+    """A stream was refused, and it is known by what.  No stream came to be.
+
+    A transport that cannot tell raises a plain ``ConnectionRefusedError``, which is evidence of
+    nothing.
+
+    Args:
+      address: what was dialled.
+      source: ``"rst"`` if the address itself answered that no process listens there, and
+        nothing else did; ``"icmp"`` if a router or a packet filter may have answered instead.
+    """
+
+    def __init__(self, address: Address, source: Literal["rst", "icmp"]) -> None:
+        reason = {"rst": "no process listens there", "icmp": "it is rejected on the way"}[source]
+        text = f"cannot connect to {address}: Connection refused, {reason}"
+        super().__init__(errno.ECONNREFUSED, text)
+        self.address: Address = address
+        self.source: Literal["rst", "icmp"] = source
+
+    def __reduce__(self) -> tuple[type[DialRefused], tuple[Address, str]]:
+        return DialRefused, (self.address, self.source)
+
+
 class Transport(ABC):
     """Packets and streams between nodes.
 
@@ -194,6 +219,7 @@ class Transport(ABC):
         """Open a stream.  The caller sets the time limit.
 
         Raises:
+          DialRefused: refused, and it is known by what.
           OSError: refused, unreachable.
           trio.ClosedResourceError: the transport is closed.
         """
@@ -234,6 +260,18 @@ class Transport(ABC):
         The default is that it is: addresses of a simulated machine stay.
         """
         return True
+
+    def refusals(self) -> trio.MemoryReceiveChannel[Address] | None:
+        """Addresses that refuse packets: the network says that no process has the port.
+
+        The same channel at each call, before `open` and after `close`, too.  Only what the host
+        of the address said itself belongs here, not what a router said in its place.  An address
+        that is repeated within a moment may come once; of too many the rest is dropped: what
+        comes is a reason to look, and anybody might have forged it.
+
+        The default is None: this transport does not learn of refusals.
+        """
+        return None
 
     def statistics(self) -> TransportStatistics | None:
         """What was sent, received and lost so far; None, the default, if it does not count."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import count
 
@@ -9,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trioserf.abc import Address, Packet, Transport
+from trioserf.abc import Address, DialRefused, Packet, Transport
 from trioserf.testing import SimNetwork
 from trioserf.testing.check_transport import (
     TRANSPORT_LAWS,
@@ -18,6 +19,7 @@ from trioserf.testing.check_transport import (
     check_a_packet_arrives_whole_with_its_source,
     check_a_packet_that_is_too_long_is_refused,
     check_closing_wakes_those_who_wait,
+    check_refusals_name_the_address_alone,
     check_transport,
 )
 
@@ -116,9 +118,36 @@ class Raw(Wrapped):
             return
 
 
+class Slanderous(Wrapped):
+    """Says of another address that it refused a packet."""
+
+    def __init__(self, inner: Transport) -> None:
+        super().__init__(inner)
+        self.reports, self.channel = trio.open_memory_channel[Address](math.inf)
+
+    def refusals(self) -> trio.MemoryReceiveChannel[Address]:
+        return self.channel
+
+    def send_packet(self, data: bytes, to: Address) -> None:
+        super().send_packet(data, to)
+        self.reports.send_nowait(to)
+
+
+class Hasty(Wrapped):
+    """Takes a firewall for the one that refused, every time."""
+
+    async def connect_stream(self, to: Address) -> trio.abc.Stream:
+        try:
+            return await super().connect_stream(to)
+        except ConnectionRefusedError:
+            raise DialRefused(to, "icmp") from None
+
+
 @pytest.mark.parametrize(
     ("fault", "broken_law"),
     [
+        (Slanderous, check_refusals_name_the_address_alone),
+        (Hasty, check_refusals_name_the_address_alone),
         (Forgetful, check_a_burst_arrives_in_order),
         (Anonymous, check_a_packet_arrives_whole_with_its_source),
         (Undying, check_closing_wakes_those_who_wait),

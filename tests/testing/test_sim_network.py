@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trioserf.abc import Address, Packet
+from trioserf.abc import Address, DialRefused, Packet
 from trioserf.testing import Link, NetworkStatistics, SimNetwork, SimTransport, TraceEntry
 
 A, B, C, D = "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"
@@ -415,3 +415,130 @@ async def test_an_hour_of_silence_costs_nothing(autojump_clock: MockClock) -> No
         await trio.sleep(3600)
         assert 0 == network.statistics().wake_ups
         nursery.cancel_scope.cancel()
+
+
+# --- refusal ----------------------------------------------------------------------------
+
+
+def refused(transport: SimTransport) -> list[Address]:
+    """What has refused packets of a transport since the last look."""
+    reported: list[Address] = []
+    while True:
+        try:
+            reported.append(transport.refusals().receive_nowait())
+        except trio.WouldBlock:
+            return reported
+
+
+async def dialled(transport: SimTransport, to: Address) -> str:
+    """How a stream comes to its end, or does not begin."""
+    with trio.move_on_after(10):
+        try:
+            stream = await transport.connect_stream(to)
+        except DialRefused as error:
+            return error.source
+        await stream.aclose()
+        return "open"
+    return "silence"
+
+
+async def answers(p: Pair, to: Address) -> tuple[str, list[Address]]:
+    """How an address answers a stream and a packet."""
+    p.a.send_packet(b"x", to)
+    outcome = await dialled(p.a, to)
+    await trio.sleep(1)
+    return outcome, refused(p.a)
+
+
+async def test_the_host_of_a_crashed_process_refuses_and_one_that_is_gone_is_silent(
+    autojump_clock: MockClock,
+) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        b = p.b.local_address
+        assert ("open", []) == await answers(p, b)
+        p.b.close()
+        assert ("rst", [b]) == await answers(p, b)
+        p.network.power_off(B)
+        assert ("silence", []) == await answers(p, b)
+        p.network.power_on(B)
+        assert ("rst", [b]) == await answers(p, b)
+        assert ("silence", []) == await answers(p, Address(C, PORT))
+        assert 2 == p.statistics.refusals
+
+
+async def test_a_machine_that_is_off_sends_nothing(autojump_clock: MockClock) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        p.network.power_off(A)
+        p.send(b"x")
+        await trio.sleep(1)
+        assert [] == p.got
+
+
+async def test_a_stopped_process_and_a_full_backlog_refuse_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        p.network.pause(B)
+        assert ("open", []) == await answers(p, p.b.local_address)
+        p.network.resume(B)
+        p.network.fill_backlog(B)
+        assert ("silence", []) == await answers(p, p.b.local_address)
+        p.network.fill_backlog(B, full=False)
+        assert ("open", []) == await answers(p, p.b.local_address)
+
+
+async def test_a_firewall_refuses_as_it_is_configured(autojump_clock: MockClock) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        b = p.b.local_address
+        p.network.reject(A, B)
+        assert ("rst", [b]) == await answers(p, b)
+        p.network.reject(A, B, streams="icmp", by="router")
+        assert ("icmp", []) == await answers(p, b)
+        p.network.reject(A, B, packets=False)
+        assert ("rst", []) == await answers(p, b)
+        p.network.reject(A, B, streams=None)
+        assert ("open", [b]) == await answers(p, b)
+        p.network.accept(A, B)
+        p.network.reject(B, A)  # which refuses the answers
+        assert ("silence", []) == await answers(p, b)
+        p.network.accept(B, A)
+        p.network.reject(None, B, both_ways=True)
+        assert ("rst", [b]) == await answers(p, b)
+        p.network.accept(None, B, both_ways=True)
+        assert ("open", []) == await answers(p, b)
+        assert 4 == p.statistics.dropped["reject"]
+
+
+async def test_a_firewall_breaks_streams_that_exist(autojump_clock: MockClock) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        near = await p.a.connect_stream(p.b.local_address)
+        far, _ = await p.b.accept_stream()
+        p.network.reject(A, B)
+        await near.send_all(b"x")
+        for end in (near, far):
+            with pytest.raises(trio.BrokenResourceError):
+                await end.receive_some(1)
+
+
+async def test_a_host_says_only_now_and_then_that_a_port_is_closed(
+    autojump_clock: MockClock,
+) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        closed = Address(B, 1)
+        reported = []
+        for _ in range(100):
+            p.a.send_packet(b"x", closed)
+            await trio.sleep(0.1)
+            reported += refused(p.a)
+        assert 15 <= len(reported) <= 17
+        assert {closed} == {*reported}
+
+
+async def test_refusals_that_nobody_reads_are_bounded(autojump_clock: MockClock) -> None:
+    async with pair(SimNetwork(latency=0.001)) as p:
+        for number in range(200):
+            closed = Address(f"10.1.0.{number}", 1)
+            await p.network.transport(closed.host).open()
+            p.a.send_packet(b"x", closed)
+        await trio.sleep(1)
+        assert 64 == len(refused(p.a))

@@ -23,7 +23,7 @@ from typing import TypeAlias
 import trio
 
 from .. import _attrs as attrs
-from ..abc import Address, Packet, Transport
+from ..abc import Address, DialRefused, Packet, Transport
 
 MakeTransport: TypeAlias = Callable[[], Transport]
 """Gives a new transport that was not opened."""
@@ -399,6 +399,40 @@ async def check_a_refused_stream_is_an_os_error(make: MakeTransport) -> None:
 
 
 @_law
+async def check_refusals_name_the_address_alone(make: MakeTransport) -> None:
+    """A port without a process is reported by its address, one with a process is not.
+
+    A transport that learns nothing of this says None, and a plain ``ConnectionRefusedError``.
+    """
+    async with _opened(make, 2) as (a, b):
+        refusals = a.refusals()
+        async with _opened(make, 1) as (gone,):
+            unused = gone.local_address
+        inbox, own = _Inbox(), _Inbox()
+        async with _receiving(a, own), _receiving(b, inbox):
+            try:
+                with _in_time("the refusal of a stream"):
+                    await a.connect_stream(unused)
+            except DialRefused as error:
+                got = error.address, error.source
+                assert got == (unused, "rst"), f"{unused} refused a stream: expected rst, not {got}"
+            except OSError:
+                pass
+            else:
+                raise AssertionError(f"{unused} took a stream, and nobody is there")
+            if refusals is None:
+                return
+            assert refusals is a.refusals(), "a second call of refusals() gave another channel"
+            a.send_packet(b"fine", b.local_address)
+            a.send_packet(b"lost", unused)
+            a.send_packet(b"fine", b.local_address)
+            with _in_time("the refusal of a packet"):
+                refused = await refusals.receive()
+            assert refused == unused, f"{unused} refused a packet, and {refused} was reported"
+            assert await inbox.wait(2) == [b"fine", b"fine"]
+
+
+@_law
 async def check_one_acceptor_at_a_time(make: MakeTransport) -> None:
     """A second acceptor gets an error; a cancelled one takes no stream with it."""
     async with _opened(make, 2) as (a, b):
@@ -524,6 +558,7 @@ TRANSPORT_LAWS: tuple[TransportLaw, ...] = (
     check_a_closed_peer_breaks_a_stream,
     check_unread_bytes_make_closing_a_reset,
     check_a_refused_stream_is_an_os_error,
+    check_refusals_name_the_address_alone,
     check_one_acceptor_at_a_time,
     check_streams_outlive_their_transports,
     check_everything_fails_once_closed,

@@ -2,7 +2,8 @@
 
 The SYN and its answer are single packets that links may lose and partitions stop, so connecting
 to a host that is down hangs, to a host without a listener is refused, and over a one-way cut
-hangs too, as with TCP.  The kernel of a stopped process still runs: it answers.
+hangs too, as with TCP.  The kernel of a stopped process still runs: it answers.  A firewall looks
+at the SYN and at its answer, each on its way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Literal
 import trio
 
 from .. import _attrs as attrs
-from ..abc import Address
+from ..abc import Address, DialRefused
 from .network_state import Host, NetworkState
 from .sim_stream import SimStream, connect_pair
 
@@ -29,7 +30,7 @@ class ConnectAttempt:
     host: Host
     near: Address
     far: Address
-    outcome: Literal["waiting", "open", "refused", "abandoned"] = "waiting"
+    outcome: Literal["waiting", "open", "rst", "icmp", "abandoned"] = "waiting"
     answered: trio.Event = attrs.field(factory=trio.Event, init=False)
     stream: SimStream | None = attrs.field(default=None, init=False)
     _far_host: Host | None = attrs.field(default=None, init=False)
@@ -39,18 +40,26 @@ class ConnectAttempt:
         self.network.post(self.near.host, self.far.host, self._syn_arrived)
 
     def _syn_arrived(self) -> None:
-        host = self.network.hosts.get(self.far.host)
-        if host is None:
+        network, near, far = self.network, self.near.host, self.far.host
+        host = network.hosts.get(far)
+        reject = network.topology.reject(near, far)
+        if reject is not None and reject.streams is not None:
+            network.post(far, near, self._answer, reject.streams)
+            return
+        if host is None or host.down:
             return
         socket = host.sockets.get(self.far.port)
         if socket is None:
-            self.network.post(self.far.host, self.near.host, self._answer, "refused")
-        elif socket.has_backlog_room():
+            network.post(far, near, self._answer, "rst")
+        elif socket.has_backlog_room() and not host.backlog_full:
             self._far_host = host
-            self.network.post(self.far.host, self.near.host, self._answer, "open")
+            network.post(far, near, self._answer, "open")
 
-    def _answer(self, outcome: Literal["open", "refused"]) -> None:
+    def _answer(self, outcome: Literal["open", "rst", "icmp"]) -> None:
         if self.outcome != "waiting":
+            return
+        reject = self.network.topology.reject(self.far.host, self.near.host)
+        if outcome == "open" and reject is not None and reject.streams is not None:
             return
         self.outcome = outcome
         if outcome == "open":
@@ -73,7 +82,8 @@ async def open_stream(attempt: ConnectAttempt) -> SimStream:
     """Send SYNs until one is answered.
 
     Raises:
-      OSError: refused, or no answer for two minutes.
+      DialRefused: refused, by the host or by a firewall.
+      OSError: no answer for two minutes.
       trio.ClosedResourceError: the transport was closed.
     """
     try:
@@ -89,8 +99,8 @@ async def open_stream(attempt: ConnectAttempt) -> SimStream:
     if attempt.outcome == "waiting":
         attempt.outcome = "abandoned"
         raise OSError(errno.ETIMEDOUT, f"{attempt.far} does not answer")
-    if attempt.outcome == "refused":
-        raise OSError(errno.ECONNREFUSED, f"{attempt.far} refuses: no process listens there")
+    if attempt.outcome == "rst" or attempt.outcome == "icmp":
+        raise DialRefused(attempt.far, attempt.outcome)
     if attempt.stream is None or attempt.outcome == "abandoned":
         raise trio.ClosedResourceError("this transport was closed")
     return attempt.stream

@@ -31,6 +31,8 @@ LOOPBACK = Link(latency=Constant(0.00002))
 RETRANSMIT = 0.2
 """Seconds until a lost segment of a stream is sent again, doubled each time (RFC 6298)."""
 _MOST_RETRANSMISSIONS = 12
+UNREACHABLES = 6.0
+"""ICMP messages to one host at once; one more every second (Linux, icmp_ratelimit)."""
 MAX_DATAGRAM = 65507
 """Most bytes that UDP carries over IPv4."""
 
@@ -68,6 +70,9 @@ class Socket(Protocol):
     def has_backlog_room(self) -> bool:
         """Whether one more stream may wait to be accepted."""
 
+    def put_refusal(self, address: Address) -> None:
+        """The host of an address says that no process has the port."""
+
     def put_stream(self, stream: StreamEnd, peer: Address) -> None:
         """A peer opened a stream."""
 
@@ -95,6 +100,8 @@ class Host:
     Args:
       address: its IP address as text.
       waiting: sends that wait for the process to go on.
+      down: whether the machine is off: it answers nothing at all.
+      backlog_full: whether no stream finds room to wait for the process.
     """
 
     address: str
@@ -102,6 +109,10 @@ class Host:
     streams: dict[StreamEnd, None] = attrs.field(factory=dict)
     paused: bool = False
     waiting: list[Callable[[], object]] = attrs.field(factory=list)
+    down: bool = False
+    backlog_full: bool = False
+    _unreachables: dict[str, tuple[float, float]] = attrs.field(factory=dict, init=False)
+    """When the last ICMP message went to a host, and how many more might have."""
     _port: int = attrs.field(default=49151, init=False)
 
     def free_port(self) -> int:
@@ -111,6 +122,16 @@ class Host:
             if self._port not in self.sockets:
                 return self._port
         raise OSError(f"{self.address} has no free port left")
+
+    def may_say_unreachable(self, to: str, now: float) -> bool:
+        """Whether one more ICMP message may go to a host: Linux sends few to each."""
+        if to == self.address:
+            return True
+        last, left = self._unreachables.get(to, (now, UNREACHABLES))
+        left = min(UNREACHABLES, left + now - last)
+        allowed = left >= 1.0
+        self._unreachables[to] = now, left - allowed
+        return allowed
 
 
 @attrs.define(eq=False)
@@ -187,6 +208,8 @@ class NetworkState:
             raise trio.BrokenResourceError(
                 f"cannot send {len(data)} bytes to {to}: a datagram carries at most {MAX_DATAGRAM}"
             )
+        if host.down:
+            return
         if host.paused:
             host.waiting.append(lambda: self._launch(source, data, to))
         else:
@@ -255,9 +278,17 @@ class NetworkState:
             self._drop("cut", source, data, to)
             return
         host = self.hosts.get(to.host)
-        socket = None if host is None else host.sockets.get(to.port)
+        reject = self.topology.reject(source.host, to.host)
+        if reject is not None and reject.packets:
+            self._drop("reject", source, data, to)
+            if reject.by == "host":
+                self._say_unreachable(source, to)
+            return
+        socket = None if host is None or host.down else host.sockets.get(to.port)
         if socket is None:
             self._drop("nobody", source, data, to)
+            if host is not None and not host.down:
+                self._say_unreachable(source, to)
         elif not socket.has_room(len(data)):
             self._drop("buffer", source, data, to)
         else:
@@ -267,6 +298,19 @@ class NetworkState:
             if self.trace is not None:
                 self.note("deliver", source, to, data)
             socket.put_packet(data, source)
+
+    def _say_unreachable(self, source: Address, to: Address) -> None:
+        """Answer a datagram with ICMP port unreachable, as the host that it went to."""
+        if self.host(to.host).may_say_unreachable(source.host, trio.current_time()):
+            self.post(to.host, source.host, self._unreachable, source, to)
+
+    def _unreachable(self, source: Address, to: Address) -> None:
+        host = self.hosts.get(source.host)
+        socket = None if host is None or host.down else host.sockets.get(source.port)
+        if socket is not None:
+            self.counts.refusals += 1
+            self.note("refuse", to, source)
+            socket.put_refusal(to)
 
     def _drop(self, reason: str, source: Address, data: bytes, to: Address) -> None:
         self.counts.dropped[reason] += 1

@@ -55,6 +55,7 @@ class NetworkStatistics:
     packets_delivered: int
     bytes_delivered: int
     dropped: Mapping[str, int]
+    refusals: int
     duplicated: int
     reordered: int
     corrupted: int
@@ -73,6 +74,7 @@ class Counts:
     bytes_sent: int = 0
     packets_delivered: int = 0
     bytes_delivered: int = 0
+    refusals: int = 0
     duplicated: int = 0
     reordered: int = 0
     corrupted: int = 0
@@ -89,6 +91,7 @@ class Counts:
             packets_delivered=self.packets_delivered,
             bytes_delivered=self.bytes_delivered,
             dropped=MappingProxyType(dict(self.dropped)),
+            refusals=self.refusals,
             duplicated=self.duplicated,
             reordered=self.reordered,
             corrupted=self.corrupted,
@@ -110,7 +113,8 @@ class TraceEntry(NamedTuple):
 
     Args:
       time: when (trio clock, seconds).
-      what: ``send``, ``deliver`` or ``drop <reason>`` of a packet; ``stream open``,
+      what: ``send``, ``deliver`` or ``drop <reason>`` of a packet, or ``refuse`` for the report
+        that no process has its port; ``stream open``,
         ``stream data``, ``stream eof`` or ``stream reset`` as they arrive.
       source, target: from where to where.
       data: the bytes, if any.

@@ -19,7 +19,7 @@ import random
 from contextlib import AbstractAsyncContextManager, ExitStack
 from ipaddress import IPv4Address, ip_address
 from types import TracebackType
-from typing import Self, Unpack, final
+from typing import Literal, Self, Unpack, final
 
 import trio
 
@@ -33,7 +33,7 @@ from .network_state import Distance, NetworkState
 from .observation import NetworkStatistics, Trace
 from .pausing import Processes, join_process
 from .sim_transport import SimTransport
-from .topology import Hosts, Topology
+from .topology import Hosts, Reject, Topology
 from .trio_internals import MockClock
 
 DEFAULT_PORT = 7946
@@ -204,6 +204,21 @@ class SimNetwork:
         """Whether the host is stopped."""
         return self._state.host(host).paused
 
+    def power_off(self, host: str) -> None:
+        """Let a machine be gone: nothing leaves it, nothing is answered, by its kernel neither.
+
+        Without this, the kernel of a host whose process has ended refuses what comes to its ports.
+        """
+        self._state.host(host).down = True
+
+    def power_on(self, host: str) -> None:
+        """The machine is back."""
+        self._state.host(host).down = False
+
+    def fill_backlog(self, host: str, *, full: bool = True) -> None:
+        """Let no new stream to a host find room: its SYN is not answered, as by Linux."""
+        self._state.host(host).backlog_full = full
+
     def move(self, host: str, new_host: str) -> None:
         """Give a host another address, as DHCP may: its sockets stay, old streams hang.
 
@@ -281,6 +296,38 @@ class SimNetwork:
         if both_ways:
             self._state.topology.mend(target, source)
         self._state.retry_streams()
+
+    def reject(
+        self,
+        source: Hosts,
+        target: Hosts = None,
+        *,
+        both_ways: bool = False,
+        packets: bool = True,
+        streams: Literal["rst", "icmp"] | None = "rst",
+        by: Literal["host", "router"] = "host",
+    ) -> None:
+        """Let firewalls refuse what goes from ``source`` to ``target``, and say so.
+
+        It keeps no state: answers to what went the other way are refused, too, and so are
+        streams that exist.  One between two hosts goes before one from the source, that before
+        one to the target.
+
+        Args:
+          source, target: a host, several, or None for all.
+          both_ways: do the same for the way back.
+          packets, streams, by: see `Reject`.
+        """
+        reject = Reject(packets=packets, streams=streams, by=by)
+        self._state.topology.set_reject(source, target, reject)
+        if both_ways:
+            self._state.topology.set_reject(target, source, reject)
+
+    def accept(self, source: Hosts, target: Hosts = None, *, both_ways: bool = False) -> None:
+        """Take back a `reject` made with the same arguments."""
+        self._state.topology.set_reject(source, target, None)
+        if both_ways:
+            self._state.topology.set_reject(target, source, None)
 
     def isolate(self, *hosts: str) -> None:
         """Cut hosts off from all others and from each other."""

@@ -88,6 +88,10 @@ class Pipe:
         if not self._passable():
             self._stall(kind, data)
             return
+        reject = self.network.topology.reject(self.source.host, self.target.host)
+        if reject is not None and reject.streams is not None:
+            self.writer.reset_both()
+            return
         self._under_way -= len(data)
         if self.network.trace is not None:
             self.network.note(f"stream {kind}", self.source, self.target, data)

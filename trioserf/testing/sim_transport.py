@@ -6,6 +6,7 @@ import contextvars
 import errno
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import final
 
 import outcome
@@ -19,6 +20,10 @@ _PACKET_OVERHEAD = 256
 """Bytes that a kernel spends on each packet that waits in a socket."""
 _BACKLOG = 128
 """Streams that may wait to be accepted."""
+_REFUSALS = 64
+"""Refusals that may wait to be read."""
+_REPEATED = 0.02
+"""Seconds in which a repeated refusal is not reported."""
 
 
 @final
@@ -43,6 +48,8 @@ class SimTransport(Transport):
         self._accepting = False
         self._stream_came = trio.Event()
         self._connecting: dict[ConnectAttempt, None] = {}
+        self._refused, self._refusals = trio.open_memory_channel[Address](_REFUSALS)
+        self._refused_at: dict[Address, float] = {}
 
     def __repr__(self) -> str:
         return f"<SimTransport {self._address} {self._state}>"
@@ -158,6 +165,21 @@ class SimTransport(Transport):
         receiver, self._receiver, self._handler = self._receiver, None, None
         if receiver is not None:
             trio.lowlevel.reschedule(receiver, result)
+
+    def refusals(self) -> trio.MemoryReceiveChannel[Address]:
+        """Addresses that refused packets of this socket."""
+        return self._refusals
+
+    def put_refusal(self, address: Address) -> None:
+        """The host of an address says that no process has the port."""
+        now = trio.current_time()
+        for known, at in tuple(self._refused_at.items()):
+            if now - at >= _REPEATED:
+                del self._refused_at[known]
+        if address not in self._refused_at:
+            with suppress(trio.WouldBlock):
+                self._refused.send_nowait(address)
+                self._refused_at[address] = now
 
     # --- streams ------------------------------------------------------------------------------
 

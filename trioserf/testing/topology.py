@@ -7,7 +7,7 @@ or a partition nothing passes, whatever the link.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias, Unpack
+from typing import Literal, TypeAlias, Unpack, final
 
 from .. import _attrs as attrs
 from .links import Link, LinkChanges
@@ -21,6 +21,24 @@ def host_names(hosts: Hosts) -> tuple[str | None, ...]:
     if hosts is None or isinstance(hosts, str):
         return (hosts,)
     return tuple(hosts)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Reject:
+    """What a firewall refuses to let pass, and how it says so.
+
+    Args:
+      packets: whether datagrams are answered with ICMP port unreachable.
+      streams: how a SYN is answered: ``"rst"`` as if the host itself had, ``"icmp"`` with port
+        unreachable; None lets streams pass.
+      by: who seems to have answered: ``"host"``, the worst case (a filter on the
+        host itself, or on a bridge), or ``"router"``.
+    """
+
+    packets: bool = True
+    streams: Literal["rst", "icmp"] | None = "rst"
+    by: Literal["host", "router"] = "host"
 
 
 @attrs.define(eq=False)
@@ -37,6 +55,7 @@ class Topology:
     _links: dict[tuple[str | None, str | None], Link] = attrs.field(factory=dict, init=False)
     _cuts: set[tuple[str | None, str | None]] = attrs.field(factory=set, init=False)
     _groups: dict[str, int] = attrs.field(factory=dict, init=False)
+    _rejects: dict[tuple[str | None, str | None], Reject] = attrs.field(factory=dict, init=False)
 
     def link(self, source: str, target: str) -> Link:
         """The link in force: of this pair, else from the source, else to the target."""
@@ -124,4 +143,25 @@ class Topology:
             or (source, None) in cuts
             or (None, target) in cuts
             or (None, None) in cuts
+        )
+
+    def set_reject(self, source: Hosts, target: Hosts, reject: Reject | None) -> None:
+        """Put a firewall on each direction from ``source`` to ``target``; None takes it away."""
+        for start in host_names(source):
+            for end in host_names(target):
+                if reject is None:
+                    self._rejects.pop((start, end), None)
+                else:
+                    self._rejects[start, end] = reject
+
+    def reject(self, source: str, target: str) -> Reject | None:
+        """The firewall in this direction.  A host always reaches itself."""
+        rejects = self._rejects
+        if not rejects or source == target:
+            return None
+        return (
+            rejects.get((source, target))
+            or rejects.get((source, None))
+            or rejects.get((None, target))
+            or rejects.get((None, None))
         )
