@@ -154,10 +154,12 @@ async def attack_once(running: Cluster, attack: Attack, plan: Plan) -> Figures:
         key=running.key,
     )
     failures = running.go.failures(victim.name) if running.go else 0
-    rest = (await victim.ask("mark", sending=honest is not None))["memory"]
-    await control.ask("mark", sending=False)
+    rest = (await victim.ask("mark"))["memory"]
+    await control.ask("mark")
     if honest is not None:
-        await honest.ask("mark", sending=True)
+        await honest.ask("mark")
+        for node in (victim, honest):  # once both count
+            await node.ask("send")
     attacker.start()
     try:
         async with trio.open_nursery() as nursery:

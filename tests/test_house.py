@@ -57,7 +57,8 @@ TASK_STARTERS = {
     "_serf/open.py": "the tree itself",
     "_memberlist/open.py": "the same tasks for a membership half without Serf",
     # Short children, in a nursery given to them or their own:
-    "_memberlist/address_prober.py": "one probe of an address that is said to be taken over",
+    "_memberlist/address_prober.py": "one ping of an address that is said to be taken over, or of "
+    "a node that was never reached",
     "_memberlist/healer.py": "one look-up for each name that was joined",
     "_memberlist/joiner.py": "one try for each address of a join, some in the background",
     "_memberlist/push_puller.py": "the push/pulls of one round",

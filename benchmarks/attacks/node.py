@@ -151,10 +151,10 @@ class Driver:
 
     # --- commands -----------------------------------------------------------------------------
 
-    async def do_mark(self, sending: bool) -> dict[str, Any]:
-        """Forget what was measured, and begin or end to send events."""
+    async def do_mark(self) -> dict[str, Any]:
+        """Forget what was measured."""
         rest = peak_memory(reset=True)
-        self.sent, self.sending = 0, sending
+        self.sent, self.sending = 0, False
         self.received.clear()
         self.failures.clear()
         self.forged = self.gaps = 0
@@ -162,6 +162,11 @@ class Driver:
         self.cpu = time.process_time()
         self.meter.reset()
         return {"memory": rest}
+
+    async def do_send(self) -> dict[str, Any]:
+        """Send events from now on."""
+        self.sending = True
+        return {}
 
     async def do_quiet(self) -> dict[str, Any]:
         """Send no more events."""

@@ -1,8 +1,9 @@
 """A second address for a known name."""
 
+import pytest
 import trio
 
-from trioserf._memberlist.address_prober import MAX_PROBES
+from trioserf._memberlist.address_prober import CHECK_PERIOD, CHECKS, MAX_PROBES
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import Ack, Ping, encode_message
 from trioserf.abc import Address
@@ -128,3 +129,87 @@ async def test_a_former_address_of_this_node_is_one_warning(autojump_clock, capl
         [line] = lines
         assert "10.0.0.9:7946" in line
         assert "10.0.0.1:7946" in line
+
+
+# --- nodes that were never reached --------------------------------------------------------
+
+
+def ping_of(name, last, number=1):
+    address = bytes((10, 0, 0, last))
+    return encode_message(Ping(number, "n1", address, 7946, name))
+
+
+SLOWLY = {"gossip_interval": 0, "push_pull_interval": 0, "probe_interval": 1000.0}
+
+
+async def test_a_node_that_opens_a_stream_is_known_as_reached_at_once(autojump_clock):
+    async with cluster() as c:
+        await c.start(1, **SLOWLY)
+        await c.start(2, **SLOWLY)
+        await c.nodes[2].join(["10.0.0.1"])
+        await trio.sleep(0.1)
+        assert c.nodes[1].node("n2").reached
+        assert 0 == c.nodes[1].statistics().probes
+
+
+async def test_silence_of_a_node_that_is_checked_says_nothing(autojump_clock):
+    async with one_node(**SLOWLY) as (node, wire):
+        alive(wire, "n2", 2)
+        await trio.sleep(0.01)
+        wire.deliver(ping_of("n2", 2), Address("10.0.0.2", 7946))
+        await trio.sleep(0.01)
+        (ping,) = pings(wire)
+        assert "n2" == ping.node
+        wire.deliver(ping_of("n2", 2), Address("10.0.0.2", 7946))
+        await trio.sleep(5)
+        assert 1 == len(pings(wire)), "one at a time"
+        assert not node.node("n2").reached
+        assert NodeStatus.ALIVE is node.node("n2").status
+        assert 0 == node.statistics().health_score
+        wire.deliver(ping_of("n2", 2), Address("10.0.0.2", 7946))
+        await trio.sleep(0.01)
+        wire.deliver(encode_message(Ack(pings(wire)[-1].seq_no, None)))
+        await trio.sleep(0.01)
+        assert node.node("n2").reached
+        wire.deliver(ping_of("n2", 2), Address("10.0.0.2", 7946))
+        await trio.sleep(0.01)
+        assert 2 == len(pings(wire)), "once reached it is not checked again"
+
+
+async def test_a_ping_from_another_host_makes_no_check(autojump_clock):
+    async with one_node(**SLOWLY) as (_node, wire):
+        alive(wire, "n2", 2)
+        await trio.sleep(0.01)
+        wire.deliver(ping_of("n2", 2), Address("10.0.0.3", 7946))
+        await trio.sleep(1)
+        assert [] == pings(wire)
+
+
+@pytest.mark.parametrize("setting", [{"faithful_go": True}, {"probe_interval": 0}])
+async def test_nothing_is_checked_like_go_or_without_probes(setting, autojump_clock):
+    async with one_node(**{**SLOWLY, **setting}) as (_node, wire):
+        alive(wire, "n2", 2)
+        await trio.sleep(0.01)
+        wire.deliver(ping_of("n2", 2), Address("10.0.0.2", 7946))
+        await trio.sleep(1)
+        assert [] == pings(wire)
+
+
+async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
+    async with one_node(**SLOWLY) as (_node, wire):
+        for last in range(2, 2 + 2 * CHECKS):
+            alive(wire, f"x{last}", last)
+        await trio.sleep(0.1)
+        before = len(wire.sent)
+        for _ in range(3):
+            for last in range(2, 2 + 2 * CHECKS):
+                wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))
+        await trio.sleep(0.001)
+        sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
+        assert CHECKS == len(sent)
+        await trio.sleep(CHECK_PERIOD * 4.5)
+        for last in range(2, 2 + 2 * CHECKS):
+            wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))
+        await trio.sleep(0.01)
+        sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
+        assert CHECKS + 4 == len(sent)

@@ -10,7 +10,14 @@ import pytest
 from trioserf._memberlist_config import MemberlistConfig
 from trioserf._swim.effects import NodeDropped, NodeForgotten
 from trioserf._swim.nodes import Node, NodeStatus
-from trioserf._swim.probing import ProbeReport, ProbeResult, ProbeRound, ProbeSchedule, StreamPing
+from trioserf._swim.probing import (
+    RECHECK,
+    ProbeReport,
+    ProbeResult,
+    ProbeRound,
+    ProbeSchedule,
+    StreamPing,
+)
 from trioserf._wire.messages import IndirectPing, Ping, decode_message
 from trioserf.abc import Address
 
@@ -60,6 +67,40 @@ def test_suspects_are_probed_but_not_dead_or_left_nodes() -> None:
     table.on_dead(left("d"), 0.0)
     schedule = ProbeSchedule(table, random.Random(1))
     assert {"b": 10, "e": 10} == Counter(names(schedule, 20))
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_made_up_nodes_do_not_keep_real_ones_from_being_probed(faithful: bool) -> None:
+    ghosts = [f"ghost-{number}" for number in range(300)]
+    table = table_with("b", "c", *ghosts)
+    for name in "bc":
+        table.nodes[name].acked_at = 0.0
+    schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan(faithful_go=faithful))
+    sequence = []
+    for second in range(1, 500):
+        sequence += names(schedule, 1, float(second))
+    for name in "bc":
+        places = [0, *(i for i, probed in enumerate(sequence) if probed == name), len(sequence)]
+        longest = max(b - a for a, b in pairwise(places))
+        assert (longest > RECHECK + 4) is faithful
+    probed = Counter(sequence)
+    assert max(probed[name] for name in ghosts) <= 3
+    assert sum(probed[name] for name in ghosts) > 400
+
+
+def test_when_most_were_reached_others_keep_half_of_the_probes() -> None:
+    reached, others = [f"r{i}" for i in range(100)], [f"n{i}" for i in range(100)]
+    table = table_with(*reached, *others)
+    for name in reached:
+        table.nodes[name].acked_at = 0.0
+    schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan())
+    sequence = []
+    for second in range(1, 401):
+        sequence += names(schedule, 1, float(second))
+    for name in others:
+        places = [i for i, probed in enumerate(sequence) if probed == name]
+        assert places, "each within two rounds, of which one is longer"
+        assert places[0] < 320
 
 
 @pytest.mark.parametrize("others", ["b", "bc", "bcd"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from trioserf._swim.effects import NodeJoined, TurnedAway
+from trioserf._swim.effects import CheckReached, NodeJoined, TurnedAway
 from trioserf._swim.nodes import NodeStatus
 from trioserf._swim.table import NodeTable
-from trioserf._swim.unreached import LIMIT, LOOK_INTERVAL, OWN_SHARE
+from trioserf._swim.unreached import LIMIT, LOOK_INTERVAL, MAX_CHECKS, OWN_SHARE
 from trioserf._wire.messages import Alive, NodeRecord
 from trioserf.abc import Address
 
@@ -107,3 +107,25 @@ def test_a_peer_that_joins_by_this_node_is_entered(form: bytes) -> None:
     for number in range(3000, 3000 + 5 * LIMIT):
         table.merge_checked(records(range(number, number + 1), addr), 9.0, peer=PEER)
     assert OWN_SHARE * LIMIT + 1 == table.num_nodes
+
+
+def checked(table: NodeTable, state: list[NodeRecord], peer: str = PEER, **where: Address) -> str:
+    effects = table.merge_checked(state, 0.0, peer=peer, **where)
+    return " ".join(e.node.name for e in effects if isinstance(e, CheckReached))
+
+
+def test_a_peer_that_was_never_reached_is_to_be_pinged() -> None:
+    own = records(range(5), bytes((10, 9, 9, 9)))
+    assert "n0" == checked(new_table(), [*own[:1], *records(range(100, 150))])
+    assert "n0 n1 n2 n3" == checked(new_table(), [*own, *records(range(100, 150))])
+    assert MAX_CHECKS == 4
+    # One that has only few records has its own among them, whatever its streams come from.
+    assert "n7" == checked(new_table(), records(range(7, 8)))
+    assert "" == checked(new_table(), records(range(7, 7 + MAX_CHECKS + 1)))
+    assert "" == checked(new_table(), own, source=Address(PEER, PORT)), "that one was dialled"
+    assert "" == checked(new_table(), own, peer="")
+    assert "" == checked(new_table(faithful_go=True), own)
+    table = new_table()
+    checked(table, own)
+    table.nodes["n0"].acked_at = 1.0
+    assert "n1 n2 n3 n4" == checked(table, own)

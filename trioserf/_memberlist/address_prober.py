@@ -1,8 +1,18 @@
-"""Task: probes the old address of a node before an alive message from a new one is refused.
+"""Task: pings addresses outside of the failure detector, for two reasons.
 
-A node that moved (a container that was started anew) sends alive messages with another address
+*A node moved.*  It (a container that was started anew) sends alive messages with another address
 while its old record is still alive.  Go refuses them until the old record is dead.  Here the old
 address is pinged: if no node of that name answers, the message is applied at once.
+
+*A node that was never reached is there, as it seems*: from its host came a stream, or a ping of
+it.  Alive messages may come from anybody, and where they make up hundreds of nodes it would take
+minutes until the failure detector has probed this one; and until it is known as reached, gossip
+goes to all of them alike (see `_swim/gossip_order.py`, `_swim/unreached.py`).  So it is pinged at
+once, with a packet that takes no broadcasts along, and at a bounded rate.  An ack says that it is
+there; silence says nothing.
+
+DIFFERS (unless ``faithful_go``): Go does neither.
+Test: test_a_node_that_opens_a_stream_is_known_as_reached_at_once.
 
 Source: hashicorp/memberlist v0.2.2, state.go: aliveNode, the case of conflicting addresses, for
 what Go does instead.
@@ -19,7 +29,9 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.effects import Effect, ProbeAddress
+from .._swim.nodes import Node
 from .._swim.table import NodeTable
+from .alarm import TokenBucket
 from .history import History
 from .pending_acks import Pinger
 
@@ -29,18 +41,27 @@ MAX_PROBES: Final = 16
 """Most addresses probed at once; a message that would need one more is refused."""
 ATTEMPTS: Final = 2
 """Pings to the old address, so that one lost packet does not decide."""
+CHECKS: Final = 64
+"""Nodes that may be checked at once, if they are there …"""
+CHECK_PERIOD: Final = 1 / 16
+"""… and after how long one more (seconds): strangers can make this node send so many pings."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class AddressProber:
-    """Finds out which address of a conflict is right."""
+    """Finds out which address of a conflict is right, and who is there."""
 
     config: MemberlistConfig
     table: NodeTable
     pinger: Pinger
     history: History
     _active: int = attrs.field(default=0, init=False)
+    _checked: set[str] = attrs.field(factory=set, init=False)
+    _checks: TokenBucket = attrs.field(init=False)
     _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._checks = TokenBucket(CHECKS, CHECK_PERIOD)
 
     def start(self, effect: ProbeAddress, apply: Apply) -> bool:
         """Begin a probe, and apply what follows from it; False if there are too many."""
@@ -50,6 +71,17 @@ class AddressProber:
         self._nursery.start_soon(self._probe, effect, apply)
         return True
 
+    def check_reached(self, node: Node) -> None:
+        """Ping a node that was never reached, unless there are too many.  Never waits."""
+        config, now = self.config, trio.current_time()
+        if node.reached or config.faithful_go or config.probe_interval <= 0:
+            return
+        if self._nursery is None or node.name in self._checked or self._checks.ready_at > now:
+            return
+        self._checks.spend(now)
+        self._checked.add(node.name)
+        self._nursery.start_soon(self._check, node)
+
     async def run(self) -> None:
         """Give probes a nursery to run in, until cancelled."""
         async with trio.open_nursery() as self._nursery:
@@ -57,6 +89,17 @@ class AddressProber:
                 await trio.sleep_forever()
             finally:
                 self._nursery = None
+
+    async def _check(self, node: Node) -> None:
+        local, timeout = self.table.local_node, self.config.probe_timeout
+        try:
+            rtt = await self.pinger.ping(local, node.name, node.address, timeout, alone=True)
+        except (NoAckError, trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError):
+            return
+        finally:
+            self._checked.discard(node.name)
+        node.acked_at = trio.current_time()
+        node.rtt = rtt if node.rtt is None else node.rtt
 
     async def _probe(self, effect: ProbeAddress, apply: Apply) -> None:
         try:

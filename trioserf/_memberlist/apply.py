@@ -22,6 +22,7 @@ from .._swim.awareness import Awareness
 from .._swim.effects import (
     Applied,
     Broadcast,
+    CheckReached,
     Confirmed,
     Conflict,
     Effect,
@@ -126,12 +127,13 @@ class Applier:
                     if self.events is not None:
                         self._notify(self.events.notify_leave, node)
                 case Conflict():
-                    self.history.conflict(effect, source)
-                    self._report(effect)
+                    self._report(effect, source)
                 case ProbeAddress():
                     self.history.other_address(effect, source)
                     if not self.address_prober.start(effect, self):
                         self(self.table.address_probed(effect, True, trio.current_time()))
+                case CheckReached(node=node):
+                    self.address_prober.check_reached(node)
                 case FormerAddress(node=node, address=address):
                     self.log.warning(
                         "peers know this node at %s, where no node of its name answers; it is at"
@@ -196,7 +198,8 @@ class Applier:
         except Exception as error:
             self.drop_log.crash("handler", handler, error)
 
-    def _report(self, conflict: Conflict) -> None:
+    def _report(self, conflict: Conflict, source: Source) -> None:
+        self.history.conflict(conflict, source)
         existing, other = conflict.existing, conflict.other
         self.conflicts += 1
         self.drop_log("conflict", other.address, f"{existing.name!r} is {existing.address} already")

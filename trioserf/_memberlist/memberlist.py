@@ -144,7 +144,7 @@ class Memberlist:
         self._prober = Prober(
             config=config,
             table=self._table,
-            schedule=ProbeSchedule(self._table, rng),
+            schedule=ProbeSchedule(self._table, rng, config),
             sender=self._sender,
             client=self._client,
             pending_acks=self._pending_acks,
@@ -224,6 +224,7 @@ class Memberlist:
             indirect_pings=self._indirect_pings,
             ping=handlers.get("ping"),
             default_port=self._address.default_port,
+            check_reached=self._address_prober.check_reached,
             history=self.history,
             drop_log=drop_log,
             metrics=metrics,

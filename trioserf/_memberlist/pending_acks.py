@@ -142,7 +142,9 @@ class Pinger:
     known_hosts: Callable[[str], Collection[str]]
     """Gives hosts from which a node acks, beside the one that is asked."""
 
-    async def ping(self, local: Node, name: str, to: Address, timeout: float) -> float:
+    async def ping(
+        self, local: Node, name: str, to: Address, timeout: float, *, alone: bool = False
+    ) -> float:
         """The round-trip time to a node (seconds).
 
         Args:
@@ -150,6 +152,7 @@ class Pinger:
           name: the node that must be there; "" for any.
           to: its address.
           timeout: longest wait (seconds).
+          alone: whether no broadcasts go along: perhaps nobody is there.
 
         Raises:
           NoAckError: no answer in time.
@@ -167,7 +170,11 @@ class Pinger:
         faithful = self.pending_acks.random_bytes is None
         hosts = None if faithful else (host_of(to), *self.known_hosts(name))
         with self.pending_acks.expect(seq_no, on_ack, hosts=hosts):
-            self.sender.send(ping_message(seq_no, name, local), to, name)
+            message = ping_message(seq_no, name, local)
+            if alone:
+                self.sender.send_together((message,), to, name)
+            else:
+                self.sender.send(message, to, name)
             sent_at = trio.current_time()
             with trio.move_on_after(timeout):
                 await answered.wait()

@@ -23,6 +23,7 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.effects import Effect
+from .._swim.nodes import Node
 from .._swim.probing import ping_message
 from .._swim.table import NodeTable
 from .._wire.messages import (
@@ -65,6 +66,7 @@ class Receiver:
     Args:
       ping: gives the payload of acks.
       default_port: gives what stands for a port of 0.
+      check_reached: is given a node that was never reached, and whose ping arrived.
     """
 
     config: MemberlistConfig
@@ -77,6 +79,7 @@ class Receiver:
     indirect_pings: IndirectPings
     ping: PingHandler | None
     default_port: Callable[[], int]
+    check_reached: Callable[[Node], object]
     history: History
     drop_log: DropLog
     metrics: Metrics
@@ -174,7 +177,10 @@ class Receiver:
         elif self._may_answer(packet):
             pinging = self.table.nodes.get(ping.source_node)
             if pinging is not None:
-                pinging.pinged(packet.received_at, host_of(packet.source))
+                host = host_of(packet.source)
+                pinging.pinged(packet.received_at, host)
+                if not pinging.reached and host == pinging.address.host:
+                    self.check_reached(pinging)
             payload = self.ping.ack_payload() if self.ping is not None else None
             ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
             self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)

@@ -97,6 +97,16 @@ class ProbeAddress:
 
 
 @attrs.frozen
+class CheckReached:
+    """A node that was never reached seems to be there: ping it.
+
+    An ack is noted in `Node.acked_at`; silence means nothing.
+    """
+
+    node: Node
+
+
+@attrs.frozen
 class FormerAddress:
     """Peers know the local node at an address where no node of its name answers: warn, once.
 
@@ -237,6 +247,7 @@ Effect: TypeAlias = (
     | NodeLeft
     | Conflict
     | ProbeAddress
+    | CheckReached
     | FormerAddress
     | Refuted
     | SendTo

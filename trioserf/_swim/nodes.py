@@ -67,6 +67,7 @@ class Node:
       changed_at: when the status last changed (seconds, trio clock); minus infinity for never.
 
     Attributes:
+      probed_at: when the failure detector last probed it (seconds, trio clock).
       acked_at: when it last acked a probe, by whatever way (seconds, trio clock).
       pinged_at: when a ping of it last arrived here.
       exchanged_at: when state was last exchanged with it, by this node's initiative.
@@ -84,6 +85,7 @@ class Node:
     incarnation: Incarnation = attrs.field(kw_only=True, default=0)
     status: NodeStatus = attrs.field(kw_only=True, default=NodeStatus.ALIVE)
     changed_at: float = attrs.field(kw_only=True, default=NEVER)
+    probed_at: float = attrs.field(init=False, default=NEVER, repr=False)
     acked_at: float = attrs.field(init=False, default=NEVER, repr=False)
     pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
@@ -119,6 +121,11 @@ class Node:
         Pings of it do not count: anybody can send them.
         """
         return self.acked_at > NEVER or self.exchanged_at > NEVER
+
+    @property
+    def tried_at(self) -> float:
+        """When it was last probed, or answered."""
+        return max(self.probed_at, self.acked_at, self.exchanged_at)
 
     @property
     def record(self) -> NodeRecord:

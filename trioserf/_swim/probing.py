@@ -11,6 +11,7 @@ on local health aware probes.
 from __future__ import annotations
 
 import enum
+import math
 import random
 from collections.abc import Sequence
 from typing import Final
@@ -26,6 +27,8 @@ from .table import NodeTable
 
 SHUFFLED_AT_ONCE: Final = 4096
 """Nodes up to which the sequence is shuffled as a whole: that many take two milliseconds."""
+RECHECK: Final = 20
+"""Probe intervals after which a node that was reached is due again, at least."""
 STREAM_PING_PROTOCOL: Final = 3
 """From this highest protocol version on, a node answers pings over streams."""
 NACK_PROTOCOL: Final = 4
@@ -46,17 +49,25 @@ def ping_message(seq_no: int, name: str, local: Node) -> bytes:
 
 
 class ProbeSchedule:
-    """Round robin over a shuffled list: every node is probed within two rounds.
+    """Round robin over a shuffled list: every node is probed within two rounds, or four where most
+    were never reached.
 
     Args:
       table: whose nodes are probed.
       rng: for shuffling.
+      config: settings; without them nothing is due before its turn comes.
     """
 
-    def __init__(self, table: NodeTable, rng: random.Random) -> None:
+    def __init__(
+        self, table: NodeTable, rng: random.Random, config: MemberlistConfig | None = None
+    ) -> None:
         self._table = table
         self._rng = rng
+        self._interval = math.inf
+        if config is not None and not config.faithful_go:
+            self._interval = config.probe_interval
         self._index = 0
+        self._instead = False
 
     def next_node(self, now: float) -> tuple[Node | None, list[Effect]]:
         """The next node to probe (None: there is none), and the effects of purging.
@@ -85,9 +96,36 @@ class ProbeSchedule:
                 other = self._rng.randrange(self._index, len(sequence))
                 sequence[self._index], sequence[other] = sequence[other], sequence[self._index]
             node = sequence[self._index]
-            self._index += 1
             if node is not local and not node.is_gone:
-                return node, effects
+                instead = None if node.reached else self._due_again(now)
+                if instead is None:
+                    self._index += 1
+                    instead = node
+                instead.probed_at = now
+                return instead, effects
+            self._index += 1
+
+    def _due_again(self, now: float) -> Node | None:
+        """What to probe before a node that was never reached, every other time.
+
+        Made-up nodes are as easily announced as real ones, and a round through hundreds of them
+        takes minutes.  Meanwhile the failure of a real one shall be detected: one that was reached
+        is due again after `RECHECK` intervals, or as many as there are of them.
+
+        DIFFERS (unless ``faithful_go``): Go probes all in turn.
+        Test: test_made_up_nodes_do_not_keep_real_ones_from_being_probed.
+        """
+        self._instead = not self._instead
+        if not self._instead or self._interval == math.inf:
+            return None
+        oldest, count = None, 0
+        for node in self._table.sequence:
+            if node.reached and not node.is_gone and node is not self._table.local_node:
+                count += 1
+                if oldest is None or node.tried_at < oldest.tried_at:
+                    oldest = node
+        due = self._interval * max(count, RECHECK)
+        return oldest if oldest is not None and now - oldest.tried_at >= due else None
 
 
 class StreamPing(enum.Enum):

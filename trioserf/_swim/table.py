@@ -31,6 +31,7 @@ from .admission import defect, verify
 from .alive_rules import AliveRules, node_from
 from .effects import (
     Applied,
+    CheckReached,
     Effect,
     NodeDropped,
     NodeForgotten,
@@ -45,7 +46,7 @@ from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, N
 from .refutation import announce
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion
-from .unreached import OWN_SHARE
+from .unreached import MAX_CHECKS, OWN_SHARE
 
 
 class NodeTable:
@@ -264,7 +265,10 @@ class NodeTable:
         """
         effects: list[Effect] = []
         hearsay = bool(peer) and source is None
-        at_peer, turned_away = _forms(peer) if hearsay else (), 0
+        forms = _forms(peer) if hearsay and not self._faithful else ()
+        at_peer, turned_away, checks = forms, 0, list[Effect]()
+        # The peer itself, that is.  Its streams may come from another of its addresses.
+        few = hearsay and not self._faithful and len(records) <= MAX_CHECKS
         if source is not None and not self._alive_rules.trusts(source):
             source = None
         nodes, suspect_rules = self.nodes, self._suspect_rules
@@ -286,6 +290,11 @@ class NodeTable:
                     effects += suspect_rules.on_dead(Dead(incarnation, name, name), now)
                 elif record.status in (NodeStatus.DEAD, NodeStatus.SUSPECT):
                     effects += suspect_rules.on_suspect(Suspect(incarnation, name, self.name), now)
+            if (few or record.addr in forms) and len(checks) < MAX_CHECKS:
+                node = nodes.get(name)
+                if node is not None and not node.reached:
+                    checks.append(CheckReached(node))
+        effects += checks
         if turned_away:
             effects.append(TurnedAway(turned_away))
         return effects

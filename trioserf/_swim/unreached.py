@@ -29,6 +29,8 @@ LIMIT: Final = 256
 """Nodes known by hearsay alone beside as many as were reached; a probe interval probes one."""
 OWN_SHARE: Final = 4
 """How many times as many there may be when a peer names itself: a thousand may start at once."""
+MAX_CHECKS: Final = 4
+"""Nodes at the host of a peer that one piece of its state makes this node ping."""
 LOOK_INTERVAL: Final = 1.0
 """How often they are counted anew (seconds), which takes a look at all records."""
 
