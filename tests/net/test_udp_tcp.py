@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from contextlib import closing, suppress
 
@@ -139,8 +140,10 @@ async def test_a_refused_dial_names_the_address() -> None:
         with pytest.raises(ConnectionRefusedError) as caught:
             await transport.connect_stream(Address("127.0.0.1", port))
     # Once, and in the form in which addresses are given.
-    text = f"[Errno {errno.ECONNREFUSED}] cannot connect to 127.0.0.1:{port}: Connection refused"
-    assert text == str(caught.value)
+    text = f"cannot connect to 127.0.0.1:{port}: Connection refused"
+    assert re.fullmatch(
+        rf"\[Errno {errno.ECONNREFUSED}\] {re.escape(text)}(, .*)?", str(caught.value)
+    )
     transport.close()
 
 

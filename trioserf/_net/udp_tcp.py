@@ -4,27 +4,33 @@ Datagrams are read and sent on the bare socket: after one wait for readability u
 taken without waiting, and sending never waits.  Under load that costs a sixth of a wait for
 each packet, and no other task starves, because there is a checkpoint between two rounds.
 
-Linux does not report to a socket that serves many peers that one of them refused a datagram;
-other systems raise that from the next call.  Either way the loop goes on and counts.
+Linux does not report to a socket that serves many peers that one of them refused a datagram,
+unless it is asked to (`NetTransport.refusals`, and `error_queue` for what follows from that); other
+systems raise it from the next call, and do not say who refused.  Either way the loop goes on and
+counts.
 
 Source: hashicorp/memberlist v0.2.2, net_transport.go.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, final
 
 import trio
 
 from .. import _attrs as attrs
-from ..abc import Address, Packet, Transport, TransportStatistics
+from ..abc import Address, DialRefused, Packet, Transport, TransportStatistics
+from . import error_queue
 from .binding import BoundPair, bind_pair, dropped_datagrams
+from .error_queue import RefusalReporter, may_be_pending, refused_by, report_errors
 from .interfaces import IPAddress, machine_addresses
-from .sockaddr import family_of, from_sockaddr, to_sockaddr
+from .sockaddr import SockAddr, family_of, from_sockaddr, to_sockaddr
 
 DRAIN = 64
 """Datagrams read for one wake-up."""
@@ -33,6 +39,8 @@ TURN = 0.004
 _LONGEST = 65536
 _ERROR_PAUSE = 0.05
 """Seconds of rest after the system refused to read: it may refuse for a while."""
+_SENDS_AGAIN = 3
+"""Times that a datagram is sent again after an error that may be that of an earlier one."""
 
 
 def _ip(host: str) -> IPAddress:
@@ -73,6 +81,9 @@ class NetTransport(Transport):
         self._dialling: set[trio.socket.SocketType] = set()
         self._counts = _Counts()
         self._dropped: int | None = None
+        self._refusals: trio.MemoryReceiveChannel[Address] | None = None
+        self._reporter: RefusalReporter | None = None
+        self._errors_wait = False
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._bound else "new"
@@ -88,6 +99,8 @@ class NetTransport(Transport):
             raise trio.BusyResourceError("this transport is open already")
         await trio.lowlevel.checkpoint()
         self._bound = bind_pair(*self._wanted)
+        if self._reporter is not None:
+            self._reporter.begin(self._bound.udp)
         self._listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._bound.tcp))
 
     @property
@@ -119,6 +132,8 @@ class NetTransport(Transport):
             trio.lowlevel.notify_closing(self._bound.udp)
             self._bound.udp.close()
             self._listener.socket.close()
+        if self._reporter is not None:
+            self._reporter.refusals.close()
         for dialled in tuple(self._dialling):
             dialled.close()
 
@@ -151,12 +166,41 @@ class NetTransport(Transport):
             counts.packets_lost += 1
             return
         except (OSError, ValueError) as error:
-            counts.send_errors += 1
-            raise trio.BrokenResourceError(
-                f"cannot send {len(data)} bytes to {to}: {error}"
-            ) from error
+            if not self._sent_again(bound, data, to, error):
+                counts.send_errors += 1
+                raise trio.BrokenResourceError(
+                    f"cannot send {len(data)} bytes to {to}: {error}"
+                ) from error
         counts.packets_sent += 1
         counts.bytes_sent += len(data)
+
+    def _sent_again(self, bound: BoundPair, data: bytes, to: Address, error: Exception) -> bool:
+        """Whether a datagram went out after all: the error may be that of an earlier one.
+
+        Each try takes one such error away, and hardly ever has a second one come meanwhile.
+        """
+        if self._reporter is None or not isinstance(error, OSError) or not may_be_pending(error):
+            return False
+        self._errors_wait = True
+        for _ in range(_SENDS_AGAIN):
+            with suppress(OSError):
+                bound.udp.sendto(data, to_sockaddr(to, bound.family))
+                return True
+        return False
+
+    def refusals(self) -> trio.MemoryReceiveChannel[Address] | None:
+        """Addresses that refuse packets; see `Transport`.  Nothing is reported before it is called.
+
+        None where the system has no error queue.
+        """
+        if self._refusals is None and error_queue.AVAILABLE:
+            sending, self._refusals = trio.open_memory_channel[Address](error_queue.WAITING)
+            self._reporter = RefusalReporter(sending)
+            if self._closed:
+                sending.close()
+            elif self._bound is not None:
+                self._reporter.begin(self._bound.udp)
+        return self._refusals
 
     async def receive_packets(
         self,
@@ -179,6 +223,8 @@ class NetTransport(Transport):
                 self._counts.wake_ups += 1
                 received_at = trio.current_time()
                 read = self._read(bound.udp)
+                if self._reporter is not None:
+                    self._read_errors(self._reporter, received_at, idle=not read)
                 if read is None:
                     await trio.sleep(_ERROR_PAUSE)
                     continue
@@ -206,13 +252,27 @@ class NetTransport(Transport):
                 read.append(receive(_LONGEST))
             except BlockingIOError:
                 break
-            except OSError:  # some systems report here that an earlier datagram was refused
+            except OSError as error:  # some report here that an earlier datagram was refused
+                if self._reporter is not None and may_be_pending(error):
+                    self._errors_wait = True
+                    continue
                 counts.receive_errors += 1
                 failed = True
         counts.packets_received += len(read)
         for data, _ in read:
             counts.bytes_received += len(data)
         return None if failed and not read else read
+
+    def _read_errors(self, reporter: RefusalReporter, now: float, *, idle: bool) -> None:
+        """Read the error queue if it may have something.
+
+        A new error is pending, too, so that either a call has raised it or, after a wake-up,
+        nothing was there to be read.  So a busy socket is not asked each time.
+        """
+        if self._errors_wait or idle:
+            self._errors_wait = reporter.read(now)
+        else:
+            reporter.renew(now)
 
     def _hand_over(
         self, handler: Callable[[Packet], object], data: bytes, source: Any, received_at: float
@@ -235,18 +295,21 @@ class NetTransport(Transport):
             await trio.lowlevel.checkpoint()
             raise OSError(f"cannot connect to {to}: {error}") from error
         try:
-            sock = trio.socket.socket(family, socket.SOCK_STREAM)
+            raw = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # no descriptor is left
             self._counts.dial_errors += 1
             await trio.lowlevel.checkpoint()
             raise OSError(error.errno, f"cannot connect to {to}: {error.strerror}") from error
+        sock = trio.socket.from_stdlib_socket(raw)
         self._dialling.add(sock)
         try:
-            await sock.connect(sockaddr)
+            await _connect(raw, sock, sockaddr, to)
             stream = trio.SocketStream(sock)
         except OSError as error:
             self._counts.dial_errors += 1
             sock.close()
+            if isinstance(error, DialRefused):
+                raise
             # trio puts the address before the reason, which is here already.
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise OSError(error.errno, f"cannot connect to {to}: {reason}") from error
@@ -272,3 +335,30 @@ class NetTransport(Transport):
                 continue
             self._counts.streams_accepted += 1
             return stream, from_sockaddr(peer)
+
+
+async def _connect(
+    raw: socket.socket, sock: trio.socket.SocketType, sockaddr: SockAddr, to: Address
+) -> None:
+    """Connect, and find out who refused if that fails.
+
+    Args:
+      raw: the socket within ``sock``.
+
+    Raises:
+      DialRefused: refused, by a RST or otherwise.
+      OSError: anything else.
+    """
+    reports = report_errors(raw)
+    try:
+        await sock.connect(sockaddr)
+    except ConnectionRefusedError as error:
+        if reports and (source := refused_by(raw)) is not None:
+            raise DialRefused(to, source) from error
+        raise
+    if reports:
+        # From here on an ICMP error would end the stream, where TCP by itself tries again.
+        report_errors(raw, wanted=False)
+    if raw.getsockname() == raw.getpeername():
+        # The port was closed, and the system happened to choose the same for this end.
+        raise OSError(errno.ECONNREFUSED, "Connected to itself")
