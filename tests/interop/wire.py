@@ -9,7 +9,8 @@
         one, two = wire.hosts
 
 Each host is a network namespace with a ``tun`` device, whose packets this process reads and writes.
-So hosts can be far from each other, or apart for some packets only, on a kernel without ``netem``;
+So hosts can be far from each other, or apart for some packets only, on a kernel without ``netem``,
+and a packet can be rejected by a RST or an ICMP message on one without a packet filter;
 see `tests.interop.namespaces` for links of the kernel's own.  The rule is asked for every packet,
 and may change its mind at any time.
 
@@ -41,6 +42,7 @@ import trio
 
 from tests.interop.namespaces import REFUSED, _entering, _feed, _holder
 from tests.interop.processes import Child
+from tests.interop.rejections import Rejection
 
 _TUN = "/dev/net/tun"
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x1, 0x1000
@@ -59,16 +61,18 @@ class Packet(NamedTuple):
       source, target: IP addresses.
       protocol: ``tcp``, ``udp``, ``icmp``, or "".
       size: with all headers (bytes).
+      port: that it goes to, of TCP or UDP; else 0.
     """
 
     source: str
     target: str
     protocol: str
     size: int
+    port: int = 0
 
 
-Rule: TypeAlias = Callable[[Packet], float | None]
-"""How long a packet takes (seconds); None loses it."""
+Rule: TypeAlias = Callable[[Packet], float | Rejection | None]
+"""How long a packet takes (seconds); None loses it, a `Rejection` answers it."""
 
 
 @functools.cache
@@ -135,6 +139,11 @@ class WiredHost:
         self.addresses = addresses
 
 
+@functools.lru_cache
+def _text(packed: bytes) -> str:
+    return str(ip_address(packed))
+
+
 def _with_network(address: str) -> str:
     return f"addr add {address}/{'64 nodad' if ':' in address else '24'} dev eth0"
 
@@ -145,13 +154,14 @@ class Wire:
 
     Attributes:
       rule: asked for every packet; may be replaced.
-      carried, lost: numbers of packets by protocol.
+      carried, lost, rejected: numbers of packets by protocol.
     """
 
     hosts: Sequence[WiredHost]
     rule: Rule
     carried: Counter[str] = attrs.field(factory=Counter, init=False)
     lost: Counter[str] = attrs.field(factory=Counter, init=False)
+    rejected: Counter[str] = attrs.field(factory=Counter, init=False)
     _late: list[tuple[float, int, int, bytes]] = attrs.field(factory=list, init=False)
     _number: int = attrs.field(default=0, init=False)
     _earlier: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -169,21 +179,29 @@ class Wire:
                     raw = os.read(host.device, _LONGEST)
                 except BlockingIOError:
                     break
-                self._take(raw)
+                self._take(host, raw)
 
-    def _take(self, raw: bytes) -> None:
+    def _take(self, host: WiredHost, raw: bytes) -> None:
         if raw[0] >> 4 == 4:
-            source, target, protocol = raw[12:16], raw[16:20], raw[9]
+            source, target, protocol, ports = raw[12:16], raw[16:20], raw[9], 4 * (raw[0] & 15)
         else:
-            source, target, protocol = raw[8:24], raw[24:40], raw[6]
+            source, target, protocol, ports = raw[8:24], raw[24:40], raw[6], 40
         name = _PROTOCOLS.get(protocol, "")
-        packet = Packet(str(ip_address(source)), str(ip_address(target)), name, len(raw))
+        port = int.from_bytes(raw[ports + 2 : ports + 4]) if name in ("tcp", "udp") else 0
+        packet = Packet(_text(source), _text(target), name, len(raw), port)
         receiver = next((host for host in self.hosts if packet.target in host.addresses), None)
         delay = None if receiver is None else self.rule(packet)
-        if receiver is None or delay is None:
+        if isinstance(delay, Rejection):
+            self.rejected[name] += 1
+            if (answer := delay.answer(raw)) is not None:
+                self._send(host, answer, delay.delay)
+        elif receiver is None or delay is None:
             self.lost[name] += 1
-            return
-        self.carried[name] += 1
+        else:
+            self.carried[name] += 1
+            self._send(receiver, raw, delay)
+
+    def _send(self, receiver: WiredHost, raw: bytes, delay: float) -> None:
         self._number += 1
         due = trio.current_time() + delay
         first = not self._late or due < self._late[0][0]
