@@ -49,7 +49,10 @@ python_maximum_signature_line_length = 88
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
-default_role = "code"  # docstrings say `Serf.join` where others would need :meth:`...`
+napoleon_use_ivar = True
+# A word in an annotation may be the name of two classes: `Serf` is one on Trio, and one on asyncio.
+suppress_warnings = ["ref.python"]
+default_role = "py:obj"  # docstrings say `Serf.join` where others would need :meth:`...`
 
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True

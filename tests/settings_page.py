@@ -22,6 +22,7 @@ def settings_page() -> str:
     """The page as it should be."""
     parts = [*_section(FIRST, Config)]
     parts += _section("## Of membership: `MemberlistConfig`", MemberlistConfig)
+    parts += _table()
     return PAGE.read_text().partition(FIRST)[0] + "\n".join(parts)
 
 
@@ -33,6 +34,18 @@ def _section(title: str, config: type[Any]) -> Iterator[str]:
             group = text.group
             yield f"### {group[0].upper()}{group[1:]}\n"
         yield _entry(text)
+
+
+def _table() -> Iterator[str]:
+    yield "## All in one table\n"
+    yield "| setting | of | default | unit | Go |\n|---|---|---|---|---|"
+    for config in (Config, MemberlistConfig):
+        for text in setting_texts(config).values():
+            yield (
+                f"| `{text.name}` | {config.__name__} | `{text.default}` | {text.unit} "
+                f"| {text.go} |"
+            )
+    yield ""
 
 
 def _entry(text: SettingText) -> str:
