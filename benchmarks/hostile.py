@@ -64,8 +64,6 @@ QUICK_LOST = 2
 QUICK_TRIES = 2
 """And the further tries that an attack has."""
 STILL_BROKEN = {
-    "events-of-one-time": "two honest events are lost",
-    "conflict-queries": "in two runs of four the peer's queries stay unanswered for 10 s",
     "state-of-events": "the loop is held 62 ms, events are 5 s late",
     "join-flag": "the loop is held 144 ms, events are 2 s late",
     "ghosts": "honest events are lost in two runs of three",

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioserf._cluster.effects import ExchangeState
-from trioserf._cluster.lamport import EPOCH, LIMIT, RATION, STEP, WINDOW, LamportClock, RecentTimes
+from trioserf._cluster.lamport import (
+    EPOCH,
+    LIMIT,
+    PRIVATE_COST,
+    RATION,
+    REFILL,
+    STEP,
+    WINDOW,
+    LamportClock,
+    RecentTimes,
+)
 
 TIMES = st.integers(min_value=0, max_value=2**64 - 1)
 
@@ -55,7 +65,8 @@ def test_a_clock_never_wraps(start: int, seen: list[int]) -> None:
             assert before == clock.time
         else:
             middle = (before // EPOCH + 1) * EPOCH + EPOCH // 2
-            assert clock.time > min(time, middle - 1, LIMIT - 2)
+            stays = 0 <= time - before <= WINDOW  # without a ration for what was skipped
+            assert stays or clock.time > min(time, middle - 1, LIMIT - 2)
         clock.increment()
         assert before <= clock.time < LIMIT
 
@@ -95,6 +106,16 @@ def test_jumps_are_rationed() -> None:
     assert clock.observe(3 * 10**6, 18.0) is None
 
 
+def test_who_missed_some_gaps_can_follow_at_the_same_cost() -> None:
+    one, other = LamportClock(1), LamportClock(1)
+    for now in range(40):
+        while one.observe(one.time + STEP, float(now)):
+            pass
+        seen = one.time - 1
+        assert any(other.observe(seen, now + later) for later in (0.0, 0.05)), now
+        assert one.time == other.time
+
+
 def test_gaps_are_rationed_but_let_an_honest_burst_pass() -> None:
     clock = LamportClock(1)
     for _ in range(RATION):
@@ -102,6 +123,52 @@ def test_gaps_are_rationed_but_let_an_honest_burst_pass() -> None:
     assert clock.observe(clock.time + WINDOW + 1, 5.0) is None
     assert () == clock.observe(clock.time + WINDOW, 5.0)
     assert clock.observe(clock.time + WINDOW + 1, 5.3)
+
+
+@pytest.mark.parametrize("step", [1, 7, WINDOW])
+def test_small_steps_add_up_to_a_gap(step: int) -> None:
+    clock, gaps = LamportClock(1000), 0
+    for number in range(3 * WINDOW // step):
+        before = clock.time
+        effects = clock.observe(before + step, 1.0)
+        assert effects is not None, number
+        assert before + step + 1 == clock.time
+        gaps += ExchangeState() in effects
+    assert 1 <= gaps <= 2
+    # A node that does not know of it yet is between the time before and that of now.
+    assert clock.is_current(1000)
+
+
+def test_times_that_are_filled_later_are_not_skipped() -> None:
+    clock = LamportClock(1000)
+    for _ in range(100):
+        assert () == clock.observe(clock.time + 20, 1.0)
+        for _ in range(20):
+            clock.fill()
+    assert 0 == clock.skipped
+
+
+def test_what_others_never_see_moves_a_clock_slowly() -> None:
+    clock = LamportClock(1000)
+    for number in range(100_000):
+        assert clock.observe(clock.time, number / 10_000, private=True) is not None
+    most = (RATION + 10 * REFILL) / PRIVATE_COST + 1
+    assert (most - 1) * WINDOW < clock.time - 1000 <= most * (WINDOW + 1)
+    time = clock.time
+    assert () == clock.observe(time, 10.0)
+    assert time + 1 == clock.time, "what others see moves it as before"
+
+
+def test_a_message_without_a_ration_counts_although_the_clock_stays() -> None:
+    clock = LamportClock(1)
+    while clock.observe(clock.time + STEP, 5.0):
+        pass
+    clock.skipped = WINDOW
+    before = clock.time
+    assert () == clock.observe(before + 5, 5.0)
+    assert before == clock.time
+    assert () == clock.observe(before, 5.0)
+    assert before + 1 == clock.time
 
 
 def test_a_gap_asks_for_a_push_pull() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -401,6 +401,64 @@ async def test_a_forged_time_leaves_nobody_deaf(
             assert {MemberStatus.ALIVE} == {member.status for member in node.members()}
         clocks = {node.statistics().event_time // 2**31 for node in nodes}
         assert 1 == len(clocks), "all know the same time"
+
+
+def creeping_queries(time: int, number: int) -> bytes:
+    return encode_serf(attrs.evolve(ASKED, ltime=time, id=number, flags=QUERY_FLAG_NO_BROADCAST))
+
+
+def creeping_events(time: int, number: int) -> bytes:
+    return encode_serf(UserEventMessage(time, f"forged {number}", bytes(2000), False))
+
+
+def creeping_short_events(time: int, number: int) -> bytes:
+    return encode_serf(UserEventMessage(time, f"forged {number}", b"", False))
+
+
+@pytest.mark.parametrize(
+    ("make", "step"),
+    [
+        (creeping_queries, 0),
+        (creeping_queries, 500),
+        (creeping_queries, 8000),
+        (creeping_events, 500),
+        (creeping_short_events, 500),
+        (creeping_short_events, 8000),
+    ],
+)
+async def test_a_clock_that_is_driven_ahead_in_small_steps_leaves_nobody_deaf(
+    nursery: trio.Nursery,
+    autojump_clock: MockClock,
+    make: Callable[[int, int], bytes],
+    step: int,
+) -> None:
+    async with cluster() as net:
+        nodes = await net.joined("a", "b", "c", event_buffer_size=50_000)
+        for node in nodes:
+            nursery.start_soon(answer_queries, node)
+        await trio.sleep(1)
+        victim, peer, _ = nodes
+        core = victim._delegate.core
+
+        async def creep() -> None:
+            clock = core.queries.clock if make is creeping_queries else core.events.clock
+            for number in range(4_000):
+                receive(victim, make(clock.time + step, number))
+                await trio.sleep(0.001)
+
+        nursery.start_soon(creep)
+        for turn in range(30):
+            with trio.fail_after(2):
+                await peer.user_event("mine", b"%d" % turn)
+                await victim.user_event("mine", b"of the victim %d" % turn)
+                for node in (victim, peer):
+                    result = await node.ask("load", filter_nodes=["a", "b"], timeout=0.2)
+                    assert {"a", "b"} == {one.node for one in result.responses}, turn
+            await trio.sleep(0.05)
+        await trio.sleep(1)
+        for node in (victim, peer):
+            mine = {event for event in user_events(drain(node)) if event[0] == "mine"}
+            assert 60 == len(mine)
 
 
 async def answer_queries(node: Serf) -> None:

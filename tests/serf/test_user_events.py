@@ -345,6 +345,20 @@ async def test_a_queue_full_of_the_events_of_others_does_not_silence_a_node(
         assert 2000 <= len(queue)
 
 
+@pytest.mark.parametrize("ahead", [400, 900, 9000])
+async def test_a_time_that_is_skipped_keeps_no_sender_waiting(
+    autojump_clock: MockClock, ahead: int
+) -> None:
+    async with cluster(latency=0.1) as net:
+        a, _ = await net.joined("a", "b")
+        await a.user_event("before")
+        message = UserEventMessage(a.statistics().event_time + ahead, "forged", None, True)
+        a._delegate.notify_message(encode_serf(message))
+        before = trio.current_time()
+        await a.user_event("after")
+        assert before == trio.current_time()
+
+
 async def test_a_sender_does_not_leave_its_own_events_behind(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.1) as net:
         a, _ = await net.joined("a", "b", event_buffer=40)

@@ -13,7 +13,15 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
 * A jump moves the clock to the middle of the next epoch at most.  So its own times are plausible
   to those that are behind, for half an epoch more.
 * Gaps and jumps are rationed, one jump in sixteen seconds: messages of strangers can drive a clock
-  ahead by one epoch in that time, and never faster than its peers learn of it.
+  ahead by one epoch in that time, and never faster than its peers learn of it.  A jump costs as
+  much as the gaps that it could be made of, if those are few: so a node that missed some of them
+  can still follow.
+* Small steps may add up to a gap, too: a query that is not to be passed on moves the clock of this
+  node alone, and so does an event that fits into no packet, and the state of a stranger; messages
+  that skip hundreds of times leave those behind that are under way.  So what is *skipped* is
+  counted: times for which no message came, and those that only this node has seen.  Messages that
+  fill what was skipped are taken off.  A window of it is a gap; without a ration for it the
+  clock stays where it is, and the message counts all the same.
 * The times that were current before a gap stay so (`is_current`): peers that do not know of it
   yet are still heard.  They learn of it by a push/pull, which this node begins (`GAP`).
 * A node that has just started has nothing to compare with.  In the first push/pull that it
@@ -26,7 +34,8 @@ again only when they restart.
 DIFFERS: Go accepts every time, and wraps (unless ``faithful_go``).
 Tests: test_an_implausible_time_is_not_seen, test_after_a_jump_peers_can_follow,
 test_jumps_are_rationed, test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
-test_a_forged_time_leaves_nobody_deaf.
+test_a_forged_time_leaves_nobody_deaf, test_small_steps_add_up_to_a_gap,
+test_what_others_never_see_moves_a_clock_slowly.
 
 Source: hashicorp/serf v0.9.4, serf/lamport.go.
 """
@@ -55,7 +64,12 @@ RATION: Final = 64
 REFILL: Final = 4.0
 """Further gaps for each second."""
 JUMP_COST: Final = 64
-"""Gaps that a jump counts for, so that there is one in sixteen seconds."""
+"""Gaps that a long jump counts for, so that there is one in sixteen seconds."""
+PRIVATE_COST: Final = 32
+"""Gaps that one counts for which consists of what only this node has seen: others learn of it by
+push/pull alone."""
+CATCH_UP_COST: Final = 16
+"""The same for the state of a peer, which others may have seen."""
 _GAPS: Final = 128
 """Gaps that are remembered: those of the last half a minute, whatever comes."""
 
@@ -78,6 +92,8 @@ class LamportClock:
     time: int = 0
     window: int = WINDOW
     faithful: bool = False
+    skipped: int = attrs.field(default=0, init=False)
+    """Times of a window that no message had, or only messages that others never see."""
     _left: deque[int] = attrs.field(factory=lambda: deque(maxlen=_GAPS), init=False)
     """The values that the clock had before its last gaps."""
     _ration: float = attrs.field(default=RATION, init=False)
@@ -93,30 +109,59 @@ class LamportClock:
         if seen >= self.time:
             self.time = (seen + 1) & MAX_U64 if self.faithful else min(seen + 1, LIMIT - 1)
 
-    def observe(self, seen: int, now: float) -> tuple[Effect, ...] | None:
+    def observe(
+        self, seen: int, now: float, *, private: bool = False, cost: int = 0
+    ) -> tuple[Effect, ...] | None:
         """Observe the time of a message, if it can be accepted.
+
+        Args:
+          now: trio clock (seconds); only a time that is ahead asks for it.
+          private: this node does not pass the message on.
+          cost: of a gap that small steps add up to; 0 for the usual one.
 
         Returns the effects; None if the message is to be dropped.
         """
         ahead = seen - self.time
         if ahead < 0:
             return ()
-        if ahead <= self.window and seen < LIMIT - 1:
+        if not (ahead or private) and seen < LIMIT - 1:
             self.time = seen + 1
             return ()
-        if self.faithful or (ahead <= self.window and seen < LIMIT):
+        if self.faithful:
             self.witness(seen)
             return ()
         if seen >= LIMIT or seen // EPOCH > self.time // EPOCH + 1:
             return None
-        if not self._spend(1 if ahead <= STEP else JUMP_COST, now):
+        least = PRIVATE_COST if private and not cost else 1
+        if ahead <= self.window:
+            return self._skip(seen, ahead + private, now, cost or least)
+        if not self._spend(min(JUMP_COST, max(least, ahead / STEP)), now):
             return None
         self._left.append(self.time)
         middle = (self.time // EPOCH + 1) * EPOCH + EPOCH // 2
         self.time = min(seen + 1, middle)
         return GAP
 
-    def _spend(self, cost: int, now: float) -> bool:
+    def _skip(self, seen: int, count: int, now: float, cost: int) -> tuple[Effect, ...]:
+        """Move by less than a gap, and see what all such steps have become together."""
+        skipped = self.skipped + count
+        if skipped <= self.window:
+            self.skipped = skipped
+            self.witness(seen)
+            return ()
+        if not self._spend(cost, now):
+            return ()
+        self._left.append(max(0, self.time - self.skipped))
+        self.skipped = 0
+        self.witness(seen)
+        return GAP
+
+    def fill(self) -> None:
+        """A message came whose time had been passed over."""
+        if self.skipped:
+            self.skipped -= 1
+
+    def _spend(self, cost: float, now: float) -> bool:
         refill = REFILL * (now - self._rationed_at) if now > self._rationed_at else 0.0
         self._ration = min(RATION, self._ration + refill)
         self._rationed_at = max(now, self._rationed_at)
@@ -134,7 +179,7 @@ class LamportClock:
         if first and peer <= LIMIT:
             self.witness(peer - 1)
             return ()
-        return self.observe(peer - 1, now)
+        return self.observe(peer - 1, now, private=True, cost=CATCH_UP_COST)
 
     def is_current(self, time: int) -> bool:
         """Whether peers that do not know of a gap yet may use this time."""

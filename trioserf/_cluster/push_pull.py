@@ -125,7 +125,7 @@ def _merge_slot(slot: UserEventSlot, events: UserEventLog, now: float) -> list[E
     for record in slot.events:
         if record is not None:
             msg = UserEventMessage(slot.ltime, record.name, record.payload, False)
-            effects += events.on_user_event(msg, now)[1]
+            effects += events.on_user_event(msg, now, private=True)[1]
     return effects
 
 

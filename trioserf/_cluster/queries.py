@@ -257,7 +257,13 @@ class QueryLog:
         return OpenQuery(message=msg, deadline=now + timeout, effects=tuple(effects))
 
     def on_query(
-        self, msg: QueryMessage, now: float, tags: Mapping[str, str], *, local: bool = False
+        self,
+        msg: QueryMessage,
+        now: float,
+        tags: Mapping[str, str],
+        *,
+        local: bool = False,
+        private: bool = False,
     ) -> tuple[bool, list[Effect]]:
         """A query arrived.  Returns whether to rebroadcast it, and the effects.
 
@@ -265,12 +271,15 @@ class QueryLog:
           now: trio clock (seconds).
           tags: those of this node.
           local: it was made here.
+          private: it fits into no packet, and is not passed on.
 
         DIFFERS: Go also counts every query under its name, without a bound on the names
         (test_queries_are_counted_in_one_counter_whatever_their_name).
         """
         clock = self.clock
-        spread = clock.observe(msg.ltime, now)
+        again = not msg.flags & QUERY_FLAG_NO_BROADCAST
+        private = private or not again
+        spread = clock.observe(msg.ltime, now, private=private)
         if spread is None:
             return False, [*REFUSED]
         if msg.ltime < self.min_time or msg.ltime <= self.recent.floor:
@@ -282,8 +291,9 @@ class QueryLog:
             spread = (ExchangeState(),)
         if not self._is_new(msg):
             return False, []
+        if clock.skipped and msg.ltime < clock.time - 1 and not private:
+            clock.fill()
         effects: list[Effect] = [Count("serf.queries"), *spread]
-        again = not msg.flags & QUERY_FLAG_NO_BROADCAST
         name = self._config.node_name
         allowance = None if local else self._filters
         result = matches(msg.filters or (), name, tags, allowance, now)

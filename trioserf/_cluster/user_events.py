@@ -144,12 +144,13 @@ class UserEventLog:
         return effects
 
     def on_user_event(
-        self, msg: UserEventMessage, now: float = math.inf
+        self, msg: UserEventMessage, now: float = math.inf, *, private: bool = False
     ) -> tuple[bool, list[Effect]]:
         """An event arrived.  Returns whether to rebroadcast it, and the effects.
 
         Args:
           now: trio clock (seconds); only a time that is far ahead asks for it.
+          private: it is not passed on: it fits into no packet, or is part of a peer's state.
 
         DIFFERS: Go also counts every event under its name, without a bound on the names
         (test_events_are_counted_in_one_counter_whatever_their_name).
@@ -159,7 +160,7 @@ class UserEventLog:
         if size > USER_EVENT_SIZE_LIMIT:
             return False, [Count("trioserf.serf.event_too_long")]
         clock = self.clock
-        spread = clock.observe(msg.ltime, now)
+        spread = clock.observe(msg.ltime, now, private=private)
         if spread is None:
             return False, [*REFUSED]
         if msg.ltime < self.min_time or msg.ltime <= self.recent.floor:
@@ -178,6 +179,8 @@ class UserEventLog:
             return False, []
         elif len(slot.events) + len(slot.hashes) >= MAX_SLOT_EVENTS:
             return False, [Count("trioserf.serf.event_slot_full")]
+        if clock.skipped and msg.ltime < clock.time - 1 and not private:
+            clock.fill()
         slot.events[key] = UserEventRecord(msg.name, msg.payload)
         slot.size += size
         slot.encoded = self._encoded = None

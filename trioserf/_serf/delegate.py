@@ -307,12 +307,13 @@ class SerfDelegate:
         """Process a message; what is new is broadcast further, byte for byte as it came."""
         core, now = self.core, trio.current_time()
         queue: QueueName = "intent"
+        too_long = len(raw) > core.message_limit()
         match msg:
             case UserEventMessage():
-                again, effects = core.events.on_user_event(msg, now)
+                again, effects = core.events.on_user_event(msg, now, private=too_long)
                 queue = "event"
             case QueryMessage():
-                again, effects = core.queries.on_query(msg, now, core.tags)
+                again, effects = core.queries.on_query(msg, now, core.tags, private=too_long)
                 queue = "query"
             case LeaveIntent() | JoinIntent():
                 if isinstance(msg, LeaveIntent):
@@ -324,7 +325,7 @@ class SerfDelegate:
                 return
             case _:
                 assert_never(msg)
-        if again and len(raw) <= core.message_limit():
+        if again and not too_long:
             about = msg.node if isinstance(msg, LeaveIntent | JoinIntent) else None
             effects.append(Broadcast(queue=queue, message=raw, name=about, ltime=msg.ltime))
         elif again:

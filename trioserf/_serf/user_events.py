@@ -82,9 +82,11 @@ class UserEventSender:
         now = trio.current_time()
         for message, (ltime, until) in list(under_way.items()):
             if until > now:
-                distance = self.core.events.clock.time - ltime
-                window = self.core.config.event_buffer // 4
-                return len(under_way) >= UNDER_WAY or distance > window
+                clock = self.core.events.clock
+                # Not by messages, but because a message skipped times: nobody is behind then.
+                distance = clock.time - clock.skipped - ltime
+                far = distance > self.core.config.event_buffer // 4
+                return len(under_way) >= UNDER_WAY or (far and not clock.is_current(ltime))
             del under_way[message]
         return False
 
