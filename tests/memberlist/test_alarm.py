@@ -103,3 +103,11 @@ def test_a_bucket_allows_a_burst_and_then_one_each_period():
     assert 0.3 < bucket.ready_at < 100.0
     bucket.spend(100.0)
     assert bucket.ready_at < 100.0
+
+
+def test_a_dear_use_takes_as_much_of_a_bucket_as_several() -> None:
+    bucket = TokenBucket(3, 0.1)
+    bucket.spend(0.0, 2.5)
+    assert 0.05 == pytest.approx(bucket.ready_at)
+    bucket.spend(0.05, 1.0)
+    assert 0.15 == pytest.approx(bucket.ready_at)

@@ -351,3 +351,25 @@ def test_a_ping_to_a_node_that_understands_it_has_a_checksum(faithful):
         sender.send(ACK, AWAY, name)
     has_crc = [data[0] == 12 for data, _ in sender.transport.sent]
     assert [not faithful, False, False, False] == has_crc
+
+
+def test_messages_about_nodes_are_spread_one_packet_at_a_time():
+    # After a join all of a large cluster waits in the queue, and nobody needs it.
+    for sender in (make(None), bulk_sender()[0]):
+        for number in range(200):
+            sender.queue.queue(encode_message(Dead(1, f"n{number}", "n1")))
+        nodes = several(3)
+        assert not sender.spread(nodes), "the regular rounds send the rest"
+        assert 3 == len(sender.transport.sent)
+        assert 0.9 < sender.fill <= 1
+
+
+def test_how_full_packets_were_is_known_after_a_spread():
+    sender, delegate = bulk_sender()
+    delegate.queue.queue(b"x" * 100)
+    sender.spread(several(2))
+    assert 0.05 < sender.fill < 0.1
+    for number in range(40):
+        delegate.queue.queue(b"%d" % number * 100)
+    sender.spread(several(2))
+    assert 1 == sender.fill

@@ -43,6 +43,34 @@ async def test_an_event_arrives_within_milliseconds(autojump_clock: MockClock) -
         assert 0.01 > trio.current_time() - sent
 
 
+async def test_ten_events_a_second_go_out_at_once(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.0005) as net:
+        a, b = await net.joined("a", "b")
+        await trio.sleep(2)
+        drain(b)
+        for number in range(60):
+            sent = trio.current_time()
+            await a.user_event(str(number), coalesce=False)
+            await b.events.receive()
+            assert 0.01 > trio.current_time() - sent
+            await trio.sleep(1 / 10)
+
+
+async def test_more_events_than_that_share_packets(autojump_clock: MockClock) -> None:
+    async with cluster(latency=0.0005) as net:
+        a, b, *_ = await net.joined(*"abcdefgh")
+        await trio.sleep(2)
+        drain(b)
+        before = a.statistics().memberlist.gossip_eager
+        for number in range(500):
+            await a.user_event(str(number), b"." * 32, coalesce=False)
+            await trio.sleep(0.01)
+        rounds = a.statistics().memberlist.gossip_eager - before
+        assert 50 < rounds < 130, "not one for each event, and not one each 20 ms"
+        await trio.sleep(1)
+        assert 500 == len(user_events(drain(b)))
+
+
 async def test_the_sender_has_its_event_at_once(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")

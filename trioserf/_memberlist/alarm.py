@@ -79,9 +79,9 @@ class TokenBucket:
     """When the next use is allowed; at any time if that is over."""
     _full_at: float = attrs.field(default=-math.inf, init=False)
 
-    def spend(self, now: float) -> None:
-        """Count one use."""
-        self._full_at = max(now, self._full_at) + self.period
+    def spend(self, now: float, uses: float = 1.0) -> None:
+        """Count one use, or one that is as dear as ``uses``."""
+        self._full_at = max(now, self._full_at) + uses * self.period
         self.ready_at = self._full_at - (self.burst - 1) * self.period
 
 

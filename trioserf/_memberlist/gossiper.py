@@ -12,8 +12,9 @@ While there is nothing to send the task sleeps.  A new broadcast wakes it, for o
 
 An eager round spends transmissions from the same budget of each message, the retransmit
 limit, and leaves one for a later regular round where it can: the cluster carries as many copies
-as with Go, only sooner.  A token bucket bounds the eager rounds; under a flood of broadcasts the
-batches grow, and the regular rounds send what is left.
+as with Go, only sooner.  A token bucket bounds the eager rounds, those with empty packets more
+than those with full ones; under a flood of broadcasts the batches grow, and the regular rounds
+send what is left.
 
 Source: hashicorp/memberlist v0.2.2, state.go: gossip; v0.5.0, memberlist.go:
 checkBroadcastQueueDepth.  Go has no eager round.
@@ -47,6 +48,12 @@ On a local network that is a probe interval, in which a node sends about one pin
 """
 EAGER_REFILL: Final = 0.1
 """Time for one more eager round, as a share of the gossip interval."""
+EMPTY_COST: Final = 3.0
+"""How many rounds more one costs whose packets are almost empty.
+
+So single events go out at once up to ten a second; of more the packets become fuller, and their
+number does not grow with that of the events.
+"""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -109,13 +116,16 @@ class Gossiper:
             now = trio.current_time()
             if now >= self._eager_at:
                 self._eager_at = math.inf
-                self._bucket.spend(now)
                 self.eager_rounds += 1
                 # As many as leave a transmission for a later regular round.
                 limit = retransmit_limit(config.retransmit_mult, len(self.table.sequence))
                 fanout = min(2 * config.gossip_nodes, max(config.gossip_nodes, limit - 1))
                 nodes = order.first_targets(min(fanout, MAX_RINGS), now, self.rng)
-                if self.sender.spread(nodes):
+                more = self.sender.spread(nodes)
+                if self.sender.fill:
+                    share = len(nodes) / (2 * config.gossip_nodes)
+                    self._bucket.spend(now, 1 + EMPTY_COST * (1 - self.sender.fill) * share)
+                if more:
                     self._eager_at = max(now + EAGER_BATCH, self._bucket.ready_at)
             if now >= self._regular_at:
                 self.regular_rounds += 1

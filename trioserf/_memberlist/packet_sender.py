@@ -72,6 +72,8 @@ class PacketSender:
     find_node: Callable[[str], Node | None]
     drop_log: DropLog
     metrics: Metrics
+    fill: float = attrs.field(default=1.0, init=False)
+    """How full the packets of the last `spread` were, at most 1; 0 if there was none."""
     _owed: bool = attrs.field(default=False, init=False)
     """Whether the next packet is for messages about nodes first, whatever its share."""
 
@@ -132,10 +134,13 @@ class PacketSender:
         Packets are filled once for all of the nodes, and several of them are sent if so much
         waits, but no more messages than `ROUND_MESSAGES`.
         """
+        self.fill = 0.0
         if self.delegate is not None and self.spreads is None:
+            self.fill = 1.0
             return self.gossip(nodes)  # it counts a copy for each call
         messages = size = 0
-        waiting = self.queue.size + (0 if self.spreads is None else self.spreads.waiting())
+        # Messages about nodes keep Go's pace: after a join all of a cluster waits, and is old.
+        waiting = 0 if self.spreads is None else self.spreads.waiting()
         for _ in range(ROUND_PACKETS if nodes else 0):
             broadcasts = self._broadcasts(self.wire.packet_room, len(nodes))
             if not broadcasts:
@@ -145,9 +150,10 @@ class PacketSender:
                 self._send_gossip(broadcasts, node, encoded)
             messages += len(broadcasts)
             size += sum(map(len, broadcasts))
+            self.fill = min(1.0, (size + PART_OVERHEAD * messages) / self.wire.packet_room)
             if messages >= ROUND_MESSAGES or size >= waiting:  # each of them once
                 break
-        return bool(nodes)
+        return bool(nodes) and waiting > 0
 
     def _send_gossip(self, messages: list[bytes], node: Node, encoded: Encoded) -> None:
         crc = node.protocol_max >= _CRC_SINCE
