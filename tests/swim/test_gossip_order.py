@@ -7,7 +7,13 @@ from collections import Counter
 
 import pytest
 
-from trioserf._swim.gossip_order import LOOK_INTERVAL, RING_LIMIT, GossipOrder, distances
+from trioserf._swim.gossip_order import (
+    LOOK_INTERVAL,
+    LOOKED_AT_ONCE,
+    RING_LIMIT,
+    GossipOrder,
+    distances,
+)
 from trioserf._swim.nodes import NEVER, Node, NodeStatus, NodeStore
 
 from .builders import node
@@ -197,3 +203,31 @@ def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:
     store.set_status(store.nodes[names[1]], NodeStatus.DEAD, 6.0)
     order.gossip_targets(1, 6.1, random.Random(1))
     assert [] == order._reached
+
+
+def test_a_large_cluster_is_looked_at_rarely() -> None:
+    names = names_of(3 * LOOKED_AT_ONCE)
+    store = store_of(names[0], names)
+    order, rng = GossipOrder(store), random.Random(1)
+    order.gossip_targets(1, 5.0, rng)
+    reach(store, names[1])
+    store.insert(node("new"))
+    order.gossip_targets(1, 5.0 + 2 * LOOK_INTERVAL, rng)
+    assert [] == order._reached
+    order.gossip_targets(1, 5.0 + 3 * LOOK_INTERVAL, rng)
+    assert [names[1]] == [node.name for node in order._reached]
+
+
+def test_a_name_that_returns_is_one_target_and_not_two() -> None:
+    names = names_of(4)
+    store = store_of(names[0], names)
+    order, rng = GossipOrder(store), random.Random(1)
+    for time in range(5):
+        gone = store.nodes[names[1]]
+        store.set_status(gone, NodeStatus.DEAD, 1.0)
+        store.remove_gone(10.0)
+        store.insert(node(names[1]))
+        chosen = order.gossip_targets(3, 20.0 + time, rng)
+        assert {id(store.nodes[name]) for name in names[1:]} == set(map(id, chosen))
+    order.gossip_targets(3, 30.0, rng)
+    assert len(order._deck) <= 4 + 3, "records that were dropped do not pile up"

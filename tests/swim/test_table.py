@@ -460,3 +460,13 @@ def test_in_a_large_cluster_new_messages_go_to_any() -> None:
     first = {n.name for n in table.order.first_targets(6, 0.0, rng)}
     assert 6 == len(first)
     assert not first & {n.name for n in table.order.first_targets(6, 0.0, rng)}
+
+
+def test_nodes_are_found_by_their_address_in_either_form() -> None:
+    table = table_with("b", "c")
+    mapped = bytes(10) + b"\xff\xff" + ip("d")
+    table.on_alive(alive("d", addr=mapped), 0.0)
+    assert ["b"] == [node.name for node in table.at(place("b"))]
+    assert ["d"] == [node.name for node in table.at(place("d"))]
+    assert [] == table.at(place("b")._replace(port=1))
+    assert [] == table.at(place("b")._replace(host="no address"))

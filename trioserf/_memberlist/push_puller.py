@@ -103,7 +103,7 @@ class PushPuller:
             self.history.exchange_failed(to, error)
             raise
         else:
-            for node in self.table.sequence if not name else (self.table.nodes.get(name),):
+            for node in self.table.at(to) if not name else (self.table.nodes.get(name),):
                 if node is not None and node.address == to:
                     node.exchanged_at = trio.current_time()
         finally:

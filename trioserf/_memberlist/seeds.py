@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 from .. import _attrs as attrs
 from .._swim.nodes import Node, NodeStatus
-from .._swim.table import NodeTable
+from .._swim.table import NodeTable, forms_of
 from ..abc import Address
 
 MAX_SEEDS: Final = 256
@@ -72,7 +73,7 @@ class Seeds:
 
     def absent(self, addresses: Sequence[Address], table: NodeTable) -> list[Address]:
         """Those of ``addresses`` at which no node of the table is alive."""
-        alive = _alive(table)
+        alive = _alive_at(addresses, table)
         return [address for address in addresses if address not in alive]
 
     def missing(self, table: NodeTable, now: float) -> list[str | Node]:
@@ -81,7 +82,9 @@ class Seeds:
         A string is missing as long as one of its addresses is: the others may be a cluster of
         their own.
         """
-        alive = _alive(table)
+        known_seeds = [seed.addresses or () for seed in self.joined.values()]
+        lost = [node.address for node, _ in self.lost.values()]
+        alive = _alive_at(chain(*known_seeds, lost), table)
         missing: list[str | Node] = []
         for text, seed in list(self.joined.items()):
             if seed.addresses is not None and alive.issuperset(seed.addresses):
@@ -101,5 +104,18 @@ class Seeds:
         return missing
 
 
-def _alive(table: NodeTable) -> set[Address]:
-    return {node.address for node in table.nodes.values() if not node.is_gone}
+def _alive_at(addresses: Iterable[Address], table: NodeTable) -> set[Address]:
+    """Those of these addresses at which a node is alive or suspect.
+
+    Records are compared by their bytes: the texts of all addresses would take long to make.
+    """
+    wanted = {one: [(form, one.port) for form in forms_of(one.host)] for one in addresses}
+    places = {place for forms in wanted.values() for place in forms}
+    if not places:
+        return set()
+    found = {
+        (node.addr, node.port)
+        for node in table.nodes.values()
+        if (node.addr, node.port) in places and not node.is_gone
+    }
+    return {one for one, forms in wanted.items() if not found.isdisjoint(forms)}

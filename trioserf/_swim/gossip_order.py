@@ -46,7 +46,9 @@ ONE_RING: Final = 32
 """Nodes up to which there is one ring."""
 MAX_RINGS: Final = 16
 LOOK_INTERVAL: Final = 1.0
-"""How often it is looked up which nodes were reached (seconds)."""
+"""How often it is looked up which nodes were reached (seconds); see `LOOKED_AT_ONCE`."""
+LOOKED_AT_ONCE: Final = 1024
+"""Nodes up to which that is often; of more it is as much rarer, and so never costs a share."""
 MANY: Final = 32
 """Nodes above which a round robin prefers those that were reached."""
 FOREIGN: Final = 3
@@ -68,13 +70,16 @@ class GossipOrder:
         self._store = store
         self._window = window
         self._faithful = faithful
-        self._deck: list[Node] = []
+        self._deck: list[Node] = list(store.sequence)
         self._drawn = 0
         self._late: list[Node] = []
-        self._records = -1
+        if not faithful:
+            store.inserted = self._deck.append
         self._successors: list[Node] = []
         self._key = (-1, 0, 0)
         self._reached: list[Node] = []
+        self._known: set[int] = set()
+        """Their identities."""
         self._look_at = NEVER
         self._looked_version = -1
         self._places: dict[str, bytes] = {}
@@ -82,13 +87,21 @@ class GossipOrder:
     def _look(self, now: float) -> None:
         """Once in a while: which nodes were reached."""
         store = self._store
-        self._look_at, self._looked_version = now + LOOK_INTERVAL, store.version
+        rarer = max(1.0, len(store.sequence) / LOOKED_AT_ONCE)
+        self._look_at, self._looked_version = now + rarer * LOOK_INTERVAL, store.version
         local = store.local_node
         self._reached = [
             node
             for node in store.sequence
             if node.reached and node.status < NodeStatus.DEAD and node is not local
         ]
+        self._known = set(map(id, self._reached))
+
+    def _must_look(self, now: float) -> bool:
+        if now >= self._look_at:
+            return True
+        changed = self._looked_version != self._store.version
+        return changed and len(self._store.sequence) <= LOOKED_AT_ONCE
 
     def successors(self, k: int) -> list[Node]:
         """The node that follows this one in each of ``k`` rings, or in further ones if those
@@ -151,7 +164,7 @@ class GossipOrder:
 
         Once the successors had their turn the round robin begins anew, and they come last.
         """
-        if self._looked_version != self._store.version or now >= self._look_at:
+        if self._must_look(now):
             self._look(now)
         successors = self.successors(k)
         if not successors:
@@ -171,10 +184,8 @@ class GossipOrder:
         store = self._store
         if self._faithful:
             return select(rng, store.sequence, k, lambda node: not self._may_get(node, now))
-        if self._looked_version != store.version or now >= self._look_at:
+        if self._must_look(now):
             self._look(now)
-        if self._records != store.changes:
-            self._take_in_changes()
         deck, nodes, chosen = self._deck, store.nodes, list[Node]()
         local = store.local_node
         late = set(map(id, self._successors))
@@ -185,6 +196,10 @@ class GossipOrder:
             if place < len(deck):
                 other = place + int(rng.random() * (len(deck) - place))
                 node = deck[other]
+                if nodes.get(node.name) is not node:  # its record was dropped
+                    deck[other] = deck[-1]
+                    del deck[-1]
+                    continue
                 deck[place], deck[other] = node, deck[place]
                 self._drawn += 1
                 if id(node) in late:
@@ -215,23 +230,17 @@ class GossipOrder:
 
     def _prefer_reached(self, chosen: list[Node], k: int, now: float, rng: random.Random) -> None:
         """See that half of them were reached, where most of the cluster never was."""
-        reached = self._reached
-        known = {id(node) for node in reached}
+        known = self._known
         wanted = (k + 1) // 2 - sum(id(node) in known for node in chosen)
-        rest = [node for node in reached if node not in chosen and self._may_get(node, now)]
         others = [place for place, node in enumerate(chosen) if id(node) not in known]
-        for place, node in zip(others[: max(wanted, 0)], rng.sample(rest, len(rest)), strict=False):
+        found = select(
+            rng,
+            self._reached,
+            min(wanted, len(others)),
+            lambda node: node in chosen or not self._may_get(node, now),
+        )
+        for place, node in zip(others, found, strict=False):
             chosen[place] = node
-
-    def _take_in_changes(self) -> None:
-        """Take in what joined, among those still to be drawn, and leave out what is gone."""
-        store = self._store
-        self._records = store.changes
-        nodes = store.nodes
-        drawn = {id(node) for node in self._deck[: self._drawn]}
-        first = [n for n in self._deck[: self._drawn] if nodes.get(n.name) is n]
-        self._deck = first + [node for node in store.sequence if id(node) not in drawn]
-        self._drawn = len(first)
 
 
 def distances(size: int, k: int) -> list[int]:

@@ -10,7 +10,7 @@ import enum
 import heapq
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeAlias, final
 
 from .. import _attrs as attrs
@@ -223,8 +223,8 @@ class NodeStore:
       suspicions: by name.
       local_node: the local record, once there is one.
       leaving: whether the local node declared itself left.
-      changes: how often records came or went.
-      version: the same, and how often a node died or came back.
+      version: how often records came or went, or a node died or came back.
+      inserted: called with each new record.
     """
 
     def __init__(self, name: str, rng: random.Random) -> None:
@@ -234,8 +234,8 @@ class NodeStore:
         self.suspicions: Suspicions = Suspicions()
         self.local_node: Node | None = None
         self.leaving = False
-        self.changes: int = 0
         self.version: int = 0
+        self.inserted: Callable[[Node], object] = id
         self._rng = rng
         self._counts = [0, 0, 0, 0]
 
@@ -244,9 +244,9 @@ class NodeStore:
 
         So its place cannot be foreseen from the time when it joined.
         """
-        self.changes += 1
         self.version += 1
         self.nodes[node.name] = node
+        self.inserted(node)
         self._counts[node.status] += 1
         sequence = self.sequence
         sequence.append(node)
@@ -276,7 +276,6 @@ class NodeStore:
             if node.is_gone and node.changed_at < before and node is not self.local_node
         ]
         if dropped:
-            self.changes += 1
             self.version += 1
             for node in dropped:
                 del self.nodes[node.name]

@@ -265,7 +265,7 @@ class NodeTable:
         """
         effects: list[Effect] = []
         hearsay = bool(peer) and source is None
-        forms = _forms(peer) if hearsay and not self._faithful else ()
+        forms = forms_of(peer) if hearsay and not self._faithful else ()
         at_peer, turned_away, checks = forms, 0, list[Effect]()
         # The peer itself, that is.  Its streams may come from another of its addresses.
         few = hearsay and not self._faithful and len(records) <= MAX_CHECKS
@@ -357,6 +357,14 @@ class NodeTable:
         node = self.nodes.get(name)
         return () if node is None else node.hosts
 
+    def at(self, address: Address) -> list[Node]:
+        """The nodes at an address, whatever their status.
+
+        The records are compared by their bytes: texts of all addresses would take long to make.
+        """
+        forms, port = forms_of(address.host), address.port
+        return [node for node in self.sequence if node.port == port and node.addr in forms]
+
     def live_count(self) -> int:
         """Nodes alive or suspect, the local one included."""
         return self._store.live
@@ -373,7 +381,7 @@ def _node_from_record(record: NodeRecord) -> Node:
     return node
 
 
-def _forms(host: str) -> tuple[bytes, ...]:
+def forms_of(host: str) -> tuple[bytes, ...]:
     """The bytes that a record at a host may have: an IPv4 address has two forms."""
     try:
         packed = Address(host, 1).to_bytes()
