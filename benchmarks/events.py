@@ -86,12 +86,19 @@ async def node_program(settings: dict[str, Any]) -> None:
             await serf.user_event(name, payload_of(number), coalesce=False)
         got[f"sent {name}"] = total
 
+    async def respond(queries: trio.MemoryReceiveChannel[trioserf.Event]) -> None:
+        async for query in queries:
+            if isinstance(query, trioserf.Query):
+                await query.respond(b"here")
+
     async with (
         trioserf.open(config) as serf,
         serf.subscribe(trioserf.UserEvent, max_buffer_size=1 << 20) as events,
+        serf.subscribe(trioserf.Query) as queries,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(count, events)
+        nursery.start_soon(respond, queries)
         async for command in lines_of(trio.lowlevel.FdStream(os.dup(0))):
             answer: dict[str, Any] = {}
             if command["do"] == "join":
@@ -100,6 +107,10 @@ async def node_program(settings: dict[str, Any]) -> None:
                 nursery.start_soon(send, command["name"], command["total"], command["rate"])
             elif command["do"] == "count":
                 answer = {"got": got, "members": len(serf.members().alive)}
+            elif command["do"] == "query":
+                start = trio.current_time()
+                found = await serf.ask("anybody")
+                answer = {"answers": len(found.responses), "seconds": trio.current_time() - start}
             elif command["do"] == "statistics":
                 numbers = serf.statistics().to_dict()
                 answer = {"statistics": {k: v for k, v in numbers.items() if _plain(v)}}
