@@ -310,7 +310,9 @@ def show(rows: Sequence[Row], verbose: bool) -> None:
     if verbose:
         for row in rows:
             for title, marked in row.phases.items():
-                print(f"{row.size} {row.place} {title}: {marked.packets} packets, {marked.lost} lost")
+                print(
+                    f"{row.size} {row.place} {title}: {marked.packets} packets, {marked.lost} lost"
+                )
                 for cpu, took, task in marked.holds:
                     print(f"    {task}: {cpu * 1000:.1f} ms of CPU, {took * 1000:.1f} ms")
 
