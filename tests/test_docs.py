@@ -17,7 +17,7 @@ from tests.notebook.kernels import kernel
 from tests.source_tree import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "tests" / "README.md"])
-SEED = '"10.0.0.5"'
+SEED = '"192.0.2.5"'
 """The address that the pages join; the tests put one of loopback there, and change nothing else."""
 
 

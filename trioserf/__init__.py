@@ -51,7 +51,7 @@
 ::
 
     async with trioserf.open(trioserf.Config.lan(node_name="web-1")) as serf:
-        await serf.join(["10.0.0.5"])
+        await serf.join(["192.0.2.5"])
         await serf.user_event("deploy", b"v42")
         async for event in serf.events:
             print(event)

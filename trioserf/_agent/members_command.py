@@ -130,7 +130,7 @@ def _row(member: dict[str, Any], detailed: bool) -> list[str]:
 
 
 def member_address(member: dict[str, Any]) -> str:
-    """Where it listens, as Go prints it: ``10.0.0.1:7946``, ``[::1]:7946``."""
+    """Where it listens, as Go prints it: ``192.0.2.1:7946``, ``[::1]:7946``."""
     packed: bytes = member["Addr"]
     if len(packed) == 16 and packed.startswith(b"\0" * 10 + b"\xff\xff"):
         packed = packed[12:]

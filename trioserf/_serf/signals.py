@@ -37,7 +37,7 @@ async def leave_on_signals(
     """While in the block, SIGTERM and Ctrl-C end it, and let the nodes leave gracefully::
 
         async with trioserf.open(config) as serf, trioserf.leave_on_signals(serf):
-            await serf.join(["10.0.0.5"])
+            await serf.join(["192.0.2.5"])
             await work()
 
     The first signal cancels the block; then the nodes leave, within their ``leave_timeout``,

@@ -3,10 +3,10 @@
 ::
 
     async with SimNetwork(seed=1, latency=(0.001, 0.005), loss=0.01) as network:
-        a = network.transport("10.0.0.1")
-        b = network.transport("10.0.0.2")
+        a = network.transport("192.0.2.1")
+        b = network.transport("192.0.2.2")
         ...
-        network.partition(["10.0.0.1"], ["10.0.0.2"])
+        network.partition(["192.0.2.1"], ["192.0.2.2"])
 
 Time is trio's: with ``MockClock(autojump_threshold=0)`` an hour passes in a moment, with the
 real clock it passes as always.  Every random choice comes from one source, so with a seeded
