@@ -16,7 +16,6 @@ import trioserf.ipc
 from tests.notebook.kernels import kernel
 from tests.source_tree import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "tests" / "README.md"])
 SEED = '"192.0.2.5"'
 """The address that the pages join; the tests put one of loopback there, and change nothing else."""
 
@@ -25,20 +24,6 @@ def blocks(page: str) -> list[str]:
     return re.findall(
         r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE
     )
-
-
-def test_every_program_of_the_pages_is_run_by_some_test() -> None:
-    found = {str(page.relative_to(ROOT)): page.read_text().count("```python") for page in PAGES}
-    assert {
-        "README.md": 2,  # the first here, the second by tests/notebook/test_kernels.py
-        "docs/howto/asyncio.md": 3,  # here
-        "docs/explanation/events.md": 1,  # here
-        "docs/howto/logging.md": 1,  # here
-        "docs/howto/notebook.md": 1,  # here
-        "docs/howto/testing.md": len(
-            blocks("docs/howto/testing.md")
-        ),  # tests/testing/test_recipes.py
-    } == {page: count for page, count in found.items() if count}
 
 
 @pytest.mark.slow
