@@ -1,8 +1,11 @@
 """Full state, now and then."""
 
+import pytest
 import trio
 
-from .kit import Delegate, cluster
+from trioserf._memberlist.push_puller import REPAIR_PERIOD, REPAIRS
+
+from .kit import Delegate, alive_of, cluster
 
 
 async def test_what_gossip_lost_is_repaired(autojump_clock):
@@ -82,3 +85,47 @@ async def test_what_peers_lack_is_sent_to_a_few_of_them_at_once_and_not_again_wi
         assert before + 3 == nodes[0].statistics().push_pulls
         await trio.sleep(1)
         assert before + 6 == nodes[0].statistics().push_pulls
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+async def test_nodes_that_were_turned_away_are_soon_asked_for(faithful, autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3, push_pull_interval=1000, faithful_go=faithful)
+        await trio.sleep(20)
+        before = nodes[0].statistics().push_pulls
+        nodes[0]._table._alive_rules.has_room = lambda *_: False
+        message = alive_of("n9", bytes((10, 0, 0, 9)))
+        for _ in range(100):
+            nodes[0]._apply(nodes[0]._table.on_alive(message, trio.current_time()))
+        await trio.sleep(2.1)
+        exchanges = nodes[0].statistics().push_pulls - before
+        if faithful:
+            assert 0 == exchanges
+            return
+        assert 1 == exchanges
+        await trio.sleep(50)
+        assert REPAIRS == nodes[0].statistics().push_pulls - before
+        # However long that lasts, there is no more than one in a while.
+        before = nodes[0].statistics().push_pulls
+        for _ in range(100):
+            nodes[0]._apply(nodes[0]._table.on_alive(message, trio.current_time()))
+            await trio.sleep(0.1 * REPAIR_PERIOD)
+        assert 8 <= nodes[0].statistics().push_pulls - before <= 11
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+async def test_instead_of_a_silent_node_that_was_never_reached_another_is_asked(
+    faithful, autojump_clock
+):
+    async with cluster() as c:
+        nodes = await c.start_many(2, push_pull_interval=10, faithful_go=faithful)
+        await trio.sleep(15)
+        for number in range(20):
+            message = alive_of(f"ghost-{number}", bytes((10, 9, 9, number)))
+            nodes[0]._apply(nodes[0]._table.on_alive(message, trio.current_time()))
+        before = nodes[0].statistics()
+        await trio.sleep(60)
+        after = nodes[0].statistics()
+        went_well = [one.push_pulls - one.push_pulls_failed for one in (before, after)]
+        assert after.push_pulls_failed > before.push_pulls_failed
+        assert (went_well[1] > went_well[0]) is not faithful

@@ -1,11 +1,22 @@
 """The local state in bytes, and how often it must be encoded anew."""
 
+import itertools
+
+import attrs
 import trio
 
 from trioserf._memberlist import state_exchange
+from trioserf._memberlist.state_exchange import MERGE_SLICE
+from trioserf._wire.messages import NodeRecord
 from trioserf._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
+from trioserf.abc import Address
 
-from .kit import Delegate, Tap, alive_of, one_node
+from .kit import VERSIONS, Delegate, Tap, alive_of, one_node
+
+RECORDS = [
+    NodeRecord(f"x{number}", bytes((10, 0, 1, number)), 7946, b"", 1, 0, VERSIONS)
+    for number in range(200)
+]
 
 
 def parsed(data, codec):
@@ -160,3 +171,40 @@ async def test_what_is_encoded_quickly_is_always_of_this_moment(autojump_clock):
             delegate.state = b"%d" % turn
             data = await node._exchange.local_frame(join=True, fresh=False)
             assert delegate.state == parsed(data, node._wire.stream).user_state
+
+
+async def test_large_states_of_many_peers_are_merged_one_slice_at_a_time(autojump_clock):
+    turns = []
+    async with one_node(probe_interval=0) as (node, _):
+        exchange = node._exchange
+        real = node._table.merge_checked
+
+        def merge(records, now, **fields):
+            turns.append(len(records))
+            return real(records, now, **fields)
+
+        async def tick():
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns.append("tick")
+
+        async def one(number):
+            records = tuple(
+                attrs.evolve(record, name=f"{record.name}-{number}") for record in RECORDS
+            )
+            state = PushPullState(False, records, b"")
+            await exchange.merge(state, join=False, source=Address("10.0.0.9", 1))
+
+        node._table.merge_checked = merge
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick)
+            async with trio.open_nursery() as merging:
+                for number in range(10):
+                    merging.start_soon(one, number)
+            nursery.cancel_scope.cancel()
+        assert 1 + 10 * len(RECORDS) == node._table.num_nodes
+    longest = 0
+    for is_tick, group in itertools.groupby(turns, lambda turn: turn == "tick"):
+        if not is_tick:
+            longest = max(longest, sum(group))
+    assert longest <= 2 * MERGE_SLICE, "other tasks run after each slice"

@@ -4,18 +4,31 @@ import threading
 
 import pytest
 import trio
+import trio.testing
 
+from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.stream_io import (
+    CHUNK,
     FREE,
     MAX_WAITING,
+    RATION_BURST,
+    RATION_RATE,
     WAIT_LIMIT,
     ByteBudget,
     Holding,
+    Ration,
+    read_message,
     run_cpu_bound,
 )
+from trioserf._wire.codec import encode
 from trioserf._wire.limits import THREAD_THRESHOLD
-from trioserf._wire.streams import StreamError
+from trioserf._wire.messages import NodeRecord, PushPullHeader
+from trioserf._wire.streams import StreamCodec, StreamError
 from trioserf.testing.determinism import threads_in_place
+
+METRICS = Metrics(None, {}, node_log("memberlist", "test"))
+RECORD = NodeRecord("n9", bytes((10, 0, 0, 9)), 7946, b"", 1, 0, b"\x01\x05\x02\x00\x00\x00")
 
 
 def test_heavy_work_goes_to_a_thread_and_light_work_does_not():
@@ -54,6 +67,40 @@ async def test_small_work_of_many_tasks_does_not_add_up(autojump_clock):
     numbers = [turns.index(number) for number in range(20)]
     numbers.sort()
     assert all("tick" in turns[a:b] for a, b in zip(numbers[:-2], numbers[2:], strict=True))
+
+
+async def test_what_many_streams_bring_at_once_is_parsed_one_after_the_other(autojump_clock):
+    turns, data = [], b"\x06" + encode(PushPullHeader(1000, 0, False)) + 300 * encode(RECORD)
+
+    class Stream:
+        def __init__(self, number):
+            self.number, self.pieces = number, [data[:CHUNK], b""]
+
+        async def receive_some(self, _size):
+            await ready.wait()
+            turns.append(self.number)
+            return self.pieces.pop(0)
+
+    async def read(number):
+        with pytest.raises(StreamError):
+            await read_message(Stream(number), StreamCodec(), accept_side=True, metrics=METRICS)
+
+    async def tick():
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns.append("tick")
+
+    ready = trio.Event()
+    async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as readers:
+            for number in range(20):
+                readers.start_soon(read, number)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(tick)
+            ready.set()
+        nursery.cancel_scope.cancel()
+    second = sorted(len(turns) - 1 - turns[::-1].index(number) for number in range(20))
+    assert all("tick" in turns[a:b] for a, b in zip(second[:-2], second[2:], strict=True))
 
 
 # --- the budget of bytes
@@ -135,3 +182,26 @@ async def test_one_that_is_cancelled_when_it_was_served_gives_back(autojump_cloc
         nursery.cancel_scope.cancel()
         budget.give_back(100)
     assert 0 == budget.used
+
+
+def test_a_ration_is_spent_and_comes_back():
+    ration = Ration()
+    ration.spend(RATION_BURST - 1, 10.0)
+    ration.spend(RATION_RATE, 10.0)
+    for now in (10.0, 10.9):
+        with pytest.raises(StreamError, match="busy"):
+            ration.spend(1, now)
+    ration.spend(RATION_BURST, 11.1)
+    with pytest.raises(StreamError, match="busy"):
+        ration.spend(1, 14.0)
+    ration.spend(RATION_BURST, 1000.0)
+    with pytest.raises(StreamError, match="busy"):
+        ration.spend(1, 1000.0)
+
+
+async def test_only_what_is_charged_is_rationed():
+    taken = []
+    holding = Holding(ByteBudget(10 * FREE), taken.append)
+    for size in (FREE, FREE + 10, FREE + 5, FREE + 25, 0):
+        await holding.resize(size)
+    assert [10, 20] == taken

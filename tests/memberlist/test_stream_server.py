@@ -323,6 +323,13 @@ async def test_a_refused_peer_that_still_writes_learns_why(autojump_clock):
         await trio.aclose_forcefully(busy)
 
 
+class NoRation:
+    """Strangers may have as much as there is room for."""
+
+    def spend(self, size, now):
+        pass
+
+
 def bomb(size):
     """A push/pull of a few kilobytes that holds ``size`` bytes."""
     return compress_message(push_pull_bytes(True, [record()], bytes(size)))
@@ -349,6 +356,7 @@ async def test_large_requests_of_peers_that_do_not_read_are_few_at_once(autojump
         delegate = Delegate(state=b"x" * 200_000)
         node, peer = await with_peer(c, delegate=delegate, enable_compression=False)
         budget = node._stream_server.budget
+        node._stream_server._ration = NoRation()
         budget.limit, most, data = 8_000_000, [], bomb(1_000_000)
 
         async def attack():
@@ -383,6 +391,29 @@ async def test_large_requests_of_peers_that_do_not_read_are_few_at_once(autojump
         assert 1_000_000 < max(most) <= 8_000_000
         await trio.sleep(15)
         assert 0 == budget.used
+
+
+async def test_large_exchanges_of_strangers_are_rationed(autojump_clock):
+    async with cluster(latency=0.001) as c:
+        node, peer = await with_peer(c, gossip_interval=0, push_pull_interval=0)
+        many = push_pull_bytes(False, [record(f"x{number}") for number in range(2000)], b"")
+        few = push_pull_bytes(False, [record()], b"")
+
+        async def served():
+            replies = [await peer.ask(many) for _ in range(20)]
+            return sum(isinstance(reply, PushPullState) for reply in replies)
+
+        assert 5 <= await served() <= 15
+        reply = await peer.ask(many)
+        assert isinstance(reply, ErrorReply)
+        assert "busy" in reply.error
+        assert isinstance(await peer.ask(few), PushPullState), "small ones are not concerned"
+        await trio.sleep(5)
+        assert isinstance(await peer.ask(many), PushPullState)
+        # A member that was reached may send as much as it likes.
+        await peer.ask(push_pull_bytes(True, [record("member", 200)], b""))
+        node.node("member").acked_at = trio.current_time()
+        assert 20 == await served()
 
 
 async def test_whatever_arrives_on_a_stream_nothing_is_raised(autojump_clock):

@@ -89,6 +89,8 @@ class Applier:
     """Grows whenever the table may have changed."""
     conflicts: int = attrs.field(default=0, init=False)
     refuted: int = attrs.field(default=0, init=False)
+    turned_away: Callable[[], object] | None = attrs.field(default=None, init=False)
+    """Called when there was no room for a node."""
     suspicion_alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
     def __call__(self, effects: Sequence[Effect], source: Source = None) -> None:
@@ -191,6 +193,8 @@ class Applier:
     def _turned_away(self, effect: TurnedAway, source: Source) -> None:
         problem = "no room for more nodes that were never reached"
         self.drop_log("unreached", source, problem, effect.count)
+        if self.turned_away is not None:
+            self.turned_away()
 
     def _notify(self, handler: Callable[..., object], *args: object) -> None:
         try:

@@ -270,6 +270,7 @@ class Memberlist:
             metrics=metrics,
             log=self._log,
         )
+        self._apply.turned_away = self._push_puller.nodes_turned_away
         self.exchange_soon: Callable[[], None] = self._push_puller.exchange_soon
         """Begin push/pulls with a few nodes: they lack what this one knows.  Never waits."""
         self.joiner: Joiner = Joiner(

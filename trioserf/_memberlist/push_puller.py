@@ -9,6 +9,13 @@ each of them knows at that time, so some never learn of some others; in Go only 
 exchange repairs that, after a minute or more.  A cluster where nothing is new makes no exchange
 more than Go.  Test: test_an_exchange_that_brought_something_new_is_soon_followed_by_another.
 
+DIFFERS (unless ``faithful_go``): nodes that were turned away because too many are known by
+hearsay alone (`_swim/unreached.py`) may be real: what this node asks for itself has no such bound,
+so it exchanges soon.  And if the node drawn was never reached and does not answer, one that was
+reached is asked: where most nodes are made up, hardly any exchange would take place.
+Tests: test_nodes_that_were_turned_away_are_soon_asked_for,
+test_instead_of_a_silent_node_that_was_never_reached_another_is_asked.
+
 Source: hashicorp/memberlist v0.2.2, state.go: pushPullTrigger, pushPull, pushPullNode.
 """
 
@@ -42,6 +49,10 @@ SPREAD_PERIOD: Final = 1.0
 """Shortest time between two such rounds (seconds)."""
 SOON = (5.0, 10.0)
 """When the next exchange follows one that brought something new (gossip intervals)."""
+REPAIRS: Final = 3
+"""Exchanges because nodes were turned away: not every peer knows those nodes."""
+REPAIR_PERIOD: Final = 5.0
+"""Shortest time between two of them (seconds)."""
 EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefused)
 """How an exchange may fail because of the peer or the network."""
 
@@ -67,12 +78,24 @@ class PushPuller:
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
     _spread: bool = attrs.field(default=False, init=False)
     _spread_at: float = attrs.field(default=-math.inf, init=False)
+    _repairs: int = attrs.field(default=0, init=False)
+    _repair_at: float = attrs.field(default=-math.inf, init=False)
 
     def exchange_soon(self) -> None:
         """Let the task exchange with `SPREAD` nodes, at once or when it may again."""
         if not self._spread:
             self._spread = True
             self._alarm.advance(max(trio.current_time(), self._spread_at + SPREAD_PERIOD))
+
+    def nodes_turned_away(self) -> None:
+        """There was no room for nodes: let the task exchange soon.  Cheap."""
+        self._repairs = REPAIRS
+        self._plan_repair()
+
+    def _plan_repair(self) -> None:
+        if self._repairs and not self.config.faithful_go and self.config.push_pull_interval > 0:
+            now, interval = trio.current_time(), self.config.gossip_interval or 0.2
+            self._alarm.advance(max(now + SOON[0] * interval, self._repair_at))
 
     async def push_pull(self, to: Address, name: str, *, join: bool) -> None:
         """Exchange full state with a node, and merge its state.
@@ -120,12 +143,14 @@ class PushPuller:
         while True:
             await self._alarm.wait()
             now, count = trio.current_time(), 1
+            self._repair_at, self._repairs = now + REPAIR_PERIOD, max(0, self._repairs - 1)
             if self._spread and now >= self._spread_at + SPREAD_PERIOD:
                 self._spread, self._spread_at, count = False, now, SPREAD
             async with trio.open_nursery() as nursery:
                 for node in select(self.rng, self.table.sequence, count, self._is_no_partner):
                     nursery.start_soon(self._exchange_with, node)
             self._plan(0.0)
+            self._plan_repair()
             if self._spread:
                 self._alarm.advance(self._spread_at + SPREAD_PERIOD)
 
@@ -134,6 +159,12 @@ class PushPuller:
             await self.push_pull(node.address, node.name, join=False)
         except EXCHANGE_ERRORS as error:
             self.log.warning("push/pull with %s failed: %s", node.name, error)
+            if not node.reached and not self.config.faithful_go:
+                for other in select(self.rng, self.table.sequence, 1, self._is_no_sure_partner):
+                    await self._exchange_with(other)
+
+    def _is_no_sure_partner(self, node: Node) -> bool:
+        return not node.reached or self._is_no_partner(node)
 
     def _repeat_soon(self) -> None:
         if not self.config.faithful_go and self.config.push_pull_interval > 0:

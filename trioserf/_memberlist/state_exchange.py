@@ -10,6 +10,7 @@ Source: hashicorp/memberlist v0.2.2, net.go: sendLocalState; state.go: mergeRemo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import trio
@@ -18,17 +19,22 @@ from .. import _attrs as attrs
 from .._swim.nodes import NodeStatus
 from .._swim.table import NodeTable
 from .._wire.compression import compress_message
+from .._wire.messages import NodeRecord
 from .._wire.streams import PushPullState, frame, push_pull_bytes
 from ..abc import Address, Delegate
 from .apply import Applier
 from .drop_log import DropLog
 from .metrics import Metrics
-from .stream_io import run_cpu_bound
+from .stream_io import run_cpu_bound, turn
 from .wire_format import WireFormat
 
-MERGE_SLICE = 50
-"""Records merged before other tasks get their turn: a few milliseconds if all are new, for each
-becomes a member of Serf, too, and a line of its snapshot."""
+MERGE_SLICE: Final = 50
+"""Most records merged before other tasks get their turn."""
+MERGE_STEP: Final = 10
+"""And after how many of them it is asked how long it took …"""
+MERGE_TIME: Final = 0.003
+"""… and whether that is enough (seconds): each new one becomes a member of Serf, too, and a line of
+its snapshot."""
 _RECORD_SIZE = 100
 """About the length of one record (bytes)."""
 MAX_AGE: Final = 1.0
@@ -133,17 +139,30 @@ class StateExchange:
         records = state.records
         await trio.lowlevel.checkpoint()
         self.table.check(records, join=join)
-        for start in range(0, len(records), MERGE_SLICE):
-            if start:
-                await trio.lowlevel.checkpoint()
-            some, now = records[start : start + MERGE_SLICE], trio.current_time()
-            self.apply(self.table.merge_checked(some, now, source=source, peer=peer), peer)
+        if len(records) <= MERGE_STEP:
+            self._merge_slice(records, source, peer)
+        else:
+            done = 0
+            while done < len(records):
+                async with turn():  # other peers may have as much to merge
+                    done += self._merge_slice(records[done : done + MERGE_SLICE], source, peer)
         if state.user_state and self.delegate is not None:
             self.began = source is not None
             try:
                 self.delegate.merge_remote_state(state.user_state, join)
             except Exception as error:
                 self.drop_log.crash("handler", self.delegate.merge_remote_state, error)
+
+    def _merge_slice(self, records: Sequence[NodeRecord], source: Address | None, peer: str) -> int:
+        """Merge records, until that took long; returns how many."""
+        done, until = 0, trio.current_time() + MERGE_TIME
+        while done < len(records):
+            some, now = records[done : done + MERGE_STEP], trio.current_time()
+            if now > until:
+                break
+            self.apply(self.table.merge_checked(some, now, source=source, peer=peer), peer)
+            done += len(some)
+        return done
 
     def _count_nodes(self) -> None:
         if self.metrics.tap is not None:

@@ -52,6 +52,10 @@ MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes that all streams of a node hold together; the largest exchange that any node makes fits."""
 FREE: Final = 64 * 1024
 """What each stream may hold without asking (bytes): exchanges of some hundred nodes."""
+RATION_RATE: Final = 2 << 20
+"""What may be charged to exchanges of strangers in a second (bytes): several thousand records."""
+RATION_BURST: Final = 8 << 20
+"""And at once, though the last of them may exceed it."""
 MAX_WAITING: Final = 8
 """Streams that may wait for room: beyond it the largest gives up, and its place with it."""
 WAIT_LIMIT: Final = 2.0
@@ -147,6 +151,27 @@ class ByteBudget:
 
 
 @attrs.define(eq=False)
+class Ration:
+    """How much the large exchanges of strangers may have in a while: a bucket of bytes.
+
+    Parsing and merging take time as well as room.  Anybody can send states of thousands of nodes or
+    events, as many as there are places for streams, and a node would do nothing else.
+    """
+
+    _left: float = attrs.field(default=RATION_BURST, init=False)
+    _at: float = attrs.field(default=-math.inf, init=False)
+
+    def spend(self, size: int, now: float) -> None:
+        """Take so many bytes.  Raises `StreamError` if those before took too much."""
+        if now > self._at:
+            self._left = min(RATION_BURST, self._left + RATION_RATE * (now - self._at))
+            self._at = now
+        if self._left <= 0:
+            raise StreamError("busy: others who are no members sent too much just now", reply=True)
+        self._left -= size
+
+
+@attrs.define(eq=False)
 class Holding:
     """What one stream holds of a budget: its request in whatever form, and its reply.
 
@@ -154,6 +179,8 @@ class Holding:
     """
 
     budget: ByteBudget
+    ration: Callable[[int], object] | None = None
+    """Is given how much more is to be charged; may raise `StreamError`."""
     size: int = attrs.field(default=0, init=False)
     charged: int = attrs.field(default=0, init=False)
     since: float = attrs.field(default=math.inf, init=False)
@@ -165,6 +192,8 @@ class Holding:
         """Hold so many bytes from now on, more or less.  Raises as `ByteBudget.take`."""
         wanted = max(0, size - FREE)
         if wanted > self.charged:
+            if self.ration is not None:
+                self.ration(wanted - self.charged)
             with self.being_busy():
                 await self.budget.take(wanted - self.charged)
             self.since = min(self.since, trio.current_time())
@@ -257,7 +286,11 @@ async def _read_frame(
             begun()
         size += len(data)
         await holding.resize(2 * size + parser.size)  # buffers that grow are half empty
-        result = parser.receive(data)
+        if len(data) < _AT_ONCE:
+            result = parser.receive(data)
+        else:  # many streams may have as much at the same moment
+            async with turn():
+                result = parser.receive(data)
         del data  # not for as long as the peer takes for more
         if result is not None:
             return result, size
@@ -340,10 +373,18 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
         await trio.lowlevel.checkpoint()
         return work()
     if size < THREAD_THRESHOLD:
-        async with _of_run(_turn, trio.Lock):
+        async with turn():
             return work()
     limiter = _of_run(_limiter, lambda: trio.CapacityLimiter(_MAX_THREADS))
     return await run_in_thread(work, abandon_on_cancel=True, limiter=limiter)
+
+
+def turn() -> trio.Lock:
+    """What is held for a piece of work of a few milliseconds that somebody else may have as well.
+
+    Pieces of different tasks come one after the other, and other tasks run in between.
+    """
+    return _of_run(_turn, trio.Lock)
 
 
 def _of_run(variable: trio.lowlevel.RunVar[R], make: Callable[[], R]) -> R:

@@ -9,7 +9,13 @@ budget of bytes.
 When every place is taken, streams that have said nothing go first, the oldest of them first, and
 then the one that has waited longest for its request: idle connections cannot lock peers out.
 When the budget is spent, the smallest exchange is served first, and the stream that has held
-most for longest goes.  A peer that is turned away gets the reason as an error reply.
+most for longest goes.  Large exchanges of peers at whose hosts no node was ever reached are
+rationed besides, by what they hold: a thousand made-up nodes or events in each of a hundred streams
+a second would leave no time for anything else.  A peer that is turned away gets the reason as an
+error reply.
+
+DIFFERS: Go serves whatever it has memory for.
+Test: test_large_exchanges_of_strangers_are_rationed.
 
 Source: hashicorp/memberlist v0.2.2, net.go: streamListen, handleConn; net_transport.go:
 tcpListen.
@@ -17,6 +23,7 @@ tcpListen.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import trio
@@ -29,9 +36,10 @@ from .._wire.streams import PushPullState, StreamError, UserMessageStream
 from ..abc import Address, Transport
 from .drop_log import DropLog, Log
 from .metrics import Metrics
+from .pending_acks import host_of
 from .receiver import Handoff
 from .state_exchange import StateExchange
-from .stream_io import CHUNK, ByteBudget, Holding, read_message, write_frame
+from .stream_io import CHUNK, ByteBudget, Holding, Ration, read_message, write_frame
 from .wire_format import WireFormat
 
 MAX_PUSH_PULLS: Final = 127
@@ -85,6 +93,7 @@ class StreamServer:
     _silent: dict[_Child, None] = attrs.field(factory=dict, init=False)
     """Those of them that said nothing yet, the oldest first."""
     _push_pulls: int = attrs.field(default=0, init=False)
+    _ration: Ration = attrs.field(factory=Ration, init=False)
     _leaving: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -163,7 +172,8 @@ class StreamServer:
     async def _serve(self, stream: trio.abc.Stream, source: Address) -> None:
         """One stream from the first byte to the last.  Never raises."""
         now = trio.current_time()
-        child = _Child(trio.CancelScope(), now, Holding(self.budget))
+        ration = partial(self._spend_ration, source)
+        child = _Child(trio.CancelScope(), now, Holding(self.budget, ration))
         self._children[child] = self._silent[child] = None
         child.scope.deadline = now + min(FIRST_BYTE_LIMIT, self.config.tcp_timeout)
         try:
@@ -273,6 +283,14 @@ class StreamServer:
         self._extend(child)
         data = self.wire.encode_frame(plain)
         await write_frame(stream, data, MessageType(plain[0]), self.metrics)
+
+    def _spend_ration(self, source: Address, size: int) -> None:
+        """More is to be held for a stream.  Raises `StreamError` if strangers had too much."""
+        host = host_of(source)
+        for node in self.exchange.table.sequence:
+            if node.reached and host in node.hosts:
+                return
+        self._ration.spend(size, trio.current_time())
 
     def _extend(self, child: _Child) -> None:
         """The request is here: replying has a time limit of its own."""
