@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,9 @@ LOG = logging.getLogger("trioserf.agent.of_a_test")
 @pytest.fixture(autouse=True)
 def _no_handlers_left() -> Iterator[None]:
     yield
-    LOG.handlers.clear()
+    for handler in LOG.handlers[:]:
+        LOG.removeHandler(handler)
+        handler.close()
 
 
 def opened() -> AgentOutput:
@@ -88,3 +93,43 @@ def test_a_facility_that_there_is_not_is_named() -> None:
     output = opened()
     with pytest.raises(OptionsError, match=r"^Syslog setup failed: invalid syslog facility: FOO$"):
         output.add_syslog("FOO")
+
+
+def test_a_daemon_that_there_is_not_is_an_error_of_the_start(tmp_path: Path) -> None:
+    output = opened()
+    with pytest.raises(OptionsError, match=r"^Syslog setup failed: Unix syslog delivery error$"):
+        output.add_syslog("LOCAL0", str(tmp_path / "none"))
+
+
+def test_syslog_gets_a_datagram_for_each_line(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(tmp_path / "log"))
+        daemon.settimeout(5)
+        opened().add_syslog("local0", str(tmp_path / "log"))
+        LOG.info("starting")
+        LOG.warning("a warning")
+        LOG.debug("not important enough")
+        LOG.error("an error")
+        form = rb"<(\d+)>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d serf\[%d\]: (.*)\n" % os.getpid()
+        found = [re.fullmatch(form, daemon.recv(1000)) for _ in range(3)]
+    assert [
+        (b"133", b"agent.of_a_test: starting"),
+        (b"132", b"agent.of_a_test: a warning"),
+        (b"131", b"agent.of_a_test: an error"),
+    ] == [line.groups() for line in found if line]
+
+
+def test_a_syslog_daemon_that_hangs_or_ends_holds_up_nothing(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(path)
+        opened().add_syslog("local0", path)
+        for _ in range(300):  # more than the system keeps for it
+            LOG.info("x" * 100)
+    os.unlink(path)
+    LOG.info("lost")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(path)
+        daemon.settimeout(5)
+        LOG.info("it is back")
+        assert b"it is back" in daemon.recv(1000)

@@ -20,7 +20,7 @@ COMPLAINTS = {
     '"x"': "'' expected a map, got 'string'",
     "3": "'' expected a map, got 'float64'",
     "true": "'' expected a map, got 'bool'",
-    "[" * 100_000: "exceeded max depth",
+    "[" * 100_000: "invalid character '[' exceeded max depth",
     '{"bogus":1,"also":2}': "1 error(s) decoding:\n\n* '' has invalid keys: also, bogus",
     '{"protocol":"5"}': "1 error(s) decoding:\n\n* 'protocol' expected type 'int', got "
     "unconvertible type 'string', value: '5'",
@@ -45,7 +45,7 @@ COMPLAINTS = {
     "unconvertible type 'float64', value: '(hidden)'",
     '{"mdns":{"x":1}}': "1 error(s) decoding:\n\n* 'mdns' has invalid keys: x",
     '{"protocol": NaN}': "invalid character 'N' looking for beginning of value",
-    "\ufeff{}": "invalid character '\\ufeff' looking for beginning of value",
+    "\ufeff{}": "invalid character 'ï' looking for beginning of value",
     '{"bind":"x",}': "invalid character '}' looking for beginning of object key string",
     '{"protocol": 1e300}': "1 error(s) decoding:\n\n* 'protocol' expected type 'int', got "
     "1e+300, which is too large",

@@ -38,7 +38,9 @@ JOIN = MemberEvent(EventType.MEMBER_JOIN, (member(),))
     ("text", "keys", "command"),
     [
         ("h.sh", ["*"], "h.sh"),
-        ("=h.sh --level=info", None, ""),
+        ("/h.sh --level=info", None, ""),
+        ("=h.sh --level=info", ["*"], "h.sh --level=info"),
+        (",=x", None, ""),
         ("member-join,user:deploy=h.sh", ["member-join", "user:deploy"], "h.sh"),
         ("user=h.sh", ["user:"], "h.sh"),
         ("query:load=a=b", ["query:load"], "a=b"),

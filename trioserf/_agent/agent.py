@@ -25,6 +25,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -74,6 +75,8 @@ STATSD_PORT: Final = 8125
 """Where statsd and statsite listen if nothing else is said."""
 TAGS_FILE_MODE: Final = 0o600
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+_ADVERTISE: Final = "Advertise addr"
+"""The row of the banner that Go does not align."""
 _START: Final = "Failed to start the Serf agent: Error creating Serf: "
 _SIGNAL_NAMES: Final = {"SIGINT": "interrupt", "SIGTERM": "terminated", "SIGHUP": "hangup"}
 Load = Callable[[], tuple[AgentOptions, tuple[str, ...]]]
@@ -94,12 +97,16 @@ def run(options: AgentOptions, output: AgentOutput, load: Load) -> int:
     if options.enable_syslog:
         output.add_syslog(options.syslog_facility)
     metrics = AgentMetrics(os.uname().nodename if hasattr(os, "uname") else "")
+
+    def begin(notes: Sequence[str]) -> None:
+        for note in notes:
+            output.say(note)
+        output.say("Starting Serf agent...")
+
     try:
-        prepared = prepare(options, metrics)
+        prepared = prepare(options, metrics, begin)
     except ConfigError as error:
         raise OptionsError(f"{_START}{error_text(error)}") from None
-    for note in prepared.notes:
-        output.say(note)
     log = logging.getLogger("trioserf")
     log.setLevel(logging.DEBUG)
     log.propagate = False
@@ -116,6 +123,7 @@ def run(options: AgentOptions, output: AgentOutput, load: Load) -> int:
         raise
     finally:
         log.removeHandler(output)
+        output.close()
 
 
 @attrs.define(eq=False)
@@ -184,7 +192,6 @@ class Agent:
     # --- the node
 
     async def _run_node(self) -> None:
-        self.output.say("Starting Serf agent...")
         AGENT_LOG.info("Serf agent starting")
         for line in self.prepared.log:
             AGENT_LOG.info(line)
@@ -203,7 +210,10 @@ class Agent:
 
     def _start_error(self, error: Exception) -> str:
         if isinstance(error, SnapshotError):
-            return f"Failed to setup snapshot: {error}"
+            reason = str(error)
+            if isinstance(error.__cause__, OSError):
+                reason = f"failed to open snapshot: {go_os_error('open', error.__cause__)}"
+            return f"Failed to setup snapshot: {reason}"
         if isinstance(error, TagsTooLarge):
             return error_text(error)
         if isinstance(error, KeyringError):
@@ -219,13 +229,13 @@ class Agent:
 
     async def _run_parts(self, serf: Serf) -> None:
         """Everything around the node, until it is cancelled."""
-        self.output.say("Starting Serf agent RPC...")
         options = self.options
         async with AsyncExitStack() as stack:
             buffer = serf.subscribe(max_buffer_size=HANDLER_BUFFER)
             events = await stack.enter_async_context(buffer)
             protected = True  # another address than loopback was asked for
             where = await self._listen(stack, "RPC", options.rpc_addr, protected=protected)
+            self.output.say("Starting Serf agent RPC...")
             http = None
             if options.http_addr:
                 http = await self._listen(stack, "HTTP", options.http_addr, protected=False)
@@ -246,6 +256,8 @@ class Agent:
             return await stack.enter_async_context(listening(address, protected=protected))
         except ConfigError as error:
             reason = f"listen tcp: {error.__context__ or error.expected}"
+        except socket.gaierror:
+            reason = f"listen tcp: lookup {address.rpartition(':')[0]}: no such host"
         except OSError as error:
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
             reason = f"listen tcp {address}: bind: {reason}"
@@ -305,7 +317,7 @@ class Agent:
         options, place = self.options, self.prepared.place
         rows = [("Node name", f"'{serf.name}'"), ("Bind addr", f"'{host_and_port(*place.bind)}'")]
         if place.advertise is not None:
-            rows.append(("Advertise addr", f"'{host_and_port(*place.advertise)}'"))
+            rows.append((_ADVERTISE, f"'{host_and_port(*place.advertise)}'"))
         rows += [
             ("RPC addr", f"'{options.rpc_addr}'"),
             ("Encrypted", _go_bool(serf.encryption_enabled)),
@@ -317,7 +329,7 @@ class Agent:
             rows.append(("mDNS cluster", options.discover))
         self.output.say("Serf agent running!")
         for name, value in rows:
-            self.output.detail(f"{name:>27}: {value}")
+            self.output.detail(f"{name:>27}: {value}" if name != _ADVERTISE else f"{name}: {value}")
 
     # --- joining
 
@@ -345,7 +357,7 @@ class Agent:
         self.output.say(f"Joining cluster...(replay: {replay})")
         count, error = await self.join(serf, self.options.start_join)
         if error and not count:
-            self._failure = OptionsError(error.strip())
+            self._failure = OptionsError(error)
             self._scope.cancel()
             return False
         self.output.detail(f"Join completed. Synced with {count} initial agents")

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_HELD: Final = 4096
 """Lines that are held back during the start; the oldest beyond that are lost."""
+SYSLOG: Final = "/dev/log"
+"""Where the daemon listens."""
 _STDLIB_LEVELS: Final = (1, logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 """Those of `LEVELS` in the standard library's numbers."""
 _PRIORITIES: Final = {"TRACE": "debug", "DEBUG": "info", "INFO": "notice", "WARN": "warning"}
@@ -60,7 +62,7 @@ class AgentOutput(logging.Handler):
         super().__init__(level=_STDLIB_LEVELS[level])
         self._console = console
         self._held: deque[str] | None = deque(maxlen=MAX_HELD)
-        self._syslog: Callable[[str, str], object] | None = None
+        self._syslog: SysLogHandler | None = None
 
     def set_level(self, level: int) -> None:
         """Print from this level on, a place in `LEVELS`."""
@@ -83,7 +85,7 @@ class AgentOutput(logging.Handler):
         line = log_line(record)
         if self._syslog is not None:
             level, _, text = line.partition(" [")[2].partition("] ")
-            self._syslog(level, text)
+            _to_syslog(self._syslog, level, text)
         if self._held is not None:
             self._held.append(line)
         else:
@@ -109,41 +111,66 @@ class AgentOutput(logging.Handler):
         for line in held:
             print("    " + self._console.safe(line), file=sys.stderr)
 
-    def add_syslog(self, facility: str) -> None:
+    def add_syslog(self, facility: str, path: str = SYSLOG) -> None:
         """Send lines to the syslog daemon of this machine, too.
+
+        Args:
+          facility: in any case.
+          path: of the socket of the daemon.
 
         Raises:
           OptionsError: no such facility, or no daemon.
         """
         from logging.handlers import SysLogHandler  # few agents have it
 
-        if facility.lower() not in SysLogHandler.facility_names:
+        number = SysLogHandler.facility_names.get(facility.lower())
+        if number is None:
             raise OptionsError(f"Syslog setup failed: invalid syslog facility: {facility}")
         try:
-            handler = SysLogHandler("/dev/log", SysLogHandler.facility_names[facility.lower()])
+            self._syslog = _syslog_handler(path, number)
         except OSError:
             raise OptionsError("Syslog setup failed: Unix syslog delivery error") from None
-        self._syslog = _SyslogWriter(handler).write
+
+    def close(self) -> None:
+        """Of `logging.Handler`."""
+        if self._syslog is not None:
+            self._syslog.close()
+        super().close()
 
 
-class _SyslogWriter:
-    """Lines for the standard library's handler, which knows the socket."""
+def _syslog_handler(path: str, facility: int) -> SysLogHandler:
+    """The standard library's handler, made fit for an event loop.
 
-    def __init__(self, handler: SysLogHandler) -> None:
-        handler.append_nul = False
-        handler.mapPriority = str  # type: ignore[method-assign,assignment]
-        # A daemon that hangs, or is gone, must not hold up the node.
-        handler.handleError = lambda record: None  # type: ignore[method-assign]
-        sock = getattr(handler, "socket", None)
-        if sock is not None:
-            sock.setblocking(False)
-        self._handler = handler
-        self._ident = f"serf[{os.getpid()}]"
+    Raises:
+      OSError: there is no daemon.
+    """
+    from logging.handlers import SysLogHandler
 
-    def write(self, level: str, text: str) -> None:
-        """One datagram for one line."""
-        when = time.strftime("%b %e %H:%M:%S")
-        line = f"{when} {self._ident}: {text}\n"
-        record = logging.LogRecord("serf", 0, "", 0, line, None, None)
-        record.levelname = _PRIORITIES.get(level, "err")
-        self._handler.emit(record)
+    class Handler(SysLogHandler):
+        append_nul = False
+
+        def _connect_unixsocket(self, address: str) -> None:
+            # Also when it connects anew, as it does when a datagram cannot be sent: a daemon
+            # that hangs must not hold up the node.
+            super()._connect_unixsocket(address)  # type: ignore[misc]
+            self.socket: socket.socket
+            self.socket.setblocking(False)
+
+        def mapPriority(self, levelName: str) -> str:  # noqa: N802, N803 - of the base class
+            return levelName
+
+        def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the same
+            """A line that cannot be sent is lost."""
+
+    handler = Handler(path, facility)
+    # Some versions of Python raise if there is no daemon, others try again with each line.
+    handler.socket.getpeername()
+    return handler
+
+
+def _to_syslog(handler: SysLogHandler, level: str, text: str) -> None:
+    """One datagram for one line."""
+    line = f"{time.strftime('%b %e %H:%M:%S')} serf[{os.getpid()}]: {text}\n"
+    record = logging.LogRecord("serf", 0, "", 0, line, None, None)
+    record.levelname = _PRIORITIES.get(level, "err")
+    handler.emit(record)

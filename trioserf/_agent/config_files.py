@@ -1,31 +1,21 @@
 """Files of settings: read, taken from JSON, and checked as strictly as Go does.
 
 Source: hashicorp/serf v0.9.4, cmd/serf/command/agent/config.go, DecodeConfig, ReadConfigPaths;
-mitchellh/mapstructure v1.5.0, mapstructure.go (the texts of its errors); golang/go,
-encoding/json/stream.go, Decoder.Decode (only the first value of a file is read).
+mitchellh/mapstructure v1.5.0, mapstructure.go (the texts of its errors).
 """
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from .agent_options import MDNS_KEYS, SETTINGS, AgentOptions, OptionsError
 from .durations import parse_duration
+from .go_json import first_json_value, go_text_of
 
 MAX_SIZE: Final = 16 * 1024 * 1024
 """Longest file that is read (bytes)."""
-_SPACE: Final = " \t\r\n"
-_GO_COMPLAINTS: Final = (
-    ("Expecting property name", "looking for beginning of object key string"),
-    ("Illegal trailing comma before end of object", "looking for beginning of object key string"),
-    ("Expecting ':' delimiter", "after object key"),
-    ("Expecting ',' delimiter", "after object key:value pair"),
-    ("Invalid control character", "in string literal"),
-    ("Invalid \\escape", "in string escape code"),
-)
 
 
 def with_files(options: AgentOptions, paths: Iterable[str]) -> AgentOptions:
@@ -107,45 +97,6 @@ def decode_settings(data: bytes) -> dict[str, Any]:
     return values
 
 
-def first_json_value(data: bytes) -> Any:
-    """The first value; what follows it is not looked at, as in Go.
-
-    Raises:
-      ValueError: there is none; in Go's words as far as they are known.
-    """
-    text = data.decode("utf-8", "replace").lstrip(_SPACE)
-    if not text:
-        raise ValueError("EOF")
-    try:
-        value, _end = _DECODER.raw_decode(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(_json_complaint(text, error)) from None
-    except RecursionError:
-        raise ValueError("exceeded max depth") from None
-    return value
-
-
-def _json_complaint(text: str, error: json.JSONDecodeError) -> str:
-    if error.pos >= len(text.rstrip(_SPACE)) or error.msg.startswith("Unterminated string"):
-        return "unexpected EOF"
-    where = next(
-        (go for ours, go in _GO_COMPLAINTS if error.msg.startswith(ours)),
-        "looking for beginning of value",
-    )
-    return f"invalid character {text[error.pos]!r} {where}"
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"invalid character {name.lstrip('-')[0]!r} looking for beginning of value")
-
-
-_DECODER: Final = json.JSONDecoder(
-    parse_constant=_no_constant,
-    # Go has floats alone; a whole number is kept whole, for it is the usual one.
-    parse_int=lambda digits: int(digits) if len(digits) < 20 else float(digits),
-)
-
-
 # --- types --------------------------------------------------------------------------------
 
 
@@ -194,8 +145,7 @@ _DURATIONS: Final = {setting.key: setting.kind == "duration" for setting in SETT
 
 def _string(value: object, name: str, problems: list[str]) -> str:
     if isinstance(value, str):
-        # What is no text, Go has replaced: half a surrogate pair.
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return go_text_of(value)
     if value is not None:
         problems.append(_unconvertible(name, "string", value))
     return ""

@@ -60,9 +60,9 @@ def parse_handler(text: str) -> tuple[Handler, ...]:
     """
     events, equals, command = text.partition("=")
     if not equals:
-        events, command = "*", text
+        command = text
     handlers = []
-    for part in events.split(",") if events else [""]:
+    for part in events.split(",") if equals and events else ["*"]:
         try:
             (one,) = parse_event_filters(part) if part else _refuse()
         except ValueError:

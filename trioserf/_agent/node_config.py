@@ -8,9 +8,9 @@ loadTagsFile, loadKeyringFile; config.go, AddrParts, EncryptBytes.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ from .._text import host_and_port
 from .._wire.rpc_address import UnixAddress, parse_rpc_address
 from ..abc import Tap
 from .agent_options import AgentOptions, OptionsError
-from .config_files import first_json_value, go_os_error
+from .config_files import go_os_error
+from .go_json import go_text_of, whole_json_value, wrong_type
 
 _KEY_SIZES: Final = (16, 24, 32)
 _SETUP: Final = "Failed to setup the Serf agent: "
@@ -145,15 +146,16 @@ def read_tags_file(path: str) -> dict[str, str]:
         text = go_os_error(operation, error)
         raise OptionsError(f"{_SETUP}Failed to read tags file: {text}") from None
     try:
-        found = first_json_value(data)
-        if found is not None and not isinstance(found, dict):
-            raise ValueError("json: cannot unmarshal into Go value of type map[string]string")
-        tags = {key: value for key, value in (found or {}).items() if value is not None}
-        if not all(isinstance(value, str) for value in tags.values()):
-            raise ValueError("json: cannot unmarshal into Go value of type string")
+        found = whole_json_value(data)
+        found = {} if found is None else found
+        if not isinstance(found, dict):
+            raise wrong_type(found, "map[string]string")
+        for value in found.values():
+            if not isinstance(value, str | None):
+                raise wrong_type(value, "string")
     except ValueError as error:
         raise OptionsError(f"{_SETUP}Failed to decode tags file: {error}") from None
-    return tags
+    return {go_text_of(key): go_text_of(value or "") for key, value in found.items()}
 
 
 def tags_file_text(tags: dict[str, str]) -> bytes:
@@ -176,17 +178,23 @@ def check_keyring_file(path: str) -> int:
     except FileNotFoundError:
         raise OptionsError(f"{_SETUP}stat {path}: no such file or directory") from None
     except OSError as error:
-        text = go_os_error("open", error)
+        text = go_os_error("read" if os.path.isdir(path) else "open", error)
         raise OptionsError(f"{_SETUP}Failed to read keyring file: {text}") from None
     try:
-        keys = json.loads(data)
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise ValueError("json: cannot unmarshal into Go value of type []string")
-    except (ValueError, RecursionError) as error:
-        shown = "it is not JSON" if isinstance(error, json.JSONDecodeError) else error
-        raise OptionsError(f"{_SETUP}Failed to decode keyring file: {shown}") from None
+        keys = whole_json_value(data)
+        keys = [] if keys is None else keys
+        if not isinstance(keys, list):
+            raise wrong_type(keys, "[]string")
+        for key in keys:
+            if not isinstance(key, str | None):
+                raise wrong_type(key, "string")
+    except ValueError as error:
+        raise OptionsError(f"{_SETUP}Failed to decode keyring file: {error}") from None
+    keys = [key or "" for key in keys]
     if not keys:
         raise OptionsError(f"{_SETUP}Keyring file contains no keys")
+    if not keys[0]:
+        raise OptionsError(f"{_SETUP}Failed to restore keyring: Empty primary key not allowed")
     for key in keys:
         wrong = base64_error(key)
         if wrong is not None:
@@ -309,8 +317,16 @@ class Prepared:
     warnings: tuple[str, ...]
 
 
-def prepare(options: AgentOptions, tap: Tap) -> Prepared:
+def prepare(
+    options: AgentOptions, tap: Tap, begin: Callable[[Sequence[str]], object] = len
+) -> Prepared:
     """Read the files that the settings name, and make those of the node.
+
+    Args:
+      options: completed.
+      tap: what counts.
+      begin: called with notes for the user where Go's agent says that it starts: what is wrong
+        with addresses, key and profile it says before that, and the rest after it.
 
     Raises:
       OptionsError: in Go's words.
@@ -321,6 +337,7 @@ def prepare(options: AgentOptions, tap: Tap) -> Prepared:
         check_encrypt_key(options.encrypt_key)
     if options.profile not in ("lan", "wan", "local"):
         raise OptionsError(f"Unknown profile: {options.profile}")
+    begin(place.notes)
     tags, log = options.wanted_tags, []
     if options.tags_file:
         if tags:
