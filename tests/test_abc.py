@@ -79,3 +79,9 @@ async def test_an_unknown_name_is_an_os_error(host: str) -> None:
     trio.socket.set_custom_hostname_resolver(Resolver())
     with pytest.raises(OSError, match=r"Name or service not known|no host name|no address"):
         await resolve(host, 7946)
+
+
+@pytest.mark.parametrize("host", ["1.2.3", "127.1", "0x7f000001"])
+async def test_half_an_address_leads_nowhere(host: str) -> None:
+    with pytest.raises(socket.gaierror, match="neither an address nor a name"):
+        await resolve(host, 1)

@@ -6,6 +6,7 @@ import pytest
 
 from trioserf._text import (
     host_and_port,
+    is_short_ipv4,
     key_from_text,
     key_to_text,
     payload_text,
@@ -74,3 +75,17 @@ def test_a_port_has_digits_alone_and_is_not_too_high() -> None:
 def test_other_ports_are_refused(digits: str) -> None:
     with pytest.raises(ValueError, match="a port from 0 to 65535"):
         port_from_text(digits)
+
+
+@pytest.mark.parametrize(
+    "host", ["1", "1.2.3", "127.1", "0x7f000001", "0X7f.1", "10.0.0.256", "010.0.0.1", "1.2.3.0x4"]
+)
+def test_what_only_the_c_library_takes_for_an_address_is_none(host: str) -> None:
+    assert is_short_ipv4(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "255.255.255.255", "", "1.2.3.4.5", "cafe", "a.1", "1.2.3.x", "::1", "²"]
+)
+def test_addresses_and_names_are_none_of_that(host: str) -> None:
+    assert not is_short_ipv4(host)

@@ -45,6 +45,22 @@ def printable(string: object, limit: int = PRINTED) -> str:
     )
 
 
+def is_short_ipv4(host: str) -> bool:
+    """Whether the C library would take this host for an IPv4 address, though it is none.
+
+    To it ``10.1`` is 10.0.0.1, ``1.2.3`` is 1.2.0.3 and ``0x7f000001`` is loopback.  Go takes
+    them for names, which nobody has: a slip of the pen must not lead to somebody else's host.
+    """
+    parts = host.lower().split(".")
+    if len(parts) == 4 and all(part.isdigit() and str(int(part[:4])) == part for part in parts):
+        return any(int(part) > 255 for part in parts)
+    return len(parts) <= 4 and all(
+        part.isascii()
+        and (part.isdigit() or (part[:2] == "0x" and not part[2:].strip("0123456789abcdef")))
+        for part in parts
+    )
+
+
 def payload_text(payload: bytes) -> str:
     """A payload for the eye: text where it is text, at most 60 characters of it."""
     shown = printable(payload[:240].decode("utf-8", "backslashreplace"), 1000)

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple, Protocol, final
 import trio
 
 from . import _attrs as attrs
-from ._text import host_and_port
+from ._text import host_and_port, is_short_ipv4
 
 
 class Address(NamedTuple):
@@ -141,6 +141,9 @@ async def _look_up(host: str, port: int) -> list[Address]:
     if not host:
         await trio.lowlevel.checkpoint()
         raise socket.gaierror(socket.EAI_NONAME, "an empty host name has no address")
+    if is_short_ipv4(host):
+        await trio.lowlevel.checkpoint()
+        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is neither an address nor a name")
     try:
         answers = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

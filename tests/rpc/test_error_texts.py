@@ -64,9 +64,9 @@ JOINS = [
     (
         "fe80::1",
         OSError(errno.EHOSTUNREACH, "x"),
-        "Failed to join fe80::1: dial tcp fe80::1: connect: no route to host",
+        "Failed to join fe80::1: dial tcp [fe80::1]:7: connect: no route to host",
     ),
-    ("10.0.0.1", TimeoutError(), "Failed to join 10.0.0.1: dial tcp 10.0.0.1: i/o timeout"),
+    ("10.0.0.1", TimeoutError(), "Failed to join 10.0.0.1: dial tcp 10.0.0.1:7: i/o timeout"),
     ("10.0.0.1:1", OSError("gone"), "Failed to join 10.0.0.1: dial tcp 10.0.0.1:1: gone"),
     (
         "nowhere:1",
@@ -75,21 +75,34 @@ JOINS = [
     ),
     ("", socket.gaierror(-2, "x"), "Failed to resolve : lookup : no such host"),
     ("10.0.0.1:1", LocalProtocolError("label"), "Failed to join 10.0.0.1: label"),
+    ("node/10.0.0.1:1", OSError("gone"), "Failed to join 10.0.0.1: dial tcp 10.0.0.1:1: gone"),
+    *(
+        (address, LocalProtocolError("x"), f"Failed to resolve {address}: {problem}")
+        for address, problem in (
+            ("[::1", "address [::1: missing ']' in address"),
+            ("[::1]x", "address [::1]x]:7: missing port in address"),
+            ("a:http", 'strconv.ParseUint: parsing "http": invalid syntax'),
+            ("a:", 'strconv.ParseUint: parsing "": invalid syntax'),
+            ("[::1]:", 'strconv.ParseUint: parsing "": invalid syntax'),
+            ("a:-1", 'strconv.ParseUint: parsing "-1": invalid syntax'),
+            ("a:99999", 'strconv.ParseUint: parsing "99999": value out of range'),
+        )
+    ),
 ]
 
 
 @pytest.mark.parametrize(("address", "cause", "text"), JOINS)
 def test_a_join_that_fails_has_gos_text(address: str, cause: Exception, text: str) -> None:
     error = JoinError("none", [cause])
-    assert f"1 error occurred:\n\t* {text}\n\n" == join_error_text(error, [address])
+    assert f"1 error occurred:\n\t* {text}\n\n" == join_error_text(error, [address], 7)
 
 
 def test_each_address_of_a_join_has_its_line() -> None:
     causes = [OSError("a"), OSError("b")]
     assert (
-        "2 errors occurred:\n\t* Failed to join x: dial tcp x: a\n"
-        "\t* Failed to join y: dial tcp y: b\n\n"
-    ) == join_error_text(JoinError("none", causes), ["x", "y"])
+        "2 errors occurred:\n\t* Failed to join x: dial tcp x:7: a\n"
+        "\t* Failed to join y: dial tcp y:7: b\n\n"
+    ) == join_error_text(JoinError("none", causes), ["x", "y"], 7)
 
 
 # Taken from Go's base64.StdEncoding.DecodeString.

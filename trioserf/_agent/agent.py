@@ -370,7 +370,8 @@ class Agent:
         try:
             count = await serf.join(addresses, ignore_old=not replay)
         except JoinError as failure:
-            count, error = joined_itself(failure), join_error_text(failure, addresses)
+            count = joined_itself(failure)
+            error = join_error_text(failure, addresses, serf.local_member.port)
         except (SerfError, OSError, ValueError, trio.ClosedResourceError) as failure:
             error = error_text(failure)
         else:

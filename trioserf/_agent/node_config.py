@@ -19,7 +19,7 @@ from .._config import PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN, USER_EVENT_SIZ
 from .._memberlist_config import DEFAULT_PORT
 from .._net.interfaces import interface_addresses
 from .._rpc.error_texts import base64_error
-from .._text import host_and_port
+from .._text import host_and_port, is_short_ipv4
 from .._wire.rpc_address import UnixAddress, parse_rpc_address
 from ..abc import Tap
 from .agent_options import AgentOptions, OptionsError
@@ -100,6 +100,8 @@ def _resolved(host: str) -> str:
     except ValueError:
         pass
     try:
+        if is_short_ipv4(host):
+            raise UnicodeError
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise ValueError(f"lookup {host}: no such host") from None

@@ -18,6 +18,7 @@ import _socket  # what "socket" is made of: the rest of it is not needed, and ta
 import time
 
 from .._exceptions import RPCError
+from .._text import is_short_ipv4
 from .._wire.rpc_address import TCPAddress, UnixAddress, parse_rpc_address
 from .._wire.rpc_client_session import ClientSession, Record, Reply
 from .._wire.rpc_messages import VERSION
@@ -169,6 +170,8 @@ def connect(
 def _dial(address: TCPAddress, timeout: float) -> _socket.socket:
     """Connect to the first address of a host that takes it."""
     name = address.host or "localhost"
+    if is_short_ipv4(name):
+        raise _socket.gaierror(_socket.EAI_NONAME, f"{name!r} is neither an address nor a name")
     host = name.encode() if name.isascii() else name  # a text would load the codec of IDNA
     failed: OSError = OSError(f"no address of {address.host}")
     for family, _, _, _, where in _socket.getaddrinfo(host, address.port, 0, _socket.SOCK_STREAM):

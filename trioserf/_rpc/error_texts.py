@@ -29,6 +29,7 @@ from .._exceptions import (
     UserEventTooLarge,
 )
 from .._memberlist.push_puller import LeadsHere
+from .._text import host_and_port, printable
 
 _TRAILING_SIZE = re.compile(r": \d+ bytes$")
 _BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
@@ -71,32 +72,54 @@ def joined_itself(error: JoinError) -> int:
     return sum(isinstance(cause, LeadsHere) for cause in error.exceptions)
 
 
-def join_error_text(error: JoinError, addresses: Sequence[str]) -> str:
-    """Go's list of what went wrong, one line for each address that was tried."""
+def join_error_text(error: JoinError, addresses: Sequence[str], default_port: int) -> str:
+    """Go's list of what went wrong, one line for each address that was tried.
+
+    Args:
+      default_port: of an address without one.
+    """
     lines = []
     for index, cause in enumerate(error.exceptions):
         text = addresses[index] if len(addresses) == len(error.exceptions) else ""
-        lines.append(f"\t* {_join_cause(cause, text)}")
+        lines.append(f"\t* {_join_cause(cause, text, default_port)}")
     count = len(lines)
     head = f"{count} error{'s' if count > 1 else ''} occurred:"
     return "\n".join([head, *lines, "", ""])
 
 
-def _join_cause(error: Exception, address: str) -> str:
-    host, _, port = address.rpartition(":") if _has_port(address) else (address, "", "")
+def _join_cause(error: Exception, address: str, default_port: int) -> str:
+    try:
+        host, port = _host_and_port(address.rpartition("/")[2], default_port)
+    except ValueError as problem:
+        return f"Failed to resolve {address}: {problem}"
     if isinstance(error, socket.gaierror) or not address:
-        return f"Failed to resolve {address}: lookup {host.strip('[]')}: no such host"
+        return f"Failed to resolve {address}: lookup {host}: no such host"
     if isinstance(error, OSError):
-        where = f"{host}:{port}" if port else host
-        reason = _system_error(error)
-        return f"Failed to join {host.strip('[]')}: dial tcp {where}: {reason}"
-    return f"Failed to join {host.strip('[]')}: {error}"
+        where = host_and_port(host, port)
+        return f"Failed to join {host}: dial tcp {where}: {_system_error(error)}"
+    return f"Failed to join {host}: {error}"
 
 
-def _has_port(address: str) -> bool:
-    """Whether there is a port behind a host; an IPv6 address has one only with brackets."""
-    host, colon, port = address.rpartition(":")
-    return bool(colon) and port.isdigit() and (host.endswith("]") or ":" not in host)
+def _host_and_port(address: str, default_port: int) -> tuple[str, int]:
+    """As memberlist and Go take it apart.  Raises ``ValueError``, in their words."""
+    colon, bracket = address.rfind(":"), address.rfind("]")
+    has_port = colon > bracket if address.startswith("[") else address.count(":") == 1
+    if not has_port:
+        host = address.strip("[]")
+        if "]" in host:
+            raise ValueError(f"address [{host}]:{default_port}: missing port in address")
+        return host, default_port
+    host, _, port = address.rpartition(":")
+    if host.startswith("["):
+        if not host.endswith("]"):
+            raise ValueError(f"address {address}: missing ']' in address")
+        host = host[1:-1]
+    problem = f'strconv.ParseUint: parsing "{printable(port)}": '
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError(f"{problem}invalid syntax")
+    if int(port[:20]) > 65535:
+        raise ValueError(f"{problem}value out of range")
+    return host, int(port)
 
 
 def _system_error(error: OSError) -> str:
