@@ -37,16 +37,16 @@ JOIN = MemberEvent(EventType.MEMBER_JOIN, (member(),))
 @pytest.mark.parametrize(
     ("text", "keys", "command"),
     [
-        ("h.sh", ["*"], "h.sh"),
+        ("h.sh", ["*:"], "h.sh"),
         ("/h.sh --level=info", None, ""),
-        ("=h.sh --level=info", ["*"], "h.sh --level=info"),
+        ("=h.sh --level=info", ["*:"], "h.sh --level=info"),
         (",=x", None, ""),
-        ("member-join,user:deploy=h.sh", ["member-join", "user:deploy"], "h.sh"),
+        ("member-join,user:deploy=h.sh", ["member-join:", "user:deploy"], "h.sh"),
         ("user=h.sh", ["user:"], "h.sh"),
         ("query:load=a=b", ["query:load"], "a=b"),
-        ("*=FOO=bar x", ["*"], "FOO=bar x"),
-        ("", ["*"], ""),
-        ("user:deploy", ["*"], "user:deploy"),
+        ("*=FOO=bar x", ["*:"], "FOO=bar x"),
+        ("", ["*:"], ""),
+        ("user:deploy", ["*:"], "user:deploy"),
     ],
 )
 def test_a_handler_is_cut_at_its_first_equals_sign(

@@ -82,7 +82,7 @@ class Cluster:
         await self.agents[sender].event(self.sent[-1])
 
     async def everybody_got(self, events: Sequence[str], *, but: str = "") -> None:
-        """Once, and not twice; a node that was missed is told by a state exchange at the latest."""
+        """Once, and not twice; what gossip missed comes by a state exchange."""
 
         def wrong() -> dict[str, dict[str, int]]:
             counts = {

@@ -47,9 +47,8 @@ class Handler(NamedTuple):
 
     @property
     def key(self) -> str:
-        """As ``info`` shows it: ``user:deploy``, ``member-join``."""
-        named = self.filter.event in ("user", "query")
-        return f"{self.filter.event}:{self.filter.name}" if named else self.filter.event
+        """As ``info`` shows it: ``user:deploy``, ``user:``, ``member-join:``, ``*:``."""
+        return f"{self.filter.event}:{self.filter.name}"
 
 
 def parse_handler(text: str) -> tuple[Handler, ...]:

@@ -116,8 +116,8 @@ class Commands:
             count = await self.serf.join(addresses, ignore_old=not replay)
         except JoinError as failure:
             count = joined_itself(failure)
-            error = "" if count else join_error_text(
-                failure, addresses, self.serf.local_member.port
+            error = (
+                "" if count else join_error_text(failure, addresses, self.serf.local_member.port)
             )
         except SerfError as failure:
             error = error_text(failure)
