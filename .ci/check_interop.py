@@ -22,9 +22,8 @@ MACHINE = (
     "there is a syslog daemon",
     "the client ",
 )
-"""How the reason of a skip begins that is the machine's, or that of PyPI, which may no longer have a
-client of others: `tests/interop/namespaces.py`, `tests/interop/addresses.py` and the tests
-themselves give them."""
+"""How the reason of a skip begins that is the machine's, or PyPI's, which may lose a client:
+`tests/interop/namespaces.py`, `tests/interop/addresses.py` and tests themselves give them."""
 
 
 def main(report: str) -> int:
