@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
+from tests.programs_under_test import free_ports, programs, wait_for_port
 from tests.source_tree import ROOT
+
+EXAMPLES = ROOT / "examples"
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,103 +21,16 @@ pytestmark = [
 ]
 
 
-def free_ports(count: int) -> list[str]:
-    """Addresses whose ports nobody has, neither for datagrams nor for connections."""
-    found, open_ = [], []
-    while len(found) < count:
-        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
-        open_ += [tcp, udp]
-        tcp.bind(("127.0.0.1", 0))
-        port = tcp.getsockname()[1]
-        try:
-            udp.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        found.append(f"127.0.0.1:{port}")
-    for each in open_:
-        each.close()
-    return found
-
-
-class Program:
-    """An example that runs: its lines so far, and a way to wait for one."""
-
-    def __init__(self, process: trio.Process) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self.changed = trio.Event()
-
-    async def read(self) -> None:
-        rest = b""
-        assert self.process.stdout is not None
-        async for chunk in self.process.stdout:
-            *whole, rest = (rest + chunk).split(b"\n")
-            self.lines += [line.decode() for line in whole]
-            self.changed.set()
-            self.changed = trio.Event()
-
-    async def until(self, seen: str | Callable[[list[str]], bool]) -> None:
-        """Wait for a line that is this text, or for lines of which this is true."""
-        while not (seen in self.lines if isinstance(seen, str) else seen(self.lines)):
-            await self.changed.wait()
-
-    async def type(self, line: str) -> None:
-        assert self.process.stdin is not None
-        await self.process.stdin.send_all(line.encode() + b"\n")
-
-    async def ends(self) -> int:
-        return await self.process.wait()
-
-
-@asynccontextmanager
-async def programs() -> AsyncIterator[Callable[..., object]]:
-    """Starts examples; those that are left at the end are killed."""
-    started: list[Program] = []
-
-    async with trio.open_nursery() as nursery:
-
-        async def start(name: str, *args: str, **environ: str) -> Program:
-            command = [sys.executable, "-u", "-W", "error", str(ROOT / "examples" / name), *args]
-            process = await nursery.start(
-                partial(
-                    trio.run_process,
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    check=False,
-                    env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
-                    deliver_cancel=kill,
-                )
-            )
-            program = Program(process)
-            started.append(program)
-            nursery.start_soon(program.read)
-            return program
-
-        try:
-            with trio.fail_after(60):
-                yield start
-        except trio.TooSlowError as error:
-            for program in started:
-                error.add_note(f"{program.process.args[3:]} printed {program.lines[-20:]}")
-            raise
-        nursery.cancel_scope.cancel()
-
-
-async def kill(process: trio.Process) -> None:
-    process.kill()
-
-
 def test_every_example_is_run_here() -> None:
     here = Path(__file__).read_text()
-    names = [path.name for path in (ROOT / "examples").glob("*.py")]
+    names = [path.name for path in EXAMPLES.glob("*.py")]
     assert 5 == len(names)
     assert [] == [name for name in names if f'"{name}"' not in here]
 
 
 async def test_discovery_goes_on_with_the_backends_that_are_left() -> None:
     one, two, three = free_ports(3)
-    async with programs() as start:
+    async with programs(EXAMPLES) as start:
         first = await start("discovery.py", "backend", "--name=shop-1", f"--bind={one}")
         join = f"--join={one}"
         await start("discovery.py", "backend", "--name=shop-2", f"--bind={two}", join)
@@ -137,7 +48,7 @@ async def test_discovery_goes_on_with_the_backends_that_are_left() -> None:
 
 async def test_the_next_in_line_does_the_job_of_one_that_leaves_or_dies() -> None:
     one, two, three = free_ports(3)
-    async with programs() as start:
+    async with programs(EXAMPLES) as start:
         a = await start("singleton_job.py", "--name=a", f"--bind={one}", "--wait=0.5")
         await a.until("a did step 1")
         common = f"--join={one}", "--wait=2"
@@ -157,7 +68,7 @@ async def test_the_next_in_line_does_the_job_of_one_that_leaves_or_dies() -> Non
 async def test_all_forget_what_one_has_changed(tmp_path: Path) -> None:
     one, two = free_ports(2)
     data = f"--data={tmp_path / 'data'}"
-    async with programs() as start:
+    async with programs(EXAMPLES) as start:
         a = await start("cache_invalidation.py", "--name=a", f"--bind={one}", data)
         await a.type("set colour red")
         await a.until("done")
@@ -179,7 +90,7 @@ async def test_all_forget_what_one_has_changed(tmp_path: Path) -> None:
 async def test_a_search_gathers_what_all_shards_have() -> None:
     one, two, three = free_ports(3)
     join = f"--join={one}"
-    async with programs() as start:
+    async with programs(EXAMPLES) as start:
         command = "scatter_gather.py", "shard"
         await start(*command, "--name=one", f"--bind={one}", "--words=red green blue")
         await wait_for_port(one)
@@ -193,22 +104,10 @@ async def test_a_search_gathers_what_all_shards_have() -> None:
         assert 2 == await search.ends()
 
 
-async def wait_for_port(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    while True:
-        try:
-            stream = await trio.open_tcp_stream(host, int(port))
-        except OSError:
-            await trio.sleep(0.05)
-        else:
-            await stream.aclose()
-            return
-
-
 async def test_a_container_joins_says_that_it_is_well_and_leaves(tmp_path: Path) -> None:
     one, two, health = free_ports(3)
     common = {"CLUSTER_KEY": "c2l4dGVlbiBieXRlcyAxIQ==", "STATE_DIR": str(tmp_path)}
-    async with programs() as start:
+    async with programs(EXAMPLES) as start:
         command = "container_service.py"
         a = await start(command, NODE_NAME="a", BIND=one, HEALTH=health, **common)
         b = await start(command, NODE_NAME="b", BIND=two, SEEDS=one, **common)
