@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import trio
 import trioserf
 import trioserf.ipc
 from tests.notebook.kernels import kernel
-from tests.source_tree import ROOT
+from tests.source_tree import ROOT, modules
 
 SEED = '"192.0.2.5"'
 """The address that the pages join; the tests put one of loopback there, and change nothing else."""
@@ -128,7 +129,7 @@ async def test_the_service_on_asyncio_follows_answers_and_leaves_on_a_signal() -
             assert [b"0.42"] == [response.payload for response in result.responses]
             await seed.user_event("deploy", b"v42")
             lines = b""
-            while b"deploy" not in lines:
+            while b"v42\n" not in lines:
                 assert process.stdout is not None
                 lines += await process.stdout.receive_some()
             assert ["balancing over web-1", "deploy v42"] == lines.decode().splitlines()
@@ -187,3 +188,50 @@ def test_the_program_of_the_page_on_logs_prints_what_the_page_shows() -> None:
     )
     assert re.search(r"INFO +web-1: started at 127.0.0.1:\d+, not encrypted; alone", ran.stderr)
     assert re.search(r"INFO +web-1: left the cluster", ran.stderr)
+
+
+# --- texts that a page quotes -------------------------------------------------------------------
+
+
+def texts_of_the_source() -> str:
+    """Every text of the package, the parts of f-strings joined, on one line each."""
+    texts = []
+    for module in modules():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = [
+                    str(part.value) if isinstance(part, ast.Constant) else "…"
+                    for part in node.values
+                ]
+                texts.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return re.sub(r"%[-.\d]*[a-z]|\{\}", "…", "\n".join(texts))
+
+
+OF_THE_SYSTEM = {
+    "Address already in use",
+    "Connection refused",
+    "SerfInternalError",
+    "failed",
+    "left",
+}
+"""Texts that the troubleshooting page quotes, and that are not written in the source."""
+
+
+def test_the_texts_of_the_troubleshooting_page_are_those_of_the_source() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = [
+        text
+        for line in re.findall(r"^### .*$", page, re.MULTILINE)
+        for text in re.findall(r"`([^`]+)`", line)
+    ]
+    assert len(quoted) > 30
+    source = texts_of_the_source()
+    assert [] == [
+        text
+        for text in quoted
+        if text not in OF_THE_SYSTEM
+        for part in text.split("…")
+        if part.strip(": ") and part.strip() not in source
+    ]
