@@ -21,7 +21,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._seams import Sleeper
-from .trio_internals import MockClock, next_deadline, replace_jumps, set_time
+from .trio_internals import MockClock, advance, next_deadline, replace_jumps
 
 _POLL = 0.0002
 """Seconds of real time between two looks at whether a thread is done."""
@@ -110,6 +110,8 @@ class _Jumper:
         self._clock = weakref.ref(clock)
         self._plain_jump = type(clock).jump
         self.installed = replace_jumps(clock, self._autojump, self._jump)
+        self.threads = trio.to_thread.current_default_thread_limiter()
+        """Of the run that uses the clock now."""
 
     @property
     def clock(self) -> MockClock:
@@ -140,28 +142,27 @@ class _Jumper:
 
     def _autojump(self) -> None:
         """Nothing is ready: go to whatever is due first, a deadline or a sleeper."""
-        if trio.to_thread.current_default_thread_limiter().borrowed_tokens:
+        if self.threads.borrowed_tokens:
             time.sleep(_POLL)  # a thread is at work: no time passes until its result is there
             return
         clock, deadline, due = self.clock, next_deadline(), self._first_due()
-        now, target = clock.current_time(), min(due, deadline)
-        if now < target < math.inf:
-            set_time(clock, target)
-            now = target
+        now = advance(clock, min(due, deadline))
         if due <= deadline:
-            self._wake_due(now)
+            self._wake(due, now)
 
     def _jump(self, seconds: float) -> None:
         """A jump by hand, which passes sleepers too."""
         clock = self.clock
         self._plain_jump(clock, seconds)
-        self._wake_due(clock.current_time())
+        self._wake(self._first_due(), clock.current_time())
 
-    def _wake_due(self, now: float) -> None:
-        while self._first_due() <= now < math.inf:
+    def _wake(self, due: float, now: float) -> None:
+        """Wake what is due by ``now``; the first at ``due``."""
+        while due <= now < math.inf:
             _, _, sleeper = heapq.heappop(self._heap)
             sleeper.queued = math.inf
             sleeper.wake()
+            due = self._first_due()
 
 
 _jumpers: weakref.WeakKeyDictionary[MockClock, _Jumper] = weakref.WeakKeyDictionary()
@@ -175,4 +176,6 @@ def _jumper_of_this_run() -> _Jumper | None:
     jumper = _jumpers.get(clock)
     if jumper is None:
         jumper = _jumpers[clock] = _Jumper(clock)
+    # A clock may serve several runs, one after another.
+    jumper.threads = trio.to_thread.current_default_thread_limiter()
     return jumper if jumper.installed else None

@@ -14,6 +14,7 @@ missing a simulation does without:
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def replace_jumps(
 
     Args:
       clock: the methods of this one object are replaced.
-      autojump: called when nothing is ready; it moves the time by `set_time`.
+      autojump: called when nothing is ready; it moves the time by `advance`.
       jump: called for a jump by hand.
     """
     deadlines = getattr(_runner(), "deadlines", None)
@@ -84,9 +85,14 @@ def replace_jumps(
     return True
 
 
-def set_time(clock: MockClock, time: float) -> None:
-    """Let ``clock`` stand at exactly this time.  Only after `replace_jumps`."""
-    clock._virtual_base = time
+def advance(clock: MockClock, time: float) -> float:
+    """Let ``clock`` stand at exactly this time, if it is later; its time after that.
+
+    Never at ``math.inf``.  Only after `replace_jumps`, and with a clock that stands still.
+    """
+    if clock._virtual_base < time < math.inf:
+        clock._virtual_base = time
+    return clock._virtual_base
 
 
 def next_deadline() -> float:
