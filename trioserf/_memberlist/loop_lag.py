@@ -24,10 +24,6 @@ KEPT: Final = 16
 """Blocks that are remembered."""
 
 
-def _at_least_shortest(limit: float) -> float:
-    return max(SHORTEST, limit)
-
-
 @final
 @attrs.frozen(kw_only=True)
 class LoopLagStatistics:
@@ -72,13 +68,17 @@ class LoopLag:
       count: how many there were.
     """
 
-    limit: float = attrs.field(converter=_at_least_shortest)
+    limit: float
     log: Log
     last: float = attrs.field(default=0.0, init=False)
     worst: float = attrs.field(default=0.0, init=False)
     blocks: deque[Block] = attrs.field(factory=lambda: deque(maxlen=KEPT), init=False)
     count: int = attrs.field(default=0, init=False)
     _logged_at: float = attrs.field(default=-math.inf, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # No converter: with one, attrs would look at every change of `last`.
+        self.limit = max(self.limit, SHORTEST)
 
     def blocked(self, seconds: float, now: float) -> None:
         """The prober woke so late, which is more than ``limit``."""

@@ -111,9 +111,10 @@ class VivaldiClient:
                 f"value less than {MAX_RTT:g} s"
             )
         latency = self._filter(node, rtt)
-        self._move(other, latency)
-        self._adjust(other, latency)
-        self._pull_to_origin()
+        moved, error = self._move(other, latency)
+        adjustment = self._adjustment(moved, other, latency)
+        adjusted = Coordinate(moved.vec, error, adjustment, moved.height)
+        self._coordinate = self._pulled_to_origin(adjusted)
         if not _is_plausible(self._coordinate):
             self._reset()
         return self._coordinate
@@ -124,12 +125,11 @@ class VivaldiClient:
                 f"dimensions aren't compatible: {len(self._origin.vec)} here, "
                 f"{len(coordinate.vec)} there"
             )
-        if not coordinate.is_valid:
-            raise CoordinateError(f"coordinate is invalid: {coordinate}")
         # DIFFERS: Go stops at finite numbers.
         # Test: test_a_coordinate_that_no_correct_node_sends_is_refused.
         if not _is_plausible(coordinate):
-            raise CoordinateError(f"coordinate is implausible: {coordinate}")
+            what = "implausible" if coordinate.is_valid else "invalid"
+            raise CoordinateError(f"coordinate is {what}: {coordinate}")
 
     def _filter(self, node: str, rtt: float) -> float:
         """The upper median of the peer's newest times, this one included."""
@@ -137,8 +137,11 @@ class VivaldiClient:
         self._latencies[node] = latencies
         return sorted(latencies)[len(latencies) // 2]
 
-    def _move(self, other: Coordinate, latency: float) -> None:
-        """The step of Vivaldi: a spring between both nodes relaxes a little."""
+    def _move(self, other: Coordinate, latency: float) -> tuple[Coordinate, float]:
+        """The step of Vivaldi: a spring between both nodes relaxes a little.
+
+        Returns the coordinate with its old error, and the new one.
+        """
         config = self.config
         local = self._coordinate
         distance = local.distance_to(other)
@@ -152,29 +155,24 @@ class VivaldiClient:
             config.vivaldi_error_max,
         )
         force = config.vivaldi_cc * weight * (latency - distance)
-        unmoved = Coordinate(local.vec, error, local.adjustment, local.height)
-        self._coordinate = unmoved.apply_force(config, force, other, self._rng)
+        return local.apply_force(config, force, other, self._rng), error
 
-    def _adjust(self, other: Coordinate, latency: float) -> None:
+    def _adjustment(self, local: Coordinate, other: Coordinate, latency: float) -> float:
         """Half the mean of what the estimates were short of lately."""
         size = self.config.adjustment_window_size
         if not size:
-            return
-        self._samples[self._next_sample] = latency - self._coordinate.raw_distance(other)
+            return local.adjustment
+        self._samples[self._next_sample] = latency - local.raw_distance(other)
         self._next_sample = (self._next_sample + 1) % size
         total = 0.0
         for sample in self._samples:
             total += sample
-        local = self._coordinate
-        self._coordinate = Coordinate(local.vec, local.error, total / (2.0 * size), local.height)
+        return total / (2.0 * size)
 
-    def _pull_to_origin(self) -> None:
+    def _pulled_to_origin(self, local: Coordinate) -> Coordinate:
         """Gravity: grows with the square of the distance."""
-        distance = self._origin.distance_to(self._coordinate)
-        pull = distance / self.config.gravity_rho
-        self._coordinate = self._coordinate.apply_force(
-            self.config, -1.0 * (pull * pull), self._origin, self._rng
-        )
+        pull = self._origin.distance_to(local) / self.config.gravity_rho
+        return local.apply_force(self.config, -1.0 * (pull * pull), self._origin, self._rng)
 
     def _reset(self) -> None:
         """Start again from the origin.
@@ -192,8 +190,9 @@ class VivaldiClient:
 def _is_plausible(coordinate: Coordinate) -> bool:
     """Whether a correct node could be there; not if any number is NaN or infinite."""
     return (
-        all(-MAX_EXTENT <= x <= MAX_EXTENT for x in coordinate.vec)
+        coordinate.is_valid
+        and max(map(abs, coordinate.vec)) <= MAX_EXTENT
         and 0.0 <= coordinate.height <= MAX_EXTENT
         and abs(coordinate.adjustment) <= MAX_EXTENT
-        and 0.0 <= coordinate.error < float("inf")
+        and 0.0 <= coordinate.error
     )
