@@ -43,7 +43,6 @@ Source: hashicorp/serf v0.9.4, serf/lamport.go.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -94,7 +93,7 @@ class LamportClock:
     faithful: bool = False
     skipped: int = attrs.field(default=0, init=False)
     """Times of a window that no message had, or only messages that others never see."""
-    _left: deque[int] = attrs.field(factory=lambda: deque(maxlen=_GAPS), init=False)
+    _left: tuple[int, ...] = attrs.field(default=(), init=False)
     """The values that the clock had before its last gaps."""
     _ration: float = attrs.field(default=RATION, init=False)
     _rationed_at: float = attrs.field(default=-math.inf, init=False)
@@ -137,7 +136,7 @@ class LamportClock:
             return self._skip(seen, ahead + private, now, cost or least)
         if not self._spend(min(JUMP_COST, max(least, ahead / STEP)), now):
             return None
-        self._left.append(self.time)
+        self._left = (*self._left, self.time)[-_GAPS:]
         middle = (self.time // EPOCH + 1) * EPOCH + EPOCH // 2
         self.time = min(seen + 1, middle)
         return GAP
@@ -151,7 +150,8 @@ class LamportClock:
             return ()
         if not self._spend(cost, now):
             return ()
-        self._left.append(max(0, self.time - self.skipped))
+        left = max(0, self.time - self.skipped)
+        self._left = (*self._left, left)[-_GAPS:]
         self.skipped = 0
         self.witness(seen)
         return GAP

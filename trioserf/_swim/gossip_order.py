@@ -33,6 +33,7 @@ Consistent Membership at Scale with Rapid" (ATC 2018), section 4.1 (K rings).
 from __future__ import annotations
 
 import random
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -253,5 +254,6 @@ def distances(size: int, k: int) -> list[int]:
     return first + [distance for distance in range(1, size) if distance not in first]
 
 
+@lru_cache(maxsize=4096)  # one for all nodes of a simulation, whose names are the same
 def _places(name: str) -> bytes:
     return blake2b(raw_text(name), digest_size=MAX_RINGS * _PLACE).digest()
