@@ -419,6 +419,9 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 # --- inside the frame ---------------------------------------------------------------------
 
+_RECORDS_TOGETHER: Final = 16
+"""Node records between two looks at how many there are in how many bytes."""
+
 _HEADERS: Final[Mapping[int, type[Any]]] = {
     MessageType.PING: Ping,
     MessageType.ACK: Ack,
@@ -543,18 +546,25 @@ class _RequestReader:
         return True
 
     def _read_records(self, wanted: int) -> bool:
-        values, records = self._values, self._records
-        while len(records) < wanted:
-            value = values.take_value()
+        take, records = self._values.take_value, self._records
+        complete = True
+        for count in range(len(records), wanted):
+            if not count % _RECORDS_TOGETHER:
+                self._check_records()
+            value = take()
             if value is None:
-                return False
+                complete = False
+                break
             records.append(from_value(NodeRecord, value[0]))
-            size, count = values.taken - self._records_start, len(records)
-            if size > limits.MAX_RECORDS:
-                raise RemoteProtocolError(f"node records of more than {limits.MAX_RECORDS} bytes")
-            if count > limits.FREE_RECORDS and size < limits.LEAST_RECORD * count:
-                raise RemoteProtocolError(f"{count} node records in only {size} bytes")
-        return True
+        self._check_records()
+        return complete
+
+    def _check_records(self) -> None:
+        size, count = self._values.taken - self._records_start, len(self._records)
+        if size > limits.MAX_RECORDS:
+            raise RemoteProtocolError(f"node records of more than {limits.MAX_RECORDS} bytes")
+        if count > limits.FREE_RECORDS and size < limits.LEAST_RECORD * count:
+            raise RemoteProtocolError(f"{count} node records in only {size} bytes")
 
     def _fill(self, size: int) -> bool:
         self._tail += self._values.take_bytes(size - len(self._tail))
