@@ -32,13 +32,18 @@ def test_every_difference_on_the_page_has_its_test() -> None:
     assert [] == [name for names in named for name in names if f"def {name}(" not in tests]
 
 
-def test_every_difference_of_the_agent_is_on_the_page() -> None:
-    modules = ("agent", "agent_options", "agent_output", "handlers", "mdns", "node_config")
-    for module in modules:
-        text = (ROOT / "trioserf" / "_agent" / f"{module}.py").read_text()
-        differences = re.findall(r"DIFFERS:.*?Test:[\s#]*(test_\w+)", text, re.DOTALL)
-        assert differences, module
-        assert [] == [name for name in differences if name not in PAGE]
+def test_every_difference_in_the_code_is_on_the_page() -> None:
+    package = ROOT / "trioserf"
+    paths = [
+        *package.glob("_agent/*.py"),
+        *package.glob("_rpc/*.py"),
+        *package.glob("_wire/rpc_*.py"),
+    ]
+    for path in paths:
+        text = path.read_text()
+        differences = re.findall(r"DIFFERS:.*?(test_\w+)", text, re.DOTALL)
+        assert text.count("DIFFERS:") == len(differences), path
+        assert [] == [name for name in differences if name not in PAGE], path
 
 
 def test_the_unit_and_the_image_call_the_agent_as_it_is_called() -> None:
