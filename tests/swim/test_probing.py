@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from trioserf._memberlist_config import MemberlistConfig
 from trioserf._swim.effects import NodeDropped, NodeForgotten
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.probing import (
+    LOOKED_AT_ONCE,
     RECHECK,
     ProbeReport,
     ProbeResult,
@@ -86,6 +88,35 @@ def test_made_up_nodes_do_not_keep_real_ones_from_being_probed(faithful: bool) -
     probed = Counter(sequence)
     assert max(probed[name] for name in ghosts) <= 3
     assert sum(probed[name] for name in ghosts) > 400
+
+
+def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_at_all() -> None:
+    table = table_with("b", "c", "d")
+    for number in range(4 * LOOKED_AT_ONCE):
+        table._store.insert(node(f"ghost-{number}"))
+    for name in "bcd":
+        table.nodes[name].acked_at = 0.0
+    schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan())
+    looks = 0
+
+    class Counted(list[Node]):
+        def __iter__(self) -> Iterator[Node]:
+            nonlocal looks
+            looks += 1
+            return super().__iter__()
+
+    table.sequence = Counted(table.sequence)
+    sequence = []
+    for second in range(1, 401):
+        if second == 200:
+            table.on_dead(dead("d"), 200.0)
+        sequence += names(schedule, 1, float(second))
+    assert 90 <= looks <= 110, "every fourth interval or so"
+    for name in "bc":
+        places = [0, *(i for i, probed in enumerate(sequence) if probed == name), 400]
+        assert max(b - a for a, b in pairwise(places)) <= RECHECK + 4
+    assert "d" in sequence[:200]
+    assert "d" not in sequence[200:]
 
 
 def test_when_most_were_reached_others_keep_half_of_the_probes() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import math
 import random
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,6 +30,8 @@ SHUFFLED_AT_ONCE: Final = 4096
 """Nodes up to which the sequence is shuffled as a whole: that many take two milliseconds."""
 RECHECK: Final = 20
 """Probe intervals after which a node that was reached is due again, at least."""
+LOOKED_AT_ONCE: Final = 1024
+"""Nodes up to which all are looked at for each probe of one that was never reached."""
 STREAM_PING_PROTOCOL: Final = 3
 """From this highest protocol version on, a node answers pings over streams."""
 NACK_PROTOCOL: Final = 4
@@ -68,6 +71,8 @@ class ProbeSchedule:
             self._interval = config.probe_interval
         self._index = 0
         self._instead = False
+        self._reached: deque[Node] = deque()
+        self._looked_at = self._look_at = -math.inf
 
     def next_node(self, now: float) -> tuple[Node | None, list[Effect]]:
         """The next node to probe (None: there is none), and the effects of purging.
@@ -118,14 +123,38 @@ class ProbeSchedule:
         self._instead = not self._instead
         if not self._instead or self._interval == math.inf:
             return None
-        oldest, count = None, 0
-        for node in self._table.sequence:
-            if node.reached and not node.is_gone and node is not self._table.local_node:
-                count += 1
-                if oldest is None or node.tried_at < oldest.tried_at:
-                    oldest = node
-        due = self._interval * max(count, RECHECK)
-        return oldest if oldest is not None and now - oldest.tried_at >= due else None
+        if now >= self._look_at:
+            self._look(now)
+        reached, nodes = self._reached, self._table.nodes
+        due = self._interval * max(len(reached), RECHECK)
+        for _ in range(len(reached)):
+            node = reached[0]
+            if node.is_gone or nodes.get(node.name) is not node:
+                reached.popleft()
+            elif now - node.tried_at >= due:
+                reached.rotate(-1)
+                return node
+            elif node.tried_at > self._looked_at:  # it had its turn meanwhile
+                reached.rotate(-1)
+            else:
+                break
+        return None
+
+    def _look(self, now: float) -> None:
+        """Line up the nodes that were reached, the one that was tried first in front.
+
+        In a large table that is done rarely: who is reached meanwhile was tried meanwhile, too.
+        """
+        sequence, local = self._table.sequence, self._table.local_node
+        rarer = max(0.0, len(sequence) / LOOKED_AT_ONCE - 1)
+        self._looked_at, self._look_at = now, now + rarer * self._interval
+        found = [node for node in sequence if node.reached and not node.is_gone]
+        found.sort(key=_tried_at)
+        self._reached = deque(node for node in found if node is not local)
+
+
+def _tried_at(node: Node) -> float:
+    return node.tried_at
 
 
 class StreamPing(enum.Enum):
