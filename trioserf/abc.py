@@ -15,7 +15,7 @@ from __future__ import annotations
 import errno
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Literal, NamedTuple, Protocol, final
@@ -346,6 +346,26 @@ class BulkDelegate(Protocol):
 
         Of one packet only as many are handed over as an honest one has room for.
         """
+
+
+class LargeStateDelegate(Protocol):
+    """What a `Delegate` may have besides, if its part of a push/pull takes long to handle.
+
+    A delegate that has none of this works as in Go: `Delegate.local_state` and
+    `Delegate.merge_remote_state` hold up everything else for as long as they take.
+    """
+
+    def state_version(self) -> object:
+        """What is equal as long as the local state is the same: it is not encoded again."""
+
+    def state_encoder(self, join: bool) -> Callable[[], bytes]:
+        """Note the local state; the function returned encodes it, perhaps in another thread."""
+
+    def decode_state(self, state: bytes) -> object:
+        """Decode what a peer sent, perhaps in another thread; changes nothing, never raises."""
+
+    def merge_decoded(self, decoded: object, join: bool) -> Iterator[None]:
+        """Merge what `decode_state` returned; each step is short, and others run in between."""
 
 
 class EventHandler(Protocol):

@@ -13,7 +13,16 @@ from trioserf._cluster.effects import Broadcast, Count, Effect, SendTo
 from trioserf._cluster.lamport import LamportClock
 from trioserf._cluster.member_record import member_address
 from trioserf._cluster.members import MemberRegistry
-from trioserf._cluster.push_pull import local_state, merge_remote_state
+from trioserf._cluster.push_pull import (
+    EVENTS_PIECE,
+    INTENTS_PIECE,
+    LEFT_PIECE,
+    local_state,
+    merge_pieces,
+    merge_remote_state,
+    state_encoder,
+    state_version,
+)
 from trioserf._cluster.queries import QueryLog
 from trioserf._cluster.user_events import UserEventLog
 from trioserf._config import Config
@@ -336,3 +345,97 @@ def test_a_thousand_members_are_exchanged_quickly() -> None:
         assert [] == here.merge(state)
         assert state == here.state()
     assert (time.process_time() - started) / 10 < 0.03
+
+
+def filled() -> Part:
+    here = part()
+    for number in range(40):
+        here.members.on_node_join(node(f"n{number}"), 0.0)
+        here.members.on_join_intent(JoinIntent(10 + number, f"n{number}"), 0.0)
+        here.events.originate(f"e{number}", bytes(100), coalesce=False)
+    here.members.on_leave_intent(LeaveIntent(99, "n1", False), 0.0, serf_state=SerfState.ALIVE)
+    here.members.on_node_leave(node("n1"), 0.0)
+    return here
+
+
+@pytest.mark.parametrize("limit", [1 << 20, 12_000, 4_000])
+def test_a_state_is_encoded_later_as_it_was(limit: int) -> None:
+    here = filled()
+    now = local_state(here.members, here.events, here.queries, limit)
+    encode = state_encoder(here.members, here.events, here.queries, limit)
+    here.members.on_leave_intent(LeaveIntent(200, "n2", False), 1.0, serf_state=SerfState.ALIVE)
+    here.members.on_node_leave(node("n2"), 1.0)
+    here.members.on_node_join(node("later"), 1.0)
+    here.events.originate("later", b"", coalesce=False)
+    assert now == encode()
+    assert len(now) <= limit
+
+
+def test_the_version_of_a_state_changes_with_everything_in_it() -> None:
+    here = filled()
+
+    def version() -> object:
+        return state_version(here.members, here.events, here.queries)
+
+    def leave(ltime: int) -> object:
+        intent = LeaveIntent(ltime, "n3", False)
+        return here.members.on_leave_intent(intent, 1.0, serf_state=SerfState.ALIVE)
+
+    seen, states = [version()], [here.state()]
+    for change in (
+        lambda: leave(101),
+        lambda: here.members.on_node_leave(node("n3"), 1.0),
+        lambda: here.members.on_join_intent(JoinIntent(60, "n4"), 1.0),
+        lambda: here.members.on_node_join(node("new"), 1.0),
+        lambda: here.members.erase("n5"),
+        lambda: here.members.clock.witness(500),
+        lambda: here.queries.clock.witness(500),
+        lambda: here.events.clock.witness(500),
+        lambda: here.events.on_user_event(UserEventMessage(495, "old", b"", False)),
+    ):
+        change()
+        assert version() not in seen
+        assert here.state() not in states
+        assert version() == version()
+        seen.append(version())
+        states.append(here.state())
+
+
+def test_a_large_state_is_merged_in_small_pieces_with_changes_in_between() -> None:
+    count = 3 * INTENTS_PIECE
+    names = [f"m{number:04}" for number in range(count)]
+    slots = [
+        UserEventSlot(n, tuple(UserEventRecord(f"e{i}", b"") for i in range(2 * EVENTS_PIECE)))
+        for n in range(1, 5)
+    ]
+    left = tuple(names[: 3 * LEFT_PIECE])
+    remote = PushPull(
+        5000, dict(zip(names, range(10, 5000), strict=False)), left, 5, tuple(slots), 1
+    )
+    whole, here = part(), part()
+    for name in names:
+        whole.members.on_node_join(node(name), 0.0)
+        here.members.on_node_join(node(name), 0.0)
+    late = node("late")
+    whole.merge(remote)
+    pieces = merge_pieces(
+        remote,
+        ignore_old=False,
+        members=here.members,
+        events=here.events,
+        queries=here.queries,
+        first=False,
+    )
+    sizes = []
+    for number, piece in enumerate(pieces):
+        effects = piece(1.0, SerfState.ALIVE)
+        sizes.append(len(effects))
+        if number == 3:
+            here.members.erase(names[0])
+            here.members.on_node_join(late, 1.0)
+    assert 1 + 3 + 3 + 1 + 8 == len(sizes)
+    assert max(sizes) <= 4 * LEFT_PIECE
+    assert whole.events.encoded_slots() == here.events.encoded_slots()
+    expected = whole.members.status_ltimes()
+    del expected[names[0]]
+    assert {**expected, "late": 0} == here.members.status_ltimes()

@@ -130,6 +130,11 @@ class SortedMembers:
             self._snapshot = (version, snapshot)
         return snapshot
 
+    @property
+    def version(self) -> int:
+        """How often the members changed."""
+        return self._version
+
     def put(self, member: Member) -> None:
         """Add a member, or replace the one of that name."""
         name = member.name

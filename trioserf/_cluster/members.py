@@ -50,6 +50,7 @@ class MemberRegistry:
       intents: intents about names that are not members yet.
       count: gives the number of known members of any status.
       watchers: called after every change of the list of members.
+      intents_applied: intents that moved the time of a member.
     """
 
     def __init__(self, config: Config, *, clock: LamportClock | None = None) -> None:
@@ -68,6 +69,7 @@ class MemberRegistry:
         self._local = Member(name=config.node_name, addr=IPv4Address(0), port=0, tags=config.tags)
         self._sorted = SortedMembers()
         self.watchers: list[Callable[[], object]] = self._sorted.watchers
+        self.intents_applied: int = 0
 
     # --- reads
 
@@ -91,6 +93,11 @@ class MemberRegistry:
     def status_ltimes(self) -> dict[str, int]:
         """`status_ltime` of every member, for a push/pull."""
         return {name: record.status_ltime for name, record in self._records.items()}
+
+    @property
+    def version(self) -> object:
+        """What is equal as long as a push/pull would say the same of the members."""
+        return self.clock.time, self.intents_applied, self._sorted.version
 
     def failed(self) -> tuple[Member, ...]:
         """Members that failed and are not yet reaped."""
@@ -230,6 +237,7 @@ class MemberRegistry:
         if msg.ltime <= record.status_ltime:
             return False, []
         record.status_ltime = msg.ltime
+        self.intents_applied += 1
         if record.member.status is MemberStatus.LEAVING:
             self._set_status(record, MemberStatus.ALIVE)
         record.prune_due = False
@@ -296,6 +304,7 @@ class MemberRegistry:
         # Also when the status stays as it is: otherwise two leaves about one member would
         # each be newer in turn, and be rebroadcast for ever.
         record.status_ltime = msg.ltime
+        self.intents_applied += 1
         effects: list[Effect] = [*jumped]
         match record.member.status:
             case MemberStatus.ALIVE:

@@ -24,12 +24,16 @@ Source: hashicorp/serf v0.9.4, serf/delegate.go, LocalState, MergeRemoteState.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import Final, TypeAlias
 
 from .._events import MemberStatus, SerfState
 from .._wire.limits import MAX_U64
 from .._wire.serf_messages import (
     LeaveIntent,
+    PushPull,
     SerfMessageType,
     UserEventMessage,
     UserEventSlot,
@@ -45,6 +49,16 @@ from .user_events import UserEventLog
 MAX_STATE: Final = 12 << 20
 """Longest local state (bytes), unless the members alone need more; what is sent may have 20 MB,
 the records of the nodes included."""
+LEFT_PIECE: Final = 64
+"""Names of members that left which are looked at in one piece of a merge."""
+INTENTS_PIECE: Final = 512
+"""Times of members, most of which are known."""
+EVENTS_PIECE: Final = 16
+"""Events, each of which may be published to readers."""
+MEMBER_SIZE: Final = 160
+"""Most bytes of a member whose name has 128 characters, and half of one that left."""
+Piece: TypeAlias = Callable[[float, SerfState], list[Effect]]
+"""A part of a merge: is given the time and this node's state, and returns effects."""
 # The keys of Go's messagePushPull in the order of their bytes, behind the header of a map of
 # six.  Assembled by hand because the largest part, the ring of events, is cached encoded.
 _PREFIX = bytes([SerfMessageType.PUSH_PULL, 0x86])
@@ -58,19 +72,52 @@ def local_state(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
 ) -> bytes:
     """The local state, for a peer: as many events as fit into ``limit`` bytes, the newest."""
-    before = (_PREFIX, _EVENT_LTIME, pack_value(events.clock.time), _EVENTS)
-    after = (
-        _LTIME,
-        pack_value(members.clock.time),
-        _LEFT_MEMBERS,
-        pack_value(members.left_names()),
-        _QUERY_LTIME,
-        pack_value(queries.clock.time),
-        _STATUS_LTIMES,
-        pack_value(members.status_ltimes()),
-    )
-    room = limit - sum(map(len, before)) - sum(map(len, after))
-    return b"".join((*before, events.encoded_slots(room), *after))
+    before, after = _halves(members, events, queries)
+    return _joined(before, after(), events.encoded_slots, limit)
+
+
+def state_version(members: MemberRegistry, events: UserEventLog, queries: QueryLog) -> object:
+    """What is equal as long as `local_state` is the same."""
+    times = events.clock.time, queries.clock.time
+    return members.version, *times, events.encoded_slots()
+
+
+def state_encoder(
+    members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
+) -> Callable[[], bytes]:
+    """Note the state of this moment; the function returned encodes it, in whatever thread."""
+    before, after = _halves(members, events, queries)
+    ring = events.encoded_slots()
+    if len(ring) + MEMBER_SIZE * (members.num_members + members.num_left + 1) > limit:
+        # Which events have room can only be said here.
+        whole = _joined(before, after(), events.encoded_slots, limit)
+        return lambda: whole
+    return lambda: _joined(before, after(), lambda _room: ring, limit)
+
+
+def _halves(
+    members: MemberRegistry, events: UserEventLog, queries: QueryLog
+) -> tuple[bytes, Callable[[], bytes]]:
+    """What is before the events, and what encodes the rest."""
+    before = b"".join((_PREFIX, _EVENT_LTIME, pack_value(events.clock.time), _EVENTS))
+    times = members.clock.time, queries.clock.time
+    left, ltimes = members.left_names(), members.status_ltimes()
+
+    def after() -> bytes:
+        return b"".join(
+            (
+                *(_LTIME, pack_value(times[0])),
+                *(_LEFT_MEMBERS, pack_value(left)),
+                *(_QUERY_LTIME, pack_value(times[1])),
+                *(_STATUS_LTIMES, pack_value(ltimes)),
+            )
+        )
+
+    return before, after
+
+
+def _joined(before: bytes, after: bytes, ring: Callable[[int], bytes], limit: int) -> bytes:
+    return b"".join((before, ring(limit - len(before) - len(after)), after))
 
 
 def merge_remote_state(
@@ -93,36 +140,93 @@ def merge_remote_state(
     Raises:
       RemoteProtocolError: the state is broken; nothing was changed.
     """
-    remote = decode_push_pull(state)
-    effects: list[Effect] = []
-    plausible = True
-    for clock, time in (
-        (members.clock, remote.ltime),
-        (queries.clock, remote.query_ltime),
-        (events.clock, remote.event_ltime),
-    ):
-        jumped = clock.catch_up(time, now, first=first)
-        plausible = jumped is not None
-        effects += REFUSED if jumped is None else jumped
+    pieces = merge_pieces(
+        decode_push_pull(state),
+        ignore_old=ignore_old,
+        members=members,
+        events=events,
+        queries=queries,
+        first=first,
+    )
+    return [effect for piece in pieces for effect in piece(now, serf_state)]
+
+
+def merge_pieces(
+    remote: PushPull,
+    *,
+    ignore_old: bool,
+    members: MemberRegistry,
+    events: UserEventLog,
+    queries: QueryLog,
+    first: bool,
+) -> Iterator[Piece]:
+    """The same in pieces, each of which takes a millisecond or less.
+
+    They are called in order, each before the next is asked for.  In between anything may
+    happen: a piece judges by what it finds.
+    """
+
+    def clocks(now: float, _state: SerfState) -> list[Effect]:
+        effects: list[Effect] = []
+        plausible = True
+        for clock, time in (
+            (members.clock, remote.ltime),
+            (queries.clock, remote.query_ltime),
+            (events.clock, remote.event_ltime),
+        ):
+            jumped = clock.catch_up(time, now, first=first)
+            plausible = jumped is not None
+            effects += REFUSED if jumped is None else jumped
+        if ignore_old and plausible:
+            events.min_time = max(events.min_time, remote.event_ltime)
+        return effects
+
+    def outdo(now: float, state: SerfState) -> list[Effect]:
+        return members.outdo_forged_intents(now) if state is SerfState.ALIVE else []
+
+    yield clocks
     ltimes, left = remote.status_ltimes, remote.left_members
-    for name in left:
-        effects += on_listed_as_left(
-            name, ltimes.get(name, 0), now, serf_state=serf_state, members=members
-        )
-    effects += members.merge_join_intents(ltimes, frozenset(left), now)
-    if serf_state is SerfState.ALIVE:
-        effects += members.outdo_forged_intents(now)
-    if ignore_old and plausible:
-        events.min_time = max(events.min_time, remote.event_ltime)
+    for start in range(0, len(left), LEFT_PIECE):
+        yield partial(_merge_left, left[start : start + LEFT_PIECE], ltimes, members)
+    gone, rest = frozenset(left), iter(ltimes.items())
+    while some := dict(islice(rest, INTENTS_PIECE)):
+        yield partial(_merge_intents, some, gone, members)
+    yield outdo
     for slot in remote.events:
         if slot is not None:
-            effects += _merge_slot(slot, events, now)
+            for start in range(0, len(slot.events), EVENTS_PIECE):
+                yield partial(_merge_slot, slot, start, events)
+
+
+def _merge_left(
+    names: Iterable[str],
+    ltimes: Mapping[str, int],
+    members: MemberRegistry,
+    now: float,
+    state: SerfState,
+) -> list[Effect]:
+    effects: list[Effect] = []
+    for name in names:
+        ltime = ltimes.get(name, 0)
+        effects += on_listed_as_left(name, ltime, now, serf_state=state, members=members)
     return effects
 
 
-def _merge_slot(slot: UserEventSlot, events: UserEventLog, now: float) -> list[Effect]:
+def _merge_intents(
+    ltimes: Mapping[str, int],
+    left: frozenset[str],
+    members: MemberRegistry,
+    now: float,
+    _state: SerfState,
+) -> list[Effect]:
+    return members.merge_join_intents(ltimes, left, now)
+
+
+def _merge_slot(
+    slot: UserEventSlot, start: int, events: UserEventLog, now: float, _state: SerfState
+) -> list[Effect]:
     effects: list[Effect] = []
-    for record in slot.events:
+    for record in slot.events[start : start + EVENTS_PIECE]:
         if record is not None:
             msg = UserEventMessage(slot.ltime, record.name, record.payload, False)
             effects += events.on_user_event(msg, now, private=True)[1]

@@ -435,7 +435,7 @@ class Memberlist:
 
     def began_exchange(self) -> bool:
         """In the delegate's ``merge_remote_state``: whether this node began the push/pull."""
-        return self._exchange.began
+        return self._exchange.user_state.began
 
     def statistics(self) -> MemberlistStatistics:
         """Counters and sizes of this moment."""

@@ -26,6 +26,7 @@ from .apply import Applier
 from .drop_log import DropLog
 from .metrics import Metrics
 from .stream_io import run_cpu_bound, turn
+from .user_state import UserState
 from .wire_format import WireFormat
 
 MERGE_SLICE: Final = 50
@@ -35,8 +36,10 @@ MERGE_STEP: Final = 10
 MERGE_TIME: Final = 0.003
 """… and whether that is enough (seconds): each new one becomes a member of Serf, too, and a line of
 its snapshot."""
-_RECORD_SIZE = 100
-"""About the length of one record (bytes)."""
+RECORDS_SLICE: Final = 2000
+"""Records collected before other tasks get their turn: two milliseconds if all have changed."""
+_RECORD_SIZE = 140
+"""About the length of one record and of what the delegate says of the node (bytes)."""
 MAX_AGE: Final = 1.0
 """How old a state may be that a peer gets (seconds)."""
 QUICK: Final = 0.005
@@ -47,7 +50,7 @@ QUICK: Final = 0.005
 class _Encoded:
     """The local state in bytes, before encryption, and what the bytes depend on."""
 
-    depends_on: tuple[int, bytes, bool]
+    depends_on: tuple[int, object, bool]
     inner: bytes
     good_until: float
 
@@ -66,10 +69,12 @@ class StateExchange:
     wire: WireFormat
     drop_log: DropLog
     metrics: Metrics
-    began: bool = attrs.field(default=False, init=False)
-    """While the delegate merges: whether this node began the exchange."""
+    user_state: UserState = attrs.field(init=False)
     _encoded: dict[bool, _Encoded] = attrs.field(factory=dict, init=False)
     """The local state as it was last encoded, by the join flag: peers may alternate it."""
+
+    def __attrs_post_init__(self) -> None:
+        self.user_state = UserState(self.delegate, self.drop_log)
 
     async def local_frame(self, *, join: bool, fresh: bool = True) -> bytes:
         """The whole local state as one frame for a stream.
@@ -88,34 +93,39 @@ class StateExchange:
         if known is not None and not fresh and known.may_serve(compress, began):
             inner = known.inner
             return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
-        user_state = self._user_state(join)
-        depends_on = (self.apply.changes, user_state, compress)
+        version = self.user_state.version(join)
+        depends_on = (self.apply.changes, version, compress)
         if known is not None and depends_on == known.depends_on:
             inner = known.inner
             return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
-        records = self.table.records()
+        records = await self._records()
+        encode = self.user_state.encoder(version, join)
 
         def build() -> tuple[bytes, bytes]:
-            plain = push_pull_bytes(join, records, user_state)
+            plain = push_pull_bytes(join, records, encode())
             inner = compress_message(plain) if compress else plain
             return inner, frame(inner, outside, nonce)
 
-        size = _RECORD_SIZE * len(records) + len(user_state)
-        inner, framed = await run_cpu_bound(build, size)
+        inner, framed = await run_cpu_bound(build, _RECORD_SIZE * len(records))
+        self.user_state.report_failure()
         self.metrics.gauge("memberlist.size.local", len(inner))
         now = trio.current_time()
         age = min(MAX_AGE, 10 * (now - began)) if now - began > QUICK else 0.0
         self._encoded[join] = _Encoded(depends_on, inner, now + age)
         return framed
 
-    def _user_state(self, join: bool) -> bytes:
-        if self.delegate is None:
-            return b""
-        try:
-            return self.delegate.local_state(join)
-        except Exception as error:
-            self.drop_log.crash("handler", self.delegate.local_state, error)
-            return b""
+    async def _records(self) -> list[NodeRecord]:
+        """Every node; each as it is at some moment during the call.
+
+        *Checkpoint*: where there are many.
+        """
+        nodes = list(self.table.sequence)
+        records = list[NodeRecord]()
+        for start in range(0, len(nodes), RECORDS_SLICE):
+            if start:
+                await trio.lowlevel.checkpoint()
+            records += [node.record for node in nodes[start : start + RECORDS_SLICE]]
+        return records
 
     async def merge(
         self, state: PushPullState, *, join: bool, source: Address | None, peer: str = ""
@@ -146,12 +156,7 @@ class StateExchange:
             while done < len(records):
                 async with turn():  # other peers may have as much to merge
                     done += self._merge_slice(records[done : done + MERGE_SLICE], source, peer)
-        if state.user_state and self.delegate is not None:
-            self.began = source is not None
-            try:
-                self.delegate.merge_remote_state(state.user_state, join)
-            except Exception as error:
-                self.drop_log.crash("handler", self.delegate.merge_remote_state, error)
+        await self.user_state.merge(state.user_state, join=join, began=source is not None)
 
     def _merge_slice(self, records: Sequence[NodeRecord], source: Address | None, peer: str) -> int:
         """Merge records, until that took long; returns how many."""

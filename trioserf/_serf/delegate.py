@@ -16,7 +16,7 @@ validateMemberInfo.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, assert_never, final
 
@@ -41,7 +41,7 @@ from .._cluster.effects import (
     SendTo,
 )
 from .._cluster.member_record import check_peer
-from .._cluster.push_pull import local_state, merge_remote_state
+from .._cluster.push_pull import merge_pieces, state_encoder, state_version
 from .._cluster.responses import forward
 from .._cluster.size_limits import check_tags
 from .._config import (
@@ -61,11 +61,13 @@ from .._net.udp_tcp import NetTransport
 from .._wire.serf_messages import (
     JoinIntent,
     LeaveIntent,
+    PushPull,
     QueryMessage,
     QueryResponseMessage,
     SerfMessage,
     SerfMessageType,
     UserEventMessage,
+    decode_push_pull,
     decode_serf,
 )
 from .._wire.tags import encode_tags
@@ -340,29 +342,52 @@ class SerfDelegate:
 
     def local_state(self, join: bool) -> bytes:
         """Serf's part of a push/pull."""
-        core = self.core
-        return local_state(core.members, core.events, core.queries)
+        return self.state_encoder(join)()
 
     def merge_remote_state(self, state: bytes, join: bool) -> None:
         """Serf's part of what a peer sent."""
+        for _ in self.merge_decoded(self.decode_state(state), join):
+            pass
+
+    # --- abc.LargeStateDelegate
+
+    def state_version(self) -> object:
+        """What is equal as long as Serf's part of a push/pull is the same."""
+        core = self.core
+        return state_version(core.members, core.events, core.queries)
+
+    def state_encoder(self, join: bool) -> Callable[[], bytes]:
+        """Note Serf's part; encode it later."""
+        core = self.core
+        return state_encoder(core.members, core.events, core.queries)
+
+    def decode_state(self, state: bytes) -> PushPull | RemoteProtocolError:
+        """Serf's part of what a peer sent, or what is wrong with it."""
+        try:
+            return decode_push_pull(state)
+        except RemoteProtocolError as error:
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+            return error
+
+    def merge_decoded(self, decoded: object, join: bool) -> Iterator[None]:
+        """Merge it in pieces.  The effects of each are applied before anything else happens."""
+        if not isinstance(decoded, PushPull):
+            self.drop_log("push/pull", "a peer", str(decoded))
+            return
         core = self.core
         began = self.memberlist.began_exchange()
-        try:
-            effects = merge_remote_state(
-                state,
-                now=trio.current_time(),
-                serf_state=core.state,
-                ignore_old=join and ignore_old_events.get(),
-                members=core.members,
-                events=core.events,
-                queries=core.queries,
-                first=began and not core.knows_times,
-            )
-        except RemoteProtocolError as error:
-            self.drop_log("push/pull", "a peer", error)
-            return
-        core.knows_times |= began
-        self.apply_effects(effects)
+        pieces = merge_pieces(
+            decoded,
+            ignore_old=join and ignore_old_events.get(),
+            members=core.members,
+            events=core.events,
+            queries=core.queries,
+            first=began and not core.knows_times,
+        )
+        for piece in pieces:
+            self.apply_effects(piece(trio.current_time(), core.state))
+            core.knows_times |= began
+            yield
 
     # --- abc.BulkDelegate
 
