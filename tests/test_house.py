@@ -63,6 +63,8 @@ TASK_STARTERS = {
     "_memberlist/joiner.py": "one try for each address of a join, some in the background",
     "_memberlist/push_puller.py": "the push/pulls of one round",
     "_memberlist/prober.py": "the stream ping of one probe round",
+    "_memberlist/refusal_detector.py": "the rounds about nodes that refuse, and looks for others",
+    "_memberlist/refusal_looks.py": "the stream of one look",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",
     "_serf/signals.py": "the leaves of several nodes at once",
     "_serf/snapshotter.py": "one write of the snapshot, beside what says that it is slow",

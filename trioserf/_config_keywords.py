@@ -44,6 +44,8 @@ class MembershipKeywords(TypedDict, total=False):
     suspicion_mult: int
     suspicion_max_timeout_mult: int
     awareness_max_multiplier: int
+    dead_on_refusal: bool
+    refusal_grace: float
     max_relays: int
     dead_node_reclaim_time: float
     gossip_interval: float

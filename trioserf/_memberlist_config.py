@@ -70,9 +70,9 @@ class MemberlistConfig:
     Of Go's fields these are not here: the delegates, which `Memberlist` takes itself;
     ``LogOutput`` and ``Logger``, since logs go to the standard library's ``logging``; and
     ``MsgpackUseNewTimeFormat``, since no message has a time in it.
-    Fields that Go does not have: ``eager_gossip``, ``user_share``, ``max_streams``,
-    ``max_relays``, ``max_packet_output``, ``seed_memory``, ``accept_v0``, ``faithful_go``,
-    ``tap``.
+    Fields that Go does not have: ``dead_on_refusal``, ``refusal_grace``, ``eager_gossip``,
+    ``user_share``, ``max_streams``, ``max_relays``, ``max_packet_output``, ``seed_memory``,
+    ``accept_v0``, ``faithful_go``, ``tap``.
     """
 
     # --- who and where
@@ -261,6 +261,21 @@ class MemberlistConfig:
     Unit: factor.
     Go: AwarenessMaxMultiplier.
     Change: 1 turns this part of Lifeguard off.
+    """
+    dead_on_refusal: bool = setting(False, BOOL)
+    """Declare a node dead within about a second if its host refuses its ports, to packets and to
+    connections, to this node and to another one: its process has ended.
+
+    Go: none; there every failure takes the suspicion timeout.
+    Change: False where firewalls may reject both protocols of a whole host for longer than
+    ``refusal_grace`` while its process lives.
+    """
+    refusal_grace: float = setting(0.5, SECONDS)
+    """How long a host must refuse the ports of a node before the node is declared dead.
+
+    Unit: seconds.
+    Go: none.
+    Change: longer than a restart in place takes, where nobody shall notice such a restart.
     """
     max_relays: int = setting(512, COUNT_1)
     """Indirect pings under way for others at once; more are not begun.

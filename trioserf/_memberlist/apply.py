@@ -20,6 +20,7 @@ import trio
 from .. import _attrs as attrs
 from .._swim.awareness import Awareness
 from .._swim.effects import (
+    SHORT_DELAY,
     Applied,
     Broadcast,
     CheckReached,
@@ -87,6 +88,8 @@ class Applier:
     log: Log
     changes: int = attrs.field(default=0, init=False)
     """Grows whenever the table may have changed."""
+    applied: Callable[[Applied], object] | None = attrs.field(default=None, init=False)
+    """Is called after each message that changed the table, if somebody wants to know."""
     conflicts: int = attrs.field(default=0, init=False)
     refuted: int = attrs.field(default=0, init=False)
     turned_away: Callable[[], object] | None = attrs.field(default=None, init=False)
@@ -114,7 +117,7 @@ class Applier:
                     self.gossiper.wake(effect.max_delay)
                 case Applied(kind=kind):
                     self.metrics.count("memberlist.msg." + kind)
-                    self.history.applied(effect, source)
+                    self._was_applied(effect, source)
                 case Confirmed(name=name, by=by):
                     self.history.note(name, "confirmed", by=by, source=source)
                 case NodeJoined(node=node):
@@ -173,6 +176,15 @@ class Applier:
         deadline = self.table.next_deadline()
         if deadline != self.suspicion_alarm.deadline:
             self.suspicion_alarm.set(deadline)
+
+    def _was_applied(self, effect: Applied, source: Source) -> None:
+        self.history.applied(effect, source)
+        if self.applied is not None:
+            self.applied(effect)
+
+    def spread_soon(self) -> None:
+        """Do not let what is queued wait for the next gossip interval."""
+        self.gossiper.wake(SHORT_DELAY)
 
     def change_health(self, delta: int) -> None:
         """Add to the health score."""

@@ -55,6 +55,7 @@ What: TypeAlias = Literal[
     "address probed",
     "conflict",
     "refused",
+    "refuses",
     "forgotten",
     "refutation",
 ]
@@ -171,7 +172,7 @@ class History:
             case "dead" if effect.by == name:
                 self.note(name, "left", source=source)
             case "dead":
-                self.note(name, "declared dead", by=effect.by, source=source)
+                self.note(name, "declared dead", by=effect.by, source=source, detail=effect.why)
             case "alive" if name == self.local:
                 self.note(name, "announced")
             case "alive":

@@ -28,8 +28,8 @@ from .packet_sender import PacketSender
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
-_Request: TypeAlias = tuple[IndirectPing, Address, tuple[str, ...]]
-"""What was asked, where the answer goes, and from which hosts it may come."""
+_Request: TypeAlias = tuple[IndirectPing, Address, tuple[str, ...], Address | None]
+"""What was asked, where the answer goes, from which hosts it may come, and what is pinged."""
 
 
 @attrs.define(eq=False)
@@ -58,6 +58,7 @@ class IndirectPings:
         reply_to: Address,
         now: float,
         hosts: tuple[str, ...] = (),
+        target: Address | None = None,
     ) -> bool:
         """Expect an ack of the ping ``seq_no`` from one of these hosts.
 
@@ -65,7 +66,7 @@ class IndirectPings:
         """
         if len(self._deadlines) >= self.limit:
             return False
-        self._requests[seq_no] = request, reply_to, hosts
+        self._requests[seq_no] = request, reply_to, hosts, target
         self._deadlines.append((now + self.timeout, seq_no))
         if len(self._deadlines) == 1:
             self._alarm.set(now + self.timeout)
@@ -76,10 +77,19 @@ class IndirectPings:
         entry = self._requests.get(seq_no)
         return None if entry is None else entry[2]
 
+    def waiting_for(self, target: Address) -> bool:
+        """Whether a ping to this address is under way."""
+        return any(entry[3] == target for entry in self._requests.values())
+
+    def take(self, target: Address) -> list[tuple[IndirectPing, Address]]:
+        """End the pings to this address; what was asked, and where the answers go."""
+        ended = [seq_no for seq_no, entry in self._requests.items() if entry[3] == target]
+        return [self._requests.pop(seq_no)[:2] for seq_no in ended]
+
     def ack(self, seq_no: int) -> None:
         """An ack arrived: pass it on to the peer that asked for the ping, if there is one."""
         if seq_no in self._requests:
-            request, reply_to, _ = self._requests.pop(seq_no)
+            request, reply_to, *_ = self._requests.pop(seq_no)
             ack = Ack(seq_no=request.seq_no, payload=None)
             self.sender.send(encode_message(ack), reply_to, request.source_node)
 
@@ -91,7 +101,7 @@ class IndirectPings:
             while self._deadlines and self._deadlines[0][0] <= now:
                 _, seq_no = self._deadlines.popleft()
                 if seq_no in self._requests:
-                    request, reply_to, _ = self._requests.pop(seq_no)
+                    request, reply_to, *_ = self._requests.pop(seq_no)
                     # A nack that cannot be sent is like one that was lost.
                     with suppress(*_SEND_ERRORS):
                         if request.nack:

@@ -2,8 +2,8 @@
 
 `Memberlist` makes every part of the membership half, once, from the settings, the transport and
 the user's handlers, and gives each what it needs.  It is also the door to them: every call hands
-over in a few lines.  It starts no task by itself.  Its owner binds, announces, runs `tasks` in
-its own nursery, and closes::
+over in a few lines, and reads give the state of this moment.  It starts no task by itself.  Its
+owner binds, announces, runs `tasks` in its own nursery, and closes::
 
     memberlist = Memberlist(config, transport=transport, rng=random.Random())
     await memberlist.bind()
@@ -17,8 +17,6 @@ its own nursery, and closes::
         ...
         nursery.cancel_scope.cancel()
     memberlist.close()
-
-Reads are plain functions and give the state of this moment.
 
 Source: hashicorp/memberlist v0.2.2, memberlist.go.
 """
@@ -69,6 +67,7 @@ from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .push_puller import PushPuller
 from .receiver import Handoff, Receiver, requests_in_packet
+from .refusal_detector import RefusalDetector
 from .seeds import Seeds
 from .state_exchange import StateExchange
 from .statistics import MemberlistStatistics
@@ -120,10 +119,8 @@ class Memberlist:
         self._drop_log = DropLog(self._log)
         self._wire = WireFormat(config, random_bytes, configured_keyring(config))
         self.user_message_limit: int = self._wire.packet_room - USER_OVERHEAD
-        """Longest user message that fits into a packet of gossip now (bytes).
-
-        ``udp_buffer_size`` less what label, key, checksum and the headers of a packet take: it
-        changes when encryption is turned on or off.
+        """Longest user message that fits into a packet of gossip now (bytes): ``udp_buffer_size``
+        less what label, key, checksum and headers take; it changes with encryption.
         """
         alive, merge = handlers.get("alive"), handlers.get("merge")
         self._table = NodeTable(
@@ -157,6 +154,9 @@ class Memberlist:
             metrics=self._metrics,
             log=self._log,
         )
+        acks, pings = self._pending_acks, self._indirect_pings
+        self._refusals = RefusalDetector(self._client, self._apply, acks, pings, rng)
+        self._prober.refusals = self._receiver.refusals = self._refusals
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
         delegate = handlers.get("delegate")
@@ -232,7 +232,7 @@ class Memberlist:
 
     def _make_stream_parts(self, rng: random.Random, delegate: Delegate | None) -> None:
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
-        drop_log, transport = self._drop_log, self._transport
+        drop_log, transport, log = self._drop_log, self._transport, self._log
         self._exchange = exchange = StateExchange(
             table=table,
             apply=self._apply,
@@ -258,7 +258,7 @@ class Memberlist:
             handoff=self._handoff,
             drop_log=drop_log,
             metrics=metrics,
-            log=self._log,
+            log=log,
         )
         self._push_puller = PushPuller(
             config=config,
@@ -268,7 +268,7 @@ class Memberlist:
             rng=rng,
             history=self.history,
             metrics=metrics,
-            log=self._log,
+            log=log,
         )
         self._apply.turned_away = self._push_puller.nodes_turned_away
         self.exchange_soon: Callable[[], None] = self._push_puller.exchange_soon
@@ -281,7 +281,7 @@ class Memberlist:
             default_port=self._address.default_port,
             leads_here=self._address.leads_here,
             rng=rng,
-            log=self._log,
+            log=log,
         )
         self._healer = Healer(
             config=config,
@@ -289,7 +289,7 @@ class Memberlist:
             seeds=self._seeds,
             joiner=self.joiner,
             rng=rng,
-            log=self._log,
+            log=log,
         )
 
     # --- life ---------------------------------------------------------------------------
@@ -344,6 +344,7 @@ class Memberlist:
             ("address_prober", self._address_prober.run),
             ("suspicion_timer", self._apply.expire_suspicions),
             ("prober", self._prober.run),
+            ("refusal_detector", self._refusals.run),
             ("gossiper", self._gossiper.run),
             ("push_puller", self._push_puller.run),
             ("joiner", self.joiner.run),
@@ -470,6 +471,8 @@ class Memberlist:
             probes=self._prober.probes,
             probes_indirect=self._prober.indirect,
             probes_failed=self._prober.failed,
+            refusals=self._refusals.refusals,
+            refusals_declared=self._refusals.declared,
             suspicions=table.suspicions.begun,
             suspicions_refuted=table.suspicions.refuted,
             gossip_ticks=self._gossiper.regular_rounds,

@@ -19,7 +19,7 @@ from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.awareness import Awareness
 from .._swim.nodes import Node
-from .._swim.probing import ProbeRound, ProbeSchedule
+from .._swim.probing import ProbeRound, ProbeSchedule, StreamPing
 from .._swim.table import NodeTable
 from .._wire.messages import Ack
 from ..abc import Address, PingHandler
@@ -30,6 +30,7 @@ from .history import History
 from .metrics import Metrics
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
+from .refusal_detector import RefusalDetector
 from .stream_client import StreamClient
 
 
@@ -51,6 +52,7 @@ class Prober:
     drop_log: DropLog
     metrics: Metrics
     log: Log
+    refusals: RefusalDetector | None = attrs.field(default=None, init=False)
     probes: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
     indirect: int = attrs.field(default=0, init=False)
@@ -149,9 +151,14 @@ class Prober:
             await self._sleep_until(probe.deadline)
             return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.client.ping, probe)
+            nursery.start_soon(self._ping_on_stream, probe)
             await self._sleep_until(probe.deadline)
             nursery.cancel_scope.cancel()
+
+    async def _ping_on_stream(self, probe: ProbeRound) -> None:
+        await self.client.ping(probe)
+        if probe.stream is StreamPing.REFUSED and self.refusals is not None:
+            self.refusals.stream_refused(probe.node)
 
     def _wants_stream(self, probe: ProbeRound) -> bool:
         """Whether to try a stream besides; the user's function may raise."""
@@ -176,7 +183,9 @@ class Prober:
         now = trio.current_time()
         node = probe.node
         result = probe.result()
-        self.apply.change_health(result.delta)
+        # A port that is refused says nothing about the health of this node.
+        if self.refusals is None or not self.refusals.refused(node.name):
+            self.apply.change_health(result.delta)
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         if result.failed:
             self.failed += 1

@@ -45,6 +45,7 @@ from .indirect_pings import IndirectPings
 from .metrics import Metrics
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks, host_of
+from .refusal_detector import RefusalDetector
 from .wire_format import WireFormat
 
 MAX_LONG: Final = 2 << 20
@@ -83,9 +84,12 @@ class Receiver:
     history: History
     drop_log: DropLog
     metrics: Metrics
+    refusals: RefusalDetector | None = attrs.field(default=None, init=False)
     packets: int = attrs.field(default=0, init=False)
     bytes_received: int = attrs.field(default=0, init=False)
     _requests: int = attrs.field(default=0, init=False)
+    _messages: Sequence[object] = attrs.field(default=(), init=False)
+    """Those of the packet that is handled."""
     _usual: int = attrs.field(init=False)
     _full: PacketCodec = attrs.field(init=False)
     _short: PacketCodec = attrs.field(init=False)
@@ -132,6 +136,7 @@ class Receiver:
         for layer in problems:
             self.drop_log(layer, packet.source, "part of a packet")
         self._requests = 0
+        self._messages = messages
         for message in messages:
             handler = self._routes[type(message)]
             try:
@@ -199,10 +204,13 @@ class Receiver:
         reply_to = self._reply_address(request, packet)
         known = self.table.nodes.get(request.node)
         hosts = (target.host, *(() if known is None else known.other_hosts))
-        if not self.indirect_pings.add(seq_no, request, reply_to, trio.current_time(), hosts):
+        now = trio.current_time()
+        if not self.indirect_pings.add(seq_no, request, reply_to, now, hosts, target):
             limit = self.indirect_pings.limit
             self.drop_log("relay", packet.source, f"more than {limit} indirect pings")
             return
+        if self.refusals is not None:
+            self.refusals.asked(request, reply_to)
         ping = ping_message(seq_no, request.node, self.table.local_node)
         self.sender.send(ping, target, request.node)
 
@@ -219,6 +227,13 @@ class Receiver:
             self.drop_log("ack", packet.source, "an ack from another address than was asked")
 
     def _on_nack(self, nack: Nack, packet: Packet) -> None:
+        first = self._messages[0]
+        if (
+            isinstance(first, Suspect)
+            and self.refusals is not None
+            and self.refusals.answered(nack.seq_no, first, packet.source)
+        ):
+            return
         if not self.pending_acks.nack(nack.seq_no, packet.source):
             self.history.late_nack(nack.seq_no, packet.source)
 

@@ -38,6 +38,8 @@ class MemberlistStatistics:
       sent, received: packets, messages and frames by kind.
       probes, probes_indirect, probes_failed: probe rounds; those in which helpers were asked
         and a stream was tried; and those that ended in a suspicion.
+      refusals, refusals_declared: nodes whose hosts refused their ports to this node, as often as
+        that began, and those that it declared dead because of that.
       suspicions, suspicions_refuted: suspicions that began here, from any node; and
         those of them that were refuted.
       gossip_ticks, gossip_eager: gossip rounds by cause.
@@ -75,6 +77,8 @@ class MemberlistStatistics:
     probes: int
     probes_indirect: int
     probes_failed: int
+    refusals: int
+    refusals_declared: int
     suspicions: int
     suspicions_refuted: int
     gossip_ticks: int

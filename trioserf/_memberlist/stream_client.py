@@ -17,6 +17,7 @@ import trio
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError, RemoteProtocolError
+from .._swim.nodes import Node
 from .._swim.probing import ProbeRound, StreamPing, ping_message
 from .._swim.table import NodeTable
 from .._wire.limits import MAX_USER_MESSAGE
@@ -113,10 +114,7 @@ class StreamClient:
         try:
             async with self._dial(node.address, node.name, limit) as stream:
                 probe.stream = StreamPing.CONNECTED
-                ping = ping_message(probe.seq_no, node.name, self.table.local_node)
-                data = self.wire.encode_frame(ping)
-                await write_frame(stream, data, MessageType.PING, self.metrics)
-                reply = await self._read_reply(stream)
+                acked = await self._ping(stream, node, probe.seq_no)
         except ConnectionRefusedError:
             probe.stream = StreamPing.REFUSED
         except TimeoutError:
@@ -124,8 +122,22 @@ class StreamClient:
         except (OSError, RemoteProtocolError, LocalProtocolError):
             probe.stream = StreamPing.FAILED
         else:
-            acked = isinstance(reply, Ack) and reply.seq_no == probe.seq_no
             probe.stream = StreamPing.ACKED if acked else StreamPing.FAILED
+
+    async def check(self, node: Node, seq_no: int) -> bool:
+        """Ping a node on a stream, to see whether streams to it work.  *Checkpoint*: always."""
+        try:
+            async with self._dial(node.address, node.name, self.config.tcp_timeout) as stream:
+                return await self._ping(stream, node, seq_no)
+        except (OSError, RemoteProtocolError, LocalProtocolError):
+            return False
+
+    async def _ping(self, stream: trio.abc.Stream, node: Node, seq_no: int) -> bool:
+        ping = ping_message(seq_no, node.name, self.table.local_node)
+        data = self.wire.encode_frame(ping)
+        await write_frame(stream, data, MessageType.PING, self.metrics)
+        reply = await self._read_reply(stream)
+        return isinstance(reply, Ack) and reply.seq_no == seq_no
 
     async def _read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
         """The reply.  What it holds is charged until it is here: no peer prolongs what follows."""
@@ -149,6 +161,9 @@ class StreamClient:
             raise TimeoutError(f"no connection to {to} within {limit:.3g} s") from None
         except trio.ClosedResourceError as error:
             raise ConnectionAbortedError("this node is closed") from error
+        node = self.table.nodes.get(name)
+        if node is not None and node.address == to:
+            node.connected_in = node.incarnation
         try:
             with trio.fail_after(max(0.0, limit)):
                 prefix = dial_prefix(self.wire.stream)

@@ -100,7 +100,8 @@ def _what_happened(note: Note) -> str:
         case "refuted":
             return f"refuted the suspicion, {incarnation}"
         case "declared dead":
-            return f"declared dead by {note.by}, {incarnation}"
+            why = f": {detail}" if detail else ""
+            return f"declared dead by {note.by}, {incarnation}{why}"
         case "left":
             return f"left by itself, {incarnation}"
         case "removed":
@@ -113,6 +114,8 @@ def _what_happened(note: Note) -> str:
             return f"a node of this name at {detail} was refused"
         case "refused":
             return f"a message about it was refused: {detail}"
+        case "refuses":
+            return f"its ports were refused: {detail}"
         case "forgotten":
             return "its record was dropped from the table"
         case "refutation":

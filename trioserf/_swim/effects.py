@@ -184,6 +184,7 @@ class Applied:
       name: the node that it is about.
       by: who suspects the node, or declared it dead; the node itself if it left.
       was: the status of the node before.
+      why: what a declaration is based on, where it is more than a suspicion that ended.
       moved_from: where the node was before, if the message moved it.
     """
 
@@ -191,6 +192,7 @@ class Applied:
     name: str
     by: str = attrs.field(default="", kw_only=True)
     was: NodeStatus = attrs.field(default=NodeStatus.ALIVE, kw_only=True)
+    why: str = attrs.field(default="", kw_only=True)
     moved_from: Address | None = attrs.field(default=None, kw_only=True)
 
 

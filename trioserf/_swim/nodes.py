@@ -71,6 +71,7 @@ class Node:
       acked_at: when it last acked a probe, by whatever way (seconds, trio clock).
       pinged_at: when a ping of it last arrived here.
       exchanged_at: when state was last exchanged with it, by this node's initiative.
+      connected_in: its incarnation when a stream to it was last opened; None for never.
       rtt: the last round-trip time (seconds); None before the first.
       hearsay: whether it became known by a packet, or by a stream that a peer opened.
       other_hosts: other hosts than that of the record from which its pings came last, because
@@ -89,6 +90,7 @@ class Node:
     acked_at: float = attrs.field(init=False, default=NEVER, repr=False)
     pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
+    connected_in: Incarnation | None = attrs.field(init=False, default=None, repr=False)
     rtt: float | None = attrs.field(init=False, default=None, repr=False)
     hearsay: bool = attrs.field(init=False, default=False, repr=False)
     other_hosts: tuple[str, ...] = attrs.field(init=False, default=(), repr=False)
@@ -165,7 +167,7 @@ class Node:
     def move(self, addr: bytes, port: int) -> None:
         """Take another address."""
         self.addr, self.port = addr, port
-        self._address = self._record = None
+        self._address = self._record = self.connected_in = None
 
     @property
     def is_gone(self) -> bool:
@@ -201,6 +203,7 @@ class Node:
             changed_at=self.changed_at,
         )
         twin._address, twin._record = self._address, self._record
+        twin.rtt = self.rtt
         return twin
 
 

@@ -34,7 +34,7 @@ from .effects import (
     TimeoutDegraded,
 )
 from .incarnations import plausible_suspect
-from .nodes import Node, NodeStatus, NodeStore
+from .nodes import Incarnation, Node, NodeStatus, NodeStore
 from .refutation import refute, refute_implausible
 from .scaling import suspicion_timeout
 from .suspicion import Suspicion
@@ -137,18 +137,20 @@ class SuspectRules:
         now: float,
         local: bool,
         on_finished: Callable[[], object] | None = None,
+        *,
+        why: str = "",
     ) -> list[Effect]:
         left, was = dead.node == dead.from_node, node.status
         self._store.suspicions.drop(dead.node)
         node.update(incarnation=dead.incarnation)
         self._store.set_status(node, NodeStatus.LEFT if left else NodeStatus.DEAD, now)
         message = encode_message(dead)
-        max_delay = SHORT_DELAY if left else NEXT_INTERVAL
+        max_delay = SHORT_DELAY if left or why else NEXT_INTERVAL
         effects: list[Effect] = [
             Broadcast(
                 dead.node, message, local=local, max_delay=max_delay, on_finished=on_finished
             ),
-            Applied("dead", dead.node, by=dead.from_node, was=was),
+            Applied("dead", dead.node, by=dead.from_node, was=was, why=why),
             NodeLeft(node),
         ]
         if local and not left and not self._faithful:
@@ -175,6 +177,14 @@ class SuspectRules:
             dead = Dead(node.incarnation, name, store.name)
             effects += self._apply_dead(node, dead, now, local=True)
         return effects
+
+    def refused(self, name: str, incarnation: Incarnation, why: str, now: float) -> list[Effect]:
+        """Declare a suspect dead at once, if it is still one in this incarnation."""
+        node = self._store.nodes.get(name)
+        if node is None or node.status is not NodeStatus.SUSPECT or node.incarnation != incarnation:
+            return []
+        dead = Dead(incarnation, name, self._store.name)
+        return self._apply_dead(node, dead, now, local=True, why=why)
 
     # --- incarnations -------------------------------------------------------------------
 

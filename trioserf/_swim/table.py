@@ -311,6 +311,17 @@ class NodeTable:
             Suspect(incarnation, name, self.name), now, local=True
         )
 
+    def declare_refused(
+        self, name: str, incarnation: Incarnation, why: str, now: float
+    ) -> list[Effect]:
+        """Declare a suspect dead whose host refuses its ports; see `refusal`.
+
+        Args:
+          incarnation: of the node when it was suspected: a higher one has refuted.
+          why: what that is based on.
+        """
+        return self._suspect_rules.refused(name, incarnation, why, now)
+
     def next_deadline(self) -> float:
         """When `expired` is due next (seconds, trio clock); infinity for never.
 

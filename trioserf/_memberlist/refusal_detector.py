@@ -1,0 +1,418 @@
+"""Tasks: look at nodes whose hosts refuse their ports, and answer others that ask for a look.
+
+The network says which addresses refuse packets (`abc.Transport.refusals`).  That is a reason to
+look, no more, for anybody can forge it: a look pings once more and opens a stream, and
+`_swim/refusal.py` says what follows.  Three things make this node look:
+
+* an address of a node refuses packets, or the stream of a probe is refused: a round begins;
+* a suspicion arrives: some of the nodes that receive it begin a round;
+* the packet of an indirect ping is refused: one look for the one who asked.
+
+Looks are bounded, for each node and in all, and no more than `MAX_ROUNDS` rounds run.
+
+The detector does nothing, and costs nothing, with ``dead_on_refusal=False``, with
+``faithful_go``, and on transports that do not learn of refusals.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+import trio
+
+from .. import _attrs as attrs
+from .._config import MemberlistConfig
+from .._exceptions import LocalProtocolError
+from .._swim.effects import Applied
+from .._swim.nodes import Node, NodeStatus
+from .._swim.probing import NACK_PROTOCOL
+from .._swim.refusal import (
+    ASKED_AT_ONCE,
+    LOOKING,
+    QUIET,
+    Look,
+    RefusalRound,
+    Step,
+    is_evidence_possible,
+)
+from .._swim.selection import select
+from .._swim.table import NodeTable
+from .._wire.messages import Ack, Dead, IndirectPing, Nack, Suspect, encode_message
+from ..abc import Address, Transport
+from .alarm import TokenBucket
+from .apply import Applier
+from .drop_log import Log
+from .history import History
+from .indirect_pings import IndirectPings
+from .packet_sender import PacketSender
+from .pending_acks import PendingAcks, host_of
+from .refusal_looks import Looker
+from .stream_checker import StreamChecker
+from .stream_client import StreamClient
+
+MAX_ROUNDS: Final = 32
+"""Rounds at once: a rack full of processes may end together."""
+LOOK_BURST: Final = 32
+LOOK_PERIOD: Final = 0.05
+"""Looks because of hints: so many at once, and one more in so many seconds."""
+FRESH: Final = 0.5
+"""Seconds for which a refusal that this node has seen need not be looked for again."""
+SEVERAL: Final = 2
+"""Nodes that refuse this node alone, at once, from which on this node is in doubt."""
+AT_ONCE: Final = 10.0
+"""Seconds."""
+
+_SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+@attrs.define(eq=False)
+class _Running:
+    """A round under way, and how it is woken."""
+
+    round: RefusalRound
+    packet_refused: bool = False
+    """Whether the address has refused a packet since the last look."""
+    asked: set[str] = attrs.field(factory=set)
+    changed: trio.Event = attrs.field(factory=trio.Event)
+
+    def wake(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+
+@attrs.define(eq=False)
+class RefusalDetector:
+    """Looks for itself, and for others.
+
+    Attributes:
+      wanted: whether the settings want it at all.
+      refusals: how often a node began to refuse this one.
+      declared: nodes that this one declared dead because of that.
+    """
+
+    client: StreamClient
+    apply: Applier
+    pending_acks: PendingAcks
+    indirect_pings: IndirectPings
+    rng: random.Random
+    refusals: int = attrs.field(default=0, init=False)
+    declared: int = attrs.field(default=0, init=False)
+    wanted: bool = attrs.field(init=False)
+    _looker: Looker = attrs.field(init=False)
+    _checker: StreamChecker = attrs.field(init=False)
+    config: MemberlistConfig = attrs.field(init=False)
+    transport: Transport = attrs.field(init=False)
+    table: NodeTable = attrs.field(init=False)
+    sender: PacketSender = attrs.field(init=False)
+    history: History = attrs.field(init=False)
+    log: Log = attrs.field(init=False)
+    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    _running: dict[str, _Running] = attrs.field(factory=dict, init=False)
+    _rounds_at: dict[Address, _Running] = attrs.field(factory=dict, init=False)
+    """The same rounds by the address of the node."""
+    _quiet_until: dict[str, float] = attrs.field(factory=dict, init=False)
+    _refused_at: dict[str, float] = attrs.field(factory=dict, init=False)
+    """When this node was last refused by a node that is not known to live since."""
+    _alone_refused: dict[str, float] = attrs.field(factory=dict, init=False)
+    """When a round about a node last ended because nobody else was refused."""
+    _asked: dict[int, tuple[_Running, str]] = attrs.field(factory=dict, init=False)
+    _budget: TokenBucket = attrs.field(
+        factory=lambda: TokenBucket(LOOK_BURST, LOOK_PERIOD), init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        client, apply = self.client, self.apply
+        self.config, self.transport, self.table = client.config, client.transport, client.table
+        self.sender, self.history, self.log = apply.sender, apply.history, apply.log
+        self._looker = Looker(
+            config=self.config,
+            transport=self.transport,
+            table=self.table,
+            sender=self.sender,
+            pending_acks=self.pending_acks,
+            log=self.log,
+        )
+        self._checker = StreamChecker(client, self.pending_acks, self.rng)
+        self.wanted = self.config.dead_on_refusal and not self.config.faithful_go
+        if self.wanted:
+            apply.applied = self.applied
+
+    async def run(self) -> None:
+        """Look where something refuses, until cancelled.  Returns at once if that is turned off."""
+        await trio.lowlevel.checkpoint()
+        if not self.wanted:
+            return
+        refusals = self.transport.refusals()
+        if refusals is None:
+            self.log.debug("this transport does not learn of refusals")
+            return
+        async with trio.open_nursery() as self._nursery:
+            try:
+                for node in self.table.sequence:
+                    self._checker.add(node.name)
+                self._nursery.start_soon(self._checker.run)
+                async for address in refusals:
+                    self._packet_refused(address)
+            finally:
+                self._nursery = None
+
+    # --- what makes this node look ---------------------------------------------------------
+
+    def _packet_refused(self, address: Address) -> None:
+        """The network says that an address refuses packets."""
+        if self._looker.packet_refused(address):
+            return
+        running = self._rounds_at.get(address)
+        if running is not None:
+            running.packet_refused = True
+            return
+        now = trio.current_time()
+        if self._budget.ready_at > now:
+            return
+        node = self._at(address)
+        if node is None or not is_evidence_possible(node):
+            return
+        self._budget.spend(now)
+        if self.indirect_pings.waiting_for(address):
+            self._start(self._look_for_others, node)
+        else:
+            self._begin(node, packet_refused=True)
+
+    def _at(self, address: Address) -> Node | None:
+        """The node at an address."""
+        addr, port = address.to_bytes(), address.port
+        for node in self.table.sequence:
+            if node.port == port and node.addr == addr and not node.is_gone:
+                return node
+        return None
+
+    def stream_refused(self, node: Node) -> None:
+        """The stream of a probe was refused."""
+        known = self.table.nodes.get(node.name)
+        if self._nursery is not None and known is not None and is_evidence_possible(known):
+            self._begin(known)
+
+    def applied(self, effect: Applied) -> None:
+        """A message changed the record of a node."""
+        match effect.kind:
+            case "alive":
+                self._checker.add(effect.name)
+            case "suspect" if effect.by != self.table.name:
+                self._suspected(effect.name)
+            case "dead" if self.refused(effect.name):
+                self.apply.spread_soon()  # it was looked into here, too
+            case _:
+                pass
+
+    def _suspected(self, name: str) -> None:
+        """A suspicion arrived."""
+        node = self.table.nodes.get(name)
+        if self._nursery is None or node is None or not is_evidence_possible(node):
+            return
+        if self.rng.random() * self.table.live_count() < LOOKING:
+            self._begin(node)
+
+    def _start(self, task: object, *args: object) -> None:
+        assert self._nursery is not None, "it is asked for while the detector runs"
+        self._nursery.start_soon(task, *args)  # type: ignore[arg-type]
+
+    def refused(self, name: str) -> bool:
+        """Whether this node was refused just now by a node."""
+        at = self._refused_at.get(name, -math.inf)
+        return trio.current_time() - at <= max(FRESH, 2 * self.config.probe_interval)
+
+    # --- a round ---------------------------------------------------------------------------
+
+    def _begin(self, node: Node, *, packet_refused: bool = False) -> None:
+        now = trio.current_time()
+        if now < self._quiet_until.get(node.name, -math.inf):
+            return
+        if node.name in self._running or node.address in self._rounds_at:
+            return
+        if len(self._running) >= MAX_ROUNDS or node is self.table.local_node or self.table.leaving:
+            return
+        round = RefusalRound(
+            node,
+            local=self.table.name,
+            now=now,
+            config=self.config,
+            alone=self.table.live_count() <= 2,
+        )
+        running = _Running(round, packet_refused)
+        self._running[node.name] = self._rounds_at[node.address] = running
+        self._start(self._run_round, running)
+
+    async def _run_round(self, running: _Running) -> None:
+        round, name = running.round, running.round.node.name
+        try:
+            with ExitStack() as expected:
+                while True:
+                    round.check(self.table.nodes.get(name))
+                    now = trio.current_time()
+                    match round.next_step(now):
+                        case Step.LOOK:
+                            seen, running.packet_refused = running.packet_refused, False
+                            look = await self._look(
+                                round.node, suspected=round.suspected, packet_refused=seen
+                            )
+                            round.looked(look, trio.current_time())
+                        case Step.ASK:
+                            self._ask(running, expected)
+                        case Step.SUSPECT:
+                            self._suspect(round, now)
+                        case Step.DECLARE_DEAD:
+                            self._declare_dead(round, now)
+                            return
+                        case Step.END:
+                            self._end(round, now)
+                            return
+                        case Step.WAIT:
+                            with trio.move_on_at(round.wake_at):
+                                await running.changed.wait()
+        finally:
+            del self._running[name], self._rounds_at[round.node.address]
+            self._quiet_until[name] = trio.current_time() + QUIET
+            if len(self._quiet_until) > MAX_ROUNDS * 4:
+                del self._quiet_until[next(iter(self._quiet_until))]
+
+    def _ask(self, running: _Running, expected: ExitStack) -> None:
+        """Ask some nodes that were not asked yet to ping the node: they look, if it refuses."""
+        round, local = running.round, self.table.local_node
+        node, refused = round.node, self._refused_at
+
+        def exclude(other: Node) -> bool:
+            return (
+                other.status is not NodeStatus.ALIVE
+                or not other.reached
+                or other.protocol_max < NACK_PROTOCOL
+                or other.name in (node.name, local.name)
+                or other.name in running.asked
+                or other.name in refused
+            )
+
+        k = max(ASKED_AT_ONCE, self.config.indirect_checks)
+        for helper in select(self.rng, self.table.sequence, k, exclude):
+            running.asked.add(helper.name)
+            seq_no = self.pending_acks.next_seq_no()
+            request = IndirectPing(
+                seq_no=seq_no,
+                target=node.addr,
+                port=node.port,
+                node=node.name,
+                nack=True,
+                source_addr=local.addr,
+                source_port=local.port,
+                source_node=local.name,
+            )
+            expected.enter_context(self._expected(seq_no, running, helper))
+            try:
+                self.sender.send(encode_message(request), helper.address, helper.name)
+            except _SEND_ERRORS as error:
+                self.log.debug("cannot ask %s to look at %s: %s", helper.name, node.name, error)
+
+    @contextmanager
+    def _expected(self, seq_no: int, running: _Running, helper: Node) -> Iterator[None]:
+        """While the block runs, what a helper answers counts."""
+
+        def on_ack(_ack: Ack, _at: float, _source: Address | None) -> None:
+            running.round.sign_of_life(f"it answered {helper.name}")
+            running.wake()
+
+        self._asked[seq_no] = running, helper.name
+        try:
+            with self.pending_acks.expect(seq_no, on_ack, hosts={*helper.hosts}, always=True):
+                yield
+        finally:
+            del self._asked[seq_no]
+
+    def answered(self, seq_no: int, suspect: Suspect, source: Address) -> bool:
+        """A nack came with the suspicion of its sender before it; whether it was asked for."""
+        running, name = self._asked.get(seq_no, (None, ""))
+        if running is None or suspect.from_node != name:
+            return False
+        helper = self.table.nodes.get(name)
+        node = running.round.node
+        if helper is None or host_of(source) not in helper.hosts or suspect.node != node.name:
+            return False
+        if suspect.incarnation >= node.incarnation:
+            running.round.corroborated(name)
+            running.wake()
+        return True
+
+    def _suspect(self, round: RefusalRound, now: float) -> None:
+        node = round.node
+        report = round.report()
+        self.log.info("suspecting %s: %s", node.name, report)
+        self.history.note(node.name, "refuses", detail=str(report))
+        self.apply(self.table.suspect_failed(node.name, node.incarnation, now))
+        self.apply.spread_soon()
+        suspect = Suspect(node.incarnation, node.name, self.table.name)
+        try:
+            self.sender.send_together([encode_message(suspect)], node.address, node.name)
+        except _SEND_ERRORS as error:
+            self.log.debug("cannot send a suspicion to %s: %s", node.name, error)
+
+    def _declare_dead(self, round: RefusalRound, now: float) -> None:
+        node, report = round.node, round.report()
+        effects = self.table.declare_refused(node.name, node.incarnation, str(report), now)
+        if effects:
+            self.declared += 1
+            self.apply.metrics.count("trioserf.memberlist.dead_on_refusal")
+            self.log.info("declaring %s dead: %s", node.name, report)
+            self.apply(effects)
+
+    def _end(self, round: RefusalRound, now: float) -> None:
+        name = round.node.name
+        self.log.debug("%s refuses no longer, or to nobody else: %s", name, round.ended)
+        if not round.uncorroborated:
+            self._refused_at.pop(name, None)
+            return
+        self.history.note(name, "refuses", detail=f"to this node alone: {round.ended}")
+        self._alone_refused[name] = now
+        for other, at in tuple(self._alone_refused.items()):
+            if now - at > AT_ONCE:
+                del self._alone_refused[other]
+        if len(self._alone_refused) >= SEVERAL:
+            self.apply.change_health(1)
+
+    async def _look(self, node: Node, *, suspected: bool, packet_refused: bool) -> Look:
+        look = await self._looker.look(node, suspected=suspected, packet_refused=packet_refused)
+        if look is Look.REFUSED:
+            if node.name not in self._refused_at:
+                self.refusals += 1
+            self._refused_at[node.name] = trio.current_time()
+        elif look is Look.ANSWERED:
+            self._refused_at.pop(node.name, None)
+        return look
+
+    # --- for others --------------------------------------------------------------------------
+
+    async def _look_for_others(self, node: Node) -> None:
+        """Look because an indirect ping was refused, and answer those who asked for it."""
+        look = await self._look(node.copy(), suspected=False, packet_refused=True)
+        if look is not Look.REFUSED:
+            return
+        if self.table.nodes.get(node.name) is not node or node.is_gone:
+            return
+        suspect = encode_message(Suspect(node.incarnation, node.name, self.table.name))
+        for request, reply_to in self.indirect_pings.take(node.address):
+            nack = encode_message(Nack(seq_no=request.seq_no))
+            try:
+                self.sender.send_together([suspect, nack], reply_to, request.source_node)
+            except _SEND_ERRORS as error:
+                self.log.debug("cannot answer %s: %s", reply_to, error)
+
+    def asked(self, request: IndirectPing, reply_to: Address) -> None:
+        """An indirect ping arrived: the one who asks may not know that the node has left."""
+        node = self.table.nodes.get(request.node)
+        if self._nursery is None or node is None or node.status is not NodeStatus.LEFT:
+            return
+        dead = encode_message(Dead(node.incarnation, node.name, node.name))
+        try:
+            self.sender.send_together([dead], reply_to, request.source_node)
+        except _SEND_ERRORS as error:
+            self.log.debug("cannot answer %s: %s", reply_to, error)
