@@ -5,7 +5,7 @@ import trio
 from trioserf._memberlist.indirect_pings import IndirectPings
 from trioserf._wire.messages import Ack, IndirectPing, Nack, encode_message
 
-from .kit import AWAY
+from .kit import AWAY, HOME
 
 
 class Sender:
@@ -41,6 +41,22 @@ async def test_they_end_one_after_another(autojump_clock, nursery):
     pings.add(4, request(14), AWAY, trio.current_time())
     await trio.sleep(1)
     assert 3 == len(sender.sent)
+    nursery.cancel_scope.cancel()
+
+
+async def test_those_to_one_address_can_be_ended(autojump_clock, nursery):
+    sender = Sender()
+    pings = IndirectPings(10, 0.5, sender)
+    nursery.start_soon(pings.run)
+    pings.add(1, request(11), AWAY, trio.current_time(), target=AWAY)
+    pings.add(2, request(12), AWAY, trio.current_time(), target=HOME)
+    pings.add(3, request(13), HOME, trio.current_time(), target=AWAY)
+    assert pings.waiting_for(AWAY)
+    assert [(request(11), AWAY), (request(13), HOME)] == pings.take(AWAY)
+    assert not pings.waiting_for(AWAY)
+    assert [] == pings.take(AWAY)
+    await trio.sleep(1)
+    assert [(0.5, encode_message(Nack(12)))] == sender.sent
     nursery.cancel_scope.cancel()
 
 

@@ -215,8 +215,8 @@ class RefusalRound:
             return Step.END
         if now >= self._ask_at:
             # Again half-way to the next look, whatever was answered: an ack ends the round.
-            halfway = self._look_at - self._between / 2
-            self._ask_at = halfway if now < halfway else math.inf
+            halfway = self._refused_at[-1] + self._between / 2
+            self._ask_at = halfway if self._ask_at < halfway else math.inf
             return Step.ASK
         if now >= self._look_at:
             return Step.LOOK

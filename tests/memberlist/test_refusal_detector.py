@@ -1,0 +1,256 @@
+"""A crash that its host shows is found within about a second; nothing else is taken for one."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.memberlist.kit import cluster
+from trioserf._wire.messages import Suspect
+from trioserf.abc import Address
+
+ON = {"dead_on_refusal": True}
+
+
+@asynccontextmanager
+async def settled(count, seconds=20.0, *, settings=None, **network):
+    """A cluster in which all streams were tried."""
+    async with cluster(**network) as c:
+        await c.start_many(count, **(ON if settings is None else settings))
+        await trio.sleep(seconds)
+        yield c
+
+
+def status(c, of):
+    """What the other nodes have a node as."""
+    name = f"n{of}"
+    return [node.node(name).status.name for number, node in c.nodes.items() if number != of]
+
+
+async def until_dead(c, number, within=60.0):
+    """How long it takes until all others have a node as dead."""
+    start = trio.current_time()
+    with trio.fail_after(within):
+        while {"DEAD"} != {*status(c, number)}:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+    return trio.current_time() - start
+
+
+def declared(c):
+    return sum(node.statistics().refusals_declared for node in c.nodes.values())
+
+
+async def test_a_crash_is_known_to_all_within_about_a_second_after_the_first_probe(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(8) as c:
+        c.kill(3)
+        took = await until_dead(c, 3)
+        assert took < 4.0
+        assert 1 <= declared(c) < 8
+        texts = [
+            note.detail
+            for number, node in c.nodes.items()
+            if number != 3
+            for note in node.history.notes("n3")
+            if note.what == "declared dead"
+        ]
+        assert any(str(text).startswith("its host refuses its ports, seen by n") for text in texts)
+
+
+@pytest.mark.parametrize("settings", [{}, {"dead_on_refusal": False}, {**ON, "faithful_go": True}])
+async def test_turned_off_a_crash_takes_the_suspicion_timeout(
+    settings: dict[str, bool], autojump_clock: MockClock
+) -> None:
+    async with settled(8, settings=settings) as c:
+        c.kill(3)
+        assert await until_dead(c, 3) > 4.0
+        assert 0 == declared(c)
+        assert 0 == sum(node.statistics().refusals for node in c.nodes.values())
+
+
+async def test_a_host_that_is_gone_takes_no_longer_than_without_it(
+    autojump_clock: MockClock,
+) -> None:
+    took = []
+    for settings in (ON, {}):
+        async with settled(8, settings=settings) as c:
+            c.network.power_off("10.0.0.3")
+            c.kill(3)
+            took.append(await until_dead(c, 3))
+            assert 0 == declared(c)
+    assert took[0] <= took[1] + 1.5
+
+
+async def test_the_last_of_two_is_declared_after_a_longer_look(autojump_clock: MockClock) -> None:
+    async with settled(2) as c:
+        c.kill(2)
+        assert 2.0 < await until_dead(c, 2) < 4.5
+        assert 1 == declared(c)
+
+
+async def test_where_one_asks_nodes_of_go_alone_the_suspicion_decides(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as c:
+        await c.start(1, **ON)
+        for number in range(2, 7):
+            await c.start(number, faithful_go=True)
+            await c.nodes[number].join(["10.0.0.1"])
+        await trio.sleep(20)
+        c.kill(3)
+        assert await until_dead(c, 3) > 4.0
+        assert 0 == declared(c)
+
+
+async def test_half_of_a_cluster_is_enough(autojump_clock: MockClock) -> None:
+    async with cluster() as c:
+        for number in range(1, 11):
+            await c.start(number, **(ON if number % 2 else {"faithful_go": True}))
+            if number > 1:
+                await c.nodes[number].join(["10.0.0.1"])
+        await trio.sleep(20)
+        c.kill(4)
+        assert await until_dead(c, 4) < 6.0
+        assert declared(c)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1, 0.3])
+async def test_a_firewall_between_two_nodes_declares_nobody_dead(
+    loss: float, autojump_clock: MockClock
+) -> None:
+    async with settled(8, seed=3) as c:
+        c.network.change_link(loss=loss)
+        c.network.reject("10.0.0.2", "10.0.0.3", both_ways=True)
+        await trio.sleep(120)
+        assert 0 == declared(c)
+        assert c.nodes[2].statistics().refusals or c.nodes[3].statistics().refusals
+
+
+@pytest.mark.parametrize("rejects", [{"packets": False}, {"streams": None}, {"streams": "icmp"}])
+async def test_a_host_that_rejects_one_protocol_or_by_icmp_alone_is_not_declared_dead(
+    rejects: dict[str, object], autojump_clock: MockClock
+) -> None:
+    async with settled(8) as c:
+        c.network.reject(None, "10.0.0.3", **rejects)
+        await trio.sleep(3)
+        assert 0 == declared(c)
+        assert 0 == sum(node.statistics().refusals for node in c.nodes.values())
+
+
+async def test_a_reject_shorter_than_the_grace_is_ridden_out(autojump_clock: MockClock) -> None:
+    async with settled(8) as c:
+        for _ in range(30):
+            c.network.reject(None, "10.0.0.3")
+            await trio.sleep(0.3)
+            c.network.accept(None, "10.0.0.3")
+            await trio.sleep(1.7)
+        assert 0 == declared(c)
+
+
+async def test_a_stopped_process_and_a_full_backlog_are_not_refusals(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(8) as c:
+        c.network.fill_backlog("10.0.0.3")
+        c.network.pause("10.0.0.4")
+        await trio.sleep(30)
+        assert 0 == sum(node.statistics().refusals for node in c.nodes.values())
+
+
+async def test_a_restart_in_place_within_the_grace_is_no_failure(autojump_clock: MockClock) -> None:
+    settings = {**ON, "refusal_grace": 2.0}
+    async with settled(6, settings=settings) as c:
+        for _ in range(5):
+            c.kill(3)
+            await trio.sleep(1.0)
+            await c.start(3, **settings)
+            await c.nodes[3].join(["10.0.0.1"])
+            await trio.sleep(20.0)
+        assert 0 == declared(c)
+        assert [] == [
+            seen for number in (1, 2, 4) for seen in c.events[number].seen if seen[0] == "failed"
+        ]
+
+
+async def test_nodes_that_refuse_one_node_alone_are_not_declared_dead_and_lower_its_health(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(8) as c:
+        others = [f"10.0.0.{number}" for number in range(2, 9)]
+        c.network.reject("10.0.0.1", others)
+        worst = 0
+        for _ in range(80):
+            await trio.sleep(0.1)
+            worst = max(worst, c.nodes[1].health_score)
+        assert 0 == declared(c)
+        assert worst > 0
+
+
+async def test_a_probe_that_is_refused_does_not_lower_the_health(autojump_clock: MockClock) -> None:
+    async with settled(8) as c:
+        c.kill(3)
+        await until_dead(c, 3)
+        del c.nodes[3]
+        await trio.sleep(3)
+        assert {0} == {node.health_score for node in c.nodes.values()}
+
+
+async def test_hints_about_addresses_that_are_no_node_s_cost_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(3) as c:
+        detector = c.nodes[1]._refusals
+        for number in range(200):
+            detector._packet_refused(Address(f"10.9.0.{number}", 7946))
+        assert not detector._running
+
+
+async def test_a_forged_hint_costs_one_look(autojump_clock: MockClock) -> None:
+    async with settled(3) as c:
+        detector = c.nodes[1]._refusals
+        for _ in range(200):
+            detector._packet_refused(Address("10.0.0.3", 7946))
+            await trio.sleep(0.005)
+        assert 0 == c.nodes[1].statistics().refusals
+        assert 1 >= len(detector._running)
+        assert ["ALIVE", "ALIVE"] == status(c, 3)
+
+
+async def test_an_answer_that_was_not_asked_for_or_comes_from_elsewhere_does_not_count(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(6) as c:
+        detector = c.nodes[1]._refusals
+        c.network.reject("10.0.0.1", "10.0.0.3")
+        with trio.fail_after(60):
+            while not detector._asked:  # noqa: ASYNC110
+                await trio.sleep(0.001)
+        [(seq_no, (running, helper))] = list(detector._asked.items())[:1]
+        here = c.nodes[1].node(helper).address
+        incarnation = running.round.node.incarnation
+        suspect = Suspect(incarnation, "n3", helper)
+        assert not detector.answered(seq_no ^ 1, suspect, here)
+        assert not detector.answered(seq_no, suspect, Address("10.0.0.99", 7946))
+        assert not detector.answered(seq_no, Suspect(incarnation, "n3", "n1"), here)
+        assert not detector.answered(seq_no, Suspect(incarnation, "n2", helper), here)
+        assert "" == running.round.ended
+        assert ("n1",) == running.round.report().seen_by
+        assert detector.answered(seq_no, suspect, here)
+        assert ("n1", helper) == running.round.report().seen_by
+
+
+async def test_who_asks_about_a_node_that_left_is_sent_its_leave(autojump_clock: MockClock) -> None:
+    async with settled(4) as c:
+        c.network.partition(["10.0.0.1"])
+        await c.nodes[3].leave(1.0)
+        await trio.sleep(1.0)
+        c.kill(3)
+        c.network.heal()
+        with trio.fail_after(30):
+            while c.nodes[1].node("n3").status.name != "LEFT":
+                assert c.nodes[1].node("n3").status.name != "DEAD"
+                await trio.sleep(0.01)
