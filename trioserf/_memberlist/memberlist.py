@@ -154,8 +154,8 @@ class Memberlist:
             metrics=self._metrics,
             log=self._log,
         )
-        acks, pings = self._pending_acks, self._indirect_pings
-        self._refusals = RefusalDetector(self._client, self._apply, acks, pings, rng)
+        acks = self._pending_acks
+        self._refusals = RefusalDetector(self._client, self._apply, acks, self._indirect_pings, rng)
         self._prober.refusals = self._receiver.refusals = self._refusals
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
@@ -284,12 +284,7 @@ class Memberlist:
             log=log,
         )
         self._healer = Healer(
-            config=config,
-            table=table,
-            seeds=self._seeds,
-            joiner=self.joiner,
-            rng=rng,
-            log=log,
+            config=config, table=table, seeds=self._seeds, joiner=self.joiner, rng=rng, log=log
         )
 
     # --- life ---------------------------------------------------------------------------
