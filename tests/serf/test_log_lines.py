@@ -131,3 +131,23 @@ async def test_a_failure_far_away_has_one_line_without_line_ends(
         await until(lambda: status(a, "evil\nname") is MemberStatus.FAILED)
         ((_, text),) = lines(caplog, "a", "failed:")
         assert "\n" not in text
+
+
+async def test_a_refusal_is_given_as_the_reason_of_a_failure(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as net:
+        a, b, c = await net.joined("a", "b", "c", dead_on_refusal=True)
+        await trio.sleep(10)
+        await crash(net, c)
+        await until(lambda: status(a, "c") is status(b, "c") is MemberStatus.FAILED)
+        for node in (a, b):
+            [(level, text)] = lines(caplog, node.local_member.name, "failed")
+            assert "WARNING" == level
+            assert "its host refuses its ports, seen by " in text
+            explained = node.explain("c")
+            assert "the process has ended (a crash, or it was killed); its host refuses" in str(
+                explained.causes[0]
+            )
+            assert any(entry.what == "refuses" for entry in explained.timeline)
+        assert sum(node.statistics().memberlist.refusals_declared for node in (a, b))

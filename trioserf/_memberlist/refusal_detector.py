@@ -35,6 +35,7 @@ from .._swim.refusal import (
     LOOKING,
     QUIET,
     Look,
+    RefusalReport,
     RefusalRound,
     Step,
     is_evidence_possible,
@@ -371,7 +372,9 @@ class RefusalDetector:
         if not round.uncorroborated:
             self._refused_at.pop(name, None)
             return
-        self.history.note(name, "refuses", detail=f"to this node alone: {round.ended}")
+        self.history.note(
+            name, "refuses", detail=f"its host refused its ports to this node alone: {round.ended}"
+        )
         self._alone_refused[name] = now
         for other, at in tuple(self._alone_refused.items()):
             if now - at > AT_ONCE:
@@ -384,6 +387,8 @@ class RefusalDetector:
         if look is Look.REFUSED:
             if node.name not in self._refused_at:
                 self.refusals += 1
+                seen = RefusalReport((self.table.name,))
+                self.history.note(node.name, "refuses", detail=str(seen))
             self._refused_at[node.name] = trio.current_time()
         elif look is Look.ANSWERED:
             self._refused_at.pop(node.name, None)

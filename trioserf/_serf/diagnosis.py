@@ -2,7 +2,7 @@
 
 Each cause rests on what distinguishes it here:
 
-* a *crash*: the host refuses connections, for no process listens there any more;
+* a *crash*: the host refuses packets and connections, for no process has the port any more;
 * a *blocked* process: the system accepts connections for it, and it answers nothing;
 * a *host that is down*: no connection comes about, and helpers had no answer either;
 * *packets blocked*: the node lives, for helpers or streams reach it, but its acks do not come.
@@ -97,8 +97,13 @@ def _removed(notes: list[Note]) -> Iterator[str]:
 
 
 def _failure(known: Known, notes: list[Note], node: Node) -> Iterator[str]:
-    report = known.found_out(node)
-    if report is not None:
+    report, refusal = known.found_out(node), _refusal(notes)
+    if refusal:
+        yield (
+            f"Its host is up and refuses packets and connections at {node.address}: the process "
+            f"has ended (a crash, or it was killed); {refusal}."
+        )
+    elif report is not None:
         yield from _failed_probe(node, report)
     else:
         declared = [note for note in notes if note.what in ("declared dead", "suspected")]
@@ -114,6 +119,17 @@ def _failure(known: Known, notes: list[Note], node: Node) -> Iterator[str]:
     refutations = sum(note.count for note in notes if note.what == "refuted")
     if refutations > FEW:
         yield f"It was suspected before and refuted that {times(refutations)}: it comes and goes."
+
+
+def _refusal(notes: list[Note]) -> str:
+    """That its host refuses its ports, and who saw that; "" if it is not known to."""
+    refusal = ""
+    for note in notes:
+        if note.what in ("refuses", "declared dead"):
+            refusal = str(note.detail) or refusal
+        elif note.what in ("refuted", "returned"):
+            refusal = ""
+    return refusal
 
 
 def _failed_probe(node: Node, report: ProbeReport) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _reason(member: Member, local: str, notes: Callable[[str], Sequence[Note]]) 
     def named(note: Note) -> str:
         return "this node" if note.by in ("", local) else note.by
 
-    dead, suspects, confirming = "", "", list[str]()
+    dead, refuses, suspects, confirming = "", "", "", list[str]()
     for note in notes(member.name):
         match note.what:
             case "suspected":
@@ -64,12 +64,16 @@ def _reason(member: Member, local: str, notes: Callable[[str], Sequence[Note]]) 
             case "confirmed":
                 confirming.append(named(note))
             case "refuted" | "returned" | "joined":
-                dead, suspects, confirming = "", "", []
+                dead, refuses, suspects, confirming = "", "", "", []
+            case "refuses":
+                refuses = str(note.detail)
             case "declared dead":
-                dead = named(note)
+                dead, refuses = named(note), str(note.detail) or refuses
             case _:
                 pass
     parts = [f"declared dead by {dead}" if dead else "no longer in the membership"]
+    if refuses:
+        parts.append(refuses)
     if suspects:
         parts.append(f"suspected by {suspects}")
         shown = ", ".join(confirming[:NAMES_SHOWN]) or "nobody"

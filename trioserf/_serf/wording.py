@@ -115,7 +115,7 @@ def _what_happened(note: Note) -> str:
         case "refused":
             return f"a message about it was refused: {detail}"
         case "refuses":
-            return f"its ports were refused: {detail}"
+            return str(detail)
         case "forgotten":
             return "its record was dropped from the table"
         case "refutation":

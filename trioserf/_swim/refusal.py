@@ -110,13 +110,9 @@ class RefusalReport:
 
     Args:
       seen_by: the nodes that were refused, this one first.
-      looks: how often this node was.
-      over: the time from the first to the last of these looks (seconds).
     """
 
     seen_by: tuple[str, ...]
-    looks: int
-    over: float
 
     def __str__(self) -> str:
         return f"its host refuses its ports, seen by {' and '.join(self.seen_by)}"
@@ -253,9 +249,7 @@ class RefusalRound:
 
     def report(self) -> RefusalReport:
         """What the round is based on, as far as it came."""
-        over = self._refused_at[-1] - self._refused_at[0] if self._refused_at else 0.0
-        seen_by = (self._local, *self._corroborated_by)
-        return RefusalReport(seen_by, len(self._refused_at), over)
+        return RefusalReport((self._local, *self._corroborated_by))
 
 
 def is_evidence_possible(node: Node) -> bool:
