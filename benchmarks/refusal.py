@@ -40,10 +40,12 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
     "without": {"dead_on_refusal": False},
     "with": {"dead_on_refusal": True},
 }
-SETTLED: Final = 15.0
+SETTLED: Final = 10.0
 """Seconds of rest before anything happens: streams are tried, and round-trip times known."""
-AFTERWARDS: Final = 20.0
+AFTERWARDS: Final = 12.0
 """Seconds after it: what was on its way to a declaration may still come."""
+LONG: Final = 40.0
+"""Seconds that a firewall, a cut or a loss lasts."""
 LONGEST: Final = 90.0
 """Seconds until a crash counts as unknown."""
 
@@ -56,13 +58,13 @@ class Situation:
       cluster: that has settled.
       rng: chooses the victims.
       dead: names of nodes that ended.
-      left: names of nodes that left.
+      only: names of nodes whose declarations count; none for all.
     """
 
     cluster: SimCluster
     rng: random.Random
     dead: set[str] = attrs.field(factory=set)
-    left: set[str] = attrs.field(factory=set)
+    only: set[str] = attrs.field(factory=set)
     known: list[float] = attrs.field(factory=list)
     false: set[tuple[str, int]] = attrs.field(factory=set)
     reports: int = 0
@@ -101,6 +103,8 @@ class Situation:
                     text = str(status)
                     before = self._seen.get((node.name, name), "alive")
                     self._seen[node.name, name] = text
+                    if self.only and name not in self.only:
+                        continue
                     if text == "failed" and before != "failed" and name not in self.dead:
                         if not self._failing.get(name):
                             self._times[name] = self._times.get(name, 0) + 1
@@ -109,7 +113,7 @@ class Situation:
                         self.reports += 1
                     elif before == "failed" and text != "failed" and self._failing.get(name):
                         self._failing[name] -= 1
-            await trio.sleep(0.05)
+            await trio.sleep(0.1)
 
 
 Schedule: TypeAlias = Callable[[Situation], Awaitable[None]]
@@ -166,7 +170,7 @@ def one_way(loss: float = 0.0) -> Schedule:
         s.cluster.change_link(loss=loss)
         a, b = s.pick(2)
         s.cluster.cut(a, b)
-        await trio.sleep(60)
+        await trio.sleep(LONG)
 
     return schedule
 
@@ -176,7 +180,7 @@ def between(loss: float, *, both_ways: bool, streams: str | None = "rst") -> Sch
         s.cluster.change_link(loss=loss)
         a, b = s.pick(2)
         s.cluster.network.reject(a.host, b.host, both_ways=both_ways, streams=streams)  # type: ignore[arg-type]
-        await trio.sleep(60)
+        await trio.sleep(LONG)
 
     return schedule
 
@@ -190,7 +194,7 @@ def zones(loss: float, *, both_ways: bool) -> Schedule:
         nodes = s.pick(2 * n)
         here, there = s.hosts(nodes[:n]), s.hosts(nodes[n:])
         s.cluster.network.reject(here, there, both_ways=both_ways)
-        await trio.sleep(60)
+        await trio.sleep(LONG)
 
     return schedule
 
@@ -201,7 +205,7 @@ def everywhere(loss: float, **rejects: Any) -> Schedule:
     async def schedule(s: Situation) -> None:
         s.cluster.change_link(loss=loss)
         s.cluster.network.reject(None, None, **rejects)
-        await trio.sleep(60)
+        await trio.sleep(LONG)
 
     return schedule
 
@@ -210,14 +214,15 @@ async def full_backlog(s: Situation) -> None:
     s.cluster.change_link(loss=0.1)
     for node in s.pick(3):
         s.cluster.network.fill_backlog(node.host)
-    await trio.sleep(60)
+    await trio.sleep(LONG)
 
 
 def leaves(loss: float) -> Schedule:
     async def schedule(s: Situation) -> None:
         s.cluster.change_link(loss=loss)
-        for node in s.pick(3):
-            s.left.add(node.name)
+        leaving = s.pick(3)
+        s.only = {node.name for node in leaving}
+        for node in leaving:
             await s.cluster.leave(node)
             await trio.sleep(3)
 
@@ -271,8 +276,8 @@ SCHEDULES: Final[dict[str, Schedule]] = {
     "host gone": gone,
     **{f"SIGSTOP for {seconds} s": stopped(seconds) for seconds in (1, 3, 5, 10, 60)},
     "event loop blocked, 10 × 3 s": blocked(3.0, 10),
-    "10 % loss, 60 s": lossy(0.1, 60),
-    "30 % loss, 60 s": lossy(0.3, 60),
+    "10 % loss": lossy(0.1, LONG),
+    "30 % loss": lossy(0.3, LONG),
     "one-way link": one_way(),
     "one-way link at 30 % loss": one_way(0.3),
     "firewall between two": between(0.0, both_ways=True),

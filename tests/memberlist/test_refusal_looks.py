@@ -102,10 +102,11 @@ async def test_a_suspect_is_sent_the_suspicion(autojump_clock: MockClock) -> Non
 
 
 async def test_a_second_look_at_the_same_time_shows_nothing(autojump_clock: MockClock) -> None:
-    async with two() as (_, looker, node):
+    async with two() as (c, looker, node):
+        c.network.power_off(THERE)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(timed, looker, node)
-            await trio.lowlevel.checkpoint()
+            await trio.sleep(0.1)
             assert looker.is_looking_at(node.address)
             assert Look.UNCLEAR is (await timed(looker, node))[0]
         assert not looker.is_looking_at(node.address)

@@ -315,7 +315,9 @@ def _sizes(node: SimNode, n: int) -> Iterator[tuple[str, int, int]]:
     yield "queued messages about nodes", below.queued_broadcasts, n
     yield "queued intents", numbers.queues["intent"].depth, n
     yield "stored intents", numbers.stored_intents, n
-    yield "pings without an ack", below.pending_acks, n
+    # In the round about a node that refuses, each other node may be asked to ping it.
+    asked = n * n if settings.dead_on_refusal else 0
+    yield "pings without an ack", below.pending_acks, n + asked
     most = config.min_queue_depth and max(config.min_queue_depth, 2 * n)
     for name in ("event", "query"):
         yield (

@@ -15,6 +15,7 @@ from typing import Final, final
 
 from ... import _attrs as attrs
 from ..links import Constant, Latency, LinkChanges, LongTail, Normal, Uniform
+from ..topology import Reject
 
 
 @final
@@ -35,7 +36,12 @@ class FaultKind(enum.Enum):
     """A share of packets arrives with a bit flipped."""
     BANDWIDTH = "narrow band"
     """Few bytes per second pass, and few wait for it."""
+    REJECT = "reject"
+    """A firewall refuses what goes from the nodes named to the first, or from all to it."""
     CRASH = "crash"
+    """Its host refuses its ports from then on."""
+    POWER_OFF = "power off"
+    """A crash of the machine: nothing is refused, nothing is answered."""
     LEAVE = "leave"
     MOVE = "move"
     """A crash, and a return at another address."""
@@ -55,7 +61,9 @@ _WEIGHTS: Final = {
     FaultKind.REORDERING: 1,
     FaultKind.CORRUPTION: 1,
     FaultKind.BANDWIDTH: 1,
+    FaultKind.REJECT: 3,
     FaultKind.CRASH: 4,
+    FaultKind.POWER_OFF: 1,
     FaultKind.LEAVE: 2,
     FaultKind.MOVE: 1,
     FaultKind.STOP: 3,
@@ -80,7 +88,12 @@ OF_LINKS: Final = frozenset(
     }
 )
 """Kinds that change what links do to packets."""
-_PARTING: Final = OF_LINKS | {FaultKind.PARTITION, FaultKind.CUT, FaultKind.STOP}
+_PARTING: Final = OF_LINKS | {
+    FaultKind.PARTITION,
+    FaultKind.CUT,
+    FaultKind.REJECT,
+    FaultKind.STOP,
+}
 _SLOWEST: Final = 2.0
 """Seconds: what was sent in a fault has arrived so soon after it, or never will."""
 _MOST_DRIFT: Final = 0.02
@@ -99,6 +112,7 @@ class Fault:
       lasts: how long (seconds); infinity for a node that does not return; 0 for what has
         no end, an event for one.
       changes: what is different about the links.
+      reject: what the firewall refuses, and how.
     """
 
     number: int
@@ -107,10 +121,14 @@ class Fault:
     nodes: tuple[int, ...] = ()
     lasts: float = 0.0
     changes: LinkChanges = attrs.field(factory=LinkChanges)
+    reject: Reject | None = None
 
     def __str__(self) -> str:
         whom = f" of {', '.join(f'node-{node + 1}' for node in self.nodes)}" if self.nodes else ""
         changes = "".join(f" {name}={value}" for name, value in self.changes.items())
+        if self.reject is not None:
+            how = self.reject
+            changes = f" packets={how.packets} streams={how.streams} by={how.by}"
         lasts = f" for {self.lasts:.1f} s" if self.lasts else ""
         lasts = " for good" if self.lasts == math.inf else lasts
         return f"{self.number:3d}  at {self.at:6.1f} s  {self.kind.value}{changes}{whom}{lasts}"
@@ -125,6 +143,7 @@ class Setup:
       disks: whether nodes have snapshots.
       encrypted, compressed: what they send.
       coalescing: whether events wait to be coalesced.
+      refusals: whether nodes whose hosts refuse are declared dead at once.
       latency: of all links.
       drifts: what the clock of each node gains (seconds in each second).
     """
@@ -133,11 +152,12 @@ class Setup:
     encrypted: bool = False
     compressed: bool = False
     coalescing: bool = False
+    refusals: bool = False
     latency: Latency
     drifts: tuple[float, ...]
 
     def __str__(self) -> str:
-        flags = ("disks", "encrypted", "compressed", "coalescing")
+        flags = ("disks", "encrypted", "compressed", "coalescing", "refusals")
         words = [name for name in flags if getattr(self, name)]
         if any(self.drifts):
             words.append("drifts " + " ".join(f"{drift:+.3f}" for drift in self.drifts))
@@ -209,8 +229,8 @@ def draw_schedule(seed: int, *, nodes: int, minutes: float) -> Schedule:
 
 
 def _draw_setup(rng: random.Random, nodes: int) -> Setup:
-    disks, encrypted, compressed, coalescing, far, drifting = (
-        rng.random() < share for share in (0.25, 0.25, 0.1, 0.2, 0.25, 0.25)
+    disks, encrypted, compressed, coalescing, far, drifting, refusals = (
+        rng.random() < share for share in (0.25, 0.25, 0.1, 0.2, 0.25, 0.25, 0.6)
     )
     drifts = [round(rng.uniform(-_MOST_DRIFT, _MOST_DRIFT), 3) for _ in range(nodes)]
     return Setup(
@@ -218,6 +238,7 @@ def _draw_setup(rng: random.Random, nodes: int) -> Setup:
         encrypted=encrypted,
         compressed=compressed,
         coalescing=coalescing,
+        refusals=refusals,
         latency=_draw_latency(rng, rng.uniform(0.001, 0.05)) if far else Constant(0.0005),
         drifts=tuple(drifts) if drifting else (0.0,) * nodes,
     )
@@ -249,7 +270,7 @@ def _draw_fault(
         lasts = left
     order = rng.sample(range(n), n)
     nodes: tuple[int, ...] = (order[0],)
-    changes = LinkChanges()
+    changes, reject = LinkChanges(), None
     match kind:
         case FaultKind.PARTITION:
             nodes = tuple(sorted(order[: rng.randint(1, max(1, n // 2))]))
@@ -257,7 +278,14 @@ def _draw_fault(
             nodes = tuple(order[: rng.randint(2, n)])
         case FaultKind.TAGS | FaultKind.EVENT | FaultKind.QUERY:
             lasts = 0.0
-        case FaultKind.CRASH | FaultKind.LEAVE:
+        case FaultKind.REJECT:
+            nodes = tuple(order[: rng.choice((1, 2, rng.randint(2, n)))])
+            reject = Reject(
+                packets=rng.random() < 0.8,
+                streams=rng.choice(("rst", "rst", "icmp", None)),
+                by=rng.choice(("host", "router")),
+            )
+        case FaultKind.CRASH | FaultKind.POWER_OFF | FaultKind.LEAVE:
             if order[0] in may_go and rng.random() < _FOR_GOOD:
                 lasts = math.inf
         case FaultKind.MOVE | FaultKind.STOP:
@@ -267,7 +295,9 @@ def _draw_fault(
             changes = _draw_changes(rng, kind)
     if lasts != math.inf:
         lasts = min(lasts, left)
-    return Fault(number=number, at=at, kind=kind, nodes=nodes, lasts=lasts, changes=changes)
+    return Fault(
+        number=number, at=at, kind=kind, nodes=nodes, lasts=lasts, changes=changes, reject=reject
+    )
 
 
 def _draw_changes(rng: random.Random, kind: FaultKind) -> LinkChanges:

@@ -156,6 +156,8 @@ class _Run:
     async def _spawn(self) -> None:
         setup = self.schedule.setup
         settings: dict[str, Any] = {"enable_compression": setup.compressed}
+        if setup.refusals:
+            settings["dead_on_refusal"] = True
         if setup.encrypted:
             settings["secret_key"] = _KEY
         if setup.coalescing:
@@ -211,11 +213,12 @@ class _Run:
                 await self._part(fault, nodes)
             case FaultKind.TAGS | FaultKind.EVENT | FaultKind.QUERY:
                 await self._use(fault, nodes[0])
-            case FaultKind.CRASH | FaultKind.LEAVE | FaultKind.MOVE | FaultKind.STOP:
+            case FaultKind.REJECT:
+                await self._reject(fault, nodes)
+            case _ if fault.kind not in OF_LINKS:
                 if nodes[0].name not in self._busy:
                     await self._take_down(fault, nodes[0])
             case _:
-                assert fault.kind in OF_LINKS, "all others were named"
                 with self._links.lasting(tuple(node.host for node in nodes), fault.changes):
                     await trio.sleep(fault.lasts)
 
@@ -230,6 +233,14 @@ class _Run:
         network.cut(here, there, both_ways=two_way)
         await trio.sleep(fault.lasts)
         network.mend(here, there, both_ways=two_way)
+
+    async def _reject(self, fault: Fault, nodes: list[SimNode]) -> None:
+        network, reject = self.cluster.network, fault.reject
+        assert reject is not None, "drawn with every firewall"
+        there, here = nodes[0].host, tuple(node.host for node in nodes[1:]) or None
+        network.reject(here, there, packets=reject.packets, streams=reject.streams, by=reject.by)
+        await trio.sleep(fault.lasts)
+        network.accept(here, there)
 
     async def _use(self, fault: Fault, node: SimNode) -> None:
         if node.name in self._busy:
@@ -255,10 +266,13 @@ class _Run:
             if fault.kind is FaultKind.LEAVE:
                 await self.cluster.leave(node)
             else:
+                if fault.kind is FaultKind.POWER_OFF:
+                    self.cluster.network.power_off(node.host)
                 await self.cluster.crash(node)
             if fault.lasts == math.inf:
                 return
             await trio.sleep(fault.lasts)
+            self.cluster.network.power_on(node.host)
             moves = fault.kind is FaultKind.MOVE
             await self.cluster.restart(node, join=False, new_address=moves)
             await self._rejoin(node)
