@@ -122,6 +122,27 @@ async def test_a_node_with_several_addresses_may_ack_from_each_that_it_pings_fro
         assert 4 == len(node.node("n2").other_hosts)
 
 
+@pytest.mark.parametrize("faithful_go", [False, True])
+async def test_a_dead_node_that_pings_is_sent_the_dead_message(faithful_go, autojump_clock):
+    async with one_node(probe_interval=0, faithful_go=faithful_go) as (_, wire):
+        deliver(wire, alive_of("n2"))
+        await trio.sleep(0.01)
+        deliver(wire, Dead(1, "n2", "n3"))
+        await trio.sleep(1)
+        for _ in range(10):
+            wire.sent.clear()
+            for number in range(3):
+                deliver(wire, Ping(number, "n1", source_node="n2"))
+            expected = [] if faithful_go else [(Dead(1, "n2", "n1"), AWAY)]
+            assert expected == answers(wire, Dead)
+            await trio.sleep(0.3)
+        deliver(wire, alive_of("n2", incarnation=2))
+        await trio.sleep(0.3)
+        wire.sent.clear()
+        deliver(wire, Ping(7, "n1", source_node="n2"))
+        assert [] == answers(wire, Dead)
+
+
 async def test_an_indirect_ping_without_an_answer_ends_in_a_nack_if_wanted(autojump_clock):
     async with one_node(probe_timeout=0.5) as (node, wire):
         deliver(wire, IndirectPing(98, b"\x0a\x00\x00\x03", 7003, "n3", False))

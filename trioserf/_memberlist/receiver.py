@@ -23,7 +23,7 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.effects import Effect
-from .._swim.nodes import Node
+from .._swim.nodes import Node, NodeStatus
 from .._swim.probing import ping_message
 from .._swim.table import NodeTable
 from .._wire.messages import (
@@ -88,6 +88,7 @@ class Receiver:
     packets: int = attrs.field(default=0, init=False)
     bytes_received: int = attrs.field(default=0, init=False)
     _requests: int = attrs.field(default=0, init=False)
+    _let_refute_at: float = attrs.field(default=-math.inf, init=False)
     _messages: Sequence[object] = attrs.field(default=(), init=False)
     """Those of the packet that is handled."""
     _usual: int = attrs.field(init=False)
@@ -186,9 +187,24 @@ class Receiver:
                 pinging.pinged(packet.received_at, host)
                 if not pinging.reached and host == pinging.address.host:
                     self.check_reached(pinging)
+                if pinging.status is NodeStatus.DEAD:
+                    self._let_refute(pinging, packet.received_at)
             payload = self.ping.ack_payload() if self.ping is not None else None
             ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
             self.sender.send(ack, self._reply_address(ping, packet), ping.source_node)
+
+    def _let_refute(self, node: Node, now: float) -> None:
+        """A node that is declared dead pings: send it the dead message, so that it can refute.
+
+        DIFFERS: in Go it learns of it when gossip happens to choose it, if anything about it is
+        still gossiped, or at the next state exchange.
+        Test: test_a_dead_node_that_pings_is_sent_the_dead_message.
+        """
+        if self.config.faithful_go or now - self._let_refute_at < self.config.gossip_interval:
+            return  # one at a time: those that come later ping again
+        self._let_refute_at = now
+        dead = encode_message(Dead(node.incarnation, node.name, self.config.name))
+        self.sender.send_together([dead], node.address, node.name)
 
     def _on_indirect_ping(self, request: IndirectPing, packet: Packet) -> None:
         # Protocol 1 knows no ports but the one that every node is bound to.

@@ -24,8 +24,10 @@ PERIOD: Final = 0.2
 """Seconds between two streams of one node."""
 SPREAD: Final = 0.1
 """Seconds, times nodes: in this time each of them opens its stream to a new node."""
-AGAIN: Final = 15.0
+AGAIN: Final = 1.0
 """Seconds until a stream that did not work is tried again; doubled each time."""
+MOST_AGAIN: Final = 60.0
+"""Seconds until it is tried again at the latest."""
 
 
 @attrs.define(eq=False)
@@ -74,4 +76,4 @@ class StreamChecker:
             return
         worked = await self.client.check(node, self.pending_acks.next_seq_no())
         if not (worked and is_evidence_possible(node)):
-            self._due.setdefault(name, (trio.current_time() + again, 2 * again))
+            self._due.setdefault(name, (trio.current_time() + again, min(2 * again, MOST_AGAIN)))
