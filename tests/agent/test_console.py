@@ -71,3 +71,33 @@ def test_output_is_utf_8_whatever_the_locale_is() -> None:
             env={**os.environ, "PYTHONIOENCODING": "latin-1", "LC_ALL": "C"},
         )
         assert done.stdout.startswith(b"\xc3\xa9\xff  10.0.0.2")
+
+
+def in_shell(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell, in which $T is the program."""
+    return subprocess.run(
+        ["sh", "-c", line],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=60,
+        env={**os.environ, "T": f"{sys.executable} -m trioserf"},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("closed", "status"), [("<&-", 0), (">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)]
+)
+def test_a_stream_that_is_closed_is_no_trouble(closed: str, status: int) -> None:
+    done = in_shell(f"exec $T keygen {closed}")
+    assert (status, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_full_disk_is_an_error_in_one_line() -> None:
+    done = in_shell("exec $T keygen >/dev/full")
+    assert (1, "Error writing: no space left on device\n") == (done.returncode, done.stderr)
+    assert 1 == in_shell("exec $T keygen >/dev/full 2>&1").returncode

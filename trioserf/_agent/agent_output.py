@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._rpc.log_feed import LEVELS, level_number, log_line
 from .agent_options import OptionsError
-from .console import Console, OutputClosedError
+from .console import Console, OutputClosedError, OutputFailedError
 
 if TYPE_CHECKING:
     from logging.handlers import SysLogHandler
@@ -96,7 +96,7 @@ class AgentOutput(logging.Handler):
 
     def _write(self, text: str) -> None:
         # A node goes on when nobody reads what it prints any more.
-        with suppress(OSError, OutputClosedError):
+        with suppress(OutputClosedError, OutputFailedError):
             self._console.line(text)
 
     def begin_streaming(self) -> None:

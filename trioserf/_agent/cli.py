@@ -16,7 +16,7 @@ import sys
 from .._tuples import NamedTuple
 from .call import Call, CommandError
 from .command_table import COMMANDS
-from .console import Console, OutputClosedError
+from .console import Console, OutputClosedError, OutputFailedError, open_closed_streams
 from .flags import FlagError, parse_flags
 
 TYPE_CHECKING = False
@@ -124,6 +124,7 @@ def _load(module: str, name: str) -> Any:
 
 def run_program(words: Sequence[str]) -> int:
     """The same as the main function of a process: ends by the signals that end Go's."""
+    open_closed_streams()
     if sys.getfilesystemencoding() != "utf-8":
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]
     try:
@@ -132,13 +133,25 @@ def run_program(words: Sequence[str]) -> int:
         return _end_by_signal("SIGINT")
     except OutputClosedError:
         return _end_by_signal("SIGPIPE")
+    except OutputFailedError as error:
+        from contextlib import suppress
+
+        _drop_output()
+        with suppress(OSError):  # it may be the same disk
+            print(error, file=sys.stderr)
+        return 1
+
+
+def _drop_output() -> None:
+    """What is still to be written is lost, without a further complaint at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end_by_signal(name: str) -> int:
     """End as a program does that leaves the signal to the system; shells look at that."""
     import signal
 
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     number = getattr(signal, name)
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -22,6 +22,10 @@ class OutputClosedError(Exception):
     """Nobody reads the results any more: ``trioserf members | head -1``."""
 
 
+class OutputFailedError(Exception):
+    """The results cannot be written: the disk is full."""
+
+
 class Console:
     """The two streams of a command."""
 
@@ -42,6 +46,7 @@ class Console:
 
         Raises:
           OutputClosedError: see there.
+          OutputFailedError: see there.
         """
         _write(self._out, text + "\n")
 
@@ -89,3 +94,18 @@ def _write(stream: TextIO, text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         raise OutputClosedError from None
+    except OSError as error:
+        raise OutputFailedError(f"Error writing: {os.strerror(error.errno or 0).lower()}") from None
+
+
+def open_closed_streams() -> None:
+    """Give a program its three streams where it was started without some: ``members >&-``.
+
+    Python has None in their place; and the next connection would get the number of the stream.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the program runs
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the same
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - the same
