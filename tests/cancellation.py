@@ -27,6 +27,7 @@ import attrs
 import trio
 
 import trioserf
+from tests.interop.addresses import free_host, free_port
 from tests.rpc.doors import MemoryListener
 from tests.serf.clusters import answer_queries
 from trioserf import Config, MemberEvent, Query, QueryResponse, Serf, ipc
@@ -154,7 +155,14 @@ async def interrupted(call: Call, number: int, manner: Manner) -> Cut:
 
 
 class Ground(abc.ABC):
-    """A network: the simulated one, or that of this machine."""
+    """A network: the simulated one, or that of this machine.
+
+    Attributes:
+      pause: how long to wait between operations with keys (seconds): a node answers internal
+        queries at a bounded rate.
+    """
+
+    pause: float = 1.0
 
     @abc.abstractmethod
     def config(self, name: str, **fields: Any) -> Config:
@@ -232,12 +240,14 @@ class Simulated(Ground):
 
 @attrs.define(eq=False)
 class Loopback(Ground):
-    """Real sockets."""
+    """Real sockets, and few operations with keys."""
 
+    pause = 0.0
+    host: str = attrs.field(factory=free_host, init=False)
     ports: dict[str, int] = attrs.field(factory=dict, init=False)
 
     def config(self, name: str, **fields: Any) -> Config:
-        bind = f"127.0.0.1:{self.ports.get(name, 0)}"
+        bind = f"{self.host}:{self.ports.setdefault(name, free_port(self.host))}"
         quick = {
             "gossip_interval": 0.01,
             "leave_propagate_delay": 0.05,
@@ -516,18 +526,15 @@ async def _installed(w: World) -> None:
     await w.others[0].keys.install(NEW_KEY)
 
 
-async def _pause(_world: World) -> None:
-    await trio.sleep(1)
+async def _pause(w: World) -> None:
+    await trio.sleep(w.ground.pause)
 
 
 async def _old_key_alone(w: World) -> None:
-    """Whatever the call reached, all nodes have the one key again.
-
-    With pauses, because a node answers internal queries at a bounded rate.
-    """
-    await trio.sleep(1)
+    """Whatever the call reached, all nodes have the one key again."""
+    await _pause(w)
     await w.others[0].keys.rotate(KEY)
-    await trio.sleep(1)
+    await _pause(w)
 
 
 # Membership alone
@@ -811,6 +818,24 @@ async def cut_everywhere(
       manners: how each checkpoint is cut.
     """
     counts = {}
+    async with trials(row, striker, ground, directory) as once:
+        for manner in manners:
+            number = first
+            while (await once(number, manner)).struck:
+                number += row.every
+            counts[manner] = number
+        all_steps = (await once(NEVER, Manner.ANYWHERE)).steps
+        counts[Manner.ANYWHERE] = all_steps
+        for number in sorted({1 + all_steps * n // samples for n in range(samples)}):
+            await once(number, Manner.ANYWHERE)
+    return counts
+
+
+@asynccontextmanager
+async def trials(
+    row: Row, striker: Striker, ground: Ground, directory: Path
+) -> AsyncIterator[Callable[[int, Manner], Awaitable[Cut]]]:
+    """Two other nodes, and what makes one trial beside them after which nothing may be left."""
     async with standing(ground) as others:
         base, files = tasks(), descriptors()
 
@@ -822,16 +847,19 @@ async def cut_everywhere(
             await _nothing_is_left(base, files, directory)
             return cut
 
-        for manner in manners:
-            number = first
-            while (await once(number, manner)).struck:
-                number += row.every
-            counts[manner] = number
-        all_steps = (await once(NEVER, Manner.ANYWHERE)).steps
-        counts[Manner.ANYWHERE] = all_steps
-        for number in sorted({1 + all_steps * n // samples for n in range(samples)}):
-            await once(number, Manner.ANYWHERE)
-    return counts
+        yield once
+
+
+async def cut_at_some(row: Row, striker: Striker, ground: Ground, directory: Path) -> list[bool]:
+    """Cut a call at its first checkpoint, at one in the middle and at the last: which were reached.
+
+    How many there are differs from time to time on a real network, so the last one may not come.
+    """
+    async with trials(row, striker, ground, directory) as once:
+        steps = (await once(NEVER, Manner.WAITING)).steps
+        assert steps > 0, "a call without a checkpoint cannot be cut"
+        numbers = sorted({1, (steps + 1) // 2, steps})
+        return [(await once(number, Manner.WAITING)).struck for number in numbers]
 
 
 async def _nothing_is_left(base: Counter[str], files: set[str], directory: Path) -> None:

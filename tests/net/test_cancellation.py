@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cancellation import ROWS, Loopback, Manner, Row, cancelled, cut_everywhere
+from tests.cancellation import (
+    ROWS,
+    Loopback,
+    Manner,
+    Row,
+    cancelled,
+    cut_at_some,
+    cut_everywhere,
+)
 
 SOCKETS = {
     "open",
@@ -20,7 +28,8 @@ SOCKETS = {
     "Memberlist.send_reliable",
     "RPCClient.aclose",
 }
-"""What opens or closes some; the rest of the table has its time on the simulated network."""
+"""What opens or closes some: cut at each checkpoint.  The rest is cut at some on real sockets, and
+everywhere on the simulated network."""
 
 
 @pytest.mark.slow
@@ -31,3 +40,14 @@ async def test_a_call_on_real_sockets_may_be_cancelled_at_every_checkpoint(
     row: Row, tmp_path: Path
 ) -> None:
     await cut_everywhere(row, cancelled, Loopback(), tmp_path, manners=[Manner.WAITING], samples=4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.name not in SOCKETS], ids=lambda row: row.name
+)
+async def test_a_call_on_real_sockets_may_be_cancelled_first_midway_and_last(
+    row: Row, tmp_path: Path
+) -> None:
+    reached = await cut_at_some(row, cancelled, Loopback(), tmp_path)
+    assert reached[0], "the first checkpoint is always there"

@@ -40,3 +40,23 @@ def end_cause(group: BaseExceptionGroup[BaseException], crash: str) -> BaseExcep
     )
     error.__cause__ = crashed
     return error
+
+
+def end_of_block(
+    raised: BaseException | None, group: BaseExceptionGroup[BaseException], crash: str
+) -> BaseException:
+    """What to raise where the block around which a nursery stands raised something, too.
+
+    What the block raised comes first, unless a task was interrupted by Ctrl-C, or the block
+    only saw that everything had been closed around it.  Arguments as of `end_cause`.
+    """
+    if raised is None or isinstance(raised, trio.Cancelled):
+        return end_cause(group, crash)
+    interrupted = group.split((KeyboardInterrupt, SystemExit))[0] is not None
+    if not interrupted and not isinstance(raised, trio.ClosedResourceError):
+        return raised
+    cause = end_cause(group, crash)
+    if isinstance(cause, trio.Cancelled):
+        return raised
+    cause.__context__ = raised
+    return cause

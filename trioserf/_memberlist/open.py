@@ -17,7 +17,7 @@ from .._config import MemberlistConfig
 from .._net.udp_tcp import NetTransport
 from ..abc import Transport
 from .apply import Handlers
-from .end_cause import end_cause
+from .end_cause import end_of_block
 from .memberlist import READY_FIRST, Memberlist
 
 
@@ -74,7 +74,7 @@ async def open_memberlist(
                 raised = error
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raised = raised or end_cause(group, f"a task of {config.name!r}")
+        raised = end_of_block(raised, group, f"a task of {config.name!r}")
     finally:
         memberlist.close()
     try:

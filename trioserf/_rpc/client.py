@@ -17,7 +17,7 @@ from .._cluster.key_responses import KeyResponse
 from .._cluster.query_collector import NodeAck, NodeResponse
 from .._events import Event, EventsDropped
 from .._exceptions import ConfigError, RPCError
-from .._memberlist.end_cause import end_cause
+from .._memberlist.end_cause import end_of_block
 from .._serf.members_view import Members
 from .._serf.query_response import QueryResult
 from .._text import key_to_text
@@ -450,7 +450,7 @@ async def client_on(
                 connection.close()
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        raised = raised or end_cause(group, f"the client of {address}")
+        raised = end_of_block(raised, group, f"the client of {address}")
     try:
         if raised is not None:
             raise raised

@@ -23,7 +23,7 @@ from .._config import Config
 from .._door import at_the_door
 from .._events import SerfState
 from .._memberlist.drop_log import node_log
-from .._memberlist.end_cause import end_cause, leaf
+from .._memberlist.end_cause import end_of_block, leaf
 from .._swim.incarnations import SUSPECT_BAND
 from .arguments import node_config
 from .delegate import SerfDelegate
@@ -188,11 +188,11 @@ async def leave_in_time(serf: Serf, delegate: SerfDelegate) -> None:
 def _crash_report(
     raised: BaseException | None, crash: BaseExceptionGroup[BaseException], delegate: SerfDelegate
 ) -> BaseException:
-    """What to raise after tasks crashed; an exception that the block raised before comes first."""
-    if raised is not None and not isinstance(raised, trio.Cancelled):
+    """What to raise after tasks crashed."""
+    cause = end_of_block(raised, crash, f"a task of node {delegate.core.name!r}")
+    if cause is raised:
         delegate.log.error("a task crashed while the node was closing", exc_info=crash)
-        return raised
-    return end_cause(crash, f"a task of node {delegate.core.name!r}")
+    return cause
 
 
 at_the_door(open, serve)
