@@ -321,6 +321,16 @@ def test_times_of_a_peer_are_merged_if_they_are_newer() -> None:
     assert registry.intents.get("left") is None
 
 
+def test_in_go_the_clock_sees_every_time_of_a_peer() -> None:
+    """It shows when the clock has wrapped."""
+    for faithful, time in ((True, 7), (False, 3)):
+        registry = registry_with("foo", MemberStatus.ALIVE, faithful=faithful)
+        registry.on_join_intent(JoinIntent(20, "foo"), 0.0)
+        registry.clock.time = 3
+        registry.merge_join_intents({"foo": 6}, (), 0.0)
+        assert time == registry.clock.time
+
+
 def test_forgetting_drops_what_is_cached() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     effects = registry.erase("foo")

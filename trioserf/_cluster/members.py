@@ -265,13 +265,15 @@ class MemberRegistry:
     ) -> list[Effect]:
         """Take the times of a peer's members, but for those that ``left``, as join intents.
 
-        Entries that are not newer change nothing, not even the clock.
+        Entries that are not newer change nothing, not even the clock; in Go the clock sees them,
+        which shows when it has wrapped.
         """
         effects: list[Effect] = []
         get = self._records.get
         for name, ltime in ltimes.items():
             record = get(name)
-            if (record is None or ltime > record.status_ltime) and name not in left:
+            newer = record is None or ltime > record.status_ltime
+            if (newer or self.faithful) and name not in left:
                 effects += self.on_join_intent(JoinIntent(ltime, name), now)[1]
         return effects
 

@@ -181,7 +181,7 @@ class UserEventLog:
             return False, [Count("trioserf.serf.event_slot_full")]
         if clock.skipped and msg.ltime < clock.time - 1 and not private:
             clock.fill()
-        slot.events[key] = UserEventRecord(msg.name, msg.payload)
+        slot.events[key] = UserEventRecord(msg.name, msg.payload or None)  # as Go has it
         slot.size += size
         slot.encoded = self._encoded = None
         self._kept, self._known, self._bytes = self._kept + 1, self._known + 1, self._bytes + size
