@@ -3,10 +3,11 @@
 import itertools
 
 import attrs
+import pytest
 import trio
 
 from trioserf._memberlist import state_exchange
-from trioserf._memberlist.state_exchange import MERGE_SLICE
+from trioserf._memberlist.state_exchange import MERGE_SLICE, QUIET_STATE
 from trioserf._wire.messages import NodeRecord
 from trioserf._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
 from trioserf.abc import Address
@@ -208,3 +209,35 @@ async def test_large_states_of_many_peers_are_merged_one_slice_at_a_time(autojum
         if not is_tick:
             longest = max(longest, sum(group))
     assert longest <= 2 * MERGE_SLICE, "other tasks run after each slice"
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "known", "gossiped"),
+    [
+        (QUIET_STATE, {}, False, 0),
+        (QUIET_STATE - 1, {}, False, QUIET_STATE - 1),
+        (QUIET_STATE, {"faithful_go": True}, False, QUIET_STATE),
+        (QUIET_STATE, {}, True, QUIET_STATE),
+    ],
+)
+async def test_a_newcomer_does_not_gossip_the_state_of_a_large_cluster(
+    autojump_clock, count, fields, known, gossiped
+):
+    async with one_node(probe_interval=0, gossip_interval=0, **fields) as (node, _):
+        if known:
+            receive_alive(node)
+        before = len(node._queue)
+        records = [
+            NodeRecord(
+                f"m{n}", bytes((10, 1, n >> 8, n & 255)), 7946, b"", 1, 0, alive_of("m").versions
+            )
+            for n in range(count)
+        ]
+        state = PushPullState(True, records, b"")
+        await node._exchange.merge(state, join=True, source=Address("10.1.0.1", 7946))
+        assert count + 1 + known == node.num_nodes
+        assert before + gossiped == len(node._queue)
+        # What this node says of itself goes out in any case.
+        suspected = NodeRecord("n1", b"", 0, b"", 9, 1, alive_of("m").versions)
+        node._apply(node._table.merge([suspected, *records], 1.0))
+        assert node.local_node.incarnation > 9

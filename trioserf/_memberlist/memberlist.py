@@ -240,6 +240,7 @@ class Memberlist:
             wire=wire,
             drop_log=drop_log,
             metrics=metrics,
+            faithful=config.faithful_go,
         )
         self._client = StreamClient(
             config=config,

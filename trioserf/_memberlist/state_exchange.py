@@ -16,6 +16,7 @@ from typing import Final
 import trio
 
 from .. import _attrs as attrs
+from .._swim.effects import Broadcast
 from .._swim.nodes import NodeStatus
 from .._swim.table import NodeTable
 from .._wire.compression import compress_message
@@ -36,6 +37,8 @@ MERGE_STEP: Final = 10
 MERGE_TIME: Final = 0.003
 """… and whether that is enough (seconds): each new one becomes a member of Serf, too, and a line of
 its snapshot."""
+QUIET_STATE: Final = 1000
+"""Records of a state from which on a node that joins keeps them to itself; see `merge`."""
 RECORDS_SLICE: Final = 2000
 """Records collected before other tasks get their turn: two milliseconds if all have changed."""
 _RECORD_SIZE = 140
@@ -69,6 +72,7 @@ class StateExchange:
     wire: WireFormat
     drop_log: DropLog
     metrics: Metrics
+    faithful: bool = False
     user_state: UserState = attrs.field(init=False)
     _encoded: dict[bool, _Encoded] = attrs.field(factory=dict, init=False)
     """The local state as it was last encoded, by the join flag: peers may alternate it."""
@@ -133,6 +137,12 @@ class StateExchange:
         """Merge the state of a peer, as far as the rules allow.
 
         A large state is merged in slices, so that pings are answered in between.
+
+        DIFFERS (unless ``faithful_go``): a node that knows nobody and joins a large cluster does
+        not gossip what it learns.  Go would fill each of its packets for half an hour with
+        50,000 members that everybody knows.  If it joins two clusters at once the exchanges that
+        follow a join bring each what it lacks.
+        Test: test_a_newcomer_does_not_gossip_the_state_of_a_large_cluster.
         *Checkpoint*: always, before anything is merged too.  *Cancellation*: what was not
         merged yet is not.
 
@@ -149,23 +159,31 @@ class StateExchange:
         records = state.records
         await trio.lowlevel.checkpoint()
         self.table.check(records, join=join)
+        newcomer = source is not None and self.table.num_nodes == 1 and not self.faithful
+        quiet = newcomer and len(records) >= QUIET_STATE
         if len(records) <= MERGE_STEP:
-            self._merge_slice(records, source, peer)
+            self._merge_slice(records, source, peer, quiet=False)
         else:
             done = 0
             while done < len(records):
+                some = records[done : done + MERGE_SLICE]
                 async with turn():  # other peers may have as much to merge
-                    done += self._merge_slice(records[done : done + MERGE_SLICE], source, peer)
+                    done += self._merge_slice(some, source, peer, quiet=quiet)
         await self.user_state.merge(state.user_state, join=join, began=source is not None)
 
-    def _merge_slice(self, records: Sequence[NodeRecord], source: Address | None, peer: str) -> int:
+    def _merge_slice(
+        self, records: Sequence[NodeRecord], source: Address | None, peer: str, *, quiet: bool
+    ) -> int:
         """Merge records, until that took long; returns how many."""
         done, until = 0, trio.current_time() + MERGE_TIME
         while done < len(records):
             some, now = records[done : done + MERGE_STEP], trio.current_time()
             if now > until:
                 break
-            self.apply(self.table.merge_checked(some, now, source=source, peer=peer), peer)
+            effects = self.table.merge_checked(some, now, source=source, peer=peer)
+            if quiet:
+                effects = [one for one in effects if not isinstance(one, Broadcast) or one.local]
+            self.apply(effects, peer)
             done += len(some)
         return done
 
