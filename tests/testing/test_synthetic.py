@@ -40,7 +40,7 @@ def test_its_state_has_all_members_and_what_serf_remembers() -> None:
     assert set(big.former[::2]) == set(serf.left_members)
 
 
-def test_those_who_leave_fail_or_join_are_told_apart() -> None:
+def test_those_who_leave_fail_or_join_have_the_status_of_that() -> None:
     big = world()
     kinds = Counter(change.what for change in big.changes)
     assert kinds["join"] == kinds["leave"] + kinds["fail"] > 5
