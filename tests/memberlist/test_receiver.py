@@ -453,20 +453,26 @@ async def test_long_messages_take_only_so_much_room(autojump_clock, nursery):
     nursery.cancel_scope.cancel()
 
 
-async def test_messages_that_take_long_let_others_in_between(nursery):
+@pytest.mark.parametrize("message", [UserMessage(b"x"), alive("x"), Suspect(1, "x", "y")])
+async def test_messages_that_take_long_let_others_in_between(message, nursery):
     class Slow(Recorder):
         def notify_message(self, body):
+            self.on_suspect(UserMessage(body), 0.0)
+
+        def on_suspect(self, message, now):
             until = trio.current_time() + 2 * TURN
             while trio.current_time() < until:
                 pass
-            super().notify_message(body)
+            return super().on_suspect(message, now)
+
+        on_dead = on_suspect
 
     recorder = Slow()
     handoff = handoff_to(recorder)
     nursery.start_soon(handoff.run)
     await trio.testing.wait_all_tasks_blocked()
     for _ in range(6):
-        handoff.put(UserMessage(b"x"), PACKET)
+        handoff.put(message, PACKET)
     seen = []
     while len(recorder.seen) < 6:
         await trio.lowlevel.checkpoint()

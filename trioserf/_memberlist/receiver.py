@@ -284,7 +284,8 @@ BATCH_BYTES: Final = 1 << 14
 MAX_LONG_WAITING: Final = 1 << 21
 """Bytes of messages longer than that that may wait; no honest packet has one."""
 TURN: Final = 0.004
-"""Time after which they get it, too (seconds): a query may have filters that take long."""
+"""Time after which they get it, too (seconds): a query may have filters that take long, and what
+follows from a new node takes a third of a millisecond."""
 _SHORTEST_REQUEST: Final = 100
 """Bytes: a query of Serf without payload and filters has some more."""
 
@@ -389,9 +390,9 @@ class Handoff:
                     room -= size
                     if size > BATCH_BYTES:
                         self._long -= size
-                    if room <= 0 or trio.current_time() > until:
-                        await trio.lowlevel.checkpoint()
-                        break
+                if room <= 0 or trio.current_time() > until:
+                    await trio.lowlevel.checkpoint()
+                    break
             else:
                 await trio.lowlevel.checkpoint()
 
