@@ -64,11 +64,6 @@ QUICK_LOST = 2
 QUICK_TRIES = 2
 """And the further tries that an attack has."""
 STILL_BROKEN = {
-    "state-of-events": "the loop is held 62 ms, events are 5 s late",
-    "join-flag": "the loop is held 144 ms, events are 2 s late",
-    "ghosts": "honest events are lost in two runs of three",
-    "ghosts-slowly": "an honest event is lost",
-    "state-of-ghosts": "the loop is held 50 ms, honest events are lost and 5 s late",
 }
 """Attacks whose bounds are known to break in full, and how; they have nothing to tell quickly."""
 JOIN_INTERVAL = 2.0

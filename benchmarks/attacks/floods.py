@@ -389,6 +389,81 @@ async def ghosts_slowly(attacker: Attacker) -> None:
     )
 
 
+async def ghosts_suspected(attacker: Attacker) -> None:
+    """A hundred made-up nodes that others suspect and declare dead, and that refute it."""
+    from trioserf._wire.messages import Dead
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            name, incarnation = f"ghost-{i % 100}", 1 + i // 100
+            yield crafting.alive(name, f"127.102.0.{i % 100}", 9, incarnation)
+            for other in range(5):
+                yield encode_message(Suspect(incarnation, name, f"ghost-{other}"))
+            yield encode_message(Dead(incarnation, name, "ghost-1"))
+
+    await attacker.flood(crafting.compounds(messages()))
+
+
+async def ghosts_updated(attacker: Attacker) -> None:
+    """A few made-up nodes that change their tags, of full length, with every packet."""
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            tags = b"\xff\x81\xa4role\xda\x01\xf0" + f"{i:06}".encode() + b"x" * 490
+            yield crafting.alive(f"ghost-{i % 10}", f"127.103.0.{i % 10}", 9, 1 + i // 10, tags)
+
+    await attacker.flood(messages())
+
+
+async def names_in_other_case(attacker: Attacker) -> None:
+    """Nodes whose names look like those of members: in other case, with marks and spaces."""
+
+    def names() -> Iterator[str]:
+        for i in itertools.count():
+            for name in (attacker.victim, attacker.honest):
+                yield from (name.upper(), name.title(), name + " " * (1 + i % 50), name + "\u0301")
+                yield "".join(c.upper() if i >> n & 1 else c for n, c in enumerate(name))
+
+    await attacker.flood(
+        crafting.alive(name, f"127.104.{i // 256 % 256}.{i % 256}", 9, 1 + i)
+        for i, name in enumerate(names())
+    )
+
+
+async def intents_of_nobody(attacker: Attacker) -> None:
+    """Members that nobody knows join and leave, a new one in each message."""
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            yield crafting.join(attacker.next_time(), f"nobody-{i}")
+            yield crafting.leave(attacker.next_time(), f"nobody-{i}", prune=i % 2 == 0)
+
+    await attacker.flood(crafting.compounds(messages()))
+
+
+async def acks_and_nacks(attacker: Attacker) -> None:
+    """Acks and nacks that nobody waits for, with payloads as long as they may be."""
+    from trioserf._wire.messages import Ack, Nack
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            yield encode_message(Nack(i))
+            yield encode_message(Ack(i, bytes(i % 1200)))
+
+    await attacker.flood(crafting.compounds(messages()))
+
+
+async def labels(attacker: Attacker) -> None:
+    """Packets with the label of another cluster, always another one."""
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            label = f"label {i} \x1b[31m".encode()
+            yield bytes((244, len(label))) + label + crafting.alive(f"ghost-{i}", "127.105.0.1", 9)
+
+    await attacker.flood(messages(), raw=True)
+
+
 async def pings(attacker: Attacker) -> None:
     """Pings and indirect pings, answers to which go to somebody else."""
     sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -19,7 +19,7 @@ from trioserf._memberlist.receiver import (
     Handoff,
     requests_in_packet,
 )
-from trioserf._swim.nodes import NodeStatus
+from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._wire.compression import compress_message
 from trioserf._wire.messages import (
     Ack,
@@ -35,6 +35,7 @@ from trioserf._wire.messages import (
 from trioserf._wire.packets import make_compound
 from trioserf.abc import Address, Packet
 
+from ..swim.builders import new_table
 from .kit import AWAY, Delegate, Events, Pings, alive_of, one_node, opened
 
 ELSEWHERE = Address("10.0.0.9", 7000)
@@ -220,7 +221,7 @@ async def test_an_answer_that_cannot_be_sent_is_counted(autojump_clock):
 
 
 async def test_a_full_handoff_drops_and_counts(autojump_clock):
-    async with one_node(handoff_queue_depth=2) as (node, wire):
+    async with one_node(handoff_queue_depth=4) as (node, wire):
         deliver(wire, *[UserMessage(b"x") for _ in range(5)])
         assert 3 == node.statistics().bad_input["handoff"]
         assert 2 == node.statistics().handoff
@@ -330,6 +331,12 @@ class Recorder:
 
     def notify_message(self, body):
         self.seen.append(UserMessage(body))
+
+
+def alive_node(name, host):
+    node = Node(name=name, addr=Address(host, 1).to_bytes(), port=7946)
+    node.acked_at = 0.0
+    return node
 
 
 def handoff_to(recorder, depth=1000):
@@ -478,6 +485,57 @@ async def test_messages_that_take_long_let_others_in_between(message, nursery):
         await trio.lowlevel.checkpoint()
         seen.append(len(recorder.seen))
     assert all(after - before <= 2 for before, after in itertools.pairwise(seen)), seen
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+async def test_a_flood_of_strangers_leaves_room_for_members(reserve, autojump_clock):
+    table = new_table()
+    for last, name in ((2, "reached"), (3, "named")):
+        table.on_alive(alive_of(name, bytes((10, 0, 0, last))), 0.0)
+    table.nodes["reached"].acked_at = 1.0
+    handoff = handoff_to(table, depth=80)
+    handoff.reserve = reserve
+
+    def put(host, count, now):
+        before = len(handoff)
+        for number in range(count):
+            packet = Packet(b"", Address(host, 7946), now)
+            handoff.put(UserMessage(b"%d" % number), packet)
+        return len(handoff) - before
+
+    assert (40 if reserve else 80) == put("10.9.9.9", 1000, 1.0)
+    if not reserve:
+        assert 0 == put("10.0.0.2", 1, 1.0)
+        return
+    assert 30 == put("10.0.0.3", 1000, 1.0), "anybody can name a node"
+    assert 0 == put("10.9.9.9", 1000, 1.5)
+    assert 10 == put("10.0.0.2", 1000, 1.5)
+    assert (70, 10) == (len(handoff._low), len(handoff._first))
+    handoff._low.clear()
+    handoff._first.clear()
+    assert 70 == put("10.0.0.3", 1000, 1.9)
+    table.nodes["named"].acked_at = 1.9
+    assert 10 == put("10.0.0.3", 1000, 2.1), "it was looked up again"
+
+
+async def test_in_a_flood_members_do_not_wait_behind_strangers(autojump_clock, nursery):
+    recorder = Recorder()
+    handoff = handoff_to(recorder, depth=80)
+    handoff.reserve = True
+    node = alive_node("member", "10.0.0.2")
+    recorder.sequence = [node]
+    for number in range(60):
+        stranger = Packet(b"", Address("10.9.9.9", 7946), 1.0)
+        handoff.put(UserMessage(b"stranger"), stranger)
+        handoff.put(alive(f"ghost-{number}"), stranger)
+    for number in range(5):
+        handoff.put(UserMessage(b"%d" % number), Packet(b"", Address("10.0.0.2", 7946), 1.0))
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    assert 40 + 40 + 5 == len(recorder.seen)
+    of_member = [n for n, m in enumerate(recorder.seen) if getattr(m, "body", b"x").isdigit()]
+    assert [0, 2, 4, 6, 8] == of_member
     nursery.cancel_scope.cancel()
 
 

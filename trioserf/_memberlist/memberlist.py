@@ -211,6 +211,7 @@ class Memberlist:
             is_duplicate=None if bulk is None else bulk.is_duplicate,
             is_request=None if bulk is None else bulk.is_request,
             max_requests=requests_in_packet(config.udp_buffer_size),
+            reserve=not config.faithful_go,
             drop_log=drop_log,
         )
         self._receiver = Receiver(

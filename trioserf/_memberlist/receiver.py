@@ -279,11 +279,15 @@ BATCH: Final = 64
 """Messages handled before other tasks get their turn."""
 LOW_TURN: Final = 4
 """One in so many messages of a batch is no alive message, if one of those waits."""
+FIRST_TURN: Final = 2
+"""One in so many is of a member, if such a message waits beside those of a flood."""
 BATCH_BYTES: Final = 1 << 14
 """Bytes of user messages after which they get it sooner: long ones take long."""
 MAX_LONG_WAITING: Final = 1 << 21
 """Bytes of messages longer than that that may wait; no honest packet has one."""
-TURN: Final = 0.004
+LOOK_INTERVAL: Final = 1.0
+"""How often it is looked up who is a member, while a queue is half full (seconds)."""
+TURN: Final = 0.002
 """Time after which they get it, too (seconds): a query may have filters that take long, and what
 follows from a new node takes a third of a millisecond."""
 _SHORTEST_REQUEST: Final = 100
@@ -314,6 +318,7 @@ class Handoff:
       is_duplicate: whether a user message need not be queued at all.
       is_request, max_requests: which user messages are answered to wherever they say, and how
         many of one packet are taken.
+      reserve: whether strangers may have but a part of each queue.
     """
 
     depth: int
@@ -324,8 +329,14 @@ class Handoff:
     is_duplicate: Callable[[bytes], bool] | None = None
     is_request: Callable[[bytes], bool] | None = None
     max_requests: int = 0
+    reserve: bool = False
+    _rooms: dict[str, int] = attrs.field(factory=dict, init=False)
+    """Room by host, as it was when it was looked up last."""
+    _look_at: float = attrs.field(default=-math.inf, init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
+    _first: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
+    """What members sent while there was a flood."""
     _queued: set[bytes] = attrs.field(factory=set, init=False)
     """User messages in the queue, where copies of them are recognised."""
     _asking: Packet | None = attrs.field(default=None, init=False)
@@ -336,7 +347,7 @@ class Handoff:
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __len__(self) -> int:
-        return len(self._high) + len(self._low)
+        return len(self._high) + len(self._first) + len(self._low)
 
     def put(self, message: Message, packet: Packet) -> None:
         """Queue a message out of a packet; drop it if there is no room."""
@@ -355,7 +366,14 @@ class Handoff:
                     self.drop_log("requests", packet.source, problem)
                     return
         queue = self._high if type(message) is Alive else self._low
-        if len(queue) >= self.depth:
+        waiting = len(queue) + (len(self._first) if queue is self._low else 0)
+        if 2 * waiting >= self.depth:
+            room = self._room_for(packet)
+            if room == self.depth and self.reserve and queue is self._low:
+                queue = self._first
+        else:
+            room = self.depth
+        if waiting >= room:
             kind = type(message).__name__
             self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
             return
@@ -370,6 +388,29 @@ class Handoff:
         if self._idle:
             self._idle.unpark_all()
 
+    def _room_for(self, packet: Packet) -> int:
+        """Most messages that may wait before one of this packet is dropped.
+
+        A flood of strangers shall not keep members out: hosts of nodes that were reached have all
+        the room, those of other nodes seven eighths, anybody else half.  And what members send
+        while a queue is that long does not wait behind all the rest.
+
+        DIFFERS (unless ``reserve`` is off, for ``faithful_go``): in Go a message that is one too
+        many is dropped, from any sender.
+        Test: test_a_flood_of_strangers_leaves_room_for_members.
+        """
+        if not self.reserve:
+            return self.depth
+        if packet.received_at >= self._look_at:
+            self._look_at = packet.received_at + LOOK_INTERVAL
+            rooms: dict[str, int] = {}
+            for node in self.table.sequence:
+                room = self.depth if node.reached else self.depth * 7 // 8
+                for host in node.hosts:
+                    rooms[host] = max(room, rooms.get(host, 0))
+            self._rooms = rooms
+        return self._rooms.get(host_of(packet.source), self.depth // 2)
+
     async def run(self) -> None:
         """Handle messages until cancelled."""
         while True:
@@ -377,9 +418,11 @@ class Handoff:
             until = trio.current_time() + TURN
             for turn in range(BATCH):
                 # Alive messages go first, but a flood of them must not keep the rest waiting.
-                queue = self._high or self._low
+                queue = self._high or self._first or self._low
                 if turn % LOW_TURN == LOW_TURN - 1:
                     queue = self._low or self._high
+                if self._first and turn % FIRST_TURN == 0:
+                    queue = self._first
                 if not queue:
                     await self._idle.park()
                     break

@@ -34,7 +34,7 @@ MERGE_SLICE: Final = 50
 """Most records merged before other tasks get their turn."""
 MERGE_STEP: Final = 10
 """And after how many of them it is asked how long it took …"""
-MERGE_TIME: Final = 0.003
+MERGE_TIME: Final = 0.002
 """… and whether that is enough (seconds): each new one becomes a member of Serf, too, and a line of
 its snapshot."""
 QUIET_STATE: Final = 1000
