@@ -63,8 +63,7 @@ QUICK_LOST = 2
 """And the most honest events that may be lost."""
 QUICK_TRIES = 2
 """And the further tries that an attack has."""
-STILL_BROKEN = {
-}
+STILL_BROKEN = {}
 """Attacks whose bounds are known to break in full, and how; they have nothing to tell quickly."""
 JOIN_INTERVAL = 2.0
 """Seconds between two newcomers."""
