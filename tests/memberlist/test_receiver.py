@@ -148,10 +148,11 @@ async def test_an_indirect_ping_without_an_answer_ends_in_a_nack_if_wanted(autoj
     async with one_node(probe_timeout=0.5) as (node, wire):
         deliver(wire, IndirectPing(98, b"\x0a\x00\x00\x03", 7003, "n3", False))
         deliver(wire, IndirectPing(99, b"\x0a\x00\x00\x03", 7003, "n3", True))
-        await trio.sleep(0.49)
+        await trio.sleep(0.39)
         assert [] == answers(wire, Nack)
         await trio.sleep(0.02)
         assert [(Nack(99), AWAY)] == answers(wire, Nack)
+        await trio.sleep(0.1)
         assert 0 == node.statistics().relays
 
 
