@@ -262,7 +262,7 @@ class MemberlistConfig:
     Go: AwarenessMaxMultiplier.
     Change: 1 turns this part of Lifeguard off.
     """
-    dead_on_refusal: bool = setting(False, BOOL)
+    dead_on_refusal: bool = setting(True, BOOL)
     """Declare a node dead within about a second if its host refuses its ports, to packets and to
     connections, to this node and to another one: its process has ended.
 

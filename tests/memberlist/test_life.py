@@ -30,7 +30,7 @@ async def test_a_quiet_cluster_on_a_lossy_network_stays_whole(autojump_clock):
 
 async def test_a_killed_node_is_declared_dead_in_time(autojump_clock):
     async with cluster() as c:
-        nodes = await c.start_many(4)
+        nodes = await c.start_many(4, dead_on_refusal=False)
         await trio.sleep(5)
         c.kill(4)
         killed_at = trio.current_time()

@@ -13,6 +13,7 @@ from trioserf._wire.messages import Suspect
 from trioserf.abc import Address
 
 ON = {"dead_on_refusal": True}
+OFF = {"dead_on_refusal": False}
 
 
 @asynccontextmanager
@@ -61,7 +62,7 @@ async def test_a_crash_is_known_to_all_within_about_a_second_after_the_first_pro
         assert any(str(text).startswith("its host refuses its ports, seen by n") for text in texts)
 
 
-@pytest.mark.parametrize("settings", [{}, {"dead_on_refusal": False}, {**ON, "faithful_go": True}])
+@pytest.mark.parametrize("settings", [OFF, {**ON, "faithful_go": True}])
 async def test_turned_off_a_crash_takes_the_suspicion_timeout(
     settings: dict[str, bool], autojump_clock: MockClock
 ) -> None:
@@ -76,7 +77,7 @@ async def test_a_host_that_is_gone_takes_no_longer_than_without_it(
     autojump_clock: MockClock,
 ) -> None:
     took = []
-    for settings in (ON, {}):
+    for settings in (ON, OFF):
         async with settled(8, settings=settings) as c:
             c.network.power_off("10.0.0.3")
             c.kill(3)

@@ -55,6 +55,6 @@ async def test_where_streams_do_not_work_they_are_tried_ever_more_seldom(
 
 async def test_nothing_is_tried_where_it_is_turned_off(autojump_clock: MockClock) -> None:
     async with cluster() as c:
-        await c.start_many(3, push_pull_interval=0)
+        await c.start_many(3, dead_on_refusal=False, push_pull_interval=0)
         await trio.sleep(30)
         assert 2 == c.network.statistics().streams

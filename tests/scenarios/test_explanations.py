@@ -31,7 +31,7 @@ def cause(explanation: Explanation) -> str:
 
 async def test_a_crash(autojump_clock: MockClock) -> None:
     async with SimCluster(seed=1) as cluster:
-        await cluster.spawn(5)
+        await cluster.spawn(5, dead_on_refusal=False)
         await cluster.converged()
         await trio.sleep(10)
         await cluster.crash("node-3")
@@ -64,7 +64,8 @@ async def test_a_blocked_event_loop(autojump_clock: MockClock) -> None:
         await cluster.spawn(4)
         await cluster.converged()
         cluster.stop("node-2")
-        await fails(cluster, "node-1", "node-2")
+        for each in ("node-1", "node-3", "node-4"):
+            await fails(cluster, each, "node-2")
         by = [cluster[each].serf.explain("node-2") for each in ("node-1", "node-3", "node-4")]
         found = [each for each in by if each.probe is not None]
         assert found

@@ -68,7 +68,7 @@ async def test_a_failure_tells_who_declared_it_and_who_suspected(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with cluster() as net:
-        nodes = await net.joined("a", "b", "c", "d")
+        nodes = await net.joined("a", "b", "c", "d", dead_on_refusal=False)
         caplog.clear()
         await crash(net, nodes[3])
         await until(lambda: all(status(n, "d") is MemberStatus.FAILED for n in nodes[:3]))

@@ -115,7 +115,9 @@ class RefusalReport:
     seen_by: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"its host refuses its ports, seen by {' and '.join(self.seen_by)}"
+        *others, last = self.seen_by
+        names = f"{', '.join(others)} and {last}" if others else last
+        return f"its host refuses its ports, seen by {names}"
 
 
 class RefusalRound:
