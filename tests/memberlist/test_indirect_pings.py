@@ -25,7 +25,7 @@ def request(seq_no):
 
 async def test_they_end_one_after_another(autojump_clock, nursery):
     sender = Sender()
-    pings = IndirectPings(10, 0.5, sender, nack_after=1.0)
+    pings = IndirectPings(10, 0.5, sender, faithful=True)
     nursery.start_soon(pings.run)
     pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(0.2)
@@ -64,7 +64,7 @@ async def test_a_nack_is_sent_early_and_an_ack_after_it_is_passed_on(autojump_cl
 
 async def test_those_to_one_address_can_be_ended(autojump_clock, nursery):
     sender = Sender()
-    pings = IndirectPings(10, 0.5, sender, nack_after=1.0)
+    pings = IndirectPings(10, 0.5, sender, faithful=True)
     nursery.start_soon(pings.run)
     pings.add(1, request(11), AWAY, trio.current_time(), target=AWAY)
     pings.add(2, request(12), AWAY, trio.current_time(), target=HOME)
@@ -93,7 +93,7 @@ async def test_an_answered_ping_keeps_its_place_until_its_deadline(autojump_cloc
 async def test_a_nack_that_cannot_be_sent_is_lost(autojump_clock, nursery):
     sender = Sender()
     sender.error = trio.BrokenResourceError("unreachable")
-    pings = IndirectPings(10, 0.5, sender, nack_after=1.0)
+    pings = IndirectPings(10, 0.5, sender, faithful=True)
     nursery.start_soon(pings.run)
     pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(1)

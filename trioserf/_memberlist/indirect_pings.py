@@ -49,13 +49,13 @@ class IndirectPings:
     Args:
       limit: most at once.
       timeout: how long the target may take (seconds).
-      nack_after: share of it after which a nack is sent.
+      faithful: send nacks after all of it, as Go does.
     """
 
     limit: int
     timeout: float
     sender: PacketSender
-    nack_after: float = NACK_AFTER
+    faithful: bool = False
     _requests: dict[int, _Request] = attrs.field(factory=dict, init=False)
     _nacks: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
     _deadlines: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
@@ -81,7 +81,7 @@ class IndirectPings:
             return False
         self._requests[seq_no] = request, reply_to, hosts, target
         self._deadlines.append((now + self.timeout, seq_no))
-        nack_at = now + self.nack_after * self.timeout
+        nack_at = now + self.timeout * (1.0 if self.faithful else NACK_AFTER)
         self._nacks.append((nack_at, seq_no))
         if nack_at < self._alarm.deadline:
             self._alarm.set(nack_at)

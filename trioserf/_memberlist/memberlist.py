@@ -57,7 +57,7 @@ from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
 from .healer import Healer
 from .history import History
-from .indirect_pings import NACK_AFTER, IndirectPings
+from .indirect_pings import IndirectPings
 from .joiner import Joiner
 from .local_address import LocalAddress
 from .loop_lag import LoopLag
@@ -179,10 +179,8 @@ class Memberlist:
         )
         self._pending_acks = PendingAcks(None if config.faithful_go else wire.random_bytes)
         self._pinger = Pinger(self._sender, self._pending_acks, table.other_hosts)
-        nack_after = 1.0 if config.faithful_go else NACK_AFTER
-        self._indirect_pings = IndirectPings(
-            config.max_relays, config.probe_timeout, self._sender, nack_after
-        )
+        self._indirect_pings = IndirectPings(config.max_relays, config.probe_timeout, self._sender)
+        self._indirect_pings.faithful = config.faithful_go
         self._gossiper = Gossiper(
             config=config, table=table, sender=self._sender, rng=rng, metrics=metrics
         )
