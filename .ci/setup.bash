@@ -22,6 +22,18 @@ find_python() {
   return 1
 }
 
+# The newest CPython that runs here, those of pyenv included.
+newest_python() {
+  local candidate
+  for candidate in python3.{16..12} "$HOME"/.pyenv/versions/3.{16..12}.*/bin/python "$(find_python)"; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+      command -v "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
 # apt_install PACKAGE...: as root, or through a sudo that asks for no password.
 # Its long story is shown only when it ends badly.
 apt_install() {

@@ -9,6 +9,10 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -61,6 +65,25 @@ copybutton_only_copy_prompt_lines = True
 html_theme = "furo"
 html_title = f"trioserf {release}"
 html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
+
+
+def as_block(
+    _app: object, _what: str, _name: str, obj: object, _options: object, signature: str, gives: str
+) -> tuple[str, str] | None:
+    """What ``@asynccontextmanager`` made is no iterator to its reader: show what it is."""
+    for generator, block in (
+        ("AsyncIterator[", "AbstractAsyncContextManager["),
+        ("AsyncGenerator[", "AbstractAsyncContextManager["),
+        ("Iterator[", "AbstractContextManager["),
+    ):
+        if hasattr(obj, "__wrapped__") and gives and gives.startswith(generator):
+            return signature, block + gives.removeprefix(generator).replace(", None]", "]")
+    return None
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-signature", as_block)

@@ -131,7 +131,8 @@ def page_of(door: str) -> str:
 
 def _rst(door: str, lines: list[str]) -> str:
     body = "\n".join(lines).rstrip()
-    return f"# `{door}`: {DOORS[door]}\n\n```{{eval-rst}}\n{body}\n```\n"
+    about = f"{DOORS[door][0].upper()}{DOORS[door][1:]}."
+    return f"# `{door}`\n\n{about}\n\n```{{eval-rst}}\n{body}\n```\n"
 
 
 def directives(names: str) -> str:

@@ -111,7 +111,7 @@ async def serve(
     """Run a node until it closes: ``serf = await nursery.start(trioserf.serve, config)``.
 
     Cancelled, it stops at once without leaving; ``await serf.leave()`` before that, or
-    ``await serf.aclose()``, as you like.  Raises as `open_serf`.
+    ``await serf.aclose()``, as you like.  Raises as `open`.
     """
     async with open_serf(config) as serf:
         task_status.started(serf)
