@@ -257,3 +257,14 @@ async def test_who_asks_about_a_node_that_left_is_sent_its_leave(autojump_clock:
             while c.nodes[1].node("n3").status.name != "LEFT":
                 assert c.nodes[1].node("n3").status.name != "DEAD"
                 await trio.sleep(0.01)
+
+
+async def test_two_who_look_at_the_same_time_answer_each_other(autojump_clock: MockClock) -> None:
+    """Each has a round of its own, and needs the other."""
+    async with settled(3) as c:
+        c.kill(3)
+        for number in (1, 2):
+            node = c.nodes[number]
+            node._refusals.stream_refused(node.node("n3"))
+        assert await until_dead(c, 3) < 2.0
+        assert declared(c)

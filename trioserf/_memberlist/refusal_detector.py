@@ -170,6 +170,8 @@ class RefusalDetector:
         running = self._rounds_at.get(address)
         if running is not None:
             running.packet_refused = True
+            if self._refused_lately(running.round.node):
+                self._answer_who_asked(running.round.node)
             return
         now = trio.current_time()
         if self._budget.ready_at > now:
@@ -225,6 +227,10 @@ class RefusalDetector:
         """Whether this node was refused just now by a node."""
         at = self._refused_at.get(name, -math.inf)
         return trio.current_time() - at <= max(FRESH, 2 * self.config.probe_interval)
+
+    def _refused_lately(self, node: Node) -> bool:
+        """Whether a look of this node was refused so recently that it need not look again."""
+        return trio.current_time() - self._refused_at.get(node.name, -math.inf) <= FRESH
 
     # --- a round ---------------------------------------------------------------------------
 
@@ -390,6 +396,7 @@ class RefusalDetector:
                 seen = RefusalReport((self.table.name,))
                 self.history.note(node.name, "refuses", detail=str(seen))
             self._refused_at[node.name] = trio.current_time()
+            self._answer_who_asked(node)
         elif look is Look.ANSWERED:
             self._refused_at.pop(node.name, None)
         return look
@@ -398,23 +405,36 @@ class RefusalDetector:
 
     async def _look_for_others(self, node: Node) -> None:
         """Look because an indirect ping was refused, and answer those who asked for it."""
-        look = await self._look(node.copy(), suspected=False, packet_refused=True)
-        if look is not Look.REFUSED:
+        await self._look(node.copy(), suspected=False, packet_refused=True)
+
+    def _answer_who_asked(self, node: Node) -> None:
+        """This node was refused: say so to those whose indirect pings to the same node wait."""
+        known = self.table.nodes.get(node.name)
+        if known is None or known.is_gone or known.incarnation != node.incarnation:
             return
-        if self.table.nodes.get(node.name) is not node or node.is_gone:
-            return
-        suspect = encode_message(Suspect(node.incarnation, node.name, self.table.name))
         for request, reply_to in self.indirect_pings.take(node.address):
-            nack = encode_message(Nack(seq_no=request.seq_no))
-            try:
-                self.sender.send_together([suspect, nack], reply_to, request.source_node)
-            except _SEND_ERRORS as error:
-                self.log.debug("cannot answer %s: %s", reply_to, error)
+            self._answer(node, request, reply_to)
+
+    def _answer(self, node: Node, request: IndirectPing, reply_to: Address) -> None:
+        suspect = encode_message(Suspect(node.incarnation, node.name, self.table.name))
+        nack = encode_message(Nack(seq_no=request.seq_no))
+        try:
+            self.sender.send_together([suspect, nack], reply_to, request.source_node)
+        except _SEND_ERRORS as error:
+            self.log.debug("cannot answer %s: %s", reply_to, error)
 
     def asked(self, request: IndirectPing, reply_to: Address) -> None:
-        """An indirect ping arrived: the one who asks may not know that the node has left."""
+        """An indirect ping arrived, which goes on; there may be something to say at once.
+
+        Who asks may not know that the node has left.  And where this node was refused just now,
+        in a round of its own, both would otherwise wait for each other.
+        """
         node = self.table.nodes.get(request.node)
-        if self._nursery is None or node is None or node.status is not NodeStatus.LEFT:
+        if self._nursery is None or node is None:
+            return
+        if is_evidence_possible(node) and self._refused_lately(node):
+            self._answer(node, request, reply_to)
+        if node.status is not NodeStatus.LEFT:
             return
         dead = encode_message(Dead(node.incarnation, node.name, node.name))
         try:
