@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import trioserf
 from trioserf._agent.agent_options import AgentOptions, OptionsError
 from trioserf._agent.metrics import AgentMetrics
 from trioserf._agent.node_config import address_parts, find_place, prepare, tags_file_text
@@ -191,3 +192,19 @@ def test_what_is_given_reaches_the_node() -> None:
     assert not config.memberlist.enable_compression
     assert not config.enable_name_conflict_resolution
     assert b"k" * 32 == config.memberlist.secret_key
+
+
+def test_what_a_refusal_means_is_the_library_s_unless_it_is_given() -> None:
+    by_default = trioserf.Config.lan(node_name="web-1").memberlist
+    config = prepare(options_of(), AgentMetrics()).config.memberlist
+    assert by_default.dead_on_refusal == config.dead_on_refusal
+    assert by_default.refusal_grace == config.refusal_grace
+    for wanted in (True, False):
+        options = options_of(dead_on_refusal=wanted, refusal_grace=2.5)
+        config = prepare(options, AgentMetrics()).config.memberlist
+        assert (wanted, 2.5) == (config.dead_on_refusal, config.refusal_grace)
+
+
+def test_a_later_file_may_turn_refusal_off_again() -> None:
+    both = AgentOptions().merged({"dead_on_refusal": True}).merged({"dead_on_refusal": False})
+    assert both.dead_on_refusal is False

@@ -30,6 +30,7 @@ async def main(settings: dict[str, Any]) -> None:
         bind=settings["bind"],
         tags=settings["tags"],
         encrypt_key=settings["key"],
+        **settings["options"],
     )
     async with trioserf.open(config) as serf, trio.open_nursery() as nursery:
         nursery.start_soon(join, serf, settings["join"])

@@ -201,10 +201,12 @@ async def node_process(
     address: str | None = None,
     inside: Sequence[str] = (),
     wait: bool = True,
+    options: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[NodeProcess]:
     """Run a node in a child process that has joined ``join``; killed with the block.
 
     Args:
+      options: further settings of its configuration.
       wait: until it has joined; else ``address`` is needed, and it goes on trying.
       address: ``host:port`` for gossip; None takes a free one.
       inside: what a command begins with that shall run on another host of
@@ -217,6 +219,7 @@ async def node_process(
         "profile": profile,
         "tags": dict(tags or {}),
         "key": base64.b64encode(key).decode() if key else None,
+        "options": dict(options or {}),
     }
     command = [*inside, sys.executable, "-m", PROGRAM, json.dumps(settings)]
     with child(command, output_path=tmp_path / f"{name}.log", cwd=ROOT) as process:

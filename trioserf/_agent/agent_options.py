@@ -83,6 +83,8 @@ SETTINGS: Final = (
     Setting("disable_name_resolution", "bool"),
     Setting("disable_coordinates", "bool"),
     Setting("enable_compression", "bool"),
+    Setting("dead_on_refusal", "bool"),
+    Setting("refusal_grace", "duration"),
     Setting("query_response_size_limit", "int"),
     Setting("query_size_limit", "int"),
     Setting("user_event_size_limit", "int"),
@@ -151,6 +153,8 @@ class AgentOptions:
     disable_name_resolution: bool = False
     disable_coordinates: bool = False
     enable_compression: bool = True
+    dead_on_refusal: bool | None = None
+    refusal_grace: float = 0.0
     query_response_size_limit: int = 1024
     query_size_limit: int = 1024
     user_event_size_limit: int = 512
@@ -198,6 +202,7 @@ _MERGES: Final[Mapping[str, Any]] = {
     # DIFFERS: in Go the key of the files has no effect.  Test:
     # test_compression_can_be_turned_off_in_a_file.
     "enable_compression": lambda _old, new: new,
+    "dead_on_refusal": lambda _old, new: new,
 }
 
 

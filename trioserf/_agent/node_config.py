@@ -260,6 +260,8 @@ def node_config(options: AgentOptions, place: Place, tags: dict[str, str], tap: 
     for key in _LEFT_TO_THE_LIBRARY:
         if getattr(options, key):
             settings[key] = getattr(options, key)
+    if options.dead_on_refusal is not None:
+        settings["dead_on_refusal"] = options.dead_on_refusal
     if place.advertise is not None:
         settings["advertise"] = host_and_port(*place.advertise)
     if options.encrypt_key:
@@ -281,6 +283,7 @@ _LEFT_TO_THE_LIBRARY: Final = (
     "max_queue_depth",
     "min_queue_depth",
     "queue_depth_warning",
+    "refusal_grace",
 )
 """Settings that are only given on if they are given."""
 
