@@ -135,6 +135,7 @@ OTHERS = {
     *("curl", "docker", "systemctl", "journalctl", "sysctl", "ulimit", "serf", "chmod", "openssl"),
     *("ss", "ip", "nc", "tcpdump", "timedatectl", "cat", "mkdir", "install", "useradd", "git"),
     *("sphinx-build", "jupyter", "uv", "twine", "kubectl", "apt-get", "watch", "sudo", "cp"),
+    *("unshare", "mount", "tc"),
 }
 """Programs that are not of this project; a typing error would look like one more."""
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]

@@ -7,6 +7,7 @@ loopback, on simulated time where they simulate, and one that would go on for ev
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import re
 import socket
 import textwrap
@@ -29,13 +30,13 @@ SHOWN = {
     "trioserf/_swim/same_cluster.py: module:0",  # a table
     "trioserf/notebook/__init__.py: module:0",  # cells; tests/notebook/test_kernels.py has them
     "trioserf/testing/check_transport.py: module:0",  # a test of a transport that the reader has
-    "trioserf/testing/campaign/__init__.py: module:0",  # a command
-    "trioserf/testing/campaign/fuzz.py: module:0",  # a command
 }
 """What is no program."""
+COMMANDS = {name for name, block in BLOCKS.items() if block.text.startswith("python -m ")}
 SIMULATED = [name for name, block in BLOCKS.items() if re.search(r"Sim|serf_cluster", block.text)]
 ON_ASYNCIO = [name for name in BLOCKS if name.startswith("trioserf/asyncio/")]
-ON_TRIO = [n for n in BLOCKS if n not in SHOWN and n not in SIMULATED and n not in ON_ASYNCIO]
+NO_PROGRAM = SHOWN | COMMANDS
+ON_TRIO = [n for n in BLOCKS if n not in {*NO_PROGRAM, *SIMULATED, *ON_ASYNCIO}]
 
 NAMES = """
 import asyncio, random
@@ -93,8 +94,14 @@ def joined(name: str) -> Block:
 
 def test_every_program_is_among_those_that_run() -> None:
     assert SHOWN <= BLOCKS.keys()
-    assert len(ON_TRIO) + len(ON_ASYNCIO) + len(SIMULATED) == len(BLOCKS) - len(SHOWN)
+    assert len(ON_TRIO) + len(ON_ASYNCIO) + len(SIMULATED) == len(BLOCKS) - len(NO_PROGRAM)
     assert len(BLOCKS) > 20
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_command_names_a_module(name: str) -> None:
+    for module in re.findall(r"python -m ([\w.]+)", BLOCKS[name].text):
+        assert importlib.util.find_spec(module) is not None
 
 
 @pytest.mark.slow
