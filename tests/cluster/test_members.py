@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trioserf._cluster.effects import Broadcast, Count, NodeForgotten, Prune, SendTo
 from trioserf._cluster.lamport import EPOCH, LIMIT, REFUSED
-from trioserf._cluster.members import MemberRegistry
+from trioserf._cluster.members import MemberRegistry, send_leave_intent
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf, encode_serf
 
@@ -41,6 +41,12 @@ def registry_with(name: str, status: MemberStatus, **fields: Any) -> MemberRegis
     assert found is not None
     assert found.status is status
     return registry
+
+
+def known(registry: MemberRegistry, name: str) -> Member:
+    member = registry.get(name)
+    assert member is not None
+    return member
 
 
 def local_status(registry: MemberRegistry) -> MemberStatus:
@@ -676,6 +682,43 @@ def test_reaping_erases_old_tombstones_and_old_intents() -> None:
     assert ["now", "5 s"] == registry.left_names()
     assert registry.intents.get("old") is None
     assert ("join", 1) == stored(registry.intents, "new")
+
+
+def test_a_member_that_stays_is_reminded_that_it_leaves() -> None:
+    registry = registry_with("foo", MemberStatus.LEAVING)
+    reminder = [send_leave_intent(known(registry, "foo"), 13)]
+    assert [] == registry.reap(1.0), "it may leave yet"
+    assert reminder == registry.reap(2.0)
+    assert reminder == registry.reap(3.0), "what was sent may have been lost"
+    registry.on_join_intent(JoinIntent(14, "foo"), 3.0)
+    assert [] == registry.reap(4.0)
+    registry.on_leave_intent(LeaveIntent(15, "foo", False), 4.0, serf_state=ALIVE)
+    assert [] == registry.reap(5.0), "it leaves anew"
+    registry.on_node_leave(node("foo"), 5.0)
+    assert [] == registry.reap(6.0) + registry.reap(7.0)
+
+
+@pytest.mark.parametrize("gone", ["erased", "back"])
+def test_a_member_that_is_gone_or_back_is_not_reminded(gone: str) -> None:
+    registry = registry_with("foo", MemberStatus.LEAVING)
+    registry.reap(1.0)
+    if gone == "erased":
+        registry.erase("foo")
+    else:
+        registry.on_node_join(node("foo"), 1.0)
+    assert [] == registry.reap(2.0)
+
+
+def test_a_leave_of_this_node_is_no_reason_to_remind_it() -> None:
+    registry = registry_with(LOCAL, MemberStatus.ALIVE)
+    registry.leave_intent(LOCAL, 0.0, serf_state=SerfState.LEAVING)
+    assert local_status(registry) is MemberStatus.LEAVING
+    assert [] == registry.reap(1.0) + registry.reap(2.0)
+
+
+def test_in_faithful_mode_nobody_is_reminded() -> None:
+    registry = registry_with("foo", MemberStatus.LEAVING, faithful=True)
+    assert [] == registry.reap(1.0) + registry.reap(2.0)
 
 
 def test_failed_members_have_a_timeout_of_their_own() -> None:

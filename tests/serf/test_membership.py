@@ -7,7 +7,17 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.serf.clusters import about, address, cluster, drain, host, known, status, until
+from tests.serf.clusters import (
+    about,
+    address,
+    cluster,
+    drain,
+    host,
+    known,
+    status,
+    until,
+    without,
+)
 from trioserf._config import Config
 from trioserf._events import EventType, MemberEvent, MemberStatus, SerfState
 from trioserf._exceptions import (
@@ -21,6 +31,7 @@ from trioserf._exceptions import (
 )
 from trioserf._serf.open import open_serf
 from trioserf._serf.serf import Serf
+from trioserf._wire.serf_messages import LeaveIntent, SerfMessageType, encode_serf
 
 QUICK = {"probe_interval": 0.5, "probe_timeout": 0.2, "suspicion_mult": 1}
 """Failures are found within a few seconds."""
@@ -606,6 +617,24 @@ async def test_an_alive_node_that_is_removed_by_its_only_peer_is_notified(
         await until(lambda: b._core.members.status_ltime("b") > joined)
         await until(lambda: status(a, "b") is MemberStatus.ALIVE)
         assert a._core.members.status_ltime("b") > joined + 1, "a leave, and the refutation"
+
+
+async def test_a_forged_leave_as_new_as_the_join_is_refuted_although_both_were_lost(
+    autojump_clock: MockClock,
+) -> None:
+    """Both know one time for b, one of a leave and one of a join: a push/pull says no more."""
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        forged = LeaveIntent(256, "b", False)
+        b._delegate.notify_message(encode_serf(forged))  # b refutes
+        time = b._core.members.status_ltime("b")
+        with without(a, SerfMessageType.JOIN), without(b, SerfMessageType.LEAVE):
+            a._delegate.notify_message(encode_serf(attrs.evolve(forged, ltime=time)))
+            await trio.sleep(5)
+        assert status(a, "b") is MemberStatus.LEAVING
+        assert time == a._core.members.status_ltime("b") == b._core.members.status_ltime("b")
+        await until(lambda: status(a, "b") is MemberStatus.ALIVE, limit=60)
+        assert status(b, "b") is MemberStatus.ALIVE
 
 
 async def test_a_member_has_the_address_it_can_be_reached_at(autojump_clock: MockClock) -> None:

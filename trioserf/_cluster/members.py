@@ -66,6 +66,8 @@ class MemberRegistry:
         self.count: Callable[[], int] = self._records.__len__
         self._failed: dict[str, Record] = {}
         self._left: dict[str, Record] = {}
+        self._leaving: dict[str, bool] = {}
+        """Names of the members that are leaving, and whether they were at the last `reap`."""
         self._local = Member(name=config.node_name, addr=IPv4Address(0), port=0, tags=config.tags)
         self._sorted = SortedMembers()
         self.watchers: list[Callable[[], object]] = self._sorted.watchers
@@ -171,8 +173,7 @@ class MemberRegistry:
             record.leave_time = None
             self._failed.pop(node.name, None)
             self._left.pop(node.name, None)
-        record.member = member
-        self._sorted.put(member)
+        self._set_member(record, member)
         event = MemberEvent(EventType.MEMBER_JOIN, (member,))
         effects += (Count("serf.member.join"), Publish(event))
         if status is MemberStatus.LEAVING and not self.faithful:
@@ -407,7 +408,8 @@ class MemberRegistry:
         return []
 
     def reap(self, now: float) -> list[Effect]:
-        """Erase members that were gone for too long, and old intents.  Every ``reap_interval``."""
+        """Erase members that were gone for too long, and old intents; remind those that are
+        said to leave.  Every ``reap_interval``."""
         config = self._config
         override = config.reconnect_timeout_override
         gone = overdue(self._failed.values(), now, config.reconnect_timeout, override)
@@ -419,6 +421,24 @@ class MemberRegistry:
             )
             effects += self.erase(record.member.name)
         self.intents.expire(now, config.recent_intent_timeout)
+        return effects if self.faithful else effects + self._remind_leaving()
+
+    def _remind_leaving(self) -> list[Effect]:
+        """Send the leave intent to each member that stays, though it is said to leave.
+
+        One that leaves is gone within seconds.  What if it never announced that, and its join
+        intent has the same time as the forged leave?  Then both lists have the same times, and
+        no push/pull says who is right.
+
+        DIFFERS: in Go such a member is leaving for ever
+        (test_a_member_that_stays_is_reminded_that_it_leaves).
+        """
+        effects: list[Effect] = []
+        for name, before in self._leaving.items():
+            record = self._records[name]
+            if before and name != self._local_name:
+                effects.append(send_leave_intent(record.member, record.status_ltime))
+            self._leaving[name] = True
         return effects
 
     def erase(self, name: str, *, removed: bool = False) -> list[Effect]:
@@ -428,6 +448,7 @@ class MemberRegistry:
             return []
         self._failed.pop(name, None)
         self._left.pop(name, None)
+        self._leaving.pop(name, None)
         self._sorted.remove(name)
         if name == self._local_name:
             self._local = record.member
@@ -435,8 +456,15 @@ class MemberRegistry:
         return [NodeForgotten(name, removed), Publish(event)]
 
     def _set_status(self, record: Record, status: MemberStatus) -> None:
-        record.member = attrs.evolve(record.member, status=status)
-        self._sorted.put(record.member)
+        self._set_member(record, attrs.evolve(record.member, status=status))
+
+    def _set_member(self, record: Record, member: Member) -> None:
+        if member.status is MemberStatus.LEAVING:
+            self._leaving.setdefault(member.name, False)
+        else:
+            self._leaving.pop(member.name, None)
+        record.member = member
+        self._sorted.put(member)
 
 
 def _broadcast(
