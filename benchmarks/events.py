@@ -36,6 +36,8 @@ PAYLOAD = 32
 """Bytes of payload of each event."""
 QUIET = 3.0
 """A run is over when no process got anything for so long (seconds)."""
+SHOWN = 20
+"""Missing events that are listed for each run."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -105,6 +107,8 @@ async def node_program(settings: dict[str, Any]) -> None:
                 await serf.join([command["address"]])
             elif command["do"] == "send":
                 nursery.start_soon(send, command["name"], command["total"], command["rate"])
+            elif command["do"] == "lacking":
+                answer = {"lacking": lacking(seen, command["names"], command["each"])}
             elif command["do"] == "count":
                 answer = {"got": got, "members": len(serf.members().alive)}
             elif command["do"] == "query":
@@ -121,6 +125,16 @@ async def node_program(settings: dict[str, Any]) -> None:
 
 def payload_of(number: int) -> bytes:
     return (b"%d " % number).ljust(PAYLOAD, b".")
+
+
+def lacking(seen: set[tuple[str, bytes]], names: Sequence[str], each: int) -> list[str]:
+    """Events that did not come, as ``name#number``."""
+    return [
+        f"{name}#{number}"
+        for name in names
+        for number in range(each)
+        if (name, payload_of(number)) not in seen
+    ]
 
 
 def _plain(value: object) -> bool:
@@ -158,6 +172,10 @@ class Ours:
     async def count(self) -> Counter[str]:
         return Counter((await self.ask("count"))["got"])
 
+    async def lacking(self, names: Sequence[str], each: int) -> list[str]:
+        answer = await self.ask("lacking", names=names, each=each)
+        return list(answer["lacking"])
+
     async def alive(self) -> int:
         alive: int = (await self.ask("count"))["members"]
         return alive
@@ -173,6 +191,7 @@ class Agent:
     client: trioserf.client.RPCClient
     nursery: trio.Nursery
     got: Counter[str] = attrs.field(factory=Counter)
+    seen: set[tuple[str, bytes]] = attrs.field(factory=set)
 
     async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
         stream = self.client.stream("user", max_buffer_size=1 << 20)
@@ -182,6 +201,7 @@ class Agent:
                 async for event in events:
                     if isinstance(event, trioserf.UserEvent):
                         self.got[event.name] += 1
+                        self.seen.add((event.name, event.payload))
 
     async def send(self, name: str, total: int, rate: float) -> None:
         self.nursery.start_soon(self._send, name, total, rate)
@@ -196,6 +216,9 @@ class Agent:
 
     async def count(self) -> Counter[str]:
         return Counter(self.got)
+
+    async def lacking(self, names: Sequence[str], each: int) -> list[str]:
+        return lacking(self.seen, names, each)
 
     async def alive(self) -> int:
         return len([m for m in await self.client.members() if str(m.status) == "alive"])
@@ -349,6 +372,13 @@ async def run(
         member.name: sum(each - min(count[event], each) for event in names)
         for member, count in zip(members, counts, strict=True)
     }
+    lackers: dict[str, list[str]] = {}
+    for member in members:
+        for event in await member.lacking(names, each):
+            lackers.setdefault(event, []).append(member.name)
+    for event, those in list(lackers.items())[:SHOWN]:
+        sender = members[int(event.partition(":")[2].partition("#")[0])].name
+        print(f"  event {event} of {sender} is missing at {', '.join(those)}")
     return Result(
         name=name,
         wanted=wanted,
