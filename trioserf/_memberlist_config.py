@@ -147,10 +147,11 @@ class MemberlistConfig:
     the same; it is no secret.
     """
     skip_inbound_label_check: bool = setting(False, BOOL)
-    """Accept packets and streams of any label, and of none.
+    """Expect packets and streams without a label, though this node sends its own.
 
     Go: SkipInboundLabelCheck.
-    Change: for the time in which a running cluster gets its label, node by node.
+    Change: only where a proxy in front of the node takes the labels off.  It does not help to
+    give a running cluster a label: what still has one is refused.
     """
     secret_key: bytes | None = attrs.field(default=None, converter=optional_key, repr=False)
     """The primary encryption key, as bytes or base64 text; None for clear text.
