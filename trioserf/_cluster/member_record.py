@@ -1,5 +1,6 @@
-"""One member: its record, what `Member` shows of it, the ordered list of all members, and what is
-kept of intents about nodes that are not members yet.
+"""One member: its record, how users see it and all of them in order, and intents that came first.
+
+An intent about a node that is no member yet is kept for a while (`RecentIntents`).
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, memberState, handleNodeJoin, reap, reconnect,
 upsertIntent, recentIntent, reapIntents; main, serf/merge_delegate.go, nodeToMember,
