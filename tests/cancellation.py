@@ -333,7 +333,7 @@ class World:
     def registrations(self) -> tuple[int, ...]:
         """What of the node may hold entries of a call: readers, who follows, open queries."""
         delegate, now = self.serf._delegate, trio.current_time()
-        queries = [each for each in delegate.tracker._open if not each.finished(now)]
+        queries = [each for each in delegate.tracker.open if not each.finished(now)]
         return len(delegate.fanout), len(delegate.followers.lot), len(queries)
 
 

@@ -122,17 +122,21 @@ def test_a_removed_member_is_gone() -> None:
     assert ["a", "c"] == [one.name for one in roster.snapshot()]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans())))
-def test_a_roster_is_a_sorted_mapping(changes: list[tuple[str, bool]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([None, *MemberStatus]))))
+def test_a_roster_is_a_sorted_mapping_that_knows_how_many_are_alive(
+    changes: list[tuple[str, MemberStatus | None]],
+) -> None:
     roster, model = SortedMembers(), {}
     for name, put in changes:
-        if put:
-            roster.put(member(name))
-            model[name] = member(name)
+        if put is not None:
+            roster.put(member(name, put))
+            model[name] = member(name, put)
         elif name in model:
             roster.remove(name)
             del model[name]
         assert tuple(model[key] for key in sorted(model)) == roster.snapshot()
+        alive = [one for one in model.values() if one.status is MemberStatus.ALIVE]
+        assert len(alive) == roster.alive
 
 
 # --- reaping and reconnecting --------------------

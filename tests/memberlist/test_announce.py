@@ -5,7 +5,7 @@ import trio
 
 from trioserf._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
 from trioserf._swim.nodes import NodeStatus
-from trioserf._wire.messages import encode_message
+from trioserf._wire.messages import Dead, encode_message
 
 from .kit import Delegate, alive_of, cluster, one_node
 
@@ -43,6 +43,31 @@ async def test_a_leave_that_cannot_be_sent_times_out(autojump_clock):
             await node.leave(3)
         assert NodeStatus.LEFT is node.local_node.status
         await node.leave(3)
+
+
+@pytest.mark.parametrize("way", ["leave", "update_node"])
+async def test_the_wait_ends_with_the_last_node_that_needs_it(nursery, autojump_clock, way):
+    """At that moment, though nothing looks at the time meanwhile."""
+    async with one_node(delegate=Delegate(), gossip_interval=0, probe_interval=0) as (node, wire):
+        await learn(node, wire)
+        wire.deliver(encode_message(alive_of("n3", b"\x0a\x00\x00\x03")))
+        await trio.sleep(0.01)
+        ended = []
+
+        async def wait():
+            await getattr(node, way)(5)
+            ended.append(trio.current_time())
+
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        wire.deliver(encode_message(Dead(1, "n2", "n2")))
+        await trio.sleep(1)
+        assert [] == ended
+        gone = trio.current_time()
+        wire.deliver(encode_message(Dead(1, "n3", "n4")))
+        await trio.sleep(1)
+        assert [gone] == ended
+        assert [] == node._apply.watchers
 
 
 async def learn(node, wire):

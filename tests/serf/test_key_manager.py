@@ -193,7 +193,7 @@ async def test_changes_of_keys_never_overlap(
         for work in changes:
             nursery.start_soon(change, work)
         while done < len(changes):
-            queries = a._delegate.tracker._open
+            queries = a._delegate.tracker.open
             open_queries.append(sum(not each.finished(trio.current_time()) for each in queries))
             await trio.sleep(0.01)
         assert 1 == max(open_queries)

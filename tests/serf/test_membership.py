@@ -247,6 +247,65 @@ async def test_nodes_that_leave_together_do_not_wait_for_each_other(
         assert max(took) < 2.5, (latency, took)
 
 
+async def moment(at: Serf, name: str, *wanted: MemberStatus) -> float:
+    """When a member has one of these statuses (trio clock)."""
+    with trio.fail_after(60):
+        async with at.follow() as states:
+            async for _ in states:
+                if status(at, name) in wanted:
+                    break
+    return trio.current_time()
+
+
+async def test_a_leave_ends_at_once_when_the_last_other_member_leaves(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Not at the next look: the propagation delay of the one is cut short by the other."""
+    ended: dict[str, float] = {}
+
+    async def leave(node: Serf) -> None:
+        await node.leave()
+        ended[node.name] = trio.current_time()
+
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", leave_propagate_delay=1000.0)
+        nursery.start_soon(leave, a)
+        await trio.sleep(3)
+        assert {} == ended
+        nursery.start_soon(leave, b)
+        known_at = await moment(
+            a, "b", MemberStatus.LEAVING, MemberStatus.LEFT, MemberStatus.FAILED
+        )
+        await trio.sleep(10)
+        assert known_at == ended["a"]
+        watchers = a._core.members.watchers
+        assert not any("while_needed" in str(watcher) for watcher in watchers), "it is gone"
+
+
+async def test_a_removal_ends_with_the_last_node_that_needs_it(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    ended: list[float] = []
+
+    async def remove(node: Serf) -> None:
+        await node.remove_failed_node("gone")
+        ended.append(trio.current_time())
+
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", broadcast_timeout=600.0)
+        a._core.broadcasts.take = lambda *args, **options: []  # type: ignore[method-assign]
+        nursery.start_soon(remove, a)
+        await trio.sleep(1)
+        assert [] == ended
+        nursery.start_soon(b.leave)
+        await moment(a, "b", MemberStatus.LEAVING)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [] == ended, "it is up, and could refute"
+        known_at = await moment(a, "b", MemberStatus.LEFT)
+        await until(lambda: b.state is SerfState.LEFT)
+        assert [known_at] == ended
+
+
 async def test_who_stays_is_waited_for(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b, c, d = await net.joined("a", "b", "c", "d")

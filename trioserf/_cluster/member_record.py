@@ -110,10 +110,12 @@ class SortedMembers:
 
     Attributes:
       watchers: called after every change; they must neither wait nor change members.
+      alive: how many of them are alive.
     """
 
     def __init__(self) -> None:
         self.watchers: list[Callable[[], object]] = []
+        self.alive: int = 0
         # Parallel lists: finding a place needs names alone.
         self._names: list[str] = []
         self._members: list[Member] = []
@@ -140,7 +142,9 @@ class SortedMembers:
         """Add a member, or replace the one of that name."""
         name = member.name
         at = bisect_left(self._names, name)
+        self.alive += member.status is MemberStatus.ALIVE
         if at < len(self._names) and self._names[at] == name:
+            self.alive -= self._members[at].status is MemberStatus.ALIVE
             self._members[at] = member
         else:
             self._names.insert(at, name)
@@ -151,6 +155,7 @@ class SortedMembers:
         """Remove a member that is there."""
         at = bisect_left(self._names, name)
         assert self._names[at] == name, "only members that were put can be removed"
+        self.alive -= self._members[at].status is MemberStatus.ALIVE
         del self._names[at]
         del self._members[at]
         self._changed()

@@ -135,10 +135,9 @@ class MemberRegistry:
 
     def others_alive(self) -> bool:
         """Whether any member but this node is alive."""
-        for name, record in self._records.items():
-            if record.member.status is MemberStatus.ALIVE and name != self._local_name:
-                return True
-        return False
+        local = self._records.get(self._local_name)
+        here = local is not None and local.member.status is MemberStatus.ALIVE
+        return self._sorted.alive > here
 
     # --- what memberlist notifies
 

@@ -9,8 +9,8 @@ Source: hashicorp/memberlist v0.2.2, memberlist.go: Leave, UpdateNode, anyAlive.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -25,9 +25,6 @@ from .._wire.messages import Alive, encode_message
 from ..abc import Delegate
 from .apply import Applier
 from .wire_format import PART_OVERHEAD, WireFormat
-
-_LOOK: Final = 0.2
-"""Seconds between two looks at who is left, where there is no gossip interval."""
 
 
 def meta_limit(config: MemberlistConfig, wire: WireFormat) -> int:
@@ -50,20 +47,19 @@ class Announcer:
     table: NodeTable
     apply: Applier
     delegate: Delegate | None
-    gossip_interval: float
 
     def meta(self) -> bytes:
         """The delegate's metadata of the moment."""
         return b"" if self.delegate is None else self.delegate.node_meta(META_LIMIT)
 
-    async def leave(self, timeout: float, somebody_stays: Callable[[], bool] | None) -> None:
+    async def leave(self, timeout: float) -> None:
         """See `Memberlist.leave`."""
         if self.table.leaving:
             await trio.lowlevel.checkpoint()
             return
         sent = trio.Event()
         effects = self.table.leave(trio.current_time(), sent.set)
-        await self._announce(effects, sent, "leave", timeout, somebody_stays)
+        await self._announce(effects, sent, "leave", timeout)
 
     async def update(self, timeout: float) -> None:
         """See `Memberlist.update_node`."""
@@ -75,31 +71,38 @@ class Announcer:
         await self._announce(effects, sent, "update", timeout)
 
     async def _announce(
-        self,
-        effects: list[Effect],
-        sent: trio.Event,
-        what: str,
-        timeout: float,
-        needed: Callable[[], bool] | None = None,
+        self, effects: list[Effect], sent: trio.Event, what: str, timeout: float
     ) -> None:
         self.apply(effects)
-        with trio.move_on_after(timeout or math.inf):
-            await sent_or_needless(sent, needed or self._others_live, self.gossip_interval)
-            return
-        raise BroadcastTimeout(f"the {what} was not sent out within {timeout} s")
+        with trio.move_on_after(timeout or math.inf) as limit:
+            with while_needed(self._others_live, self.apply.watchers):
+                await sent.wait()
+        if limit.cancelled_caught:
+            raise BroadcastTimeout(f"the {what} was not sent out within {timeout} s")
 
     def _others_live(self) -> bool:
         return self.table.live_count() > (0 if self.table.local_node.is_gone else 1)
 
 
-async def sent_or_needless(
-    sent: trio.Event, needed: Callable[[], bool], gossip_interval: float
-) -> None:
-    """Wait until a broadcast was sent, or no node is left that needs it.  *Checkpoint*: always.
+@contextmanager
+def while_needed(
+    needed: Callable[[], bool], watchers: list[Callable[[], object]]
+) -> Iterator[None]:
+    """Around a wait that is for the sake of others: cancelled once none of them is left.
 
-    What others do becomes known by gossip, so it is looked at in each of its intervals.
+    Args:
+      needed: whether there is one.
+      watchers: all of them are called whenever that may have changed.
     """
-    await trio.lowlevel.checkpoint()
-    while needed() and not sent.is_set():
-        with trio.move_on_after(gossip_interval or _LOOK):
-            await sent.wait()
+    with trio.CancelScope() as scope:
+
+        def look() -> None:
+            if not needed():
+                scope.cancel()
+
+        look()
+        watchers.append(look)
+        try:
+            yield
+        finally:
+            watchers.remove(look)

@@ -40,6 +40,7 @@ from .._swim.effects import (
     TimeoutDegraded,
     TurnedAway,
 )
+from .._swim.nodes import Node
 from .._swim.table import NodeTable
 from ..abc import (
     AliveHandler,
@@ -94,6 +95,8 @@ class Applier:
     refuted: int = attrs.field(default=0, init=False)
     turned_away: Callable[[], object] | None = attrs.field(default=None, init=False)
     """Called when there was no room for a node."""
+    watchers: list[Callable[[], object]] = attrs.field(factory=list, init=False)
+    """Called when a node was declared dead, or left."""
     suspicion_alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
     def __call__(self, effects: Sequence[Effect], source: Source = None) -> None:
@@ -128,9 +131,7 @@ class Applier:
                     if self.events is not None:
                         self._notify(self.events.notify_update, node)
                 case NodeLeft(node=node):
-                    self.log.debug("%s is %s", node.name, node.status)
-                    if self.events is not None:
-                        self._notify(self.events.notify_leave, node)
+                    self._node_left(node)
                 case Conflict():
                     self._report(effect, source)
                 case ProbeAddress():
@@ -185,6 +186,13 @@ class Applier:
     def spread_soon(self) -> None:
         """Do not let what is queued wait for the next gossip interval."""
         self.gossiper.wake(SHORT_DELAY)
+
+    def _node_left(self, node: Node) -> None:
+        self.log.debug("%s is %s", node.name, node.status)
+        if self.events is not None:
+            self._notify(self.events.notify_leave, node)
+        for notify in self.watchers:
+            notify()
 
     def change_health(self, delta: int) -> None:
         """Add to the health score."""

@@ -203,7 +203,7 @@ class Memberlist:
             metrics=metrics,
             log=self._log,
         )
-        self._announcer = Announcer(table, self._apply, delegate, config.gossip_interval)
+        self._announcer = Announcer(table, self._apply, delegate)
         self._handoff = Handoff(
             depth=config.handoff_queue_depth,
             table=table,
@@ -552,22 +552,19 @@ class Memberlist:
             self._check_open()
             raise
 
-    async def leave(
-        self, timeout: float, *, somebody_stays: Callable[[], bool] | None = None
-    ) -> None:
+    async def leave(self, timeout: float) -> None:
         """Broadcast that this node leaves, and wait until that is sent out.
 
         The node goes on serving until its tasks are stopped.  A second call does nothing.
 
         Args:
           timeout: longest wait (seconds); 0 waits for ever.
-          somebody_stays: whether there is a node yet that must know; the default asks the table.
 
         Raises:
           BroadcastTimeout: the node has left, but perhaps not all peers know.
         """
         self._check_open()
-        await self._announcer.leave(timeout, somebody_stays)
+        await self._announcer.leave(timeout)
 
     def forget(self, name: str) -> None:
         """A node that is gone was removed on purpose: do not look for it any more.
@@ -575,7 +572,7 @@ class Memberlist:
         For ``seed_memory`` seconds only a life newer than its last brings it back, not what
         some peer has kept of it.
         """
-        self._seeds.forget(name)
+        self._seeds.lost.pop(name, None)
         self._table.remove(name)
 
     async def update_node(self, timeout: float) -> None:

@@ -67,10 +67,6 @@ class Seeds:
         """The lost nodes by name."""
         return {name: node for name, (node, _) in self.lost.items()}
 
-    def forget(self, name: str) -> None:
-        """This node is not missed: it was removed on purpose."""
-        self.lost.pop(name, None)
-
     def absent(self, addresses: Sequence[Address], table: NodeTable) -> list[Address]:
         """Those of ``addresses`` at which no node of the table is alive."""
         alive = _alive_at(addresses, table)

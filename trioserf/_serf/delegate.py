@@ -247,7 +247,8 @@ class SerfDelegate:
                     assert_never(effect)
 
     def _members_gone(self, event: MemberEvent) -> None:
-        self.tracker.members_gone(member.name for member in event.members)
+        if self.tracker.open:
+            self.tracker.members_gone([member.name for member in event.members])
         if event.type is EventType.MEMBER_FAILED and self.metrics.tap is not None:
             self._sample_detection(event)
         if event.type is EventType.MEMBER_LEAVE:

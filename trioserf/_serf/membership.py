@@ -15,7 +15,7 @@ from .._cluster.effects import Effect
 from .._cluster.size_limits import check_intent, check_tags
 from .._events import SerfState
 from .._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
-from .._memberlist.announce import sent_or_needless
+from .._memberlist.announce import while_needed
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._wire.tags import encode_tags
@@ -42,10 +42,6 @@ class Membership:
     log: Log
     _joining: trio.Lock = attrs.field(factory=trio.Lock, init=False)
     _leaving: trio.Lock = attrs.field(factory=trio.Lock, init=False)
-
-    @property
-    def gossip_interval(self) -> float:
-        return self.core.config.memberlist.gossip_interval
 
     # --- join
 
@@ -86,13 +82,13 @@ class Membership:
         stays = core.members.others_alive  # a member that leaves, too, need not know
         if not await self._announce_leave(core.name, stays, prune=False):
             self.log.warning("timeout while waiting for graceful leave")
-        try:
-            await self.memberlist.leave(core.config.broadcast_timeout, somebody_stays=stays)
-        except BroadcastTimeout as error:
-            self.log.warning("timeout while leaving: %s", error)
-        # The intent spreads while this node still acknowledges probes.
-        with trio.move_on_after(core.config.leave_propagate_delay):
-            await sent_or_needless(trio.Event(), stays, self.gossip_interval)
+        with while_needed(stays, core.members.watchers):
+            try:
+                await self.memberlist.leave(core.config.broadcast_timeout)
+            except BroadcastTimeout as error:
+                self.log.warning("timeout while leaving: %s", error)
+            # The intent spreads while this node still acknowledges probes.
+            await trio.sleep(core.config.leave_propagate_delay)
         if core.state is SerfState.LEAVING:
             core.state = SerfState.LEFT
             self.log.info("left the cluster")
@@ -116,7 +112,8 @@ class Membership:
             await trio.lowlevel.checkpoint()
             return True
         with trio.move_on_after(core.config.broadcast_timeout) as limit:
-            await sent_or_needless(sent, needed, self.gossip_interval)
+            with while_needed(needed, core.members.watchers):
+                await sent.wait()
         return not limit.cancelled_caught
 
     # --- others

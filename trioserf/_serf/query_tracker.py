@@ -56,6 +56,9 @@ class QueryTracker:
       deadlines: ends each query at its own.
       apply: applies effects.
       log: where it is noted that a response found no room.
+
+    Attributes:
+      open: the open queries, and what their callers read.
     """
 
     core: Core
@@ -63,10 +66,10 @@ class QueryTracker:
     deadlines: Deadlines
     apply: Callable[[Iterable[Effect]], object]
     log: Log
-    _open: dict[QueryCollector, QueryResponse] = attrs.field(factory=dict, init=False)
+    open: dict[QueryCollector, QueryResponse] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.open)
 
     def default_timeout(self) -> float:
         """How long a query is open by default (seconds)."""
@@ -120,7 +123,7 @@ class QueryTracker:
         )
         # Registered before the query is sent, so that no response can come too early.
         core.pending.add(collector)
-        self._open[collector] = response
+        self.open[collector] = response
         if only is not None:
             collector.limit_strangers(only, 0)
         elif not core.config.memberlist.faithful_go:
@@ -161,21 +164,20 @@ class QueryTracker:
         self.apply(effects)
         if collector is None or item is None:
             return
-        if not self._open[collector]._deliver(item):
+        if not self.open[collector]._deliver(item):
             collector.undelivered(item)
             self.log.warning("dropped a response of %s: its reader is too slow", item.node)
         self._check(collector)
 
-    def members_gone(self, names: Iterable[str]) -> None:
+    def members_gone(self, names: Collection[str]) -> None:
         """Members failed, left or were reaped: their responses are not waited for any longer."""
-        gone = tuple(names)
-        for collector in self._open:
-            collector.drop_members(gone)
+        for collector in self.open:
+            collector.drop_members(names)
             self._check(collector)
 
     def _check(self, collector: QueryCollector) -> None:
         """Settle the query if it has all its responses, or soon if little may be missing."""
-        response, missing = self._open[collector], collector.missing
+        response, missing = self.open[collector], collector.missing
         if collector.everyone_answered:
             response._settle()
         elif not missing or (missing == {self.core.name} and not response._waits_for_local):
@@ -184,11 +186,11 @@ class QueryTracker:
 
     def _end(self, collector: QueryCollector) -> None:
         self.core.pending.remove(collector)
-        response = self._open.pop(collector, None)
+        response = self.open.pop(collector, None)
         if response is not None:
             response.close()
 
     def close(self) -> None:
         """End every query."""
-        for collector in list(self._open):
+        for collector in list(self.open):
             self._end(collector)
