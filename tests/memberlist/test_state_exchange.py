@@ -1,6 +1,7 @@
 """The local state in bytes, and how often it must be encoded anew."""
 
 import itertools
+import threading
 
 import attrs
 import pytest
@@ -8,6 +9,7 @@ import trio
 
 from trioserf._memberlist import state_exchange
 from trioserf._memberlist.state_exchange import MERGE_SLICE, QUIET_STATE
+from trioserf._wire.limits import THREAD_THRESHOLD
 from trioserf._wire.messages import NodeRecord
 from trioserf._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
 from trioserf.abc import Address
@@ -65,6 +67,26 @@ async def test_compression_can_be_off(autojump_clock):
         data = await node._exchange.local_frame(join=False)
         assert 6 == data[0]
         assert ["n1"] == [record.name for record in parsed(data, StreamCodec()).records]
+
+
+async def test_a_state_whose_delegate_has_much_to_say_is_compressed_in_a_thread(
+    autojump_clock, monkeypatch
+):
+    """One node, and the events of a busy cluster: it is not the records that take the time."""
+    threads, real = [], state_exchange.compress_message
+    monkeypatch.setattr(
+        state_exchange,
+        "compress_message",
+        lambda data: threads.append(threading.current_thread()) or real(data),
+    )
+    delegate = Delegate(state=bytes(THREAD_THRESHOLD))
+    async with one_node(delegate=delegate) as (node, _):
+        await node._exchange.local_frame(join=False)
+        delegate.state = b"little"
+        await node._exchange.local_frame(join=False)
+    large, small = threads
+    assert threading.current_thread() is not large
+    assert threading.current_thread() is small
 
 
 async def test_nodes_are_counted_for_the_tap_on_every_exchange(autojump_clock):

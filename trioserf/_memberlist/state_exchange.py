@@ -103,14 +103,15 @@ class StateExchange:
             inner = known.inner
             return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
         records = await self._records()
-        encode = self.user_state.encoder(version, join)
+        size = _RECORD_SIZE * len(records)
+        user_state = await run_cpu_bound(self.user_state.encoder(version, join), size)
 
         def build() -> tuple[bytes, bytes]:
-            plain = push_pull_bytes(join, records, encode())
+            plain = push_pull_bytes(join, records, user_state)
             inner = compress_message(plain) if compress else plain
             return inner, frame(inner, outside, nonce)
 
-        inner, framed = await run_cpu_bound(build, _RECORD_SIZE * len(records))
+        inner, framed = await run_cpu_bound(build, size + len(user_state))
         self.user_state.report_failure()
         self.metrics.gauge("memberlist.size.local", len(inner))
         now = trio.current_time()
