@@ -118,7 +118,9 @@ async def test_a_chain_is_called_in_its_order(
     if act is join:
         nodes = await serf_cluster.spawn(2, join=None)
     else:
-        nodes = await serf_cluster.spawn(3, secret_key=bytes(16))
+        # The chain of the crash is that of probes and suspicions, as for a host that is gone.
+        refusal = {"dead_on_refusal": act is not crash}
+        nodes = await serf_cluster.spawn(3, secret_key=bytes(16), **refusal)
         await serf_cluster.converged()
         await trio.sleep(10)
     with Calls() as calls:
