@@ -25,8 +25,8 @@ async def test_what_one_sends_the_others_receive_by_kind(autojump_clock):
                 totals.append(total)
             assert totals[0] == totals[1], name
         sent = statistics[0].sent
-        joined = 2  # each was pinged once, because its stream came before any probe
-        assert sent.packets["ping"] == statistics[0].probes + joined
+        # Those whose stream comes before any probe are pinged at once, each once or twice.
+        assert 2 <= sent.packets["ping"] - statistics[0].probes <= 4
         assert sent.packets["ack"] > 10
         assert sent.messages["alive"] >= sent.packets.get("alive", 0) > 0
         assert (1, statistics[0].push_pulls) == (sent.frames["user"], statistics[0].push_pulls)

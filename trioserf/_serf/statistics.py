@@ -80,8 +80,8 @@ class SerfStatistics:
 
     def _grouped(self) -> tuple[list[tuple[str, str, object]], list[str]]:
         """Rows of what is not 0, with the group where it begins; and the names of the rest."""
-        shown: list[tuple[str, str, object]] = []
-        zeros, last = [], ""
+        rows: dict[str, list[tuple[str, object]]] = {}
+        zeros = []
         # The node itself first: what has no group.
         for name, value in sorted(self.to_dict().items(), key=lambda pair: "." in pair[0]):
             group, what = _group_of(name)
@@ -89,8 +89,12 @@ class SerfStatistics:
                 zeros.append(name)
                 continue
             text = f"{value:.4g}" if isinstance(value, float) and value < 1e4 else value
-            shown.append(("" if group == last else group, what, text))
-            last = group
+            rows.setdefault(group, []).append((what, text))
+        shown = [
+            (group if at == 0 else "", what, text)
+            for group, row in rows.items()
+            for at, (what, text) in enumerate(row)
+        ]
         return shown, zeros
 
 
