@@ -377,6 +377,7 @@ async def test_after_a_flood_the_transport_reads_on_and_reports_again(
         await trio.sleep(0.02)
         assert read == reporter.errors_read  # off
         reporter._second -= 1.0  # the second is over; any packet makes the transport look
+        reporter.due -= 1.0
         waiting(refusals)
         peer.send_packet(b"hello", transport.local_address)
         assert b"hello" == (await packets.receive()).data

@@ -27,6 +27,7 @@ IP_RECVERR.  hashicorp/memberlist v0.2.2 knows nothing of this.
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import struct
 import sys
@@ -167,6 +168,8 @@ class RefusalReporter:
 
     refusals: trio.MemorySendChannel[Address]
     errors_read: int = attrs.field(default=0, init=False)
+    due: float = attrs.field(default=math.inf, init=False)
+    """When `read` is to be called, whatever happens: then the option is turned on again (seconds)."""
     _sock: socket.socket | None = attrs.field(default=None, init=False)
     _on: bool = attrs.field(default=False, init=False)
     _second: float = attrs.field(default=float("-inf"), init=False)
@@ -182,7 +185,7 @@ class RefusalReporter:
 
     def read(self, now: float) -> bool:
         """Read the queue; whether more may be there."""
-        self.renew(now)
+        self._renew(now)
         if self._sock is None or not self._on:
             return False
         number, refused = read_errors(self._sock)
@@ -191,11 +194,11 @@ class RefusalReporter:
         for target in refused:
             self._pass_on(from_sockaddr(target), now)
         if self._errors > ERRORS_A_SECOND:
-            self._on = False
+            self._on, self.due = False, self._second + 1.0
             report_errors(self._sock, wanted=False)
         return self._on and number == AT_ONCE
 
-    def renew(self, now: float) -> None:
+    def _renew(self, now: float) -> None:
         """Begin the next second if this one is over."""
         if now - self._second < 1.0:
             return
@@ -203,6 +206,7 @@ class RefusalReporter:
         self._latest = {a: at for a, at in self._latest.items() if now - at < HINT_INTERVAL}
         if self._sock is not None and not self._on:
             self._on = report_errors(self._sock)
+            self.due = math.inf if self._on else self._second + 1.0
 
     def _pass_on(self, peer: Address, now: float) -> None:
         latest = self._latest.get(peer)

@@ -223,8 +223,13 @@ class NetTransport(Transport):
                 self._counts.wake_ups += 1
                 received_at = trio.current_time()
                 read = self._read(bound.udp)
-                if self._reporter is not None:
-                    self._read_errors(self._reporter, received_at, idle=not read)
+                reporter = self._reporter
+                # A new error is pending, too, so that either a call has raised it or, after a
+                # wake-up, nothing was there to be read: a busy socket is not asked each time.
+                if reporter is not None and (
+                    self._errors_wait or not read or received_at >= reporter.due
+                ):
+                    self._errors_wait = reporter.read(received_at)
                 if read is None:
                     await trio.sleep(_ERROR_PAUSE)
                     continue
@@ -262,17 +267,6 @@ class NetTransport(Transport):
         for data, _ in read:
             counts.bytes_received += len(data)
         return None if failed and not read else read
-
-    def _read_errors(self, reporter: RefusalReporter, now: float, *, idle: bool) -> None:
-        """Read the error queue if it may have something.
-
-        A new error is pending, too, so that either a call has raised it or, after a wake-up,
-        nothing was there to be read.  So a busy socket is not asked each time.
-        """
-        if self._errors_wait or idle:
-            self._errors_wait = reporter.read(now)
-        else:
-            reporter.renew(now)
 
     def _hand_over(
         self, handler: Callable[[Packet], object], data: bytes, source: Any, received_at: float
