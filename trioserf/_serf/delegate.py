@@ -399,7 +399,8 @@ class SerfDelegate:
             if self.metrics.tap is not None:
                 for message in messages:
                     self.metrics.sample("serf.msgs.sent", len(message))
-            self.user_events.release()
+            if self.user_events.waiting:
+                self.user_events.release()
         elif not copies and limit - overhead >= self.core.message_limit():
             self._drop_longer(limit - overhead)
         return messages

@@ -59,7 +59,7 @@ class UserEventSender:
 
     core: Core
     apply: Callable[[Iterable[Effect]], object]
-    _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _under_way: dict[bytes, tuple[int, float]] = attrs.field(factory=dict, init=False)
     """Lamport time, and when it is given up (trio clock, seconds), in the order of sending."""
 
@@ -110,7 +110,7 @@ class UserEventSender:
             except trio.WouldBlock:
                 until = min((until for _, until in self._under_way.values()), default=math.inf)
                 with self.core.until_closed(), trio.CancelScope(deadline=until):
-                    await self._waiting.park()
+                    await self.waiting.park()
             else:
                 return
 
@@ -134,6 +134,6 @@ class UserEventSender:
                     self._under_way[effect.message] = ltime, until
 
     def release(self) -> None:
-        """There may be room: called after every packet, and when members leave or fail.  Cheap."""
-        if self._waiting and not self._is_full():
-            self._waiting.unpark_all()
+        """There may be room: called after every packet, and when members leave or fail."""
+        if self.waiting and not self._is_full():
+            self.waiting.unpark_all()
