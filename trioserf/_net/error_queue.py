@@ -169,7 +169,7 @@ class RefusalReporter:
     refusals: trio.MemorySendChannel[Address]
     errors_read: int = attrs.field(default=0, init=False)
     due: float = attrs.field(default=math.inf, init=False)
-    """When `read` is to be called, whatever happens: then the option is turned on again (seconds)."""
+    """When `read` is to be called at the latest: then the option is turned on again (seconds)."""
     _sock: socket.socket | None = attrs.field(default=None, init=False)
     _on: bool = attrs.field(default=False, init=False)
     _second: float = attrs.field(default=float("-inf"), init=False)
