@@ -1,13 +1,38 @@
-"""The end of a node."""
+"""The beginning and the end of a node."""
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
+import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import cluster
+from trioserf._config import Config
 from trioserf._exceptions import SerfInternalError
 from trioserf._serf.open import open_serf
+
+
+def not_begun(name: str) -> list[str]:
+    """Tasks of a node that have not taken their first step."""
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    nurseries, tasks = list(root.child_nurseries), list[trio.lowlevel.Task]()
+    while nurseries:
+        for task in nurseries.pop().child_tasks:
+            nurseries += task.child_nurseries
+            if task.name.startswith(f"trioserf.{name}."):
+                tasks.append(task)
+    assert len(tasks) > 10
+    return [t.name for t in tasks if inspect.getcoroutinestate(t.coro) == inspect.CORO_CREATED]
+
+
+async def test_a_node_is_open_once_all_its_tasks_have_begun() -> None:
+    """Several times, because trio runs tasks in a random order."""
+    for _ in range(10):
+        async with open_serf(Config.local(node_name="a", bind="127.0.0.1:0", leave_on_exit=False)):
+            assert [] == not_begun("a")
 
 
 async def test_a_failure_while_closing_is_an_internal_error(autojump_clock: MockClock) -> None:

@@ -109,8 +109,10 @@ class Gossiper:
     async def run(self) -> None:
         """Gossip until cancelled.  Returns at once if gossip is turned off."""
         config, order = self.config, self.table.order
-        await trio.lowlevel.checkpoint()
-        while self._on:
+        if not self._on:
+            await trio.lowlevel.checkpoint()
+            return
+        while True:
             self._alarm.deadline = min(self._regular_at, self._eager_at)
             await self._alarm.wait()
             now = trio.current_time()
@@ -138,7 +140,8 @@ class Gossiper:
 
     async def sample_queue(self) -> None:
         """Sample the length of the broadcast queue, as long as there is a tap."""
-        await trio.lowlevel.checkpoint()
+        if self.metrics.tap is None:
+            await trio.lowlevel.checkpoint()
         while self.metrics.tap is not None:
             await trio.sleep(self.config.queue_check_interval)
             self.metrics.sample("memberlist.queue.broadcasts", len(self.sender.queue))

@@ -73,11 +73,13 @@ class LocalAddress:
         Returns at once if it never was one of this machine, as behind a gateway, or if addresses
         stay as long as the transport, as those of a simulated host.
         """
-        await trio.lowlevel.checkpoint()
         stays = type(self.transport).has_address is Transport.has_address
-        if stays or self.config.faithful_go:
-            return
-        if not self.transport.has_address(self.advertised.host):
+        if (
+            stays
+            or self.config.faithful_go
+            or not self.transport.has_address(self.advertised.host)
+        ):
+            await trio.lowlevel.checkpoint()
             return
         absent = 0
         while True:

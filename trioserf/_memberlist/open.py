@@ -66,6 +66,7 @@ async def open_memberlist(
                     await nursery.start(task, name=full_name)
                 else:
                     nursery.start_soon(task, name=full_name)
+            await trio.lowlevel.checkpoint()  # until each has come to its first wait
             try:
                 yield memberlist
             except trio.Cancelled:

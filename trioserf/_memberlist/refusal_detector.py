@@ -144,12 +144,11 @@ class RefusalDetector:
 
     async def run(self) -> None:
         """Look where something refuses, until cancelled.  Returns at once if that is turned off."""
-        await trio.lowlevel.checkpoint()
-        if not self.wanted:
-            return
-        refusals = self.transport.refusals()
+        refusals = self.transport.refusals() if self.wanted else None
         if refusals is None:
-            self.log.debug("this transport does not learn of refusals")
+            if self.wanted:
+                self.log.debug("this transport does not learn of refusals")
+            await trio.lowlevel.checkpoint()
             return
         async with trio.open_nursery() as self._nursery:
             try:

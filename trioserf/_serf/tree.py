@@ -18,7 +18,7 @@
 
 Events pass from stage to stage by plain calls (`trioserf._serf.pipeline`); a stage has a task
 only for what it must wait for.  The snapshot is replayed, and the sockets are bound, before the
-tree starts.
+tree starts.  The user's block begins when every task has come to its first wait.
 
 It stops in this order: cancel the tasks and wait for them, end the users' calls, close the
 sockets, let the pipeline give up what it holds and close every reader's channel, end what follows
@@ -98,6 +98,9 @@ class Tree:
                 nursery.start_soon(task, name=prefix + name)
         for name, task in self._serf_tasks():
             nursery.start_soon(task, name=prefix + name)
+        # The user goes on once every task has come to its first wait: whatever is ready takes
+        # its step before anything that becomes ready meanwhile.
+        await trio.lowlevel.checkpoint()
         self._log_start()
 
     def _log_start(self) -> None:
