@@ -74,11 +74,7 @@ class LocalAddress:
         stay as long as the transport, as those of a simulated host.
         """
         stays = type(self.transport).has_address is Transport.has_address
-        if (
-            stays
-            or self.config.faithful_go
-            or not self.transport.has_address(self.advertised.host)
-        ):
+        if stays or self.config.faithful_go or not self.transport.has_address(self.advertised.host):
             await trio.lowlevel.checkpoint()
             return
         absent = 0
