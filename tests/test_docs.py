@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import difflib
+import importlib.util
+import itertools
 import os
 import re
 import subprocess
 import sys
 from functools import partial
+from types import ModuleType
 
+import attrs
 import pytest
 import trio
 
 import trioserf
+import trioserf.client
 import trioserf.ipc
 from tests.notebook.kernels import kernel
 from tests.source_tree import ROOT, modules
@@ -207,6 +213,17 @@ OF_THE_SYSTEM = {
 """Texts that the troubleshooting page quotes, and that are not written in the source."""
 
 
+def not_in_the_source(quoted: list[str]) -> list[str]:
+    source = texts_of_the_source()
+    return [
+        text
+        for text in quoted
+        if text not in OF_THE_SYSTEM
+        for part in text.split("…")
+        if part.strip(": ") and part.strip() not in source
+    ]
+
+
 def test_the_texts_of_the_troubleshooting_page_are_those_of_the_source() -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
     quoted = [
@@ -215,11 +232,116 @@ def test_the_texts_of_the_troubleshooting_page_are_those_of_the_source() -> None
         for text in re.findall(r"`([^`]+)`", line)
     ]
     assert len(quoted) > 30
-    source = texts_of_the_source()
-    assert [] == [
-        text
-        for text in quoted
-        if text not in OF_THE_SYSTEM
-        for part in text.split("…")
-        if part.strip(": ") and part.strip() not in source
+    assert [] == not_in_the_source(quoted)
+
+
+def test_the_texts_of_the_runbook_are_those_of_the_source() -> None:
+    page = (ROOT / "docs" / "operations" / "why-failed.md").read_text()
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    quoted = [text for cell in cells for text in re.findall(r"`([^`]+)`", cell)]
+    assert len(quoted) > 10
+    assert [] == not_in_the_source(quoted)
+
+
+# --- the tutorial -------------------------------------------------------------------------------
+
+
+def test_the_lines_that_the_tutorial_emphasizes_are_those_that_are_new() -> None:
+    tutorial = ROOT / "docs" / "tutorial"
+    page = (tutorial / "service.md").read_text()
+    shown = dict(
+        re.findall(r"literalinclude\} (\w+\.py)\n:language: python\n:emphasize-lines: (.*)", page)
+    )
+    steps = ["rates_1.py", "rates_2.py", "rates.py"]
+    assert set(steps[1:]) == set(shown)
+    for before, after in itertools.pairwise(steps):
+        old, new = ((tutorial / name).read_text().splitlines() for name in (before, after))
+        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+        changed = {
+            number + 1
+            for kind, _, _, begin, end in matcher.get_opcodes()
+            if kind != "equal"
+            for number in range(begin, end)
+            if new[number].strip()
+        }
+        emphasized = set()
+        for part in shown[after].split(","):
+            first, _, last = part.partition("-")
+            emphasized |= set(range(int(first), int(last or first) + 1))
+        assert changed == {number for number in emphasized if new[number - 1].strip()}
+
+
+# --- names that pages use -------------------------------------------------------------------------
+
+PROSE = [
+    page
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
+    if "reference" not in page.parts
+]
+ROOTS: dict[str, object] = {
+    "serf": trioserf.Serf,
+    "trioserf": trioserf,
+    "Config": trioserf.Config,
+    "agent": trioserf.client.RPCClient,
+}
+ELSEWHERE = {"serf.Create", "serf.DefaultConfig", "serf.in_trio", "agent.json"}
+"""Names of Go's package, of the asyncio door, and a file."""
+
+
+def resolves(root: str, path: list[str]) -> bool:
+    """Whether a dotted name leads somewhere; fields of attrs classes are followed by their type."""
+    found: object = ROOTS[root]
+    for name in path:
+        if isinstance(found, type) and attrs.has(found):
+            fields = {field.name: field.type for field in attrs.fields(found)}
+            if name in fields:
+                found = fields[name]
+                continue
+        if isinstance(found, property) or not isinstance(found, type | ModuleType):
+            return True  # the type is not known here
+        if isinstance(found, ModuleType) and not hasattr(found, name):
+            module = f"{found.__name__}.{name}"
+            if importlib.util.find_spec(module) is None:
+                return False
+            found = importlib.import_module(module)
+            continue
+        if not hasattr(found, name):
+            return False
+        found = getattr(found, name)
+    return True
+
+
+LOGGERS = {f"trioserf.{part}" for part in ("serf", "memberlist", "snapshot", "keyring", "rpc")}
+
+
+def test_names_in_prose_exist() -> None:
+    used = [
+        (page.name, root, path.strip("."))
+        for page in PROSE
+        for text in re.findall(r"`([^`\n]+)`", page.read_text())
+        for root, path in re.findall(
+            r"(?<![\w./-])(serf|trioserf|Config|agent)((?:\.[a-zA-Z_]\w*)+)", text
+        )
     ]
+    assert len(used) > 80
+    assert [] == [
+        (page, f"{root}.{path}")
+        for page, root, path in used
+        if f"{root}.{path}" not in ELSEWHERE | LOGGERS
+        if not re.search(r"\.(md|py|service|svg|ipynb)$", path)
+        if not resolves(root, path.split("."))
+    ]
+
+
+def test_statistics_and_metrics_of_the_page_on_monitoring_exist() -> None:
+    page = (ROOT / "docs" / "operations" / "monitoring.md").read_text()
+    reference = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    keys = re.findall(r"^\| `([\w.*]+)` \|", reference, re.MULTILINE)
+    exported = re.findall(r"`(\w+)`", reference)
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")][1:]
+    statistics = [name for row in rows for name in re.findall(r"`([\w.]+)`", row[2])]
+    assert len(statistics) > 7
+    assert [] == [name for name in statistics if not any(key.startswith(name) for key in keys)]
+    metrics = re.findall(r"\b((?:trioserf|serf|memberlist)_[a-z_]+)\b", page)
+    assert len(metrics) > 8
+    assert [] == [name for name in metrics if name not in exported]
