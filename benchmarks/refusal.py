@@ -1,18 +1,18 @@
 """A dead process says so: how soon a crash is known, and what is taken for one by mistake.
 
-    python -m benchmarks.refusal [--quick] [--seeds N] [--nodes N] [--only WORD ...]
+    python -m benchmarks.refusal [--seeds N] [--only WORD ...] [--jobs N] [--quick]
 
-Simulated clusters (`trioserf.testing.SimCluster`: real node code, real bytes) go through the same
-schedules three times, with the same seeds: with Go's rules (``faithful_go``), with trioserf's
-without ``dead_on_refusal``, and with it.  Every schedule is a situation of `SCHEDULES`: what is
-done to one node, or between nodes, and for how long.
-
-Figures are, for each schedule:
+Simulated clusters (`trioserf.testing.SimCluster`: real node code, real bytes, profile ``lan``) go
+through the same schedules with the same seeds, with Go's rules (``faithful_go``) and with
+trioserf's.  A schedule is what is done to a node, or between nodes, and for how long.  Four
+tables: `CRASHES`, `MISTAKES`, `PRICE` and `RESTARTS`.  Figures are:
 
 * *false*: living nodes that were declared failed, each counted once for every time, however many
-  members said so; and the members that said so;
-* *known*: seconds from the crash until every running member has the node as failed, of those
-  schedules that have a crash: median, and the 95th percentile.
+  members said so; in brackets, how many members listed them so;
+* *known*: seconds from the crash until every running member has the node as failed: median, and
+  the 95th percentile.
+
+Seeds are the outer loop: the tables are printed again after each, with what there is so far.
 
 The simulated kernel answers as Linux does: a reset and ICMP port unreachable, of the latter six to
 one host in a row and one more every second (it sends more over loopback alone).  The rejects are
@@ -32,14 +32,11 @@ import attrs
 import trio
 
 from trioserf import Config
+from trioserf.abc import Address
 from trioserf.testing import SimCluster, SimNode
 from trioserf.testing.determinism import run
+from trioserf.testing.sim_network import DEFAULT_PORT
 
-KINDS: Final[dict[str, dict[str, Any]]] = {
-    "Go's rules": {"faithful_go": True},
-    "without": {"dead_on_refusal": False},
-    "with": {"dead_on_refusal": True},
-}
 SETTLED: Final = 10.0
 """Seconds of rest before anything happens: streams are tried, and round-trip times known."""
 AFTERWARDS: Final = 12.0
@@ -48,6 +45,10 @@ LONG: Final = 40.0
 """Seconds that a firewall, a cut or a loss lasts."""
 LONGEST: Final = 90.0
 """Seconds until a crash counts as unknown."""
+RESTARTED: Final = 20
+"""Restarts in place of one cluster."""
+BETWEEN_RESTARTS: Final = 6.0
+"""Seconds."""
 
 
 @attrs.define(eq=False)
@@ -253,6 +254,28 @@ def host_wide(seconds: float, **rejects: Any) -> Schedule:
     return schedule
 
 
+async def scanners(s: Situation) -> None:
+    """A stranger connects to every port, again and again, and sends garbage or nothing."""
+    s.cluster.change_link(loss=0.1)
+    host = s.cluster.network.free_host()
+    scanner = s.cluster.network.transport(host)
+    await scanner.open()
+    with trio.move_on_after(LONG):
+        while True:
+            for node in s.cluster.running:
+                to = Address(node.host, DEFAULT_PORT)
+                s.cluster.network.inject(s.rng.randbytes(40), source=Address(host, 4711), to=to)
+                try:
+                    with trio.fail_after(1):
+                        stream = await scanner.connect_stream(to)
+                        await stream.send_all(s.rng.randbytes(s.rng.randrange(1, 40)))
+                except (OSError, trio.TooSlowError, trio.BrokenResourceError):
+                    continue
+                await trio.aclose_forcefully(stream)
+            await trio.sleep(0.2)
+    scanner.close()
+
+
 def restarts(down: float, times: int) -> Schedule:
     """A node is restarted in place, again and again; what others see of it counts as false."""
 
@@ -262,48 +285,119 @@ def restarts(down: float, times: int) -> Schedule:
             await s.cluster.crash(node)
             await trio.sleep(down)
             await s.cluster.restart(node, join=True)
-            await trio.sleep(12)
+            await trio.sleep(BETWEEN_RESTARTS)
 
     return schedule
 
 
-SCHEDULES: Final[dict[str, Schedule]] = {
-    "SIGKILL": crash(),
-    "SIGKILL of 3 at once": crash(3),
-    "SIGKILL of half at once": crash(0),
-    "SIGKILL at 10 % loss": crash(loss=0.1),
-    "SIGKILL at 30 % loss": crash(loss=0.3),
-    "host gone": gone,
-    **{f"SIGSTOP for {seconds} s": stopped(seconds) for seconds in (1, 3, 5, 10, 60)},
-    "event loop blocked, 10 × 3 s": blocked(3.0, 10),
-    "10 % loss": lossy(0.1, LONG),
-    "30 % loss": lossy(0.3, LONG),
-    "one-way link": one_way(),
-    "one-way link at 30 % loss": one_way(0.3),
-    "firewall between two": between(0.0, both_ways=True),
-    "firewall between two, one-way": between(0.0, both_ways=False),
-    "firewall between two at 10 % loss": between(0.1, both_ways=True),
-    "firewall between two at 30 % loss": between(0.3, both_ways=True),
-    "firewall between two, one-way, at 30 % loss": between(0.3, both_ways=False),
-    "firewall between two zones": zones(0.0, both_ways=True),
-    "firewall between two zones, one-way": zones(0.0, both_ways=False),
-    "firewall between two zones at 10 % loss": zones(0.1, both_ways=True),
-    "firewall between two zones at 30 % loss": zones(0.3, both_ways=True),
-    **{
-        f"TCP rejected everywhere at {loss:.0%} loss": everywhere(loss, packets=False)
-        for loss in (0.0, 0.1, 0.3)
+@attrs.frozen
+class Row:
+    """A line of a table.
+
+    Args:
+      schedule: what happens.
+      nodes: how many there are.
+      settings: of all nodes.
+      half: whether every second node goes by Go's rules, whatever the column says.
+    """
+
+    schedule: Schedule
+    nodes: int = 9
+    settings: dict[str, Any] = attrs.field(factory=dict)
+    half: bool = False
+
+
+@attrs.frozen
+class Table:
+    """Rows by their names, and columns: settings by their names."""
+
+    rows: dict[str, Row]
+    columns: dict[str, dict[str, Any]]
+
+
+BESIDE: Final[dict[str, dict[str, Any]]] = {
+    "Go's rules": {"faithful_go": True},
+    "trioserf": {},
+}
+KEY: Final = "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s="
+CRASHES: Final = Table(
+    {
+        "SIGKILL, 3 nodes": Row(crash(), 3),
+        "SIGKILL, 16 nodes": Row(crash(), 16),
+        "SIGKILL, 50 nodes": Row(crash(), 50),
+        "SIGKILL, 16 nodes, encrypted": Row(crash(), 16, {"encrypt_key": KEY}),
+        "SIGKILL, 16 nodes, half with Go's rules": Row(crash(), 16, half=True),
+        "SIGKILL of 3 at once, 16 nodes": Row(crash(3), 16),
+        "SIGKILL of half at once, 16 nodes": Row(crash(0), 16),
+        "SIGKILL at 10 % loss, 16 nodes": Row(crash(loss=0.1), 16),
+        "SIGKILL at 30 % loss, 16 nodes": Row(crash(loss=0.3), 16),
+        "host gone, 16 nodes": Row(gone, 16),
     },
-    **{
-        f"UDP rejected everywhere at {loss:.0%} loss": everywhere(loss, streams=None)
-        for loss in (0.0, 0.1, 0.3)
+    BESIDE,
+)
+MISTAKES: Final = Table(
+    {
+        name: Row(schedule)
+        for name, schedule in {
+            **{f"SIGSTOP for {seconds} s": stopped(seconds) for seconds in (1, 3, 5, 10, 60)},
+            "event loop blocked, 10 × 3 s": blocked(3.0, 10),
+            "10 % loss": lossy(0.1, LONG),
+            "30 % loss": lossy(0.3, LONG),
+            "one-way link": one_way(),
+            "one-way link at 30 % loss": one_way(0.3),
+            "firewall between two": between(0.0, both_ways=True),
+            "firewall between two, one-way": between(0.0, both_ways=False),
+            "firewall between two at 10 % loss": between(0.1, both_ways=True),
+            "firewall between two at 30 % loss": between(0.3, both_ways=True),
+            "firewall between two, one-way, at 30 % loss": between(0.3, both_ways=False),
+            "firewall between two zones": zones(0.0, both_ways=True),
+            "firewall between two zones, one-way": zones(0.0, both_ways=False),
+            "firewall between two zones at 10 % loss": zones(0.1, both_ways=True),
+            "firewall between two zones at 30 % loss": zones(0.3, both_ways=True),
+            **{
+                f"TCP rejected everywhere at {loss * 100:.0f} % loss": everywhere(
+                    loss, packets=False
+                )
+                for loss in (0.0, 0.1, 0.3)
+            },
+            **{
+                f"UDP rejected everywhere at {loss * 100:.0f} % loss": everywhere(
+                    loss, streams=None
+                )
+                for loss in (0.0, 0.1, 0.3)
+            },
+            "full backlogs at 10 % loss": full_backlog,
+            "port scanners at 10 % loss": scanners,
+            "leaves at 10 % loss: of those that leave": leaves(0.1),
+            "leaves at 30 % loss: of those that leave": leaves(0.3),
+            "a node whose packets are all rejected, 10 s": egress(10),
+        }.items()
     },
-    "full backlogs at 10 % loss": full_backlog,
-    "leaves at 10 % loss": leaves(0.1),
-    "leaves at 30 % loss": leaves(0.3),
-    "a node whose packets are all rejected, 10 s": egress(10),
-    **{f"host-wide reject of {seconds} s": host_wide(seconds) for seconds in (0.3, 1, 3, 10)},
-    "host-wide reject of 3 s, TCP by ICMP": host_wide(3, streams="icmp"),
-    **{f"restart in place after {down} s, 5 ×": restarts(down, 5) for down in (0.2, 0.4, 1, 3)},
+    BESIDE,
+)
+PRICE: Final = Table(
+    {
+        **{
+            f"host-wide reject of {seconds} s": Row(host_wide(seconds))
+            for seconds in (0.3, 1, 3, 10)
+        },
+        "host-wide reject of 3 s, TCP by ICMP": Row(host_wide(3, streams="icmp")),
+    },
+    BESIDE,
+)
+RESTARTS: Final = Table(
+    {f"{down} s": Row(restarts(down, RESTARTED), 6) for down in (0.2, 0.5, 1, 2)},
+    {
+        "Go's rules": {"faithful_go": True},
+        **{f"grace {grace} s": {"refusal_grace": grace} for grace in (0.25, 0.5, 1, 2)},
+        "half with Go's rules": {"half": True},
+    },
+)
+TABLES: Final = {
+    "until a crash is known": CRASHES,
+    "living nodes declared failed": MISTAKES,
+    "the price": PRICE,
+    f"{RESTARTED} restarts in place, absent for": RESTARTS,
 }
 
 
@@ -314,70 +408,96 @@ class Result:
     false: int
     reports: int
     known: tuple[float, ...]
-    health: int
 
 
-async def one(name: str, kind: str, seed: int, nodes: int, fields: dict[str, Any]) -> Result:
+@attrs.frozen
+class Task:
+    """One cluster to run."""
+
+    table: str
+    row: str
+    column: str
+    seed: int
+
+
+async def one(task: Task) -> Result:
     """Run one schedule on one cluster."""
-    config = Config.lan(**{**KINDS[kind], **fields})
-    cluster = SimCluster(seed=seed, config=config, record=False)
+    table = TABLES[task.table]
+    row = table.rows[task.row]
+    settings = {**row.settings, **table.columns[task.column]}
+    half = settings.pop("half", False) or (row.half and not settings.get("faithful_go"))
+    seed = task.seed
+    cluster = SimCluster(seed=seed, config=Config.lan(**settings), record=False)
     async with cluster:
-        await cluster.spawn(nodes)
+        of_go = row.nodes // 2 if half else 0
+        await cluster.spawn(row.nodes - of_go)
+        if of_go:
+            await cluster.spawn(of_go, faithful_go=True)
         await cluster.converged()
         await trio.sleep(SETTLED)
-        situation = Situation(cluster, random.Random(f"{seed} {name}"))
+        situation = Situation(cluster, random.Random(f"{seed} {task.row}"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(situation.watch)
-            await SCHEDULES[name](situation)
+            await row.schedule(situation)
             cluster.change_link(loss=0.0)
-            worst = max(node.serf.statistics().memberlist.health_score for node in cluster.running)
             await trio.sleep(AFTERWARDS)
             nursery.cancel_scope.cancel()
-        return Result(len(situation.false), situation.reports, tuple(situation.known), worst)
+        return Result(len(situation.false), situation.reports, tuple(situation.known))
 
 
-def job(task: tuple[str, str, int, int, dict[str, Any]]) -> Result:
-    return run(task[2], one, *task)
+def job(task: Task) -> tuple[Task, Result]:
+    return task, run(task.seed, one, task)
 
 
-def row(
-    name: str, seeds: int, nodes: int, kinds: list[str], fields: dict[str, Any], pool: Any
-) -> str:
-    cells = []
-    for kind in kinds:
-        tasks = [(name, kind, seed, nodes, fields) for seed in range(seeds)]
-        results = pool.map(job, tasks)
-        false = sum(result.false for result in results)
-        reports = sum(result.reports for result in results)
-        known = sorted(time for result in results for time in result.known)
-        text = f"{false} ({reports})" if reports else "0"
-        if known:
-            late = known[min(len(known) - 1, int(len(known) * 0.95))]
-            text += f"; {statistics.median(known):.2f} / {late:.2f} s"
-        cells.append(text)
-    return f"| {name} | {' | '.join(cells)} |"
+def cell(results: list[Result]) -> str:
+    false = sum(result.false for result in results)
+    reports = sum(result.reports for result in results)
+    known = sorted(time for result in results for time in result.known)
+    text = f"{false} ({reports})" if reports else "0"
+    if not known:
+        return text
+    late = known[min(len(known) - 1, int(len(known) * 0.95))]
+    times = f"{statistics.median(known):.2f} / {late:.2f} s"
+    return f"{times}; {text} false" if reports else times
+
+
+def show(results: dict[tuple[str, str, str], list[Result]], seeds: int) -> None:
+    """Print the tables of what there is so far."""
+    for title, table in TABLES.items():
+        rows = [name for name in table.rows if (title, name, next(iter(table.columns))) in results]
+        if not rows:
+            continue
+        print(f"\n| {title}; {seeds} clusters each | {' | '.join(table.columns)} |")
+        print(f"|---|{'---:|' * len(table.columns)}")
+        for name in rows:
+            cells = [cell(results[title, name, column]) for column in table.columns]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--nodes", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", nargs="*", default=[], help="parts of names of schedules")
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
-    parser.add_argument("--grace", type=float, help="another refusal_grace (seconds)")
-    parser.add_argument("--quick", action="store_true", help="three seeds of eight nodes")
+    parser.add_argument("--only", nargs="*", default=[], help="parts of names of rows or tables")
+    parser.add_argument("--quick", action="store_true", help="one seed")
     asked = parser.parse_args()
-    seeds, nodes = (2, 8) if asked.quick else (asked.seeds, asked.nodes)
     names = [
-        name for name in SCHEDULES if not asked.only or any(word in name for word in asked.only)
+        (title, name)
+        for title, table in TABLES.items()
+        for name in table.rows
+        if not asked.only or any(word in f"{title} {name}" for word in asked.only)
     ]
-    fields = {} if asked.grace is None else {"refusal_grace": asked.grace}
-    print(f"| {nodes} nodes, {seeds} clusters each | {' | '.join(asked.kinds)} |")
-    print(f"|---|{'---|' * len(asked.kinds)}")
-    with multiprocessing.get_context("spawn").Pool(asked.jobs, maxtasksperchild=20) as pool:
-        for name in names:
-            print(row(name, seeds, nodes, asked.kinds, fields, pool), flush=True)
+    results: dict[tuple[str, str, str], list[Result]] = {}
+    with multiprocessing.get_context("spawn").Pool(asked.jobs, maxtasksperchild=50) as pool:
+        for seed in range(1 if asked.quick else asked.seeds):
+            tasks = [
+                Task(title, name, column, seed)
+                for title, name in names
+                for column in TABLES[title].columns
+            ]
+            for task, result in pool.imap_unordered(job, tasks):
+                results.setdefault((task.table, task.row, task.column), []).append(result)
+            show(results, seed + 1)
 
 
 if __name__ == "__main__":
