@@ -16,6 +16,7 @@ from trioserf._swim.refusal import (
     ALONE,
     MAX_LOOKS,
     MOST_LOOKS,
+    TOO_LATE,
     Look,
     RefusalRound,
     Step,
@@ -173,7 +174,14 @@ def test_every_sign_of_life_ends_a_round() -> None:
     def leave(round: RefusalRound, node: Node) -> None:
         node.update(status=NodeStatus.LEFT)
 
-    for sign in (answer, ack_elsewhere, ping, refute, move, leave):
+    def ack_of_a_probe(round: RefusalRound, node: Node) -> None:
+        node.acked_at = 100.2
+
+    def exchange(round: RefusalRound, node: Node) -> None:
+        node.exchanged_at = 100.2
+
+    signs = (answer, ack_elsewhere, ack_of_a_probe, exchange, ping, refute, move, leave)
+    for sign in signs:
         round = begin()
         node = round.node.copy()
         refused(round, 100.1)
@@ -186,6 +194,36 @@ def test_every_sign_of_life_ends_a_round() -> None:
         assert round.ended, sign
         assert Step.DECLARE_DEAD not in refused(round, 100.7), sign
         assert not round.uncorroborated
+
+
+def test_an_answer_to_the_last_look_is_no_lack_of_corroboration() -> None:
+    """Else a node that restarts in place counts against the health of those who looked."""
+    round, now, looks = begin(), 100.0, 0
+    while (step := round.next_step(now)) is not Step.END:
+        if step is Step.LOOK:
+            looks += 1
+            round.looked(Look.ANSWERED if looks == MAX_LOOKS else Look.REFUSED, now)
+        elif step is Step.WAIT:
+            now = round.wake_at
+    assert MAX_LOOKS == looks
+    assert "it answered" == round.ended
+    assert not round.uncorroborated
+
+
+def test_who_was_stopped_between_two_looks_begins_again() -> None:
+    round = begin()
+    refused(round, 100.0)
+    round.corroborated("c")
+    assert Step.SUSPECT in steps(round, 100.1)
+    assert [Step.END] == refused(round, 100.6 + TOO_LATE + 0.5 + 0.1)
+    assert "this node did not look in time" == round.ended
+    assert not round.uncorroborated
+
+    slow = begin()
+    refused(slow, 100.0)
+    slow.corroborated("c")
+    steps(slow, 100.1)
+    assert [Step.DECLARE_DEAD] == refused(slow, 100.6 + TOO_LATE)
 
 
 def test_a_ping_from_before_the_refusal_is_no_sign_of_life() -> None:

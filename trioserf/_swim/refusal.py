@@ -13,7 +13,8 @@ connection was ever opened since the node has had this incarnation is no evidenc
 was never reachable from here.  What was forged or rejected on the way costs a look, no more.
 
 *Twice.*  Two such looks, `refusal_grace` apart, and no sign of life in between.  A restart in
-place, and a short reject of a whole host, are over by then.
+place, and a short reject of a whole host, are over by then.  A process that was stopped itself
+has not seen what was there in between: a look that comes `TOO_LATE` ends the round.
 
 *Corroboration.*  Another node has looked for itself, and was refused as well.  It is asked, and
 its own reset and its own unreachable packet are what counts: that something does not answer says
@@ -71,6 +72,8 @@ ROUND_TRIPS: Final = 4
 """Round trips that a suspect has at least to refute."""
 ASKED_AT_ONCE: Final = 3
 """Nodes that are asked together, at least; more at every look, and in between."""
+TOO_LATE: Final = 2.0
+"""Seconds, beside a ``probe_timeout``, after which a look that was due says nothing any more."""
 QUIET: Final = 2.0
 """Seconds until a round about the same node may follow, if the last ended without a result."""
 LOOKING: Final = 8
@@ -137,6 +140,7 @@ class RefusalRound:
       wake_at: when `next_step` wants to be called again at the latest (seconds, trio clock).
       suspected: whether the step `SUSPECT` was taken.
       ended: why the round ended without a result; "" as long as it did not.
+      uncorroborated: whether it ended because nobody else was refused.
     """
 
     def __init__(
@@ -146,10 +150,12 @@ class RefusalRound:
         self.wake_at: float = now
         self.suspected: bool = False
         self.ended: str = ""
+        self.uncorroborated: bool = False
         self._local = local
         self._alone = alone
         round_trips = ROUND_TRIPS * (node.rtt or 0.0)
         self._between = max(config.refusal_grace, config.gossip_interval, round_trips)
+        self._too_late = TOO_LATE + config.probe_timeout
         self._refused_at: list[float] = []
         self._looks = 0
         self._look_at = now
@@ -162,6 +168,8 @@ class RefusalRound:
     def looked(self, look: Look, now: float) -> None:
         """This node has looked, just now."""
         self._looks += 1
+        if self._refused_at and now > self._look_at + self._too_late:
+            self._end("this node did not look in time")
         self._look_at = now + self._between
         match look:
             case Look.REFUSED:
@@ -197,6 +205,8 @@ class RefusalRound:
             self._end("it refuted, or changed")
         elif self._refused_at and node.pinged_at > self._refused_at[0]:
             self._end("it pinged")
+        elif self._refused_at and max(node.acked_at, node.exchanged_at) > self._refused_at[0]:
+            self._end("it answered")
 
     def next_step(self, now: float) -> Step:
         """What to do now.  Each step is given once; `LOOK` until it was `looked`."""
@@ -224,6 +234,7 @@ class RefusalRound:
     def _looked_enough(self) -> str:
         """Why there shall be no more looks; "" if there shall be."""
         if self._looks >= MAX_LOOKS and not self._supported:
+            self.uncorroborated = True
             return "no other node was refused"
         return "it was refused too seldom" if self._looks >= MOST_LOOKS else ""
 
@@ -243,11 +254,6 @@ class RefusalRound:
     def refused(self) -> bool:
         """Whether this node was refused in the round."""
         return bool(self._refused_at)
-
-    @property
-    def uncorroborated(self) -> bool:
-        """Whether the round ended because nobody else was refused."""
-        return bool(self.ended) and self._looks >= MAX_LOOKS and not self._supported
 
     def report(self) -> RefusalReport:
         """What the round is based on, as far as it came."""
