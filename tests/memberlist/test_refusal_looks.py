@@ -101,12 +101,48 @@ async def test_a_suspect_is_sent_the_suspicion(autojump_clock: MockClock) -> Non
         assert 1 == c.nodes[2].statistics().refuted
 
 
-async def test_a_second_look_at_the_same_time_shows_nothing(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("suspected", [False, True])
+async def test_a_second_look_at_the_same_time_shows_the_same_and_a_deciding_one_is_its_own(
+    suspected: bool, autojump_clock: MockClock
+) -> None:
     async with two() as (c, looker, node):
         c.network.power_off(THERE)
+        took = []
+
+        async def look(suspected: bool) -> None:
+            start = trio.current_time()
+            seen = await looker.look(node, suspected=suspected, packet_refused=False)
+            assert Look.UNCLEAR is seen
+            took.append(trio.current_time() - start)
+
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(timed, looker, node)
+            nursery.start_soon(look, False)
             await trio.sleep(0.1)
             assert looker.is_looking_at(node.address)
-            assert Look.UNCLEAR is (await timed(looker, node))[0]
+            nursery.start_soon(look, suspected)
+        assert [0.5, 0.9 if suspected else 0.4] == pytest.approx(took)
         assert not looker.is_looking_at(node.address)
+
+
+async def test_a_look_that_is_cancelled_leaves_nothing_and_nobody_waiting(
+    autojump_clock: MockClock,
+) -> None:
+    async with two() as (c, looker, node):
+        c.network.power_off(THERE)
+        pending = len(looker.pending_acks)
+        with trio.fail_after(2):
+            async with trio.open_nursery() as nursery:
+                first = trio.CancelScope()
+
+                async def look() -> None:
+                    with first:
+                        await looker.look(node, suspected=False, packet_refused=False)
+
+                nursery.start_soon(look)
+                await trio.sleep(0.1)
+                nursery.start_soon(timed, looker, node)
+                await trio.sleep(0.1)
+                first.cancel()
+                await trio.sleep(0.01)
+                assert not looker.is_looking_at(node.address)
+                assert pending == len(looker.pending_acks)

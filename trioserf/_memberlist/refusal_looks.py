@@ -39,6 +39,7 @@ class _Looking:
     stream_refused: bool = False
     answered: bool = False
     over: trio.Event = attrs.field(factory=trio.Event)
+    ended: trio.Event = attrs.field(factory=trio.Event)
 
     def note(self) -> None:
         """Something was set: it may be all that the look waits for."""
@@ -79,15 +80,17 @@ class Looker:
         return True
 
     async def look(self, node: Node, *, suspected: bool, packet_refused: bool) -> Look:
-        """Look at a node.
+        """Look at a node; the result of a look that is under way does as well.
 
         Args:
-          suspected: send it the suspicion with the ping, so that it can refute.
+          suspected: send it the suspicion with the ping, so that it can refute.  Such a look is
+            always a new one, since it decides.
           packet_refused: whether its address has refused a packet already.
         """
-        if self.is_looking_at(node.address):
-            await trio.lowlevel.checkpoint()
-            return Look.UNCLEAR
+        while (under_way := self._under_way.get(node.address)) is not None:
+            await under_way.ended.wait()
+            if not suspected:
+                return under_way.result
         looking = self._under_way[node.address] = _Looking(packet_refused)
 
         def on_ack(_ack: Ack, _at: float, _source: Address | None) -> None:
@@ -107,6 +110,7 @@ class Looker:
                     nursery.cancel_scope.cancel()
         finally:
             del self._under_way[node.address]
+            looking.ended.set()
         return looking.result
 
     async def _ping(self, node: Node, seq_no: int, suspected: bool, looking: _Looking) -> None:
