@@ -9,8 +9,11 @@ import trio
 from trio.testing import MockClock
 
 from tests.memberlist.kit import cluster
-from trioserf._wire.messages import Suspect
+from trioserf._memberlist.refusal_detector import RefusalDetector
+from trioserf._memberlist.refusal_looks import Looker
+from trioserf._wire.messages import IndirectPing, Nack, Suspect, encode_message
 from trioserf.abc import Address
+from trioserf.testing.sim_transport import SimTransport
 
 ON = {"dead_on_refusal": True}
 OFF = {"dead_on_refusal": False}
@@ -268,3 +271,211 @@ async def test_two_who_look_at_the_same_time_answer_each_other(autojump_clock: M
             node._refusals.stream_refused(node.node("n3"))
         assert await until_dead(c, 3) < 2.0
         assert declared(c)
+
+
+async def test_a_node_that_came_back_is_asked_again_and_counted_again(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with settled(3) as c:
+        detector = c.nodes[1]._refusals
+        for round in range(1, 3):
+            c.kill(3)
+            await until_dead(c, 3)
+            assert round == c.nodes[1].statistics().refusals
+            await trio.sleep(1)
+            await c.start(3, **ON)
+            await c.nodes[3].join(["10.0.0.1"])
+            await trio.sleep(20)
+        asked = []
+        expect = RefusalDetector._expected
+
+        def expected(self, seq_no, running, helper):
+            if self is detector:
+                asked.append(helper.name)
+            return expect(self, seq_no, running, helper)
+
+        monkeypatch.setattr(RefusalDetector, "_expected", expected)
+        c.kill(2)
+        await until_dead(c, 2)
+        assert ["n3"] == [*{*asked}]
+
+
+async def test_what_is_remembered_of_nodes_is_bounded_by_time_not_by_names(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(3) as c:
+        detector, seen = c.nodes[1]._refusals, set()
+        for number in range(10, 16):
+            await c.start(number, **ON)
+            await c.nodes[number].join(["10.0.0.1"])
+            await trio.sleep(10)
+            c.kill(number)
+            await until_dead(c, number)
+            del c.nodes[number]
+            await trio.sleep(10)
+            seen |= {*detector._refused_at}
+            assert len(detector._refused_at) <= 1
+        assert len(seen) > 2
+        assert not detector._running
+        assert not detector._rounds_at
+        assert not detector._asked
+
+
+async def test_a_flood_of_forged_hints_is_looked_into_at_a_bounded_rate(
+    autojump_clock: MockClock,
+) -> None:
+    """Also if they are about nobody: to find out takes a look through all nodes."""
+    async with settled(3) as c:
+        detector, looked_up = c.nodes[1]._refusals, []
+        table = detector.table
+        at = table.at
+
+        def counted(address):
+            looked_up.append(address)
+            return at(address)
+
+        table.at = counted
+        for number in range(1000):
+            detector._packet_refused(Address(f"10.9.{number % 7}.{number % 250}", 7946))
+            await trio.sleep(0.001)
+        assert 20 <= len(looked_up) <= 32 + 20 + 1
+
+
+async def test_suspicions_about_everybody_cost_each_a_look_and_kill_nobody(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that says so about all is no corroboration of anything."""
+    async with settled(12) as c:
+        looks = []
+        looker = c.nodes[1]._refusals._looker
+        look = Looker.look
+
+        async def counted(self, node, **kwargs):
+            if self is looker:
+                looks.append(node.name)
+            return await look(self, node, **kwargs)
+
+        monkeypatch.setattr(Looker, "look", counted)
+        for _ in range(20):
+            for number in range(3, 13):
+                node = c.nodes[1].node(f"n{number}")
+                suspect = Suspect(node.incarnation, node.name, "n2")
+                c.network.inject_packet(
+                    encode_message(suspect), Address("10.0.0.2", 7946), Address("10.0.0.1", 7946)
+                )
+            await trio.sleep(0.1)
+        await trio.sleep(5)
+        assert 0 == declared(c)
+        assert looks
+        assert max(looks.count(name) for name in looks) <= 3
+        assert {"ALIVE"} == {*status(c, 7)}
+        assert 0 == c.nodes[1].health_score
+
+
+@pytest.mark.parametrize("what", ["leave", "restart"])
+async def test_what_happens_in_the_middle_of_a_round_ends_it(
+    what: str, autojump_clock: MockClock
+) -> None:
+    settings = {**ON, "refusal_grace": 2.0}
+    async with settled(6, settings=settings) as c:
+        c.network.reject(None, "10.0.0.3")
+        with trio.fail_after(30):
+            while not any(node._refusals._running for node in c.nodes.values()):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        await trio.sleep(0.3)
+        if what == "leave":
+            await c.nodes[3].leave(0.5)
+        else:
+            c.kill(3)
+            await trio.sleep(0.01)
+            c.network.accept(None, "10.0.0.3")
+            await c.start(3, **settings)
+            await c.nodes[3].join(["10.0.0.1"])
+        await trio.sleep(5)
+        assert 0 == declared(c)
+        assert all(not node._refusals._running for node in c.nodes.values())
+        assert {"LEFT" if what == "leave" else "ALIVE"} == {*status(c, 3)}
+
+
+async def test_a_node_that_comes_back_elsewhere_is_known_there_soon(
+    autojump_clock: MockClock,
+) -> None:
+    """What its former address refuses says nothing about the new one."""
+    async with settled(6) as c:
+        c.kill(3)
+        await trio.sleep(0.01)
+        await c.start(3, host="10.0.0.33", **ON)
+        await c.nodes[3].join(["10.0.0.1"])
+        await trio.sleep(10)
+        others = [node.node("n3") for number, node in c.nodes.items() if number != 3]
+        assert {("ALIVE", "10.0.0.33")} == {(n.status.name, n.address.host) for n in others}
+        before = declared(c)
+        await trio.sleep(30)
+        assert before == declared(c)
+
+
+async def test_a_detector_that_is_cancelled_in_the_middle_leaves_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(3) as c:
+        c.kill(3)
+        detector = c.nodes[1]._refusals
+        with trio.fail_after(30):
+            while not detector._asked:  # noqa: ASYNC110
+                await trio.sleep(0.001)
+        pending = detector.pending_acks
+        c.kill(1)
+        await trio.sleep(0.01)
+        assert not detector._asked
+        assert not detector._running
+        assert not detector._rounds_at
+        assert not detector._looker._under_way
+        assert 0 == len(pending)
+        detector.stream_refused(detector.table.nodes["n2"])  # and nothing begins
+        assert not detector._running
+
+
+async def test_turned_off_the_network_is_not_even_asked_for_refusals(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    refusals = SimTransport.refusals
+
+    def counted(self):
+        asked.append(self)
+        return refusals(self)
+
+    monkeypatch.setattr(SimTransport, "refusals", counted)
+    async with settled(3, 1.0, settings=OFF):
+        assert not asked
+    async with settled(3, 1.0, settings={**ON, "faithful_go": True}):
+        assert not asked
+    async with settled(3, 1.0):
+        assert 3 == len(asked)
+
+
+async def test_who_is_answered_at_once_is_sent_one_nack(autojump_clock: MockClock) -> None:
+    """A second would stand for that of a helper which is not well itself."""
+    async with settled(4) as c:
+        c.kill(3)
+        detector = c.nodes[1]._refusals
+        with trio.fail_after(30):
+            while not detector._refused_lately(detector.table.nodes["n3"]):  # noqa: ASYNC110
+                await trio.sleep(0.001)
+        nacks = []
+        transport = c.nodes[2]._refusals.transport
+        port = transport.local_address.port
+        target = detector.table.nodes["n3"]
+        request = IndirectPing(4711, target.addr, target.port, "n3", True, None, None, None)
+        watch = c.nodes[2]._receiver._on_nack
+
+        def noted(nack, packet):
+            nacks.append(nack.seq_no)
+            watch(nack, packet)
+
+        c.nodes[2]._receiver._routes[Nack] = noted
+        c.network.inject_packet(
+            encode_message(request), Address("10.0.0.2", port), Address("10.0.0.1", 7946)
+        )
+        await trio.sleep(1.0)
+        assert [4711] == [number for number in nacks if number == 4711]

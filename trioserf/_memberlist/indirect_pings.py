@@ -101,6 +101,12 @@ class IndirectPings:
         ended = [seq_no for seq_no, entry in self._requests.items() if entry[3] == target]
         return [self._requests.pop(seq_no)[:2] for seq_no in ended]
 
+    def nacked(self, seq_no: int) -> None:
+        """A nack for this ping was sent already: a second would stand for another helper's."""
+        entry = self._requests.get(seq_no)
+        if entry is not None:
+            self._requests[seq_no] = attrs.evolve(entry[0], nack=False), *entry[1:]
+
     def ack(self, seq_no: int) -> None:
         """An ack arrived: pass it on to the peer that asked for the ping, if there is one."""
         if seq_no in self._requests:

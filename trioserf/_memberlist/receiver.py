@@ -226,7 +226,7 @@ class Receiver:
             self.drop_log("relay", packet.source, f"more than {limit} indirect pings")
             return
         if self.refusals is not None:
-            self.refusals.asked(request, reply_to)
+            self.refusals.asked(seq_no, request, reply_to)
         ping = ping_message(seq_no, request.node, self.table.local_node)
         self.sender.send(ping, target, request.node)
 

@@ -59,13 +59,13 @@ MAX_ROUNDS: Final = 32
 """Rounds at once: a rack full of processes may end together."""
 LOOK_BURST: Final = 32
 LOOK_PERIOD: Final = 0.05
-"""Looks because of hints: so many at once, and one more in so many seconds."""
+"""Hints that are looked into: so many at once, and one more in so many seconds."""
 FRESH: Final = 0.5
 """Seconds for which a refusal that this node has seen need not be looked for again."""
 SEVERAL: Final = 2
 """Nodes that refuse this node alone, at once, from which on this node is in doubt."""
 AT_ONCE: Final = 10.0
-"""Seconds."""
+"""Seconds for which it is remembered that a node refused."""
 
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -117,7 +117,7 @@ class RefusalDetector:
     """The same rounds by the address of the node."""
     _quiet_until: dict[str, float] = attrs.field(factory=dict, init=False)
     _refused_at: dict[str, float] = attrs.field(factory=dict, init=False)
-    """When this node was last refused by a node that is not known to live since."""
+    """When this node was last refused by a node, lately; unless that is known to live since."""
     _alone_refused: dict[str, float] = attrs.field(factory=dict, init=False)
     """When a round about a node last ended because nobody else was refused."""
     _asked: dict[int, tuple[_Running, str]] = attrs.field(factory=dict, init=False)
@@ -175,22 +175,15 @@ class RefusalDetector:
         now = trio.current_time()
         if self._budget.ready_at > now:
             return
-        node = self._at(address)
-        if node is None or not is_evidence_possible(node):
-            return
+        # Before it is known whose address it is: with many nodes that is most of the work.
         self._budget.spend(now)
+        node = next((each for each in self.table.at(address) if is_evidence_possible(each)), None)
+        if node is None:
+            return
         if self.indirect_pings.waiting_for(address):
             self._start(self._look_for_others, node)
         else:
             self._begin(node, packet_refused=True)
-
-    def _at(self, address: Address) -> Node | None:
-        """The node at an address."""
-        addr, port = address.to_bytes(), address.port
-        for node in self.table.sequence:
-            if node.port == port and node.addr == addr and not node.is_gone:
-                return node
-        return None
 
     def stream_refused(self, node: Node) -> None:
         """The stream of a probe was refused."""
@@ -289,6 +282,7 @@ class RefusalDetector:
         """Ask some nodes that were not asked yet to ping the node: they look, if it refuses."""
         round, local = running.round, self.table.local_node
         node, refused = round.node, self._refused_at
+        _drop_old(refused, trio.current_time())
 
         def exclude(other: Node) -> bool:
             return (
@@ -381,15 +375,14 @@ class RefusalDetector:
             name, "refuses", detail=f"its host refused its ports to this node alone: {round.ended}"
         )
         self._alone_refused[name] = now
-        for other, at in tuple(self._alone_refused.items()):
-            if now - at > AT_ONCE:
-                del self._alone_refused[other]
+        _drop_old(self._alone_refused, now)
         if len(self._alone_refused) >= SEVERAL:
             self.apply.change_health(1)
 
     async def _look(self, node: Node, *, suspected: bool, packet_refused: bool) -> Look:
         look = await self._looker.look(node, suspected=suspected, packet_refused=packet_refused)
         if look is Look.REFUSED:
+            _drop_old(self._refused_at, trio.current_time())
             if node.name not in self._refused_at:
                 self.refusals += 1
                 seen = RefusalReport((self.table.name,))
@@ -415,6 +408,8 @@ class RefusalDetector:
             self._answer(node, request, reply_to)
 
     def _answer(self, node: Node, request: IndirectPing, reply_to: Address) -> None:
+        if not request.nack:
+            return  # protocol 3 or older: the peer does not understand it
         suspect = encode_message(Suspect(node.incarnation, node.name, self.table.name))
         nack = encode_message(Nack(seq_no=request.seq_no))
         try:
@@ -422,17 +417,21 @@ class RefusalDetector:
         except _SEND_ERRORS as error:
             self.log.debug("cannot answer %s: %s", reply_to, error)
 
-    def asked(self, request: IndirectPing, reply_to: Address) -> None:
+    def asked(self, seq_no: int, request: IndirectPing, reply_to: Address) -> None:
         """An indirect ping arrived, which goes on; there may be something to say at once.
 
         Who asks may not know that the node has left.  And where this node was refused just now,
         in a round of its own, both would otherwise wait for each other.
+
+        Args:
+          seq_no: of the ping that goes on.
         """
         node = self.table.nodes.get(request.node)
         if self._nursery is None or node is None:
             return
         if is_evidence_possible(node) and self._refused_lately(node):
             self._answer(node, request, reply_to)
+            self.indirect_pings.nacked(seq_no)
         if node.status is not NodeStatus.LEFT:
             return
         dead = encode_message(Dead(node.incarnation, node.name, node.name))
@@ -440,3 +439,9 @@ class RefusalDetector:
             self.sender.send_together([dead], reply_to, request.source_node)
         except _SEND_ERRORS as error:
             self.log.debug("cannot answer %s: %s", reply_to, error)
+
+
+def _drop_old(times: dict[str, float], now: float) -> None:
+    """Forget what was longer than `AT_ONCE` ago: nodes come back, and names may be new."""
+    for name in [name for name, at in times.items() if now - at > AT_ONCE]:
+        del times[name]
