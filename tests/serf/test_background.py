@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.serf.clusters import address, cluster, status, until
+from tests.serf.clusters import address, answer_queries, cluster, known, status, until
 from trioserf._events import MemberStatus
+from trioserf._serf.open import open_serf
 from trioserf.testing import SimCluster
 
 
@@ -65,6 +67,32 @@ async def test_an_address_of_this_node_is_nothing_to_rejoin(
         await trio.sleep(60)
         assert 0 == b.memberlist.statistics().lost
         assert "re-join" not in caplog.text
+
+
+@pytest.mark.parametrize("away", [0.05, 3.0])
+async def test_a_node_that_restarts_at_another_port_gets_queries_within_a_second(
+    away: float, tmp_path: Path, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    """Its peers hold the old address, before and after they found that it failed."""
+    path = str(tmp_path / "snap")
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        async with open_serf(net.config("c", host="10.0.0.3", snapshot_path=path)) as c:
+            await c.join([address(a)])
+            await until(lambda: status(b, "c") is MemberStatus.ALIVE)
+            await trio.sleep(5)
+        await trio.sleep(away)
+        moved = net.config("c", host="10.0.0.3", snapshot_path=path)
+        memberlist = attrs.evolve(
+            moved.memberlist, bind_port=7947, transport=net.network.transport("10.0.0.3", 7947)
+        )
+        async with open_serf(attrs.evolve(moved, memberlist=memberlist)) as c:
+            nursery.start_soon(answer_queries, c)
+            await trio.sleep(1)
+            for asking in (a, b):
+                result = await asking.ask("load", timeout=1)
+                assert "c" in {response.node for response in result.responses}
+                assert 7947 == known(asking, "c").port
 
 
 async def test_a_snapshot_does_not_lead_into_another_cluster(
