@@ -340,7 +340,8 @@ def test_too_many_known_queries_make_the_lowest_times_stale() -> None:
     for number in range(MAX_KNOWN + 1):
         assert queries.on_query(query(ltime=1 + number // 1000, id=number), 0.0, {})[0]
     assert queries.recent.floor >= 1
-    assert not queries.on_query(query(ltime=1, id=MAX_KNOWN), 0.0, {})[0]
+    again, effects = queries.on_query(query(ltime=1, id=MAX_KNOWN), 0.0, {})
+    assert (False, ["old_query"]) == (again, [one.reason for one in effects])
     assert queries.on_query(query(ltime=60, id=MAX_KNOWN + 9), 0.0, {})[0]
 
 

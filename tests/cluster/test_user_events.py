@@ -342,7 +342,9 @@ def test_too_many_known_events_make_the_lowest_times_stale() -> None:
         assert events.on_user_event(event(1 + number // 1000, f"{number}", b""))[0]
     assert events.recent.floor >= 1
     assert not events.on_user_event(event(1, "0", b""))[0]
-    assert not events.on_user_event(event(1, "new", b""))[0]
+    dropped = events.on_user_event(event(1, "new", b""))
+    problem = f"received old event new of time 1 (now {events.clock.time})"
+    assert (False, [Drop("old_event", problem)]) == dropped
     assert events.on_user_event(event(60, "new", b""))[0]
 
 

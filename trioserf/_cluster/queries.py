@@ -282,10 +282,11 @@ class QueryLog:
         spread = clock.observe(msg.ltime, now, private=private)
         if spread is None:
             return False, [*REFUSED]
-        if msg.ltime < self.min_time or msg.ltime <= self.recent.floor:
+        if msg.ltime < self.min_time:
             return False, []
-        if self.recent.is_old(msg.ltime):
-            if not clock.is_current(msg.ltime):
+        forgotten = msg.ltime <= self.recent.floor
+        if forgotten or self.recent.is_old(msg.ltime):
+            if forgotten or not clock.is_current(msg.ltime):
                 problem = f"received old query {msg.name} of time {msg.ltime} (now {clock.time})"
                 return False, [Drop("old_query", problem)]
             spread = (ExchangeState(),)

@@ -163,10 +163,11 @@ class UserEventLog:
         spread = clock.observe(msg.ltime, now, private=private)
         if spread is None:
             return False, [*REFUSED]
-        if msg.ltime < self.min_time or msg.ltime <= self.recent.floor:
+        if msg.ltime < self.min_time:
             return False, []
-        if msg.ltime < clock.time - self._size:  # as `RecentTimes.is_old`, in no call
-            if not clock.is_current(msg.ltime):
+        forgotten = msg.ltime <= self.recent.floor
+        if forgotten or msg.ltime < clock.time - self._size:  # `RecentTimes.is_old`, in no call
+            if forgotten or not clock.is_current(msg.ltime):
                 problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
                 return False, [Drop("old_event", problem)]
             spread = (ExchangeState(),)
