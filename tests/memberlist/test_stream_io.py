@@ -1,11 +1,9 @@
 """Where CPU-bound work is done."""
 
-import sys
 import threading
 
 import pytest
 import trio
-import trio.lowlevel
 import trio.testing
 
 from trioserf._memberlist.drop_log import node_log
@@ -16,14 +14,12 @@ from trioserf._memberlist.stream_io import (
     MAX_WAITING,
     RATION_BURST,
     RATION_RATE,
-    SWITCH_INTERVAL,
     WAIT_LIMIT,
     ByteBudget,
     Holding,
     Ration,
     read_message,
     run_cpu_bound,
-    short_turns,
 )
 from trioserf._wire.codec import encode
 from trioserf._wire.limits import THREAD_THRESHOLD
@@ -43,42 +39,6 @@ def test_heavy_work_goes_to_a_thread_and_light_work_does_not():
         assert here is not await run_cpu_bound(threading.current_thread, THREAD_THRESHOLD)
 
     trio.run(main)
-
-
-def test_while_a_thread_computes_the_loop_gets_the_interpreter_back_soon():
-    usual = sys.getswitchinterval()
-
-    async def main():
-        async def seen_outside():
-            while sys.getswitchinterval() == usual:
-                await trio.lowlevel.checkpoint()
-            inside.append(sys.getswitchinterval())
-            done.set()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(seen_outside)
-            for _ in range(2):
-                nursery.start_soon(run_cpu_bound, lambda: done.wait(5), THREAD_THRESHOLD)
-
-    inside, done = [], threading.Event()
-    trio.run(main)
-    assert [pytest.approx(SWITCH_INTERVAL)] == inside
-    assert usual == sys.getswitchinterval(), "as it was, when the last is done"
-
-
-def test_a_switch_interval_that_somebody_sets_meanwhile_stays():
-    usual = sys.getswitchinterval()
-    try:
-        with short_turns:
-            sys.setswitchinterval(0.02)
-        assert 0.02 == pytest.approx(sys.getswitchinterval())
-        sys.setswitchinterval(0.0001)
-        before = sys.getswitchinterval()
-        with short_turns:
-            assert before == sys.getswitchinterval(), "never longer than it was"
-        assert before == sys.getswitchinterval()
-    finally:
-        sys.setswitchinterval(usual)
 
 
 async def test_in_a_simulation_no_thread_lets_time_run_away(autojump_clock):

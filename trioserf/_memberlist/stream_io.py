@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import bisect
 import math
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -44,8 +42,6 @@ R = TypeVar("R")
 CHUNK: Final = 16 * 1024
 """Most bytes read in one go: what is read and what it is parsed with keep buffers of this size."""
 _MAX_THREADS: Final = 2
-SWITCH_INTERVAL: Final = 0.0005
-"""The interpreter's switch interval while a thread computes (seconds); see `_ShortTurns`."""
 _AT_ONCE: Final = 4_000
 """Work of less is done at once: it takes less than a millisecond (plain bytes)."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
@@ -380,50 +376,7 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
         async with turn():
             return work()
     limiter = _of_run(_limiter, lambda: trio.CapacityLimiter(_MAX_THREADS))
-    return await run_in_thread(_in_short_turns, work, abandon_on_cancel=True, limiter=limiter)
-
-
-def _in_short_turns(work: Callable[[], T]) -> T:
-    with short_turns:
-        return work()
-
-
-class _ShortTurns:
-    """Lets the event loop have the interpreter back sooner while a thread computes.
-
-    Each call of the loop that goes to the system, such as the sending of a packet, gives the
-    interpreter away, and a thread that computes keeps it for the switch interval, which is 5 ms:
-    eight packets of gossip then take 40 ms, in which nobody else is served.  There is one
-    interval for the whole process; it is put back when the last such thread is done, unless
-    somebody else set it meanwhile.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._usual = self._set = 0.0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                self._usual = sys.getswitchinterval()
-                _set_switch_interval(min(self._usual, SWITCH_INTERVAL))
-                self._set = sys.getswitchinterval()
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside and sys.getswitchinterval() == self._set:
-                _set_switch_interval(self._usual)
-
-
-def _set_switch_interval(seconds: float) -> None:
-    # What is set is cut to whole microseconds, 0.1 ms to 99 of them: rounded, it stays the same.
-    sys.setswitchinterval(seconds + 5e-7)
-
-
-short_turns: Final = _ShortTurns()
+    return await run_in_thread(work, abandon_on_cancel=True, limiter=limiter)
 
 
 def turn() -> trio.Lock:
