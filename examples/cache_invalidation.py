@@ -1,4 +1,4 @@
-"""A cache in every process: who changes something tells all others to forget what they have.
+"""A cache in every process: after a change, all processes drop what they have cached of it.
 
 In two terminals::
 

@@ -25,7 +25,7 @@ class Rates:
             nursery.start_soon(self.lead)
 
     async def follow_leader(self):
-        """Who comes first among those alive leads."""
+        """Of the members that are alive, the first by name leads."""
         async with self.serf.follow(status=MemberStatus.ALIVE, tags={"service": "rates"}) as states:
             async for members in states:
                 leader = min(members.names)
@@ -35,7 +35,7 @@ class Rates:
 
     async def lead(self):
         """While this node leads: get the rate each second, and send it to all."""
-        await trio.sleep(self.start_wait)  # find the others before taking oneself for the first
+        await trio.sleep(self.start_wait)  # find the others before this node leads
         await self.catch_up()
         while True:
             if self.leader == self.serf.name:
@@ -44,11 +44,11 @@ class Rates:
             await trio.sleep(1)
 
     async def fetch(self):
-        """Ask the bank; only one of us may, and only once a second."""
+        """Ask the bank; only one member may, and only once a second."""
         return f"{random.uniform(1.05, 1.15):.4f}"
 
     async def listen(self, *, task_status=trio.TASK_STATUS_IGNORED):
-        """Keep the newest rate, and give it to who asks."""
+        """Keep the newest rate, and answer members that ask for it."""
         async with self.serf.subscribe(UserEvent, Query) as events:
             task_status.started()
             async for event in events:

@@ -14,7 +14,7 @@ class Rates:
         self.leader = None
 
     async def follow_leader(self):
-        """Who comes first among those alive leads."""
+        """Of the members that are alive, the first by name leads."""
         async with self.serf.follow(status=MemberStatus.ALIVE, tags={"service": "rates"}) as states:
             async for members in states:
                 leader = min(members.names)

@@ -22,7 +22,7 @@ class Rates:
             nursery.start_soon(self.listen)
 
     async def follow_leader(self):
-        """Who comes first among those alive leads."""
+        """Of the members that are alive, the first by name leads."""
         async with self.serf.follow(status=MemberStatus.ALIVE, tags={"service": "rates"}) as states:
             async for members in states:
                 leader = min(members.names)
@@ -39,7 +39,7 @@ class Rates:
                 await self.serf.user_event("rate", f"{self.number + 1} {rate}".encode())
 
     async def fetch(self):
-        """Ask the bank; only one of us may, and only once a second."""
+        """Ask the bank; only one member may, and only once a second."""
         return f"{random.uniform(1.05, 1.15):.4f}"
 
     async def listen(self):
