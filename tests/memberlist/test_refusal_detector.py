@@ -478,3 +478,17 @@ async def test_who_is_answered_at_once_is_sent_one_nack(autojump_clock: MockCloc
         )
         await trio.sleep(1.0)
         assert [4711] == [number for number in nacks if number == 4711]
+
+
+@pytest.mark.parametrize(("seconds", "dies"), [(1.5, False), (4.0, True)])
+async def test_the_only_two_ride_out_a_reject_that_is_shorter_than_the_longer_look(
+    seconds: float, dies: bool, autojump_clock: MockClock
+) -> None:
+    async with settled(2) as c:
+        c.network.reject("10.0.0.1", "10.0.0.2", both_ways=True)
+        await trio.sleep(seconds)
+        c.network.accept("10.0.0.1", "10.0.0.2", both_ways=True)
+        await trio.sleep(1)
+        assert dies == (declared(c) > 0)
+        await trio.sleep(30)
+        assert ["ALIVE"] == status(c, 2)
