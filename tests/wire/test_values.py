@@ -209,7 +209,7 @@ def test_values_and_raw_bytes_are_taken_as_they_arrive() -> None:
     reader.feed(b"\x02\xc0raw")
     assert ([1, 2],) == reader.take_value()
     assert (None,) == reader.take_value()
-    assert (b"ra", 6) == (reader.take_bytes(2), reader.taken)
+    assert (b"ra", 6) == (reader.take_bytes(2), reader.taken())
     assert (b"w", b"") == (reader.take_bytes(9), reader.take_bytes(9))
     assert reader.take_value() is None
 

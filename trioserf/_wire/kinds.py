@@ -62,6 +62,7 @@ _UNSIGNED = {Kind.U8: MAX_U8, Kind.U16: MAX_U16, Kind.U32: MAX_U32, Kind.U64: MA
 
 PLAIN: Mapping[Kind, tuple[type, int]] = {
     **{kind: (int, high) for kind, high in _UNSIGNED.items()},
+    Kind.INT: (int, MAX_I64),
     Kind.BYTES: (bytes, 0),
     Kind.STR: (bytes, -1),
     Kind.BOOL: (bool, 0),

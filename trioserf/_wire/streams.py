@@ -24,7 +24,7 @@ limits of v0.6.0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, final
 
 from .. import _attrs as attrs
@@ -217,10 +217,12 @@ def _decrypt(frame: EncryptedFrame, codec: StreamCodec) -> Frame:
     return PlainFrame(plain)
 
 
-def decode_frame(result: Frame | StreamRequest, codec: StreamCodec) -> StreamRequest:
+def decode_frame(
+    result: Frame | StreamRequest, codec: StreamCodec, max_output: int | None = None
+) -> StreamRequest:
     """The request in what `StreamParser.receive` returned; raises as `decode_layer`."""
     while isinstance(result, Frame):
-        result = decode_layer(result, codec)
+        result = decode_layer(result, codec, max_output)
     return result
 
 
@@ -408,13 +410,11 @@ class StreamParser:
         return self._request.feed(data)
 
 
-def _slices(data: bytes) -> Iterator[bytes]:
+def _slices(data: bytes) -> Iterable[bytes]:
     """``data`` in slices that are parsed in one go; at least one."""
     if len(data) <= limits.SLICE:
-        yield data
-    else:
-        for start in range(0, len(data), limits.SLICE):
-            yield data[start : start + limits.SLICE]
+        return (data,)
+    return (data[at : at + limits.SLICE] for at in range(0, len(data), limits.SLICE))
 
 
 # --- inside the frame ---------------------------------------------------------------------
@@ -489,7 +489,7 @@ class _RequestReader:
 
     def _read_rest(self, data: bytes) -> StreamRequest | None:
         """The request whose header and records are read, from all its bytes."""
-        header, start = self._header, self._values.taken
+        header, start = self._header, self._values.taken()
         match header:
             case UserMessageHeader():
                 body = data[start : start + header.length]
@@ -535,7 +535,7 @@ class _RequestReader:
         if value is None:
             return False
         self._header = header = from_value(self._kind, value[0])
-        self._records_start = values.taken
+        self._records_start = values.taken()
         if type(header) is UserMessageHeader and not 0 <= header.length <= limits.MAX_USER_MESSAGE:
             raise RemoteProtocolError(f"a user message of {header.length} bytes")
         if type(header) is PushPullHeader:
@@ -560,7 +560,7 @@ class _RequestReader:
         return complete
 
     def _check_records(self) -> None:
-        size, count = self._values.taken - self._records_start, len(self._records)
+        size, count = self._values.taken() - self._records_start, len(self._records)
         if size > limits.MAX_RECORDS:
             raise RemoteProtocolError(f"node records of more than {limits.MAX_RECORDS} bytes")
         if count > limits.FREE_RECORDS and size < limits.LEAST_RECORD * count:

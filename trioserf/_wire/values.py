@@ -115,6 +115,10 @@ class ValueReader:
             max_array_len=min(MAX_ARRAY, max_size),
             max_map_len=min(MAX_MAP, max_size),
         )
+        self.take_bytes: Callable[[int], bytes] = self._unpacker.read_bytes
+        """Up to so many bytes, as many as are here; only between two values."""
+        self.taken: Callable[[], int] = self._unpacker.tell
+        """Bytes taken so far."""
 
     def feed(self, data: bytes) -> None:
         """Add bytes.
@@ -139,17 +143,6 @@ class ValueReader:
             return None
         except _BAD_INPUT as error:
             raise RemoteProtocolError(f"msgpack: {error}") from error
-
-    def take_bytes(self, limit: int) -> bytes:
-        """Up to ``limit`` bytes, as many as are here; only between two values."""
-        data: bytes = self._unpacker.read_bytes(limit)
-        return data
-
-    @property
-    def taken(self) -> int:
-        """Bytes taken so far."""
-        position: int = self._unpacker.tell()
-        return position
 
 
 _SMALL: Final = 4096
