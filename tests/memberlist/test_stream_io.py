@@ -14,6 +14,7 @@ from trioserf._memberlist.stream_io import (
     MAX_WAITING,
     RATION_BURST,
     RATION_RATE,
+    SHORT,
     WAIT_LIMIT,
     ByteBudget,
     Holding,
@@ -22,9 +23,18 @@ from trioserf._memberlist.stream_io import (
     run_cpu_bound,
 )
 from trioserf._wire.codec import encode
-from trioserf._wire.limits import THREAD_THRESHOLD
-from trioserf._wire.messages import NodeRecord, PushPullHeader
-from trioserf._wire.streams import StreamCodec, StreamError
+from trioserf._wire.keyring import Keyring
+from trioserf._wire.limits import RECORD_SIZE, THREAD_THRESHOLD
+from trioserf._wire.messages import Compressed, NodeRecord, PushPullHeader
+from trioserf._wire.streams import (
+    PushPullState,
+    StreamCodec,
+    StreamError,
+    UserMessageStream,
+    frame,
+    push_pull_bytes,
+    user_message_bytes,
+)
 from trioserf.testing.determinism import threads_in_place
 
 METRICS = Metrics(None, {}, node_log("memberlist", "test"))
@@ -205,3 +215,85 @@ async def test_only_what_is_charged_is_rationed():
     for size in (FREE, FREE + 10, FREE + 5, FREE + 25, 0):
         await holding.resize(size)
     assert [10, 20] == taken
+
+
+# --- short frames --------------------
+
+
+class Whole:
+    """A stream that has one piece."""
+
+    def __init__(self, data):
+        self.data = data
+
+    async def receive_some(self, _size):
+        return self.data
+
+
+async def read_one(data, codec):
+    """What is read, what is charged for it at last, and how often others ran meanwhile."""
+    holding, turns = Holding(ByteBudget(1 << 30)), 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(count)
+        request = await read_message(
+            Whole(data), codec, accept_side=True, metrics=METRICS, holding=holding
+        )
+        ran = turns
+        nursery.cancel_scope.cancel()
+    return request, holding, ran
+
+
+CODECS = {
+    "compressed": StreamCodec(compress=True),
+    "encrypted": StreamCodec(keyring=Keyring([bytes(range(16))])),
+    "both": StreamCodec(compress=True, keyring=Keyring([bytes(range(16))])),
+}
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+async def test_a_short_frame_is_read_at_once(codec):
+    nonce = bytes(12)
+    short = frame(push_pull_bytes(True, [RECORD] * 2, b"state"), codec, nonce)
+    assert len(short) <= SHORT
+    request, holding, turns = await read_one(short, codec)
+    assert PushPullState(True, (RECORD, RECORD), b"state") == request
+    assert not turns
+    assert not holding.charged
+    long = frame(push_pull_bytes(True, [RECORD] * 400, b"state"), codec, nonce)
+    request, holding, turns = await read_one(long, codec)
+    assert PushPullState(True, (RECORD,) * 400, b"state") == request
+    assert turns
+    assert holding.charged > 0
+
+
+async def test_a_short_frame_may_have_a_long_text():
+    codec = CODECS["compressed"]
+    short = frame(user_message_bytes(bytes(20_000)), codec, None)
+    assert len(short) <= SHORT
+    request, holding, turns = await read_one(short, codec)
+    assert UserMessageStream(bytes(20_000)) == request
+    assert turns
+    assert holding.size >= 20_000
+
+
+async def test_many_records_in_a_short_frame_are_charged():
+    nothing = b"\x06" + encode(PushPullHeader(1000, 0, True)) + 1000 * b"\x80"
+    short = frame(nothing, CODECS["compressed"], None)
+    assert len(short) <= SHORT
+    request, holding, _ = await read_one(short, CODECS["compressed"])
+    assert 1000 == len(request.records)
+    assert holding.charged > 1000 * RECORD_SIZE - FREE
+
+
+async def test_what_is_wrong_in_a_short_frame_is_replied_to():
+    stream = Whole(b"\x09" + encode(Compressed(7, b"abc")))
+    with pytest.raises(StreamError, match="algorithm 7") as caught:
+        await read_message(stream, CODECS["compressed"], accept_side=True, metrics=METRICS)
+    assert caught.value.reply

@@ -59,21 +59,14 @@ MEMBER_SIZE: Final = 160
 """Most bytes of a member whose name has 128 characters, and half of one that left."""
 Piece: TypeAlias = Callable[[float, SerfState], list[Effect]]
 """A part of a merge: is given the time and this node's state, and returns effects."""
-# The keys of Go's messagePushPull in the order of their bytes, behind the header of a map of
-# six.  Assembled by hand because the largest part, the ring of events, is cached encoded.
-_PREFIX = bytes([SerfMessageType.PUSH_PULL, 0x86])
-_EVENT_LTIME, _EVENTS, _LTIME, _LEFT_MEMBERS, _QUERY_LTIME, _STATUS_LTIMES = (
-    pack_value(key)
-    for key in ("EventLTime", "Events", "LTime", "LeftMembers", "QueryLTime", "StatusLTimes")
-)
+_MAP_OF_SIX = 0x86
 
 
 def local_state(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
 ) -> bytes:
     """The local state, for a peer: as many events as fit into ``limit`` bytes, the newest."""
-    before, after = _halves(members, events, queries)
-    return _joined(before, after(), events.encoded_slots, limit)
+    return _noted(members, events, queries)(events.encoded_slots, limit)
 
 
 def state_version(members: MemberRegistry, events: UserEventLog, queries: QueryLog) -> object:
@@ -86,38 +79,37 @@ def state_encoder(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
 ) -> Callable[[], bytes]:
     """Note the state of this moment; the function returned encodes it, in whatever thread."""
-    before, after = _halves(members, events, queries)
     ring = events.encoded_slots()
     if len(ring) + MEMBER_SIZE * (members.num_members + members.num_left + 1) > limit:
         # Which events have room can only be said here.
-        whole = _joined(before, after(), events.encoded_slots, limit)
+        whole = local_state(members, events, queries, limit)
         return lambda: whole
-    return lambda: _joined(before, after(), lambda _room: ring, limit)
+    return partial(_noted(members, events, queries), lambda _room: ring, limit)
 
 
-def _halves(
+def _noted(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog
-) -> tuple[bytes, Callable[[], bytes]]:
-    """What is before the events, and what encodes the rest."""
-    before = b"".join((_PREFIX, _EVENT_LTIME, pack_value(events.clock.time), _EVENTS))
-    times = members.clock.time, queries.clock.time
-    left, ltimes = members.left_names(), members.status_ltimes()
+) -> Callable[[Callable[[int], bytes], int], bytes]:
+    """The state of this moment as a function that encodes it.
 
-    def after() -> bytes:
-        return b"".join(
-            (
-                *(_LTIME, pack_value(times[0])),
-                *(_LEFT_MEMBERS, pack_value(left)),
-                *(_QUERY_LTIME, pack_value(times[1])),
-                *(_STATUS_LTIMES, pack_value(ltimes)),
-            )
-        )
+    It is given what makes the ring of events fit into so many bytes, and the limit of all.
+    """
+    # The fields of Go's messagePushPull, in the order of their names.  Only the ring between them
+    # is not packed here: it is the largest part, and cached.
+    before = {"EventLTime": events.clock.time, "Events": None}
+    after = {
+        "LTime": members.clock.time,
+        "LeftMembers": members.left_names(),
+        "QueryLTime": queries.clock.time,
+        "StatusLTimes": members.status_ltimes(),
+    }
 
-    return before, after
+    def encode(ring: Callable[[int], bytes], limit: int) -> bytes:
+        head = bytes([SerfMessageType.PUSH_PULL, _MAP_OF_SIX]) + pack_value(before)[1:-1]
+        tail = pack_value(after)[1:]
+        return head + ring(limit - len(head) - len(tail)) + tail
 
-
-def _joined(before: bytes, after: bytes, ring: Callable[[int], bytes], limit: int) -> bytes:
-    return b"".join((before, ring(limit - len(before) - len(after)), after))
+    return encode
 
 
 def merge_remote_state(

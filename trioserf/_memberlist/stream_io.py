@@ -20,7 +20,7 @@ import trio
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._seams import run_in_thread
-from .._wire.limits import THREAD_THRESHOLD
+from .._wire.limits import COMPRESSED_WEIGHT, THREAD_THRESHOLD
 from .._wire.lzw import TextTooLong
 from .._wire.messages import Compressed, MessageType
 from .._wire.streams import (
@@ -29,6 +29,7 @@ from .._wire.streams import (
     StreamError,
     StreamParser,
     StreamRequest,
+    decode_frame,
     decode_layer,
     footprint,
     footprint_inside,
@@ -44,6 +45,8 @@ CHUNK: Final = 16 * 1024
 _MAX_THREADS: Final = 2
 _AT_ONCE: Final = 4_000
 """Work of less is done at once: it takes less than a millisecond (plain bytes)."""
+SHORT: Final = _AT_ONCE // COMPRESSED_WEIGHT
+"""What is read from so few bytes is decoded at once, with all its layers."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
 _turn: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("trioserf.cpu_bound_here")
 
@@ -218,7 +221,8 @@ class Holding:
 
     def release(self) -> None:
         """Everything was dropped."""
-        self.budget.give_back(self.charged)
+        if self.charged:
+            self.budget.give_back(self.charged)
         self.size, self.charged, self.since = 0, 0, math.inf
 
 
@@ -254,6 +258,13 @@ async def read_message(
     if frame is None:
         return None
     metrics.sample("memberlist.size.remote", size)
+    if size <= SHORT and isinstance(frame, Frame):
+        try:
+            frame = decode_frame(frame, codec, _AT_ONCE)
+        except TextTooLong:
+            pass
+        else:
+            await holding.resize(footprint(frame, _AT_ONCE))
     inner = size
     while isinstance(frame, Frame):
         inner = footprint(frame, inner)

@@ -10,7 +10,7 @@ the goroutine of the exchange alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 import trio
@@ -18,7 +18,7 @@ import trio
 from .. import _attrs as attrs
 from ..abc import Delegate, LargeStateDelegate
 from .drop_log import DropLog
-from .stream_io import run_cpu_bound, turn
+from .stream_io import SHORT, run_cpu_bound, turn
 
 STEP: Final = 0.002
 """How long steps of a merge may follow each other before others run (seconds)."""
@@ -86,7 +86,8 @@ class UserState:
     async def merge(self, state: bytes, *, join: bool, began: bool) -> None:
         """Let the delegate merge what a peer sent.
 
-        *Checkpoint*: where the delegate does it in pieces.  *Cancellation*: between two of them.
+        *Checkpoint*: where the delegate does it in pieces, unless it is short.
+        *Cancellation*: between two of them.
         """
         if not state or self.delegate is None:
             return
@@ -102,13 +103,24 @@ class UserState:
     async def _merge_in_pieces(
         self, large: LargeStateDelegate, state: bytes, join: bool, began: bool
     ) -> None:
-        decoded = await run_cpu_bound(lambda: large.decode_state(state), len(state))
-        steps = large.merge_decoded(decoded, join)
-        del decoded
+        if len(state) <= SHORT:
+            steps = large.merge_decoded(large.decode_state(state), join)
+            if self._merge_some(steps, began):
+                return
+        else:
+            decoded = await run_cpu_bound(lambda: large.decode_state(state), len(state))
+            steps = large.merge_decoded(decoded, join)
+            del decoded
         while True:
             async with turn():  # other peers may have as much to merge
-                until = trio.current_time() + STEP
-                self.began = began
-                while trio.current_time() < until:
-                    if next(steps, steps) is steps:
-                        return
+                if self._merge_some(steps, began):
+                    return
+
+    def _merge_some(self, steps: Iterator[None], began: bool) -> bool:
+        """Merge for as long as others can wait; whether that was all."""
+        self.began = began
+        until = trio.current_time() + STEP
+        while trio.current_time() < until:
+            if next(steps, steps) is steps:
+                return True
+        return False
