@@ -3,8 +3,11 @@
 import pytest
 import trio
 
+from trioserf._config import MemberlistConfig
 from trioserf._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
-from trioserf._swim.nodes import NodeStatus
+from trioserf._memberlist.announce import meta_limit
+from trioserf._memberlist.wire_format import WireFormat
+from trioserf._swim.nodes import META_LIMIT, NodeStatus
 from trioserf._wire.messages import Dead, encode_message
 
 from .kit import Delegate, alive_of, cluster, one_node
@@ -108,6 +111,14 @@ async def test_metadata_that_is_too_long_changes_nothing(autojump_clock):
         with pytest.raises(LocalProtocolError):
             await node.update_node(5)
         assert b"old" == node.local_node.meta
+
+
+def test_a_faithful_node_does_not_ask_whether_its_metadata_fits():
+    small = {"name": "n1", "udp_buffer_size": 300}
+    for faithful in (False, True):
+        config = MemberlistConfig.lan(faithful_go=faithful, **small)
+        limit = meta_limit(config, WireFormat(config, bytes, None))
+        assert faithful is (limit == META_LIMIT)
 
 
 async def test_after_leaving_nothing_is_announced(autojump_clock):

@@ -38,6 +38,7 @@ from trioserf._wire.streams import (
     decode_frame,
     decode_layer,
     dial_prefix,
+    footprint_inside,
     frame,
     push_pull_bytes,
     user_message_bytes,
@@ -324,6 +325,20 @@ def test_a_broken_frame_is_found_when_it_is_opened_and_the_peer_gets_a_reply() -
 def test_plain_streams_are_parsed_as_they_come() -> None:
     request = _frame(_MANY, step=65536)
     assert isinstance(request, PushPullState)
+
+
+@pytest.mark.parametrize(
+    "plain", [b"", b"\x06", USER[:-1], push_pull_bytes(True, [RECORD], b"u")[:-1]]
+)
+def test_a_whole_frame_that_is_cut_short_inside_is_refused(plain: bytes) -> None:
+    with pytest.raises(StreamError, match="cut short inside") as caught:
+        decode_layer(PlainFrame(plain), PLAIN)
+    assert not caught.value.reply
+
+
+def test_a_frame_whose_header_is_odd_needs_room_for_its_bytes() -> None:
+    assert 4 == footprint_inside(PlainFrame(b"\x06abc"))
+    assert 5 == footprint_inside(PlainFrame(b"\x08abcd"))
 
 
 # --- writing ------------------------------------------------------------------------------

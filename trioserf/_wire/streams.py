@@ -195,8 +195,6 @@ def decode_layer(
                 return PlainFrame(plain)
             case PlainFrame():
                 request = _RequestReader().read_whole(frame.data)
-    except StreamError:
-        raise
     except RemoteProtocolError as error:
         if max_output is not None and isinstance(error, TextTooLong):
             raise
