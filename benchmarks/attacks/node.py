@@ -29,7 +29,7 @@ import attrs
 import trio
 
 import trioserf
-from trioserf._memberlist.stream_io import SWITCH_INTERVAL
+from trioserf._memberlist import stream_io
 
 WORTH_A_LOOK = 0.003
 """Shorter turns of the loop are not asked how long they waited for the processor (seconds)."""
@@ -73,7 +73,8 @@ class HoldMeter(trio.abc.Instrument):
 
 
 def _a_thread_computes() -> bool:
-    return sys.getswitchinterval() < 2 * SWITCH_INTERVAL
+    limiter = stream_io._limiter.get(None)
+    return limiter is not None and limiter.borrowed_tokens > 0
 
 
 class LogCount(logging.Handler):
