@@ -119,6 +119,22 @@ def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_a
     assert "d" not in sequence[200:]
 
 
+def test_between_two_looks_one_that_died_or_had_its_turn_is_passed_over() -> None:
+    table = table_with("b", "c", "d", "e")
+    for number in range(4 * LOOKED_AT_ONCE):
+        table._store.insert(node(f"ghost-{number}"))
+    for place, name in enumerate("bcde"):
+        table.nodes[name].acked_at = float(place)
+    schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan())
+    assert "b" == names(schedule, 2, 100.0)[0]
+    table.on_dead(dead("c"), 100.1)
+    table.nodes["d"].acked_at = 100.1
+    first, second = names(schedule, 2, 100.5)
+    assert "e" == first
+    assert second.startswith("ghost")
+    assert all(name.startswith("ghost") for name in names(schedule, 2, 100.6)), "none is due"
+
+
 def test_when_most_were_reached_others_keep_half_of_the_probes() -> None:
     reached, others = [f"r{i}" for i in range(100)], [f"n{i}" for i in range(100)]
     table = table_with(*reached, *others)
