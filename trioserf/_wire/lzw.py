@@ -40,7 +40,6 @@ _FIRST: Final = 258
 _FULL: Final = 4096
 _CODES_PER_BLOCK: Final = 3838
 """After so many codes Go's encoder clears the table."""
-_CODE: Final = -1
 _PIECES: Final = 65536
 """Pieces of text are joined before there are more of them."""
 _JOINED: Final = 1 << 20
@@ -242,31 +241,29 @@ def compress_within(text: bytes, limit: int) -> bytes | None:
     codes: list[int] = []
     emit = codes.append
     free = _FIRST
-    # The strings of the table as a tree: a node has a branch for each byte that may follow,
-    # and its code under _CODE.  Nodes of single bytes are made when first met.
-    roots: dict[int, dict[int, Any]] = {}
+    # The strings of the table: the code of the string before, and the byte that follows, as one
+    # number.  A tree of dicts makes thousands of objects for the collector of garbage, whose
+    # passes hold up every thread; this makes none, and takes half the time where little repeats.
+    known: dict[int, int] = {}
     rest = iter(text)
-    byte = next(rest)
-    node = roots[byte] = {_CODE: byte}
+    code = next(rest)
     for byte in rest:
-        if byte in node:
-            node = node[byte]
+        key = code << 8 | byte
+        if key in known:
+            code = known[key]
             continue
-        emit(node[_CODE])
+        emit(code)
         if free < _FULL - 1:
-            node[byte] = {_CODE: free}
+            known[key] = free
             free += 1
         else:
             emit(_CLEAR)
             _write_block(stream, codes)
             codes.clear()
-            roots = {}
+            known.clear()
             free = _FIRST
-        if byte in roots:
-            node = roots[byte]
-        else:
-            node = roots[byte] = {_CODE: byte}
-    emit(node[_CODE])
+        code = byte
+    emit(code)
     if len(codes) == _CODES_PER_BLOCK:
         emit(_CLEAR)
         _write_block(stream, codes)
