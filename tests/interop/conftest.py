@@ -7,6 +7,7 @@ Such a test gets one more try, which the summary shows; tests on simulated time 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ import pytest
 from tests.interop.agents import BINARY_VARIABLE, serf_binary
 
 HERE = Path(__file__).parent
+
+# Under nohup SIGHUP is ignored, and programs that are started here would ignore it, too.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
