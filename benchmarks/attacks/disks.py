@@ -152,6 +152,8 @@ TRIALS = (
 def main(name: str, folder: Path) -> None:
     trial = next(trial for trial in TRIALS if trial.name == name)
     sys.addaudithook(_on_audit)
+    # Ignored where all of this runs in the background of a shell, and then Ctrl-C would do nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def limited() -> None:
         with trio.fail_after(trial.most):
