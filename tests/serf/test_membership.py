@@ -471,6 +471,7 @@ async def test_removing_an_unknown_node_alone_is_no_error(autojump_clock: MockCl
     async with cluster() as net:
         a = await net.start("a")
         await a.remove_failed_node("nobody")
+        assert ("a",) == a.members().names
 
 
 async def test_a_failed_node_can_be_pruned_everywhere(autojump_clock: MockClock) -> None:

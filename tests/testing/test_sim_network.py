@@ -289,15 +289,20 @@ async def test_the_tasks_of_a_stopped_host_stand_still(autojump_clock: MockClock
 
 
 async def test_a_stopped_host_does_not_keep_its_network_open(autojump_clock: MockClock) -> None:
+    ended = []
+
     async def process(network: SimNetwork) -> None:
         network.run_on(A)
         await trio.sleep(3)
+        ended.append(trio.current_time())
 
     async with trio.open_nursery() as nursery, SimNetwork() as network:
         nursery.start_soon(process, network)
         await trio.sleep(1)
         network.pause(A)
         await trio.sleep(10)
+        assert [] == ended, "a host that is stopped does not run"
+    assert 1 == len(ended), "and ends with its network"
 
 
 async def test_a_host_that_moved_is_found_under_its_new_address(
