@@ -16,9 +16,8 @@ from collections.abc import Callable, Mapping
 
 import msgpack
 
-from trioserf._wire.compression import compress_message
+from trioserf._wire.compression import compress, compress_message, decompress
 from trioserf._wire.keyring import Keyring
-from trioserf._wire.lzw import compress, decompress
 from trioserf._wire.messages import Alive, NodeRecord, Ping, encode_message
 from trioserf._wire.packets import (
     PacketCodec,

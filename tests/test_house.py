@@ -15,9 +15,10 @@ import pytest
 import trioserf
 from tests.source_tree import ROOT, Module, modules
 
-LONGEST_FILE = 600
-"""Lines.  150 to 400 are usual, but one idea in 600 lines is easier to follow than the same idea
-cut into two files, each of which is read with the other one open beside it."""
+LONGEST_FILE = 700
+"""Lines.  150 to 400 are usual, but one idea in 650 lines is easier to follow than the same idea
+cut into two files, each of which is read with the other one open beside it: a message class, the
+kinds of its fields and their bytes; a frame on a stream, and what is taken off it."""
 LONGEST_FUNCTION = 80
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import attrs
 
-from trioserf._wire import lzw
 from trioserf._wire.codec import encode
-from trioserf._wire.compression import _envelope
+from trioserf._wire.compression import _envelope, compress
 from trioserf._wire.messages import Alive
 from trioserf._wire.packets import make_compound
 from trioserf._wire.serf_messages import (
@@ -97,7 +96,7 @@ class Spliced:
     """Compressed messages that differ in their first bytes alone; the rest is compressed once."""
 
     def __init__(self, rest: bytes) -> None:
-        stream = lzw.compress(rest)  # begins with a clear
+        stream = compress(rest)  # begins with a clear
         self._rest = int.from_bytes(stream, "little")
         self._size = 8 * len(stream)
 

@@ -21,15 +21,13 @@ from tests import vector_files
 from tests.wire.wire_objects import ring
 from trioserf._exceptions import KeyringError, RemoteProtocolError
 from trioserf._wire import messages
-from trioserf._wire.codec import decode, decode_prefix
-from trioserf._wire.compression import decompress_message
+from trioserf._wire.codec import decode, decode_prefix, unpack_prefix, unpack_value
+from trioserf._wire.compression import decompress, decompress_message
 from trioserf._wire.encryption import decrypt
 from trioserf._wire.keyring_file import parse_keyring_file
 from trioserf._wire.labels import take_label
-from trioserf._wire.lzw import decompress
 from trioserf._wire.packets import PacketCodec, decode_packet, split_compound
 from trioserf._wire.streams import StreamCodec, StreamParser, decode_frame
-from trioserf._wire.values import unpack_prefix, unpack_value
 
 KEYS = ring(bytes.fromhex("30313233343536373839616263646566"), b"k" * 32)
 _LIMIT = 1 << 18

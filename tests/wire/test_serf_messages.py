@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
+from trioserf._wire.codec import pack_value
 from trioserf._wire.query_filters import encode_filters
 from trioserf._wire.serf_messages import (
     QUERY_FLAG_ACK,
@@ -41,7 +42,6 @@ from trioserf._wire.serf_messages import (
     encode_relay,
     encode_serf,
 )
-from trioserf._wire.values import pack_value
 
 
 def h(text: str) -> bytes:

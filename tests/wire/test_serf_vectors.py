@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.vector_files import Vector, params, readings, writings
 from trioserf._exceptions import RemoteProtocolError
-from trioserf._wire.codec import decode
+from trioserf._wire.codec import decode, pack_value
 from trioserf._wire.query_filters import (
     NodeFilter,
     TagFilter,
@@ -48,7 +48,6 @@ from trioserf._wire.serf_messages import (
     encode_serf,
 )
 from trioserf._wire.tags import decode_tags, encode_tags
-from trioserf._wire.values import pack_value
 
 CLASSES: dict[int, type[Any]] = {
     0: LeaveIntent,

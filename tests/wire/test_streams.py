@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.wire.wire_objects import ring
-from trioserf._exceptions import LocalProtocolError
+from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
 from trioserf._wire.codec import encode
 from trioserf._wire.compression import compress_message
 from trioserf._wire.encryption import encrypt, overhead
@@ -35,6 +35,7 @@ from trioserf._wire.streams import (
     StreamParser,
     StreamRequest,
     UserMessageStream,
+    ValueReader,
     decode_frame,
     decode_layer,
     dial_prefix,
@@ -459,3 +460,34 @@ def test_what_speaks_another_protocol_is_named(
     with pytest.raises(StreamError) as caught:
         parser.receive(data)
     assert str(caught.value).startswith(problem)
+
+
+# --- values, piece by piece ---------------------------------------------------------------
+
+
+def test_values_and_raw_bytes_are_taken_as_they_arrive() -> None:
+    reader = ValueReader(100)
+    reader.feed(b"\x92\x01")
+    assert reader.take_value() is None
+    reader.feed(b"\x02\xc0raw")
+    assert ([1, 2],) == reader.take_value()
+    assert (None,) == reader.take_value()
+    assert (b"ra", 6) == (reader.take_bytes(2), reader.taken())
+    assert (b"w", b"") == (reader.take_bytes(9), reader.take_bytes(9))
+    assert reader.take_value() is None
+
+
+def test_a_value_that_does_not_end_is_refused() -> None:
+    reader = ValueReader(100)
+    reader.feed(b"\xda\x00\x60" + bytes(60))
+    assert reader.take_value() is None
+    with pytest.raises(RemoteProtocolError, match="too long"):
+        reader.feed(bytes(60))
+
+
+@pytest.mark.parametrize("data", ["c1", "dcffff", "de0fff", "81" + "90" + "01"])
+def test_what_claims_too_much_is_refused_before_it_arrives(data: str) -> None:
+    reader = ValueReader(1 << 20)
+    reader.feed(bytes.fromhex(data))
+    with pytest.raises(RemoteProtocolError):
+        reader.take_value()

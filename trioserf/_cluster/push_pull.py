@@ -30,6 +30,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from .._events import MemberStatus, SerfState
+from .._wire.codec import pack_value
 from .._wire.limits import MAX_U64
 from .._wire.serf_messages import (
     LeaveIntent,
@@ -39,7 +40,6 @@ from .._wire.serf_messages import (
     UserEventSlot,
     decode_push_pull,
 )
-from .._wire.values import pack_value
 from .effects import Effect
 from .lamport import REFUSED
 from .members import MemberRegistry, send_leave_intent

@@ -29,14 +29,13 @@ from .. import _attrs as attrs
 from .._config import USER_EVENT_SIZE_LIMIT, Config
 from .._events import UserEvent
 from .._text import raw_text
-from .._wire.codec import encode
+from .._wire.codec import encode, pack_value
 from .._wire.serf_messages import (
     UserEventMessage,
     UserEventRecord,
     UserEventSlot,
     encode_serf,
 )
-from .._wire.values import pack_value
 from .effects import Broadcast, Count, Drop, Effect, ExchangeState, Publish
 from .lamport import REFUSED, LamportClock, RecentTimes
 from .size_limits import NO_LIMIT, check_user_event

@@ -20,8 +20,8 @@ import trio
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._seams import run_in_thread
+from .._wire.compression import TextTooLong
 from .._wire.limits import COMPRESSED_WEIGHT, THREAD_THRESHOLD
-from .._wire.lzw import TextTooLong
 from .._wire.messages import Compressed, MessageType
 from .._wire.streams import (
     Frame,

@@ -24,6 +24,7 @@ from typing import Final, NamedTuple, final
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from . import limits
+from .codec import count_containers
 from .codec_settings import CodecSettings
 from .compression import compress_if_shorter, decompress_message
 from .encryption import decrypt, encrypt
@@ -37,7 +38,6 @@ from .messages import (
     UserMessage,
     decode_message,
 )
-from .values import count_containers
 
 MAX_PARTS: Final = 127
 """Most parts to send: memberlist v0.2.2 doubles the count in eight bits."""

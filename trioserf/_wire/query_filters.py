@@ -16,9 +16,8 @@ from typing import Final, TypeAlias
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._text import text
-from .codec import Kind, decode, encode, wire
+from .codec import Kind, decode, encode, pack_value, unpack_value, wire
 from .limits import MAX_FILTER_NAMES
-from .values import pack_value, unpack_value
 
 
 class FilterType(enum.IntEnum):

@@ -21,8 +21,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
-from .codec import Kind, decode, decode_prefix, encode, wire
-from .values import pack_value
+from .codec import Kind, decode, decode_prefix, encode, pack_value, wire
 
 T = TypeVar("T")
 

@@ -27,15 +27,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, final
 
+import msgpack  # type: ignore[import-untyped]
+
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from . import limits
-from .codec import decode, decode_prefix, encode, from_value
+from .codec import BAD_INPUT, decode, decode_prefix, encode, from_value
 from .codec_settings import CodecSettings
-from .compression import compress_message, open_envelope
+from .compression import TextTooLong, compress_message, open_envelope
 from .encryption import decrypt, encrypt, encrypted_size
 from .labels import LABEL_BYTE, check_label, label_header, take_label
-from .lzw import TextTooLong
 from .messages import (
     TYPE_BYTES,
     USER_PREFIX,
@@ -48,7 +49,6 @@ from .messages import (
     PushPullHeader,
     UserMessageHeader,
 )
-from .values import ValueReader
 
 FRAME_HEADER: Final = 5
 """Type byte and length of an encrypted frame (bytes)."""
@@ -443,6 +443,55 @@ def _foreign(kind: int) -> str:
     guess = _FOREIGN.get(kind)
     number = f"message type {kind} on a stream"
     return number if guess is None else f"{guess}, not gossip: {number}"
+
+
+@final
+class ValueReader:
+    """Values that arrive piece by piece, and raw bytes between them.
+
+    Feed it, then take until it returns None.  It keeps what is fed and not taken.
+
+    Args:
+      max_size: refuse to hold more than this (bytes).
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self._unpacker = msgpack.Unpacker(
+            raw=True,
+            strict_map_key=False,
+            read_size=min(4096, max_size),
+            max_buffer_size=max_size,
+            max_array_len=min(limits.MAX_ARRAY, max_size),
+            max_map_len=min(limits.MAX_MAP, max_size),
+        )
+        self.take_bytes: Callable[[int], bytes] = self._unpacker.read_bytes
+        """Up to so many bytes, as many as are here; only between two values."""
+        self.taken: Callable[[], int] = self._unpacker.tell
+        """Bytes taken so far."""
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+          RemoteProtocolError: the value that is under way is too long.
+        """
+        try:
+            self._unpacker.feed(data)
+        except msgpack.BufferFull as error:
+            raise RemoteProtocolError("msgpack: a value is too long") from error
+
+    def take_value(self) -> tuple[Any] | None:
+        """The next value, in a tuple because it may be None; None if it is not here yet.
+
+        Raises:
+          RemoteProtocolError: not msgpack, or beyond the limits.
+        """
+        try:
+            return (self._unpacker.unpack(),)
+        except msgpack.OutOfData:
+            return None
+        except BAD_INPUT as error:
+            raise RemoteProtocolError(f"msgpack: {error}") from error
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Final
 
 from .._exceptions import RemoteProtocolError
 from .._text import raw_text, text
-from .values import pack_value, unpack_prefix, unpack_value
+from .codec import pack_value, unpack_prefix, unpack_value
 
 _MAGIC: Final = 0xFF
 """First byte of metadata that holds a map of tags."""

@@ -17,12 +17,11 @@ from typing import Any, Final, final
 
 from ... import _attrs as attrs
 from ..._wire import messages, serf_messages
-from ..._wire.codec import _METADATA, Kind, encode
+from ..._wire.codec import _METADATA, Kind, encode, pack_value
 from ..._wire.compression import compress_message
 from ..._wire.encryption import encrypt
 from ..._wire.labels import add_label, label_header
 from ..._wire.query_filters import TagFilter
-from ..._wire.values import pack_value
 
 VICTIM: Final = "victim"
 PEER: Final = "honest"
