@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from trioserf._memberlist.seeds import MAX_LOST, MAX_SEEDS, Seeds
+from trioserf._memberlist.joiner import MAX_LOST, MAX_SEEDS, Seeds
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf.abc import Address
 

@@ -7,7 +7,7 @@ address is pinged: if no node of that name answers, the message is applied at on
 *A node that was never reached is there, as it seems*: from its host came a stream, or a ping of
 it.  Alive messages may come from anybody, and where they make up hundreds of nodes it would take
 minutes until the failure detector has probed this one; and until it is known as reached, gossip
-goes to all of them alike (see `_swim/gossip_order.py`, `_swim/unreached.py`).  So it is pinged at
+goes to all of them alike (see `_swim/gossip_order.py`, `_swim/admission.py`).  So it is pinged at
 once, with a packet that takes no broadcasts along, and at a bounded rate.  An ack says that it is
 there; silence says nothing.
 

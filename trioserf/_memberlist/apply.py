@@ -57,7 +57,6 @@ from .gossiper import Gossiper
 from .history import History, Source
 from .metrics import Metrics
 from .packet_sender import PacketSender
-from .seeds import Seeds
 
 
 class Handlers(TypedDict, total=False):
@@ -80,7 +79,8 @@ class Applier:
     gossiper: Gossiper
     address_prober: AddressProber
     awareness: Awareness
-    seeds: Seeds
+    node_lost: Callable[[Node, float], object]
+    """Is given each failed node that was dropped: it is looked for."""
     events: EventHandler | None
     conflict: ConflictHandler | None
     history: History
@@ -167,7 +167,7 @@ class Applier:
                 case TimeoutDegraded():
                     self.metrics.count("memberlist.degraded.timeout")
                 case NodeDropped(node=node):
-                    self.seeds.lose(node, trio.current_time())
+                    self.node_lost(node, trio.current_time())
                 case NodeForgotten(name=name, discard=discard):
                     self.history.note(name, "forgotten")
                     if discard:

@@ -28,9 +28,8 @@ from .._swim.nodes import Node
 from .._swim.scaling import push_pull_scale
 from .._swim.table import NodeTable
 from .drop_log import Log
-from .joiner import Joiner
+from .joiner import Joiner, Seeds
 from .push_puller import EXCHANGE_ERRORS
-from .seeds import Seeds
 
 PERIOD: Final = 30.0
 """Mean time between two looks (seconds), if there are no push/pulls to take it from."""

@@ -58,7 +58,7 @@ from .gossiper import Gossiper
 from .healer import Healer
 from .history import History
 from .indirect_pings import IndirectPings
-from .joiner import Joiner
+from .joiner import Joiner, Seeds
 from .local_address import LocalAddress
 from .loop_lag import LoopLag
 from .metrics import Metrics
@@ -68,7 +68,6 @@ from .prober import Prober
 from .push_puller import PushPuller
 from .receiver import Handoff, Receiver, requests_in_packet
 from .refusal_detector import RefusalDetector
-from .seeds import Seeds
 from .state_exchange import StateExchange
 from .statistics import MemberlistStatistics
 from .stream_client import StreamClient
@@ -195,7 +194,7 @@ class Memberlist:
             gossiper=self._gossiper,
             address_prober=self._address_prober,
             awareness=self._awareness,
-            seeds=self._seeds,
+            node_lost=self._seeds.lose,
             events=handlers.get("events"),
             conflict=handlers.get("conflict"),
             history=self.history,

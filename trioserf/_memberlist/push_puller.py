@@ -10,7 +10,7 @@ exchange repairs that, after a minute or more.  A cluster where nothing is new m
 more than Go.  Test: test_an_exchange_that_brought_something_new_is_soon_followed_by_another.
 
 DIFFERS (unless ``faithful_go``): nodes that were turned away because too many are known by
-hearsay alone (`_swim/unreached.py`) may be real: what this node asks for itself has no such bound,
+hearsay alone (`_swim/admission.py`) may be real: what this node asks for itself has no such bound,
 so it exchanges soon.  And if the node drawn was never reached and does not answer, one that was
 reached is asked: where most nodes are made up, hardly any exchange would take place.
 Tests: test_nodes_that_were_turned_away_are_soon_asked_for,

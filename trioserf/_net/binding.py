@@ -16,7 +16,7 @@ from ipaddress import IPv6Address, ip_address
 
 from .. import _attrs as attrs
 from ..abc import Address
-from .sockaddr import SockAddr, zone_number
+from .addresses import SockAddr, zone_number
 
 PORT_TRIES = 10
 """Ports tried when any free one will do."""

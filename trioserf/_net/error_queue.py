@@ -39,7 +39,7 @@ import trio
 
 from .. import _attrs as attrs
 from ..abc import Address
-from .sockaddr import SockAddr, from_sockaddr
+from .addresses import SockAddr, from_sockaddr
 
 AVAILABLE = sys.platform in ("linux", "android")
 """Whether the system has error queues."""

@@ -27,10 +27,10 @@ import trio
 from .. import _attrs as attrs
 from ..abc import Address, DialRefused, Packet, Transport, TransportStatistics
 from . import error_queue
+from .addresses import SockAddr, family_of, from_sockaddr, to_sockaddr
 from .binding import BoundPair, bind_pair, dropped_datagrams
 from .error_queue import RefusalReporter, may_be_pending, refused_by, report_errors
 from .interfaces import IPAddress, machine_addresses
-from .sockaddr import SockAddr, family_of, from_sockaddr, to_sockaddr
 
 DRAIN = 64
 """Datagrams read for one wake-up."""

@@ -32,8 +32,7 @@ from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._memberlist.drop_log import node_log
 from .._memberlist.metrics import Metrics
 from .._memberlist.stream_io import read_message
-from .._net.addresses import parse_address
-from .._net.sockaddr import family_of, to_sockaddr
+from .._net.addresses import family_of, parse_address, to_sockaddr
 from .._settings import key_bytes
 from .._swim.alive_rules import node_from
 from .._swim.nodes import VERSIONS_LENGTH, NodeStatus

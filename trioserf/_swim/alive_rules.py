@@ -19,7 +19,7 @@ from .._exceptions import MergeRefused
 from .._wire.messages import Alive, NodeRecord, encode_message
 from ..abc import Address
 from .address_changes import AddressChanges, AddressDecision
-from .admission import AllowedNetworks, defect
+from .admission import AllowedNetworks, UnreachedNodes, defect
 from .effects import (
     Applied,
     Broadcast,
@@ -34,7 +34,6 @@ from .effects import (
 from .incarnations import ALIVE_BAND, SUSPECT_BAND, plausible_alive, successor
 from .nodes import VERSIONS_LENGTH, AliveState, Node, NodeStatus, NodeStore
 from .refutation import StaleReplies, announce, refute, refute_implausible
-from .unreached import UnreachedNodes
 
 _DEAD = NodeStatus.DEAD
 

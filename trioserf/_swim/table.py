@@ -27,7 +27,7 @@ from .._config import MemberlistConfig
 from .._exceptions import InvalidState, LocalProtocolError
 from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
-from .admission import defect, verify
+from .admission import MAX_CHECKS, OWN_SHARE, defect, verify
 from .alive_rules import AliveRules, node_from
 from .effects import (
     Applied,
@@ -46,7 +46,6 @@ from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, N
 from .refutation import announce
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion
-from .unreached import MAX_CHECKS, OWN_SHARE
 
 
 class NodeTable:
@@ -261,7 +260,7 @@ class NodeTable:
           peer: the host at the other end of the stream, whichever side dialled.  What it
             sends of itself is never stale: a node that was removed may return without packets.
             Of a state that was not asked for, unknown nodes are entered only while there is
-            room, see `unreached`; "" for a state that was asked for.
+            room, see `UnreachedNodes`; "" for a state that was asked for.
         """
         effects: list[Effect] = []
         hearsay = bool(peer) and source is None
