@@ -348,6 +348,16 @@ class BulkDelegate(Protocol):
         """
 
 
+class PublishingDelegate(Protocol):
+    """What a `Delegate` may have besides, if tasks read what it publishes.
+
+    Without it they get one turn for each batch of messages, however much that published.
+    """
+
+    def is_behind(self) -> bool:
+        """Whether readers have much to catch up with, and do: then they get some turns first."""
+
+
 class LargeStateDelegate(Protocol):
     """What a `Delegate` may have besides, if its part of a push/pull takes long to handle.
 

@@ -11,6 +11,7 @@ from trioserf._memberlist.drop_log import DropLog, node_log
 from trioserf._memberlist.receiver import (
     BATCH,
     BATCH_BYTES,
+    LOOKED_AT_ONCE,
     MAX_LONG,
     MAX_LONG_WAITING,
     MAX_REQUESTS,
@@ -538,6 +539,52 @@ async def test_in_a_flood_members_do_not_wait_behind_strangers(autojump_clock, n
     of_member = [n for n, m in enumerate(recorder.seen) if getattr(m, "body", b"x").isdigit()]
     assert [0, 2, 4, 6, 8] == of_member
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("flood", [True, False])
+async def test_a_short_queue_of_strangers_does_not_keep_members_waiting(
+    flood, autojump_clock, nursery
+):
+    """And where members alone send much, all keeps its order."""
+    recorder = Recorder()
+    handoff = handoff_to(recorder, depth=1000)
+    handoff.reserve = True
+    recorder.sequence = [alive_node("member", "10.0.0.2")]
+    member = Address("10.0.0.2", 7946)
+    for _ in range(BATCH + 1):
+        sender = Address("10.9.9.9", 7946) if flood else member
+        handoff.put(UserMessage(b"before"), Packet(b"", sender, 1.0))
+    for number in range(200):
+        handoff.put(UserMessage(b"%d" % number), Packet(b"", member, 1.5))
+    handoff.put(UserMessage(b"later"), Packet(b"", member, 9.0))
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    bodies = [message.body for message in recorder.seen]
+    assert BATCH + 1 + 201 == len(bodies), "none is left behind when the others are done"
+    of_member = [body for body in bodies if body.isdigit()]
+    assert [b"%d" % number for number in range(200)] == of_member
+    if flood:
+        assert bodies.index(b"20") < bodies.index(b"later")
+        assert bodies.index(b"20") < 40
+    else:
+        assert [b"before"] * (BATCH + 1) + of_member + [b"later"] == bodies
+    nursery.cancel_scope.cancel()
+
+
+async def test_members_of_a_large_table_are_looked_up_step_by_step():
+    recorder = Recorder()
+    recorder.sequence = [
+        alive_node(f"n{number}", f"10.1.{number // 256}.{number % 256}")
+        for number in range(3 * LOOKED_AT_ONCE)
+    ]
+    handoff = handoff_to(recorder, depth=10)
+    handoff.reserve = True
+    last = Packet(b"", Address("10.1.5.255", 7946), 1.0)
+    asked = 0
+    while handoff._room_for(last) < 10:
+        asked += 1
+    assert asked in (3, 4)
+    assert 5 == handoff._room_for(Packet(b"", Address("10.9.9.9", 7946), 1.0))
 
 
 async def test_of_one_packet_only_so_many_requests_are_taken():

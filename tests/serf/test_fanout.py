@@ -9,7 +9,11 @@ from trio.testing import MockClock
 from tests.serf.clusters import cluster
 from trioserf._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
 from trioserf._memberlist.drop_log import node_log
-from trioserf._serf.fanout import Fanout, check_kinds
+from trioserf._memberlist.receiver import BATCH
+from trioserf._serf.fanout import BEHIND, TURNS, Fanout, check_kinds
+from trioserf._wire.messages import UserMessage
+from trioserf._wire.serf_messages import UserEventMessage, encode_serf
+from trioserf.abc import Packet
 
 
 def make_fanout() -> Fanout:
@@ -213,3 +217,42 @@ async def test_an_unread_default_channel_is_no_slow_reader(
         fanout.put(user(number))
     assert {"events": 10, "subscribe(UserEvent) #1": 12} == fanout.dropped_by_reader()
     assert 1 == len([r for r in caplog.records if r.args and str(r.args[0]) == "events"])
+
+
+async def test_a_reader_is_behind_while_it_takes_much_that_waits() -> None:
+    fanout = make_fanout()
+    reader, busy = fanout.add(100), fanout.add(100)
+    for number in range(BEHIND + 4):
+        fanout.put(user(number))
+    assert not fanout.is_behind(), "nobody has taken anything yet"
+    for _ in range(3):
+        await reader.receive_channel.receive()
+        for _ in range(TURNS):
+            assert fanout.is_behind()
+        assert not fanout.is_behind(), "it takes nothing"
+    await reader.receive_channel.receive()
+    assert not fanout.is_behind(), "so few may wait"
+    await busy.receive_channel.receive()
+    assert fanout.is_behind()
+
+
+async def test_a_flood_of_events_does_not_run_ahead_of_those_who_read_it(
+    autojump_clock: MockClock,
+) -> None:
+    """Hundreds in one batch of messages: at most some dozens wait for a reader that only reads."""
+    async with cluster() as net:
+        (one, two) = await net.joined("one", "two")
+        async with one.subscribe(max_buffer_size=10_000) as events:
+            most, seen, count = 0, 0, 500
+            ltime = one.statistics().event_time
+            handoff = one.memberlist._handoff
+            source = two.memberlist.advertise_address
+            for number in range(count):
+                body = encode_serf(UserEventMessage(ltime + number, "flood", b"", False))
+                handoff.put(UserMessage(body), Packet(b"", source, trio.current_time()))
+            async for _ in events:
+                seen += 1
+                most = max(most, events.statistics().current_buffer_used)
+                if seen == count:
+                    break
+    assert most <= BATCH + BEHIND

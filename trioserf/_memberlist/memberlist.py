@@ -210,6 +210,7 @@ class Memberlist:
             delegate=delegate,
             is_duplicate=None if bulk is None else bulk.is_duplicate,
             is_request=None if bulk is None else bulk.is_request,
+            is_behind=getattr(delegate, "is_behind", None),
             max_requests=requests_in_packet(config.udp_buffer_size),
             reserve=not config.faithful_go,
             drop_log=drop_log,

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import trio
@@ -46,6 +47,7 @@ from .metrics import Metrics
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks, host_of
 from .refusal_detector import RefusalDetector
+from .stream_io import let_readers_catch_up
 from .wire_format import WireFormat
 
 MAX_LONG: Final = 2 << 20
@@ -286,7 +288,12 @@ BATCH_BYTES: Final = 1 << 14
 MAX_LONG_WAITING: Final = 1 << 21
 """Bytes of messages longer than that that may wait; no honest packet has one."""
 LOOK_INTERVAL: Final = 1.0
-"""How often it is looked up who is a member, while a queue is half full (seconds)."""
+"""How often it is looked up who is a member, while there is a flood (seconds)."""
+LOOKED_AT_ONCE: Final = 512
+"""Nodes that are looked at for one message, so that those of a large table hold nobody up."""
+FLOOD: Final = 1.0
+"""How long a flood of strangers is taken to last after its last message that had to wait behind a
+batch of others (seconds)."""
 TURN: Final = 0.002
 """Time after which they get it, too (seconds): a query may have filters that take long, and what
 follows from a new node takes a third of a millisecond."""
@@ -318,6 +325,7 @@ class Handoff:
       is_duplicate: whether a user message need not be queued at all.
       is_request, max_requests: which user messages are answered to wherever they say, and how
         many of one packet are taken.
+      is_behind: whether readers of what the messages published are catching up.
       reserve: whether strangers may have but a part of each queue.
     """
 
@@ -328,11 +336,17 @@ class Handoff:
     drop_log: DropLog
     is_duplicate: Callable[[bytes], bool] | None = None
     is_request: Callable[[bytes], bool] | None = None
+    is_behind: Callable[[], bool] | None = None
     max_requests: int = 0
     reserve: bool = False
     _rooms: dict[str, int] = attrs.field(factory=dict, init=False)
     """Room by host, as it was when it was looked up last."""
     _look_at: float = attrs.field(default=-math.inf, init=False)
+    _looking: Iterator[Node] | None = attrs.field(default=None, init=False)
+    """The nodes that are still to be looked at."""
+    _looked: dict[str, int] = attrs.field(factory=dict, init=False)
+    """Room by host of those that were."""
+    _flood_until: float = attrs.field(default=-math.inf, init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _first: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
@@ -367,12 +381,14 @@ class Handoff:
                     return
         queue = self._high if type(message) is Alive else self._low
         waiting = len(queue) + (len(self._first) if queue is self._low else 0)
-        if 2 * waiting >= self.depth:
+        room, many = self.depth, waiting >= min(BATCH, self.depth // 2)
+        if many or packet.received_at < self._flood_until:
             room = self._room_for(packet)
-            if room == self.depth and self.reserve and queue is self._low:
+            if room < self.depth:
+                if many:
+                    self._flood_until = packet.received_at + FLOOD
+            elif queue is self._low and packet.received_at < self._flood_until:
                 queue = self._first
-        else:
-            room = self.depth
         if waiting >= room:
             kind = type(message).__name__
             self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
@@ -393,23 +409,32 @@ class Handoff:
 
         A flood of strangers shall not keep members out: hosts of nodes that were reached have all
         the room, those of other nodes seven eighths, anybody else half.  And what members send
-        while a queue is that long does not wait behind all the rest.
+        meanwhile does not wait behind all the rest.
 
         DIFFERS (unless ``reserve`` is off, for ``faithful_go``): in Go a message that is one too
         many is dropped, from any sender.
-        Test: test_a_flood_of_strangers_leaves_room_for_members.
+        Tests: test_a_flood_of_strangers_leaves_room_for_members,
+        test_in_a_flood_members_do_not_wait_behind_strangers.
         """
         if not self.reserve:
             return self.depth
-        if packet.received_at >= self._look_at:
-            self._look_at = packet.received_at + LOOK_INTERVAL
-            rooms: dict[str, int] = {}
-            for node in self.table.sequence:
-                room = self.depth if node.reached else self.depth * 7 // 8
-                for host in node.hosts:
-                    rooms[host] = max(room, rooms.get(host, 0))
-            self._rooms = rooms
+        if self._looking is not None or packet.received_at >= self._look_at:
+            self._look(packet.received_at)
         return self._rooms.get(host_of(packet.source), self.depth // 2)
+
+    def _look(self, now: float) -> None:
+        """Look up who is a member, or go on with it."""
+        if self._looking is None:
+            self._look_at = now + LOOK_INTERVAL
+            self._looking, self._looked = iter(tuple(self.table.sequence)), {}
+        rooms, left = self._looked, LOOKED_AT_ONCE
+        for node in islice(self._looking, LOOKED_AT_ONCE):
+            room = self.depth if node.reached else self.depth * 7 // 8
+            for host in node.hosts:
+                rooms[host] = max(room, rooms.get(host, 0))
+            left -= 1
+        if left:  # those were the last
+            self._rooms, self._looking = rooms, None
 
     async def run(self) -> None:
         """Handle messages until cancelled."""
@@ -420,7 +445,7 @@ class Handoff:
                 # Alive messages go first, but a flood of them must not keep the rest waiting.
                 queue = self._high or self._first or self._low
                 if turn % LOW_TURN == LOW_TURN - 1:
-                    queue = self._low or self._high
+                    queue = self._low or self._high or self._first
                 if self._first and turn % FIRST_TURN == 0:
                     queue = self._first
                 if not queue:
@@ -434,10 +459,14 @@ class Handoff:
                     if size > BATCH_BYTES:
                         self._long -= size
                 if room <= 0 or trio.current_time() > until:
-                    await trio.lowlevel.checkpoint()
+                    await self._let_others_run()
                     break
             else:
-                await trio.lowlevel.checkpoint()
+                await self._let_others_run()
+
+    async def _let_others_run(self) -> None:
+        await trio.lowlevel.checkpoint()
+        await let_readers_catch_up(self.is_behind)
 
     def _handle(self, message: Message, packet: Packet) -> None:
         """Handle one message.  Never raises."""

@@ -32,7 +32,7 @@ from ..abc import Address, Delegate, LargeStateDelegate
 from .apply import Applier
 from .drop_log import DropLog
 from .metrics import Metrics
-from .stream_io import SHORT, run_cpu_bound, turn
+from .stream_io import SHORT, let_readers_catch_up, run_cpu_bound, turn
 from .wire_format import WireFormat
 
 MERGE_SLICE: Final = 50
@@ -177,6 +177,7 @@ class StateExchange:
                 some = records[done : done + MERGE_SLICE]
                 async with turn():  # other peers may have as much to merge
                     done += self._merge_slice(some, source, peer, quiet=quiet)
+                await let_readers_catch_up(self.user_state.is_behind)
         await self.user_state.merge(state.user_state, join=join, began=source is not None)
 
     def _merge_slice(
@@ -216,6 +217,8 @@ class UserState:
 
     delegate: Delegate | None
     drop_log: DropLog
+    is_behind: Callable[[], bool] | None = attrs.field(init=False)
+    """Whether readers of what the delegate published are catching up."""
     began: bool = attrs.field(default=False, init=False)
     """While the delegate merges: whether this node began the exchange."""
     _large: LargeStateDelegate | None = attrs.field(init=False)
@@ -225,6 +228,7 @@ class UserState:
         names = ("state_version", "state_encoder", "decode_state", "merge_decoded")
         able = all(hasattr(self.delegate, name) for name in names)
         self._large = cast(LargeStateDelegate, self.delegate) if able else None
+        self.is_behind = getattr(self.delegate, "is_behind", None)
 
     def version(self, join: bool) -> object:
         """What is equal as long as nothing changed; without pieces, the state itself."""
@@ -298,6 +302,7 @@ class UserState:
             async with turn():  # other peers may have as much to merge
                 if self._merge_some(steps, began):
                     return
+            await let_readers_catch_up(self.is_behind)
 
     def _merge_some(self, steps: Iterator[None], began: bool) -> bool:
         """Merge for as long as others can wait; whether that was all."""

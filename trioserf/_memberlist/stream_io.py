@@ -43,6 +43,8 @@ R = TypeVar("R")
 CHUNK: Final = 16 * 1024
 """Most bytes read in one go: what is read and what it is parsed with keep buffers of this size."""
 _MAX_THREADS: Final = 2
+CATCH_UP: Final = 64
+"""Turns of the loop that readers of what was published get at most, before more is."""
 _AT_ONCE: Final = 4_000
 """Work of less is done at once: it takes less than a millisecond (plain bytes)."""
 SHORT: Final = _AT_ONCE // COMPRESSED_WEIGHT
@@ -396,6 +398,20 @@ def turn() -> trio.Lock:
     Pieces of different tasks come one after the other, and other tasks run in between.
     """
     return _of_run(_turn, trio.Lock)
+
+
+async def let_readers_catch_up(is_behind: Callable[[], bool] | None) -> None:
+    """Let tasks that read what was published catch up, if they are about to.
+
+    A reader gets one event in a turn of the loop, and a batch of messages publishes dozens.  What
+    an honest node sends would wait behind thousands that a flood has made, and be seconds late.
+
+    *Checkpoint*: only if a reader is behind.
+    """
+    for _ in range(CATCH_UP):
+        if is_behind is None or not is_behind():
+            return
+        await trio.lowlevel.checkpoint()
 
 
 def _of_run(variable: trio.lowlevel.RunVar[R], make: Callable[[], R]) -> R:

@@ -411,6 +411,10 @@ class SerfDelegate:
             self.drop_log("too_long", "this node", f"{dropped} messages fit into no packet")
             self.user_events.release()
 
+    def is_behind(self) -> bool:
+        """Whether readers of events have much to catch up with, and do."""
+        return self.fanout.is_behind()
+
     def is_duplicate(self, message: bytes) -> bool:
         """Whether this event, query or intent was here before, byte for byte."""
         if not self.core.broadcasts.knows(message):

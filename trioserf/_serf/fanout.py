@@ -43,6 +43,11 @@ EventKind: TypeAlias = EventType | type[MemberEvent | UserEvent | Query | Events
 A = TypeVar("A", bound=MemberEvent | UserEvent | Query | EventsDropped)
 B = TypeVar("B", bound=MemberEvent | UserEvent | Query | EventsDropped)
 
+BEHIND: Final = 16
+"""Events that may wait for a reader that is not behind."""
+TURNS: Final = 8
+"""Turns of the loop in which a reader takes something if it only reads: tasks come in random
+order."""
 _CLASSES: Final = (MemberEvent, UserEvent, Query, EventsDropped)
 
 
@@ -79,6 +84,10 @@ class Subscription:
     _missed: int = attrs.field(default=0, init=False)
     _stored: int = attrs.field(default=0, init=False)
     """Events and marks that went into the buffer."""
+    _taken: int = attrs.field(default=0, init=False)
+    """And those that had been taken out of it when that was last looked at …"""
+    _still: int = attrs.field(default=TURNS, init=False)
+    """… and how often that has been the same number since."""
     _warned: bool = attrs.field(default=False, init=False)
     receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
     _send_channel: trio.MemorySendChannel[Event] = attrs.field(init=False)
@@ -127,6 +136,18 @@ class Subscription:
         return (
             not self.optional or self._stored > self._send_channel.statistics().current_buffer_used
         )
+
+    def is_behind(self) -> bool:
+        """Whether much waits, and the reader takes it as fast as it can.
+
+        To be asked in each turn of the loop.  One that takes nothing is busy otherwise, and nobody
+        waits for it.
+        """
+        waiting = self._send_channel.statistics().current_buffer_used
+        taken = self._stored - waiting
+        self._still = 0 if taken > self._taken else self._still + 1
+        self._taken = taken
+        return waiting > BEHIND and self._still < TURNS
 
     def _count_missing(self) -> None:
         self._missed += 1
@@ -211,6 +232,11 @@ class Fanout:
         for reader in tuple(self._subscriptions):
             if not reader.put(event):
                 self.discard(reader)
+
+    def is_behind(self) -> bool:
+        """Whether a reader is about to catch up with much that waits for it."""
+        # Each is asked: it notes how far it is.
+        return sum(reader.is_behind() for reader in self._subscriptions) > 0
 
     def close(self) -> None:
         """End every channel, after what is in the buffers."""
