@@ -10,7 +10,6 @@ from benchmarks.attacks.attacker import Attacker
 from benchmarks.attacks.catalogue import ATTACKS
 from benchmarks.attacks.crafting import Run
 from benchmarks.attacks.disks import TRIALS
-from benchmarks.hostile import STILL_BROKEN
 from trioserf._wire.compression import decompress_message
 from trioserf._wire.messages import UserMessage
 from trioserf._wire.packets import PacketCodec, decode_packet
@@ -77,7 +76,3 @@ async def test_a_flood_keeps_its_rate_and_ends_with_its_time(
         attacker.close()
     assert 195 <= attacker.packets <= 200
     assert attacker.left <= 0
-
-
-def test_what_is_left_out_quickly_is_there() -> None:
-    assert set() == set(STILL_BROKEN) - {attack.name for attack in ATTACKS}

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from trioserf._cluster.member_record import (
     MAX_RECENT_INTENTS,
+    UNKNOWN_BURST,
+    UNKNOWN_RATE,
     RecentIntents,
     Record,
     SortedMembers,
@@ -266,11 +268,28 @@ def test_a_dropped_intent_is_gone() -> None:
 
 def test_a_full_store_drops_what_was_stored_first() -> None:
     intents = RecentIntents()
-    for number in range(MAX_RECENT_INTENTS + 1):
+    for number in range(MAX_RECENT_INTENTS):
         intents.upsert(str(number), "join", 1, now=0.0)
+    # A newer intent about a known name takes no further place, and is as if stored now.
+    intents.upsert("0", "leave", 2, now=0.0)
     assert MAX_RECENT_INTENTS == len(intents)
-    assert intents.get("0") is None
-    assert ("join", 1) == stored(intents, "1")
-    # A newer intent about a known name takes no further place.
-    intents.upsert("1", "leave", 2, now=0.0)
+    intents.upsert("another", "join", 1, now=0.0)
     assert MAX_RECENT_INTENTS == len(intents)
+    assert intents.get("1") is None
+    assert ("leave", 2) == stored(intents, "0")
+    assert ("join", 1) == stored(intents, "another")
+
+
+def test_go_keeps_intents_without_a_bound() -> None:
+    intents = RecentIntents(faithful=True)
+    for number in range(MAX_RECENT_INTENTS + 10):
+        intents.upsert(str(number), "join", 1, now=0.0)
+    assert MAX_RECENT_INTENTS + 10 == len(intents)
+    assert all(intents.may_pass_on(0.0) for _ in range(2 * UNKNOWN_BURST))
+
+
+def test_intents_of_gossip_are_rationed() -> None:
+    intents = RecentIntents()
+    assert UNKNOWN_BURST == sum(intents.may_pass_on(5.0) for _ in range(2 * UNKNOWN_BURST))
+    assert UNKNOWN_RATE == sum(intents.may_pass_on(6.0) for _ in range(2 * UNKNOWN_BURST))
+    assert not intents.may_pass_on(6.0)

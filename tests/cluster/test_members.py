@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioserf._cluster.effects import Broadcast, Count, NodeForgotten, Prune, SendTo
+from trioserf._cluster.effects import Broadcast, Count, Drop, NodeForgotten, Prune, SendTo
 from trioserf._cluster.lamport import EPOCH, LIMIT, REFUSED
+from trioserf._cluster.member_record import UNKNOWN_BURST
 from trioserf._cluster.members import MemberRegistry, send_leave_intent
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf, encode_serf
@@ -428,6 +429,36 @@ def test_a_leave_of_an_unknown_node_is_rebroadcast_once() -> None:
     assert ("leave", 10) == stored(registry.intents, "foo")
     assert (False, []) == registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
     assert 11 == registry.clock.time
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+def test_intents_about_unknown_names_are_rationed(faithful: bool) -> None:
+    """Beyond the ration they are as if they had never come."""
+    registry = registry_with("foo", MemberStatus.ALIVE, faithful=faithful)
+    joins = range(100, 100 + 2 * UNKNOWN_BURST)
+    heard = [registry.on_join_intent(JoinIntent(t, f"nobody-{t}"), 0.0) for t in joins]
+    taken = [again for again, _ in heard]
+    assert [True] * UNKNOWN_BURST + [faithful] * UNKNOWN_BURST == taken
+    assert sum(taken) == len(registry.intents)
+    assert 100 + sum(taken) == registry.clock.time, "the clock has not seen the others"
+    leave = LeaveIntent(9000, "somebody", True)
+    again, effects = registry.on_leave_intent(leave, 0.0, serf_state=ALIVE)
+    assert faithful is again
+    assert faithful or isinstance(effects[0], Drop)
+    # A copy is taken once there is room.
+    again, _ = registry.on_leave_intent(attrs.evolve(leave, ltime=9001), 1.0, serf_state=ALIVE)
+    assert again
+
+
+def test_intents_of_members_and_of_push_pulls_are_not_rationed() -> None:
+    registry = registry_with("foo", MemberStatus.ALIVE)
+    while registry.intents.may_pass_on(0.0):
+        pass
+    assert (True, []) == registry.on_join_intent(JoinIntent(20, "foo"), 0.0)
+    registry.merge_join_intents({"pushed": 7}, (), 0.0)
+    assert ("join", 7) == stored(registry.intents, "pushed")
+    registry.leave_intent("removed", 0.0, serf_state=ALIVE)
+    assert registry.intents.get("removed") is not None
 
 
 def test_a_join_of_an_unknown_node_is_rebroadcast_once() -> None:

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from .. import _attrs as attrs
 from .._config import check_node_name
@@ -22,6 +22,7 @@ from .._events import IPAddress, Member, MemberStatus
 from .._exceptions import InvalidNodeName, MergeRefused
 from .._wire.tags import decode_tags
 from ..abc import Address, NodeView
+from .allowance import Allowance
 from .size_limits import TAGS_LIMIT
 
 
@@ -207,12 +208,19 @@ def choose_reconnect(
 
 IntentKind: TypeAlias = Literal["join", "leave"]
 
-MAX_RECENT_INTENTS = 1 << 16
-"""Names that are kept.
+MAX_RECENT_INTENTS: Final = 1 << 12
+"""Names that are kept: as many as leave and join within a gossip delay, in the largest clusters.
 
-DIFFERS: beyond it the one stored first is dropped; Go has no bound
+A push/pull may bring more, of members that left; they come again with the next one.
+
+DIFFERS (unless ``faithful_go``): beyond it the one stored first is dropped; Go has no bound
 (test_a_full_store_drops_what_was_stored_first).
 """
+UNKNOWN_BURST: Final = 1 << 10
+"""Intents about unknown names that are taken from gossip and passed on at once: gossip overtakes
+the alive messages of so many nodes that start together."""
+UNKNOWN_RATE: Final = 32.0
+"""Further ones for each second."""
 
 
 @attrs.frozen
@@ -236,21 +244,48 @@ class RecentIntents:
 
     Gossip may deliver a leave intent before the alive message of the node.  The newest intent
     about each name is kept for a while and applied when the member joins.
+
+    Anybody can make up names, so those that came by gossip are rationed: what is beyond the ration
+    is as if it had never come.  An honest one is not lost by that.  It is about a member as
+    soon as the alive message is here, and its further copies are taken then; and every push/pull
+    says the same again.
+
+    DIFFERS (unless ``faithful``): Go passes on every one
+    (test_intents_about_unknown_names_are_rationed).
+
+    Args:
+      faithful: keep and pass on all of them, as Go.
     """
 
+    faithful: bool = False
     _intents: dict[str, RecentIntent] = attrs.field(factory=dict, init=False)
+    """The one stored first in front."""
+    _ration: Allowance = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ration = Allowance(UNKNOWN_BURST, UNKNOWN_RATE)
 
     def __len__(self) -> int:
         return len(self._intents)
 
+    def is_newer(self, name: str, ltime: int) -> bool:
+        """Whether an intent of this time would replace what is stored."""
+        known = self._intents.get(name)
+        return known is None or ltime > known.ltime
+
+    def may_pass_on(self, now: float) -> bool:
+        """Whether one more intent of gossip is taken; it counts as taken then."""
+        return self.faithful or self._ration.take(now)
+
     def upsert(self, name: str, kind: IntentKind, ltime: int, now: float) -> bool:
         """Store an intent if it is newer than the one stored; returns whether it was."""
-        known = self._intents.get(name)
-        if known is not None and ltime <= known.ltime:
+        if not self.is_newer(name, ltime):
             return False
-        if known is None and len(self._intents) >= MAX_RECENT_INTENTS:
-            del self._intents[next(iter(self._intents))]
-        self._intents[name] = RecentIntent(kind, ltime, now)
+        intents = self._intents
+        intents.pop(name, None)
+        if len(intents) >= MAX_RECENT_INTENTS and not self.faithful:
+            del intents[next(iter(intents))]
+        intents[name] = RecentIntent(kind, ltime, now)
         return True
 
     def get(self, name: str) -> RecentIntent | None:
@@ -263,6 +298,9 @@ class RecentIntents:
 
     def expire(self, now: float, timeout: float) -> None:
         """Drop every intent that is older than ``timeout`` seconds."""
-        old = [name for name, known in self._intents.items() if now - known.seen_at > timeout]
-        for name in old:
-            del self._intents[name]
+        intents = self._intents
+        while intents:
+            name = next(iter(intents))
+            if now - intents[name].seen_at <= timeout:
+                return
+            del intents[name]

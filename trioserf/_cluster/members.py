@@ -32,7 +32,7 @@ from .._config import Config
 from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
-from .effects import Broadcast, Count, Effect, Log, NodeForgotten, Prune, Publish, SendTo
+from .effects import Broadcast, Count, Drop, Effect, Log, NodeForgotten, Prune, Publish, SendTo
 from .lamport import LIMIT, REFUSED, LamportClock
 from .member_record import RecentIntents, Record, SortedMembers, member_address, member_of, overdue
 
@@ -56,7 +56,7 @@ class MemberRegistry:
     def __init__(self, config: Config, *, clock: LamportClock | None = None) -> None:
         self.clock: LamportClock = clock or LamportClock()
         self.clock.faithful = config.memberlist.faithful_go
-        self.intents: RecentIntents = RecentIntents()
+        self.intents: RecentIntents = RecentIntents(config.memberlist.faithful_go)
         self._local_name = config.node_name
         self._announced = 0
         """Time of the newest join intent that this node made about itself."""
@@ -222,12 +222,17 @@ class MemberRegistry:
     # --- intents
 
     def on_join_intent(
-        self, msg: JoinIntent, now: float, *, local: bool = False
+        self, msg: JoinIntent, now: float, *, local: bool = False, private: bool = False
     ) -> tuple[bool, list[Effect]]:
         """A join intent arrived, or is made by this node (``local``).
 
+        Args:
+          private: this node does not pass it on.
+
         Returns whether to rebroadcast it, and the effects.
         """
+        if not (private or local or self._may_take(msg, now)):
+            return False, [Drop("intents", f"about {msg.node!r}, who is no member")]
         jumped = self._observe(msg.ltime, now, local)
         if jumped is None:
             return False, [*REFUSED]
@@ -242,6 +247,12 @@ class MemberRegistry:
             self._set_status(record, MemberStatus.ALIVE)
         record.prune_due = False
         return True, [*jumped]
+
+    def _may_take(self, msg: JoinIntent | LeaveIntent, now: float) -> bool:
+        """Whether an intent of gossip is taken: beyond the ration it is as if it never came."""
+        if msg.node in self._records or not self.intents.is_newer(msg.node, msg.ltime):
+            return True
+        return self.intents.may_pass_on(now)
 
     def _observe(self, ltime: int, now: float, local: bool) -> tuple[Effect, ...] | None:
         """Observe the time of an intent; one that this node made is always accepted."""
@@ -274,13 +285,22 @@ class MemberRegistry:
             record = get(name)
             newer = record is None or ltime > record.status_ltime
             if (newer or self.faithful) and name not in left:
-                effects += self.on_join_intent(JoinIntent(ltime, name), now)[1]
+                effects += self.on_join_intent(JoinIntent(ltime, name), now, private=True)[1]
         return effects
 
     def on_leave_intent(
-        self, msg: LeaveIntent, now: float, *, serf_state: SerfState, local: bool = False
+        self,
+        msg: LeaveIntent,
+        now: float,
+        *,
+        serf_state: SerfState,
+        local: bool = False,
+        private: bool = False,
     ) -> tuple[bool, list[Effect]]:
         """A leave intent arrived, or is made by this node (``local``).
+
+        Args:
+          private: this node does not pass it on.
 
         Returns whether to rebroadcast it, and the effects.
 
@@ -289,6 +309,8 @@ class MemberRegistry:
         DIFFERS: so is one as new as the local join, whose time a peer derived
         (test_a_leave_as_new_as_the_local_join_is_refuted).
         """
+        if not (private or local or self._may_take(msg, now)):
+            return False, [Drop("intents", f"about {msg.node!r}, who is no member")]
         jumped = self._observe(msg.ltime, now, local)
         if jumped is None:
             return False, [*REFUSED]

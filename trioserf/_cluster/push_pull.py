@@ -250,7 +250,7 @@ def on_listed_as_left(
         return []
     after = (ltime + 1) & MAX_U64 if members.faithful else ltime + 1
     leave = LeaveIntent(after, name, False)
-    _, effects = members.on_leave_intent(leave, now, serf_state=serf_state)
+    _, effects = members.on_leave_intent(leave, now, serf_state=serf_state, private=True)
     member = members.get(name)
     if doubtful and member is not None and member.status is MemberStatus.LEAVING:
         effects.append(send_leave_intent(member, leave.ltime))
