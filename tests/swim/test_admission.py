@@ -6,6 +6,8 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trioserf._exceptions import RemoteProtocolError
 from trioserf._swim.admission import (
@@ -219,6 +221,32 @@ def test_a_gateway_that_was_dialled_need_not_be_in_the_allowed_networks() -> Non
     assert Refused("c", "address not allowed") in effects
     assert "b" in table.nodes
     assert "c" not in table.nodes
+
+
+vectors = st.one_of(
+    st.none(),
+    st.binary(max_size=7),
+    st.lists(st.integers(1, 4), min_size=6, max_size=6).map(bytes),
+    st.just(VERSIONS),
+)
+described = st.lists(st.tuples(vectors, st.sampled_from(list(NodeStatus))), max_size=4)
+
+
+@given(described, st.lists(st.tuples(vectors.filter(sound), st.sampled_from(list(NodeStatus)))))
+def test_versions_are_compared_as_one_by_one(
+    theirs: list[tuple[bytes | None, NodeStatus]], ours: list[tuple[bytes, NodeStatus]]
+) -> None:
+    """Sets of vectors say the same as a look at each node, in which an error names one."""
+    records = [record(f"r{n}", versions=v, status=status) for n, (v, status) in enumerate(theirs)]
+    nodes = [node(f"n{n}", versions=v, status=status) for n, (v, status) in enumerate(ours)]
+    both = [(v, status) for v, status in (*theirs, *ours) if v is not None and sound(v)]
+    live = [v for v, status in both if status == NodeStatus.ALIVE]
+    fit = all(a[0] <= v[2] <= a[1] and a[3] <= v[5] <= a[4] for v, _ in both for a in live)
+    if fit:
+        verify(records, nodes)
+    else:
+        with pytest.raises(RemoteProtocolError, match="speaks"):
+            verify(records, nodes)
 
 
 PEER = "10.9.9.9"
