@@ -31,6 +31,7 @@ class Attacker:
       seconds: how long each attack takes.
       rate, stream_rate: packets and streams in a second.
       key: encrypts what is sent, for those who have a key.
+      peer: the address of another member: the Go agent, if there is one.
     """
 
     target: tuple[str, int]
@@ -41,7 +42,7 @@ class Attacker:
     rate: int = 1000
     stream_rate: int = 100
     key: bytes | None = None
-    snapshot: str = ""
+    peer: tuple[str, int] | None = None
     rng: random.Random = attrs.Factory(lambda: random.Random(11))
     packets: int = 0
     streams: int = 0
@@ -127,14 +128,16 @@ class Attacker:
 
     # --- streams ------------------------------------------------------------------------------
 
-    async def open_stream(self, *, window: int | None = None) -> trio.SocketStream:
-        """Connect.  Raises ``OSError`` or ``trio.TooSlowError``."""
+    async def open_stream(
+        self, *, window: int | None = None, to: tuple[str, int] | None = None
+    ) -> trio.SocketStream:
+        """Connect to the victim, or elsewhere.  Raises ``OSError`` or ``trio.TooSlowError``."""
         made = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if window is not None:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
             with trio.fail_after(5):
-                await made.connect(self.target)
+                await made.connect(to or self.target)
         except BaseException:
             made.close()
             raise

@@ -17,7 +17,8 @@ class Attack:
     Args:
       row: kind of attack, ``S1`` to ``S9``.
       run: does it.
-      encrypted: the cluster has a key, which the attacker knows.
+      encrypted: the cluster has a key, which the attacker knows …
+      outsider: … or does not.
       alone: the victim is the only node of its cluster.
       apart: it makes up nodes, which stay.
       files: file descriptors that the victim may have; None for as many as usual.
@@ -29,6 +30,7 @@ class Attack:
     alone: bool = False
     files: int | None = None
     apart: bool = False
+    outsider: bool = False
 
     @property
     def name(self) -> str:
@@ -57,6 +59,8 @@ ATTACKS = (
     Attack("S2", floods.events_large),
     Attack("S2", floods.events_of_one_time),
     Attack("S2", floods.events_of_many_times),
+    Attack("S2", floods.events_small),
+    Attack("S2", floods.queries_small),
     Attack("S2", connections.state_of_events),
     Attack("S2", connections.user_messages),
     Attack("S3", floods.time_last_event),
@@ -84,6 +88,8 @@ ATTACKS = (
     Attack("S8", floods.ghosts, apart=True),
     Attack("S8", floods.ghosts_slowly, apart=True),
     Attack("S8", connections.state_of_ghosts, apart=True),
+    Attack("S8", connections.ghosts_through_peer, apart=True),
+    Attack("S8", floods.ghosts_declared_dead, apart=True),
     Attack("S8", floods.ghosts_suspected, apart=True),
     Attack("S8", floods.ghosts_updated, apart=True),
     Attack("S8", floods.names_in_other_case, apart=True),
@@ -95,4 +101,7 @@ ATTACKS = (
     Attack("S8", floods.suspects),
     Attack("S8", floods.garbage),
     Attack("S8", floods.bombs),
+    Attack("S8", floods.wrong_key, encrypted=True, outsider=True),
+    Attack("S8", floods.no_key, encrypted=True, outsider=True),
+    Attack("S8", connections.wrong_key_streams, encrypted=True, outsider=True),
 )

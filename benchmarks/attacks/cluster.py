@@ -241,6 +241,13 @@ class Cluster:
     def target(self) -> str:
         return self.victim.settings["bind"]
 
+    @property
+    def peer_address(self) -> tuple[str, int] | None:
+        """Of another member than the victim: the Go agent, if there is one."""
+        if self.go is not None:
+            return self.go.host, PORT
+        return None if self.honest is None else self.honest.address
+
     def newcomer_address(self) -> str:
         """An address that no newcomer had before."""
         self.newcomers += 1

@@ -8,6 +8,7 @@ import socket
 import trio
 
 from trioserf._wire.codec import encode
+from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import NodeRecord, PushPullHeader
 from trioserf._wire.serf_messages import (
     PushPull,
@@ -15,7 +16,7 @@ from trioserf._wire.serf_messages import (
     UserEventSlot,
     encode_serf,
 )
-from trioserf._wire.streams import push_pull_bytes
+from trioserf._wire.streams import StreamCodec, frame, push_pull_bytes
 
 from . import crafting
 from .attacker import Attacker
@@ -200,6 +201,32 @@ async def state_of_ghosts(attacker: Attacker) -> None:
         await attacker.send_all(
             stream, attacker.stream_frame(push_pull_bytes(base % 2000 == 0, records, EMPTY))
         )
+        await attacker.read_all(stream)
+
+    await attacker.streams_at_rate(use)
+
+
+async def ghosts_through_peer(attacker: Attacker) -> None:
+    """Another member, Go's if there is one, is given 5,000 made-up nodes by push/pulls."""
+    for base in range(0, 5000, 500):
+        records = [ghost_record(base + i) for i in range(500)]
+        stream = await attacker.open_stream(to=attacker.peer)
+        await attacker.send_all(
+            stream, attacker.stream_frame(push_pull_bytes(False, records, EMPTY))
+        )
+        with trio.move_on_after(2):
+            await attacker.read_all(stream)
+        await trio.aclose_forcefully(stream)
+    await attacker.wait_end()
+
+
+async def wrong_key_streams(attacker: Attacker) -> None:
+    """Streams encrypted by a key that nobody has, as long as a frame may be."""
+    codec = StreamCodec(keyring=Keyring((attacker.rng.randbytes(16),)), compress=False)
+    data = frame(push_pull_bytes(False, [], bytes(4_000_000)), codec, attacker.rng.randbytes(12))
+
+    async def use(stream: trio.SocketStream) -> None:
+        await attacker.send_all(stream, data)
         await attacker.read_all(stream)
 
     await attacker.streams_at_rate(use)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import selectors
 import socket
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +15,7 @@ from trioserf._exceptions import RemoteProtocolError
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import (
     Ack,
+    Dead,
     IndirectPing,
     Nack,
     Ping,
@@ -19,12 +23,12 @@ from trioserf._wire.messages import (
     UserMessage,
     encode_message,
 )
-from trioserf._wire.packets import PacketCodec, decode_packet, make_compound
+from trioserf._wire.packets import PacketCodec, decode_packet, encode_packet, make_compound
 from trioserf._wire.query_filters import NodeFilter, TagFilter, encode_filter
 from trioserf._wire.serf_messages import KeyRequest, QueryMessage, decode_serf, encode_serf
 
 from . import crafting
-from .attacker import Attacker
+from .attacker import TICK, Attacker
 from .crafting import Run
 
 LAST = (1 << 64) - 1
@@ -133,6 +137,22 @@ async def events_of_many_times(attacker: Attacker) -> None:
     payload = attacker.rng.randbytes(9000)
     await attacker.flood(
         crafting.event(attacker.next_time() + i % 5, f"e{i}", payload) for i in itertools.count()
+    )
+
+
+async def events_small(attacker: Attacker) -> None:
+    """As many short events as fit into a packet, each of a Lamport time of its own."""
+    await attacker.flood(
+        crafting.compounds(crafting.event(attacker.next_time(), "e") for _ in itertools.count())
+    )
+
+
+async def queries_small(attacker: Attacker) -> None:
+    """As many short queries as fit into a packet, which are passed on by all."""
+    await attacker.flood(
+        crafting.compounds(
+            crafting.query(attacker.next_time(), i, flags=0) for i in itertools.count()
+        )
     )
 
 
@@ -389,9 +409,88 @@ async def ghosts_slowly(attacker: Attacker) -> None:
     )
 
 
+async def ghosts_answering(attacker: Attacker) -> None:
+    """Made-up nodes at a few addresses, always new ones, that ping the victim and answer it."""
+    await _answering(attacker, addresses=8)
+
+
+async def ghosts_at_many_addresses(attacker: Attacker) -> None:
+    """The same, each at an address of its own."""
+    await _answering(attacker, addresses=400)
+
+
+async def _answering(attacker: Attacker, *, addresses: int) -> None:
+    """Say that nodes are alive, ping in their names, and answer every ping."""
+    codec = PacketCodec(keyring=None if attacker.key is None else Keyring((attacker.key,)))
+    head, _, _ = attacker.host.rpartition(".")
+    ears: list[socket.socket] = []
+    selector = selectors.DefaultSelector()
+    for number in range(addresses):
+        ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ear.bind((f"{head}.{200 + number % 50}", 0))
+        ear.setblocking(False)
+        selector.register(ear, selectors.EVENT_READ)
+        ears.append(ear)
+
+    def seal(message: bytes) -> bytes:
+        if attacker.key is None:
+            return message
+        return encode_packet(message, codec, crc=False, nonce=os.urandom(12))
+
+    def answer() -> None:
+        for key, _ in selector.select(0):
+            ear = key.fileobj
+            assert isinstance(ear, socket.socket)
+            for _ in range(100):
+                try:
+                    data, source = ear.recvfrom(65536)
+                    decoded = decode_packet(data, codec)
+                except OSError:
+                    break
+                except RemoteProtocolError:
+                    continue
+                for message in decoded.messages:
+                    if isinstance(message, Ping):
+                        with contextlib.suppress(OSError):
+                            ear.sendto(seal(encode_message(Ack(message.seq_no, b""))), source)
+
+    def send(number: int) -> None:
+        ear = ears[number % len(ears)]
+        host, port = ear.getsockname()
+        address, name = socket.inet_aton(host), f"ghost-{number}"
+        ping = encode_message(Ping(number, attacker.victim, address, port, name))
+        message = make_compound([crafting.alive(name, host, port), ping])
+        attacker.packets += 1
+        attacker.bytes_sent += len(message)
+        with contextlib.suppress(OSError):
+            ear.sendto(seal(message), attacker.target)
+
+    burst, numbers = max(1, int(attacker.rate * TICK / 2)), itertools.count()
+    while attacker.left > 0:
+        for number in itertools.islice(numbers, burst):
+            send(number)
+            send(max(0, number - 100 * burst))  # that one was taken, if there was room
+        answer()
+        await trio.sleep(TICK)
+    selector.close()
+    for ear in ears:
+        ear.close()
+
+
+async def ghosts_declared_dead(attacker: Attacker) -> None:
+    """Made-up nodes, always others, of which the next message says that they left or failed."""
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            name = f"ghost-{i}"
+            yield crafting.alive(name, f"127.106.{i // 256 % 256}.{i % 256}", 9)
+            yield encode_message(Dead(1, name, name if i % 2 else "ghost"))
+
+    await attacker.flood(crafting.compounds(messages()))
+
+
 async def ghosts_suspected(attacker: Attacker) -> None:
     """A hundred made-up nodes that others suspect and declare dead, and that refute it."""
-    from trioserf._wire.messages import Dead
 
     def messages() -> Iterator[bytes]:
         for i in itertools.count():
@@ -443,7 +542,6 @@ async def intents_of_nobody(attacker: Attacker) -> None:
 
 async def acks_and_nacks(attacker: Attacker) -> None:
     """Acks and nacks that nobody waits for, with payloads as long as they may be."""
-    from trioserf._wire.messages import Ack, Nack
 
     def messages() -> Iterator[bytes]:
         for i in itertools.count():
@@ -485,7 +583,6 @@ async def pings(attacker: Attacker) -> None:
 
 async def suspects(attacker: Attacker) -> None:
     """The victim and an honest node are suspected and declared dead by all sorts of names."""
-    from trioserf._wire.messages import Dead
 
     def messages() -> Iterator[bytes]:
         for i in itertools.count():
@@ -504,6 +601,32 @@ async def garbage(attacker: Attacker) -> None:
         return bytes((kind,)) + attacker.rng.randbytes(attacker.rng.choice((0, 3, 40, 1300)))
 
     await attacker.flood(attacker.again(message), raw=True)
+
+
+async def wrong_key(attacker: Attacker) -> None:
+    """Whole packets that were encrypted by a key that nobody has."""
+    codec = PacketCodec(keyring=Keyring((attacker.rng.randbytes(16),)), compress=False)
+
+    def message() -> bytes:
+        plain = crafting.event(attacker.next_time(), "e", attacker.rng.randbytes(1200))
+        return encode_packet(plain, codec, crc=False, nonce=attacker.rng.randbytes(12))
+
+    pool = [message() for _ in range(500)]
+    await attacker.flood(itertools.cycle(pool), raw=True)
+
+
+async def no_key(attacker: Attacker) -> None:
+    """Packets that are not encrypted, of every kind, to a cluster that has a key."""
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            yield crafting.alive(f"ghost-{i}", "127.107.0.1", 9)
+            yield crafting.event(attacker.next_time(), "e", bytes(1000))
+            yield encode_message(Suspect(i % 100, attacker.victim, f"s{i}"))
+            yield crafting.leave(attacker.next_time(), attacker.honest)
+            yield encode_message(Ping(i, attacker.victim))
+
+    await attacker.flood(messages(), raw=True)
 
 
 async def bombs(attacker: Attacker) -> None:
