@@ -251,6 +251,9 @@ class Loopback(Ground):
         quick = {
             "gossip_interval": 0.01,
             "leave_propagate_delay": 0.05,
+            # With so short an interval operations with keys would have 0.16 s for all to answer,
+            # and write their files, on whatever machine.
+            "query_timeout_mult": 300,
         }
         return Config.local(node_name=name, bind=bind, **{**quick, **fields})
 
