@@ -4,8 +4,8 @@
 
 Simulated clusters (`trioserf.testing.SimCluster`: real node code, real bytes, profile ``lan``) go
 through the same schedules with the same seeds, with Go's rules (``faithful_go``) and with
-trioserf's.  A schedule is what is done to a node, or between nodes, and for how long.  Four
-tables: `CRASHES`, `MISTAKES`, `PRICE` and `RESTARTS`.  Figures are:
+trioserf's.  A schedule is what is done to a node, or between nodes, and for how long.  Five
+tables: `CRASHES`, `MISTAKES`, `ODD`, `PRICE` and `RESTARTS`.  Figures are:
 
 * *false*: living nodes that were declared failed, each counted once for every time, however many
   members said so; in brackets, how many members listed them so;
@@ -25,269 +25,48 @@ import argparse
 import multiprocessing
 import random
 import statistics
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 import trio
 
+from benchmarks.refusal.schedules import (
+    LONG,
+    Schedule,
+    Situation,
+    between,
+    blocked,
+    crash,
+    egress,
+    everywhere,
+    flapping,
+    full_backlog,
+    gone,
+    hairpin,
+    host_wide,
+    leaves,
+    lossy,
+    one_way,
+    patchwork,
+    restarts,
+    rolling,
+    scanners,
+    stopped,
+    streams_first,
+    suspended,
+    taken,
+    zones,
+)
 from trioserf import Config
-from trioserf.abc import Address
-from trioserf.testing import SimCluster, SimNode
+from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
-from trioserf.testing.sim_network import DEFAULT_PORT
 
 SETTLED: Final = 10.0
 """Seconds of rest before anything happens: streams are tried, and round-trip times known."""
 AFTERWARDS: Final = 12.0
 """Seconds after it: what was on its way to a declaration may still come."""
-LONG: Final = 40.0
-"""Seconds that a firewall, a cut or a loss lasts."""
-LONGEST: Final = 90.0
-"""Seconds until a crash counts as unknown."""
 RESTARTED: Final = 20
 """Restarts in place of one cluster."""
-BETWEEN_RESTARTS: Final = 6.0
-"""Seconds."""
-
-
-@attrs.define(eq=False)
-class Situation:
-    """One cluster in which something happens.
-
-    Args:
-      cluster: that has settled.
-      rng: chooses the victims.
-      dead: names of nodes that ended.
-      only: names of nodes whose declarations count; none for all.
-    """
-
-    cluster: SimCluster
-    rng: random.Random
-    dead: set[str] = attrs.field(factory=set)
-    only: set[str] = attrs.field(factory=set)
-    known: list[float] = attrs.field(factory=list)
-    false: set[tuple[str, int]] = attrs.field(factory=set)
-    reports: int = 0
-    _seen: dict[tuple[str, str], str] = attrs.field(factory=dict)
-    _times: dict[str, int] = attrs.field(factory=dict)
-    _failing: dict[str, int] = attrs.field(factory=dict)
-
-    def pick(self, count: int = 1) -> list[SimNode]:
-        """Some running nodes."""
-        return self.rng.sample(self.cluster.running, count)
-
-    def hosts(self, nodes: list[SimNode]) -> list[str]:
-        return [node.host for node in nodes]
-
-    async def crash(self, *nodes: SimNode) -> None:
-        """Crash nodes at once, and wait until all know it."""
-        for node in nodes:
-            self.dead.add(node.name)
-            await self.cluster.crash(node)
-        start = trio.current_time()
-        names = {node.name for node in nodes}
-        with trio.move_on_after(LONGEST):
-            while not all(self._failed(each, names) for each in self.cluster.running):  # noqa: ASYNC110
-                await trio.sleep(0.01)
-        self.known.append(trio.current_time() - start)
-
-    def _failed(self, node: SimNode, names: set[str]) -> bool:
-        view = node.view()
-        return all(str(view.get(name, "failed")) == "failed" for name in names)
-
-    async def watch(self) -> None:
-        """Count declarations of nodes that live."""
-        while True:
-            for node in self.cluster.running:
-                for name, status in node.view().items():
-                    text = str(status)
-                    before = self._seen.get((node.name, name), "alive")
-                    self._seen[node.name, name] = text
-                    if self.only and name not in self.only:
-                        continue
-                    if text == "failed" and before != "failed" and name not in self.dead:
-                        if not self._failing.get(name):
-                            self._times[name] = self._times.get(name, 0) + 1
-                            self.false.add((name, self._times[name]))
-                        self._failing[name] = self._failing.get(name, 0) + 1
-                        self.reports += 1
-                    elif before == "failed" and text != "failed" and self._failing.get(name):
-                        self._failing[name] -= 1
-            await trio.sleep(0.1)
-
-
-Schedule: TypeAlias = Callable[[Situation], Awaitable[None]]
-
-
-def crash(count: int = 1, loss: float = 0.0) -> Schedule:
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        await s.crash(*s.pick(count or len(s.cluster.running) // 2))
-
-    return schedule
-
-
-async def gone(s: Situation) -> None:
-    [node] = s.pick()
-    s.cluster.network.power_off(node.host)
-    await s.crash(node)
-
-
-def stopped(seconds: float) -> Schedule:
-    async def schedule(s: Situation) -> None:
-        [node] = s.pick()
-        s.cluster.stop(node)
-        await trio.sleep(seconds)
-        s.cluster.resume(node)
-
-    return schedule
-
-
-def blocked(seconds: float, times: int) -> Schedule:
-    """The event loop of a node is blocked again and again."""
-
-    async def schedule(s: Situation) -> None:
-        [node] = s.pick()
-        for _ in range(times):
-            s.cluster.stop(node)
-            await trio.sleep(seconds)
-            s.cluster.resume(node)
-            await trio.sleep(seconds / 3)
-
-    return schedule
-
-
-def lossy(loss: float, seconds: float) -> Schedule:
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        await trio.sleep(seconds)
-
-    return schedule
-
-
-def one_way(loss: float = 0.0) -> Schedule:
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        a, b = s.pick(2)
-        s.cluster.cut(a, b)
-        await trio.sleep(LONG)
-
-    return schedule
-
-
-def between(loss: float, *, both_ways: bool, streams: str | None = "rst") -> Schedule:
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        a, b = s.pick(2)
-        s.cluster.network.reject(a.host, b.host, both_ways=both_ways, streams=streams)  # type: ignore[arg-type]
-        await trio.sleep(LONG)
-
-    return schedule
-
-
-def zones(loss: float, *, both_ways: bool) -> Schedule:
-    """A third of the nodes is rejected by another third; the rest reaches both."""
-
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        n = len(s.cluster.running) // 3
-        nodes = s.pick(2 * n)
-        here, there = s.hosts(nodes[:n]), s.hosts(nodes[n:])
-        s.cluster.network.reject(here, there, both_ways=both_ways)
-        await trio.sleep(LONG)
-
-    return schedule
-
-
-def everywhere(loss: float, **rejects: Any) -> Schedule:
-    """One protocol is rejected everywhere."""
-
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        s.cluster.network.reject(None, None, **rejects)
-        await trio.sleep(LONG)
-
-    return schedule
-
-
-async def full_backlog(s: Situation) -> None:
-    s.cluster.change_link(loss=0.1)
-    for node in s.pick(3):
-        s.cluster.network.fill_backlog(node.host)
-    await trio.sleep(LONG)
-
-
-def leaves(loss: float) -> Schedule:
-    async def schedule(s: Situation) -> None:
-        s.cluster.change_link(loss=loss)
-        leaving = s.pick(3)
-        s.only = {node.name for node in leaving}
-        for node in leaving:
-            await s.cluster.leave(node)
-            await trio.sleep(3)
-
-    return schedule
-
-
-def egress(seconds: float) -> Schedule:
-    """All that one node sends is rejected."""
-
-    async def schedule(s: Situation) -> None:
-        [node] = s.pick()
-        s.cluster.network.reject(node.host, None)
-        await trio.sleep(seconds)
-        s.cluster.network.accept(node.host, None)
-
-    return schedule
-
-
-def host_wide(seconds: float, **rejects: Any) -> Schedule:
-    """All that goes to one host is rejected, while its process lives."""
-
-    async def schedule(s: Situation) -> None:
-        [node] = s.pick()
-        s.cluster.network.reject(None, node.host, **rejects)
-        await trio.sleep(seconds)
-        s.cluster.network.accept(None, node.host)
-
-    return schedule
-
-
-async def scanners(s: Situation) -> None:
-    """A stranger connects to every port, again and again, and sends garbage or nothing."""
-    s.cluster.change_link(loss=0.1)
-    host = s.cluster.network.free_host()
-    scanner = s.cluster.network.transport(host)
-    await scanner.open()
-    with trio.move_on_after(LONG):
-        while True:
-            for node in s.cluster.running:
-                to = Address(node.host, DEFAULT_PORT)
-                s.cluster.network.inject(s.rng.randbytes(40), source=Address(host, 4711), to=to)
-                try:
-                    with trio.fail_after(1):
-                        stream = await scanner.connect_stream(to)
-                        await stream.send_all(s.rng.randbytes(s.rng.randrange(1, 40)))
-                except (OSError, trio.TooSlowError, trio.BrokenResourceError):
-                    continue
-                await trio.aclose_forcefully(stream)
-            await trio.sleep(0.2)
-    scanner.close()
-
-
-def restarts(down: float, times: int) -> Schedule:
-    """A node is restarted in place, again and again; what others see of it counts as false."""
-
-    async def schedule(s: Situation) -> None:
-        [node] = s.pick()
-        for _ in range(times):
-            await s.cluster.crash(node)
-            await trio.sleep(down)
-            await s.cluster.restart(node, join=True)
-            await trio.sleep(BETWEEN_RESTARTS)
-
-    return schedule
 
 
 @attrs.frozen
@@ -332,6 +111,7 @@ CRASHES: Final = Table(
         "SIGKILL at 10 % loss, 16 nodes": Row(crash(loss=0.1), 16),
         "SIGKILL at 30 % loss, 16 nodes": Row(crash(loss=0.3), 16),
         "host gone, 16 nodes": Row(gone, 16),
+        "SIGKILL, another program takes the port, 16 nodes": Row(taken, 16),
     },
     BESIDE,
 )
@@ -375,6 +155,27 @@ MISTAKES: Final = Table(
     },
     BESIDE,
 )
+ODD: Final = Table(
+    {
+        **{
+            f"address translation that refuses, at {loss * 100:.0f} % loss": Row(hairpin(loss))
+            for loss in (0.0, 0.1, 0.3)
+        },
+        **{
+            f"rejects TCP, all, or drops, at {loss * 100:.0f} % loss": Row(patchwork(loss))
+            for loss in (0.0, 0.1, 0.3)
+        },
+        "rejects all of 0.4 s, lets pass for 0.2 s": Row(flapping(0.4, 0.2)),
+        "rejects all of 0.1 s, lets pass for 0.1 s": Row(flapping(0.1, 0.1)),
+        "each node in turn restarts in place in 0.3 s": Row(rolling(0.3, 1)),
+        "hosts of three in turn restart in place in 0.3 s": Row(rolling(0.3, 3)),
+        "restart, packets are refused for 2 s longer": Row(streams_first(2.0)),
+        "a third of the machines is suspended for 3 s": Row(suspended(1 / 3, 3.0)),
+        "a third of the machines is suspended for 30 s": Row(suspended(1 / 3, 30.0)),
+        "all machines but one are suspended for 3 s": Row(suspended(8 / 9, 3.0)),
+    },
+    BESIDE,
+)
 PRICE: Final = Table(
     {
         **{
@@ -408,6 +209,7 @@ QUICK: Final = frozenset(
 TABLES: Final = {
     "until a crash is known": CRASHES,
     "living nodes declared failed": MISTAKES,
+    "other schedules": ODD,
     "the price": PRICE,
     f"{RESTARTED} restarts in place, absent for": RESTARTS,
 }
