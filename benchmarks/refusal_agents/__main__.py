@@ -26,11 +26,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import attrs
 import trio
 
-from benchmarks.refusal_agents.agents import Agent, Cluster, Plan, cluster, near
+from benchmarks.refusal_agents.agents import Agent, Cluster, Make, Plan, cluster, near
 from tests.interop.agents import serf_binary
 from tests.interop.namespaces import why_not
 from tests.interop.rejections import Kind, Rejection
@@ -39,6 +40,14 @@ from tests.interop.wire import Packet
 KINDS = {"go": "Go", "trioserf": "trioserf", "mixed": "mixed"}
 TOO_LONG = 60.0
 """Seconds after which a member does not learn of it any more."""
+
+
+class Noticed(NamedTuple):
+    """How many members listed one as failed that came back, or never was away."""
+
+    by: int
+    of_go: int
+    """How many of them are Go agents."""
 
 
 @attrs.define
@@ -51,9 +60,9 @@ class Found:
     missed: int = 0
     """Members that did not learn of an end."""
     rounds: int = 0
-    each: dict[float, list[int]] = attrs.field(factory=dict)
-    """For each length of time (seconds), of a member that came back, or never was away: how many
-    listed it as failed, round by round."""
+    each: dict[float, list[Noticed]] = attrs.field(factory=dict)
+    """For each length of time (seconds), of a member that came back, or never was away: who listed
+    it as failed, round by round."""
     others: int = 0
     """Failures reported of members to which nothing was done."""
 
@@ -67,10 +76,16 @@ class Watch:
         self.start = trio.current_time()
         self._from = {agent.name: len(agent.seen) for agent in self.others}
 
-    def failed(self) -> list[float]:
-        """When each listed it as failed, those who did; seconds since the beginning."""
+    def failed(self, make: Make | None = None) -> list[float]:
+        """When each listed it as failed, those who did; seconds since the beginning.
+
+        Args:
+          make: of whom alone.
+        """
         times = []
         for agent in self.others:
+            if make not in (None, agent.make):
+                continue
             seen = agent.seen[self._from[agent.name] :]
             when = (s.when for s in seen if (s.what, s.name) == ("Failed", self.victim.name))
             if (first := next(when, None)) is not None:
@@ -136,7 +151,7 @@ async def restart(running: Cluster, found: Found, victim: Agent, options: Option
     running.kill(victim)
     await trio.sleep(options.down)
     running.start(victim)
-    await trio.sleep(12)
+    await trio.sleep(options.wait)
     noticed(running, found, watch, options.down)
     await back(running, found, watch, options.chance(running))
 
@@ -169,10 +184,10 @@ async def reject(running: Cluster, found: Found, victim: Agent, options: Options
 
 
 def noticed(running: Cluster, found: Found, watch: Watch, seconds: float) -> None:
-    by = len(watch.failed())
+    by = Noticed(len(watch.failed()), len(watch.failed(Make.GO)))
     found.each.setdefault(seconds, []).append(by)
     found.rounds += 1
-    say(f"{running.plan.kind}: {watch.victim.name} listed as failed by {by}")
+    say(f"{running.plan.kind}: {watch.victim.name} listed as failed by {by.by}")
 
 
 SCENARIOS = {"kill": kill, "gone": gone, "restart": restart, "stop": stop, "reject": reject}
@@ -190,6 +205,7 @@ class Options:
     encrypted: bool
     where: str
     down: float
+    wait: float
     seconds: Sequence[float]
     settings: dict[str, object]
     seed: int
@@ -260,11 +276,15 @@ def show(options: Options, results: dict[str, Found]) -> None:
 
 
 def _show_noticed(results: dict[str, Found]) -> None:
-    print("| cluster | seconds | rounds | listed as failed in | by members | failures of others |")
-    print(f"|---|{'---:|' * 5}")
+    print(
+        "| cluster | seconds | rounds | listed as failed in | by members | of them Go agents "
+        "| failures of others |"
+    )
+    print(f"|---|{'---:|' * 6}")
     for kind, found in results.items():
-        for seconds, by in sorted(found.each.items()):
-            cells = [f"{seconds:g}", len(by), sum(number > 0 for number in by), sum(by)]
+        for seconds, each in sorted(found.each.items()):
+            rounds = [f"{seconds:g}", len(each), sum(one.by > 0 for one in each)]
+            cells = [*rounds, sum(one.by for one in each), sum(one.of_go for one in each)]
             print(f"| {KINDS[kind]} | {' | '.join(map(str, cells))} | {found.others} |")
 
 
@@ -295,6 +315,9 @@ def arguments() -> Options:
     parser.add_argument("--encrypted", action="store_true")
     parser.add_argument("--where", choices=("hosts", "wire", "loopback"), default="hosts")
     parser.add_argument("--down", type=float, default=0.0, help="of restart (seconds)")
+    parser.add_argument(
+        "--wait", type=float, default=12.0, help="after a restart, until it is counted (seconds)"
+    )
     parser.add_argument(
         "--seconds", type=float, nargs="+", default=[1, 3, 10, 30], help="of stop, reject"
     )
