@@ -544,3 +544,56 @@ async def test_nothing_is_tried_where_it_is_turned_off(autojump_clock: MockClock
         await c.start_many(3, dead_on_refusal=False, push_pull_interval=0)
         await trio.sleep(30)
         assert 2 == c.network.statistics().streams
+
+
+@pytest.mark.parametrize(
+    ("settings", "nack_after", "suspects", "looks"),
+    [
+        ({**ON, "faithful_go": True}, 0.5, False, False),
+        (OFF, 0.4, False, False),
+        (ON, 0.0, True, True),
+    ],
+    ids=["Go's rules", "turned off", "turned on"],
+)
+async def test_with_go_s_rules_there_is_no_evidence_no_look_and_no_early_nack(
+    settings: dict[str, bool],
+    nack_after: float,
+    suspects: bool,
+    looks: bool,
+    autojump_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = []
+    look = Looker.look
+
+    async def noted_look(self, node, **kw):
+        looked.append(node.name)
+        return await look(self, node, **kw)
+
+    monkeypatch.setattr(Looker, "look", noted_look)
+    async with settled(5, settings=settings) as c:
+        exchanges = sum(node.statistics().push_pulls for node in c.nodes.values())
+        assert looks == (c.network.statistics().streams > exchanges)
+        c.kill(3)
+        answers, receiver = [], c.nodes[2]._receiver
+
+        def note(nack, packet):
+            if nack.seq_no == 4711:
+                kinds = [type(message) for message in receiver._messages]
+                answers.append((kinds, trio.current_time() - asked_at))
+
+        monkeypatch.setitem(receiver._routes, Nack, note)
+        target = c.nodes[1].node("n3")
+        request = IndirectPing(4711, target.addr, target.port, "n3", True, None, None, None)
+        asked_at = trio.current_time()
+        c.network.inject_packet(
+            encode_message(request), Address("10.0.0.2", 7946), Address("10.0.0.1", 7946)
+        )
+        await trio.sleep(0.75)
+        [(kinds, after)] = answers
+        assert suspects == (Suspect in kinds)
+        assert pytest.approx(nack_after, abs=0.05) == after
+        await until_dead(c, 3)
+        assert looks == bool(looked)
+        assert looks == bool(declared(c))
+        assert looks == any(node.statistics().refusals for node in c.nodes.values())
