@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from trioserf._memberlist.push_puller import REPAIR_PERIOD, REPAIRS
+from trioserf._memberlist.push_puller import REPAIR_PERIOD, REPAIRS, PushPuller
 
 from .kit import Delegate, alive_of, cluster
 
@@ -129,3 +129,25 @@ async def test_instead_of_a_silent_node_that_was_never_reached_another_is_asked(
         went_well = [one.push_pulls - one.push_pulls_failed for one in (before, after)]
         assert after.push_pulls_failed > before.push_pulls_failed
         assert (went_well[1] > went_well[0]) is not faithful
+
+
+async def test_an_exchange_out_of_turn_leaves_the_regular_ones_their_times(
+    autojump_clock, monkeypatch
+):
+    times = []
+    exchange_with = PushPuller._exchange_with
+
+    async def noted(self, node):
+        times.append(trio.current_time())
+        await exchange_with(self, node)
+
+    monkeypatch.setattr(PushPuller, "_exchange_with", noted)
+    async with cluster() as c:
+        await c.start_many(8, push_pull_interval=100)
+        await trio.sleep(10)
+        assert times  # those that follow a join
+        times.clear()
+        await trio.sleep(200)
+        assert 90 < min(times)
+        times.sort()
+        assert 30 < times[5] - times[0]  # one after another

@@ -8,6 +8,9 @@ followed by another one.  When many nodes join at once, gossip is budgeted for t
 each of them knows at that time, so some never learn of some others; in Go only the next regular
 exchange repairs that, after a minute or more.  A cluster where nothing is new makes no exchange
 more than Go.  Test: test_an_exchange_that_brought_something_new_is_soon_followed_by_another.
+The regular exchanges keep their times: nodes that started together would otherwise make them all
+at the same moment, and one of them would find in each what all others suspect at that moment.
+Test: test_an_exchange_out_of_turn_leaves_the_regular_ones_their_times.
 
 DIFFERS (unless ``faithful_go``): nodes that were turned away because too many are known by
 hearsay alone (`_swim/admission.py`) may be real: what this node asks for itself has no such bound,
@@ -76,6 +79,7 @@ class PushPuller:
     push_pulls: int = attrs.field(default=0, init=False)
     push_pulls_failed: int = attrs.field(default=0, init=False)
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
+    _regular_at: float = attrs.field(default=math.inf, init=False)
     _spread: bool = attrs.field(default=False, init=False)
     _spread_at: float = attrs.field(default=-math.inf, init=False)
     _repairs: int = attrs.field(default=0, init=False)
@@ -149,7 +153,9 @@ class PushPuller:
             async with trio.open_nursery() as nursery:
                 for node in select(self.rng, self.table.sequence, count, self._is_no_partner):
                     nursery.start_soon(self._exchange_with, node)
-            self._plan(0.0)
+            if now >= self._regular_at:
+                self._plan(0.0)
+            self._alarm.advance(self._regular_at)
             self._plan_repair()
             if self._spread:
                 self._alarm.advance(self._spread_at + SPREAD_PERIOD)
@@ -173,7 +179,8 @@ class PushPuller:
 
     def _plan(self, extra: float) -> None:
         period = push_pull_scale(self.config.push_pull_interval, self.table.num_nodes)
-        self._alarm.advance(trio.current_time() + extra + period)
+        self._regular_at = trio.current_time() + extra + period
+        self._alarm.advance(self._regular_at)
 
     def _is_no_partner(self, node: Node) -> bool:
         return node is self.table.local_node or node.status is not NodeStatus.ALIVE
