@@ -66,6 +66,7 @@ TASK_STARTERS = {
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/refusal_detector.py": "the rounds about nodes that refuse, and looks for others",
     "_memberlist/refusal_looks.py": "the stream of one look",
+    "_memberlist/stream_client.py": "the further streams of a ping that is not answered at once",
     "_memberlist/stream_server.py": "one conversation for each accepted stream",
     "_serf/signals.py": "the leaves of several nodes at once",
     "_serf/snapshotter.py": "one write of the snapshot, beside what says that it is slow",

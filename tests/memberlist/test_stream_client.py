@@ -243,3 +243,45 @@ async def test_a_reply_that_drips_has_one_deadline_for_all(autojump_clock, what)
             with pytest.raises(TimeoutError):
                 await node._push_puller.push_pull(THERE, "", join=True)
         assert 5.0 == pytest.approx(trio.current_time() - started, abs=0.5)
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+async def test_a_ping_on_a_stream_does_not_hang_on_one_lost_packet(faithful, autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(2, probe_interval=0, faithful_go=faithful)
+        c.network.cut("10.0.0.1", "10.0.0.2")
+        probe = probe_of(nodes[0], nodes[0].node("n2"))
+        with trio.move_on_at(probe.deadline):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(nodes[0]._client.ping, probe)
+                await trio.sleep(0.1)
+                c.network.mend("10.0.0.1", "10.0.0.2")
+        assert (StreamPing.CONNECTING if faithful else StreamPing.ACKED) is probe.stream
+
+
+async def test_a_ping_is_sent_on_a_few_streams_at_most_and_leaves_none_open(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1, tcp_timeout=5.0)
+        transport = c.network.transport(PEER)
+        await transport.open()
+        accepted, closed = [], []
+
+        async def accept():
+            while True:
+                stream, _ = await transport.accept_stream()
+                accepted.append(trio.current_time())
+                c.nursery.start_soon(read, stream)
+
+        async def read(stream):
+            with suppress(trio.BrokenResourceError):
+                while await stream.receive_some():
+                    pass
+            closed.append(stream)
+
+        c.nursery.start_soon(accept)
+        peer = Node(name="n9", addr=bytes((10, 0, 0, 200)), port=7946)
+        started = trio.current_time()
+        await node._client.ping(probe_of(node, peer, probe_interval=2.0))
+        assert [0.0, 0.15, 0.45] == pytest.approx([at - started for at in accepted], abs=0.01)
+        await trio.sleep(0.1)
+        assert 3 == len(closed)
