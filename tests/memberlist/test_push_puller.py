@@ -151,3 +151,42 @@ async def test_an_exchange_out_of_turn_leaves_the_regular_ones_their_times(
         assert 90 < min(times)
         times.sort()
         assert 30 < times[5] - times[0]  # one after another
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+async def test_a_suspect_that_answers_on_streams_alone_may_refute(faithful, autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(6, push_pull_interval=1000, faithful_go=faithful)
+        await trio.sleep(20)
+        c.network.reject(None, None, streams=None)
+        node, before = nodes[0], nodes[0].statistics()
+        for number in range(2, 7):
+            suspect = node.node(f"n{number}")
+            node._apply(node._table.suspect_failed(suspect.name, 1, trio.current_time()))
+        await trio.sleep(15)
+        statuses = {node.node(f"n{number}").status.name for number in range(2, 7)}
+        exchanges = node.statistics().push_pulls - before.push_pulls
+        if faithful:
+            assert {"SUSPECT"} == statuses
+            assert 0 == exchanges
+        else:
+            assert {"ALIVE"} == statuses
+            assert {2} == {node.node(f"n{number}").incarnation for number in range(2, 7)}
+            assert exchanges <= 2 * 5
+
+
+async def test_exchanges_with_suspects_are_the_rarer_the_larger_the_state(autojump_clock):
+    async with cluster() as c:
+        nodes = await c.start_many(3, push_pull_interval=1000)
+        await trio.sleep(20)
+        for number in range(100):
+            message = alive_of(f"ghost-{number}", bytes((10, 9, 9, number)))
+            nodes[0]._apply(nodes[0]._table.on_alive(message, trio.current_time()))
+        before = nodes[0].statistics().push_pulls
+        c.network.partition(["10.0.0.1", "10.0.0.2"])
+        puller, suspect = nodes[0]._push_puller, nodes[0]._table.nodes["n2"]
+        for _ in range(60):
+            await puller.let_refute(suspect)
+            await trio.sleep(0.1)
+        # Six seconds, and twice the time for some hundred nodes; the suspect is none any more.
+        assert 2 <= nodes[0].statistics().push_pulls - before <= 3

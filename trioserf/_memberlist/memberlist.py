@@ -156,6 +156,7 @@ class Memberlist:
         acks = self._pending_acks
         self._refusals = RefusalDetector(self._client, self._apply, acks, self._indirect_pings, rng)
         self._prober.refusals = self._receiver.refusals = self._refusals
+        self._prober.let_refute = self._push_puller.let_refute
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
         delegate = handlers.get("delegate")

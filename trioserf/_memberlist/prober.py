@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -18,7 +19,7 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.awareness import Awareness
-from .._swim.nodes import Node
+from .._swim.nodes import Node, NodeStatus
 from .._swim.probing import ProbeRound, ProbeSchedule, StreamPing
 from .._swim.table import NodeTable
 from .._wire.messages import Ack
@@ -53,6 +54,8 @@ class Prober:
     metrics: Metrics
     log: Log
     refusals: RefusalDetector | None = attrs.field(default=None, init=False)
+    let_refute: Callable[[Node], Awaitable[None]] | None = attrs.field(default=None, init=False)
+    """What to do with a suspect that answers on a stream, but not to packets."""
     probes: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
     indirect: int = attrs.field(default=0, init=False)
@@ -159,6 +162,10 @@ class Prober:
         await self.client.ping(probe)
         if probe.stream is StreamPing.REFUSED and self.refusals is not None:
             self.refusals.stream_refused(probe.node)
+        if probe.stream is StreamPing.ACKED and not probe.acked and self.let_refute is not None:
+            node = self.table.nodes.get(probe.node.name)
+            if node is not None and node.status is NodeStatus.SUSPECT:
+                await self.let_refute(node)
 
     def _wants_stream(self, probe: ProbeRound) -> bool:
         """Whether to try a stream besides; the user's function may raise."""

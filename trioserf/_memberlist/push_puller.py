@@ -19,6 +19,12 @@ reached is asked: where most nodes are made up, hardly any exchange would take p
 Tests: test_nodes_that_were_turned_away_are_soon_asked_for,
 test_instead_of_a_silent_node_that_was_never_reached_another_is_asked.
 
+DIFFERS (unless ``faithful_go``): a suspect that answers on a stream, but not to packets, is sent
+state, and a moment later once more, which brings its refutation.  Where UDP is blocked and TCP is
+not, neither the suspicion nor the refutation gets there in Go, and each probe that fails by chance
+ends as a failure.
+Test: test_a_suspect_that_answers_on_streams_alone_may_refute.
+
 Source: hashicorp/memberlist v0.2.2, state.go: pushPullTrigger, pushPull, pushPullNode.
 """
 
@@ -56,6 +62,10 @@ REPAIRS: Final = 3
 """Exchanges because nodes were turned away: not every peer knows those nodes."""
 REPAIR_PERIOD: Final = 5.0
 """Shortest time between two of them (seconds)."""
+SUSPECT_PERIOD: Final = 1.0
+"""Shortest time between two exchanges with suspects (seconds), scaled as that of regular ones."""
+UNTIL_MERGED: Final = 0.05
+"""Seconds until a peer has merged a state that it was sent, mostly."""
 EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefused)
 """How an exchange may fail because of the peer or the network."""
 
@@ -84,6 +94,7 @@ class PushPuller:
     _spread_at: float = attrs.field(default=-math.inf, init=False)
     _repairs: int = attrs.field(default=0, init=False)
     _repair_at: float = attrs.field(default=-math.inf, init=False)
+    _suspect_at: float = attrs.field(default=-math.inf, init=False)
 
     def exchange_soon(self) -> None:
         """Let the task exchange with `SPREAD` nodes, at once or when it may again."""
@@ -168,6 +179,21 @@ class PushPuller:
             if not node.reached and not self.config.faithful_go:
                 for other in select(self.rng, self.table.sequence, 1, self._is_no_sure_partner):
                     await self._exchange_with(other)
+
+    async def let_refute(self, node: Node) -> None:
+        """Exchange state with a suspect that answers on streams, and again for its refutation.
+
+        Does nothing if there was another one just now, and with ``faithful_go``.
+        """
+        now = trio.current_time()
+        if now < self._suspect_at or self.config.faithful_go:
+            await trio.lowlevel.checkpoint()
+            return
+        self._suspect_at = now + push_pull_scale(SUSPECT_PERIOD, self.table.num_nodes)
+        await self._exchange_with(node)
+        await trio.sleep(UNTIL_MERGED)
+        if node.status is NodeStatus.SUSPECT:
+            await self._exchange_with(node)
 
     def _is_no_sure_partner(self, node: Node) -> bool:
         return not node.reached or self._is_no_partner(node)

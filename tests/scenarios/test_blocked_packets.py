@@ -1,0 +1,53 @@
+"""UDP is rejected everywhere, and TCP loses packets: nodes live, and reach each other on streams.
+
+Neither suspicions nor refutations arrive as packets.  In Go a probe that fails by chance so ends as
+a failure, and each exchange of state carries the suspicion to one more node.
+"""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trioserf.testing import SimCluster
+
+from .kit import cluster_of
+
+
+async def failures(cluster: SimCluster, seconds: float) -> int:
+    """How many living nodes are listed as failed in the lists of others, in the end."""
+    cluster.network.reject(None, None, streams=None)
+    await trio.sleep(seconds)
+    views = [node.view() for node in cluster.running]
+    return sum(str(status) == "failed" for view in views for status in view.values())
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("loss", [0.0, 0.1])
+async def test_nodes_that_answer_on_streams_alone_are_not_lost(
+    seed: int, loss: float, autojump_clock: MockClock
+) -> None:
+    async with cluster_of(9, loss=loss, seed=seed, invariants=()) as (cluster, _):
+        assert await failures(cluster, 90) <= (2 if loss else 0)
+
+
+async def test_with_go_s_rules_they_are(autojump_clock: MockClock) -> None:
+    """So the test above can fail, and ``faithful_go`` changes nothing of Go's."""
+    async with cluster_of(9, loss=0.1, seed=1, invariants=(), faithful_go=True) as (cluster, _):
+        assert await failures(cluster, 90) >= 20
+
+
+async def test_nodes_that_formed_a_cluster_together_exchange_state_one_by_one(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster_of(9, loss=0.0, seed=1, invariants=()) as (cluster, _):
+        await trio.sleep(10)
+        before = [node.serf.statistics().memberlist.push_pulls for node in cluster.nodes]
+        most = 0
+        for _ in range(20):
+            await trio.sleep(3)
+            now = [node.serf.statistics().memberlist.push_pulls for node in cluster.nodes]
+            most = max(most, sum(b - a for a, b in zip(before, now, strict=True)))
+            before = now
+        assert most <= 5
