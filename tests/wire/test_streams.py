@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from tests.wire.wire_objects import ring
@@ -491,3 +494,17 @@ def test_what_claims_too_much_is_refused_before_it_arrives(data: str) -> None:
     reader.feed(bytes.fromhex(data))
     with pytest.raises(RemoteProtocolError):
         reader.take_value()
+
+
+@pytest.mark.parametrize("data", [USER, push_pull_bytes(False, [RECORD], b""), b"", USER[:2]])
+def test_a_parser_is_freed_as_soon_as_nobody_has_it(data: bytes) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        parser = StreamParser(PLAIN, accept_side=True)
+        parser.receive(data)
+        freed = weakref.ref(parser)
+        del parser
+        assert freed() is None, "its buffers wait for the next collection of garbage"
+    finally:
+        gc.enable()

@@ -294,8 +294,10 @@ class StreamParser:
         self._codec = codec
         self._buffer = bytearray()
         self._started = False
-        self._read: Callable[[], Frame | StreamRequest | None] = (
-            self._read_label if accept_side else self._read_type
+        # Functions, not methods of this object: with those it would live in a circle, and its
+        # buffers of 45 kB until the next collection of garbage.
+        self._read: Callable[[StreamParser], Frame | StreamRequest | None] = (
+            StreamParser._read_label if accept_side else StreamParser._read_type
         )
         self._compressed: ValueReader
         self._request: _RequestReader | None = None
@@ -314,13 +316,13 @@ class StreamParser:
         try:
             for piece in _slices(data):
                 self._buffer += piece
-                result = self._read()
+                result = self._read(self)
                 if result is not None:
                     return result
         except StreamError:
             raise
         except RemoteProtocolError as error:
-            reply = self._read == self._read_compressed
+            reply = self._read is StreamParser._read_compressed
             raise StreamError(str(error), reply=reply) from error
         return None
 
@@ -353,7 +355,7 @@ class StreamParser:
             del buffer[:end]
         if label or codec.label:
             check_label(label, codec.label, skip=codec.skip_inbound_label_check)
-        self._read = self._read_type
+        self._read = StreamParser._read_type
         return self._read_type()
 
     def _read_type(self) -> Frame | StreamRequest | None:
@@ -365,7 +367,7 @@ class StreamParser:
                 raise StreamError(
                     "remote state is encrypted and encryption is not configured", reply=True
                 )
-            self._read = self._read_encrypted
+            self._read = StreamParser._read_encrypted
         elif buffer[0] in _FOREIGN:
             raise StreamError(_foreign(buffer[0]))
         elif codec.keyring and codec.verify_incoming:
@@ -375,11 +377,11 @@ class StreamParser:
         elif buffer[0] == MessageType.COMPRESS:
             del buffer[0]
             self._compressed = ValueReader(limits.MAX_STREAM_COMPRESSED)
-            self._read = self._read_compressed
+            self._read = StreamParser._read_compressed
         else:
             self._request = _RequestReader()
-            self._read = self._read_plain
-        return self._read()
+            self._read = StreamParser._read_plain
+        return self._read(self)
 
     def _read_encrypted(self) -> Frame | None:
         buffer = self._buffer
