@@ -286,3 +286,14 @@ def test_an_event_waits_for_an_eager_round_where_there_are_any(
     if waits:
         assert [b"q", b"e"] == box.take(2, 100, 3)[-2:]
         assert [b"q", b"e"] == box.take(2, 100)[-2:]
+
+
+def test_messages_from_before_the_last_check_are_not_remembered() -> None:
+    box = broadcasts()
+    box.add(plain("event", b"early"))
+    box.check()
+    box.add(plain("event", b"late"))
+    assert box.knows(b"early")
+    box.check()
+    assert not box.knows(b"early")
+    assert box.knows(b"late")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -515,3 +516,17 @@ def test_what_fits_no_packet_can_be_dropped() -> None:
     assert 10 == queue.size
     assert 0 == queue.discard_longer(19)
     assert 2 == queue.statistics().discarded
+
+
+@pytest.mark.parametrize("copies", [0, 6])
+def test_a_queue_at_rest_keeps_nothing_of_what_it_had(copies: int) -> None:
+    class Waiter:
+        def __call__(self) -> None: ...
+
+    queue, waiter = queue_for(mult=1), Waiter()
+    kept = weakref.ref(waiter)
+    queue.queue(b"message", on_finished=waiter)
+    del waiter
+    assert kept() is not None
+    assert [b"message"] == queue.take(0, 100, copies=copies)
+    assert kept() is None

@@ -155,7 +155,11 @@ class BroadcastQueues:
         return self._config.max_queue_depth
 
     def check(self) -> list[Effect]:
-        """Sample, warn about, and prune the queues.  Every ``queue_check_interval``."""
+        """Sample, warn about, and prune the queues.  Every ``queue_check_interval``.
+
+        What was queued before the last check is no longer remembered: no copies come so late.
+        """
+        self._known_before, self._known = self._known, set()
         effects: list[Effect] = []
         limit = self.max_depth()
         for name, queue in self.queues.items():

@@ -203,7 +203,12 @@ class TransmitLimitedQueue:
             return []
         used = sum([overhead + len(entry.message) for entry in taken])
         full = self._bulk and copies > 0 and 2 * used >= limit
-        return self._sent(taken, max(copies, 1), ENOUGH if full else _ANY)
+        messages = self._sent(taken, max(copies, 1), ENOUGH if full else _ANY)
+        if not self.entries:
+            self._turn = []  # a queue at rest keeps nothing
+            self._local.clear()
+            self._relayed.clear()
+        return messages
 
     def _take(self, overhead: int, limit: int, local_share: float, copies: int) -> list[_Entry]:
         """Set aside what the packet gets."""
