@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, until
 from trioserf._exceptions import CoordinatesDisabled
-from trioserf._vivaldi.coordinate import Coordinate, CoordinateConfig
+from trioserf._vivaldi.coordinate import Coordinate
 from trioserf._wire.serf_messages import CoordinateRecord, encode_ping_payload
 
 FAST = {"probe_interval": 0.2, "probe_timeout": 0.1}
@@ -72,7 +71,7 @@ async def test_a_usable_coordinate_is_kept(autojump_clock: MockClock) -> None:
         await b.join([address(a)])
         node = a.memberlist.node("b")
         assert node is not None
-        there = attrs.evolve(Coordinate.origin(CoordinateConfig()), height=0.01)
+        there = Coordinate(tuple(n / 100 for n in range(8)), 0.5, -0.001, 0.01)
         record = CoordinateRecord(there.vec, there.error, there.adjustment, there.height)
         a._delegate.coordinates.notify_ping_complete(node, 0.0, encode_ping_payload(record))
         assert there == a.cached_coordinate("b")

@@ -120,6 +120,16 @@ def test_an_ipv4_address_in_sixteen_bytes_is_gossiped_on_as_received() -> None:
     assert [message] == sent(new_table().on_alive(message, 0.0))
 
 
+def test_what_most_nodes_have_alike_is_kept_once() -> None:
+    table = new_table()
+    for name in ("b", "c"):
+        # As from two packets: equal, and not the same.
+        same = {"meta": bytes(bytearray(b"same")), "versions": bytes(bytearray(VERSIONS))}
+        table.on_alive(alive(name, **same), 7.0)
+    assert table.nodes["b"].meta is table.nodes["c"].meta
+    assert table.nodes["b"].versions is table.nodes["c"].versions
+
+
 def test_a_message_without_metadata_means_empty_metadata() -> None:
     table = new_table()
     effects = table.on_alive(alive(meta=None), 0.0)

@@ -6,6 +6,8 @@ GetCachedCoordinate.
 
 from __future__ import annotations
 
+from struct import pack, unpack
+
 from .. import _attrs as attrs
 from .._exceptions import CoordinateError, CoordinatesDisabled, RemoteProtocolError
 from .._memberlist.drop_log import DropLog
@@ -31,14 +33,14 @@ class Coordinates:
     metrics: Metrics
     drop_log: DropLog
     _client: VivaldiClient | None = attrs.field(init=False)
-    _cache: dict[str, Coordinate] = attrs.field(factory=dict, init=False)
+    _cache: dict[str, bytes] = attrs.field(factory=dict, init=False)
+    """The numbers of each peer's coordinate; as objects they take four times the memory."""
     _payload: bytes | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._client = None
         if not self.core.config.disable_coordinates:
             self._client = VivaldiClient(CoordinateConfig(), self.core.rng)
-            self._cache[self.core.name] = self._client.coordinate
 
     # --- reads
 
@@ -60,7 +62,13 @@ class Coordinates:
 
     def cached(self, name: str) -> Coordinate | None:
         """The coordinate of a node when it last acknowledged a probe; None if not known."""
-        return self._cache.get(name)
+        if self._client is not None and name == self.core.name:
+            return self._client.coordinate
+        numbers = self._cache.get(name)
+        if numbers is None:
+            return None
+        *vec, error, adjustment, height = unpack(f"{len(numbers) // 8}d", numbers)
+        return Coordinate(tuple(vec), error, adjustment, height)
 
     def rtt(self, a: str, b: str | None = None) -> float | None:
         """The estimated round-trip time between two nodes (seconds); None if not known.
@@ -112,13 +120,12 @@ class Coordinates:
         if self.metrics.tap is not None:
             moved = before.distance_to(after)
             self.metrics.sample("serf.coordinate.adjustment-ms", moved * 1000)
-        self._cache[node.name] = there
-        self._cache[self.core.name] = after
+        numbers = (*there.vec, there.error, there.adjustment, there.height)
+        self._cache[node.name] = pack(f"{len(numbers)}d", *numbers)
         self._payload = None
 
     def forget(self, name: str) -> None:
         """A member was reaped or pruned."""
         if self._client is not None:
             self._client.forget(name)
-        if name != self.core.name:
-            self._cache.pop(name, None)
+        self._cache.pop(name, None)

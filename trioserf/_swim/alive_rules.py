@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, assert_never
 
 from .. import _attrs as attrs
@@ -306,7 +307,7 @@ class AliveRules:
     def _apply(self, node: Node, alive: AliveState, now: float) -> list[Effect]:
         """Change the record as the message says, and broadcast the message."""
         assert alive.addr is not None, "a well-formed message has an address"
-        name, status, meta = node.name, node.status, alive.meta or b""
+        name, status, meta = node.name, node.status, _shared(alive.meta or b"")
         changed, moved_from = meta != node.meta, None
         if alive.addr != node.addr or alive.port != node.port:
             self._address_changes.remember(node)
@@ -314,7 +315,8 @@ class AliveRules:
             node.move(alive.addr, alive.port)
             if node.address != before:
                 changed, moved_from = True, before
-        node.update(incarnation=alive.incarnation, meta=meta, versions=alive.versions)
+        versions = alive.versions and _shared(alive.versions)
+        node.update(incarnation=alive.incarnation, meta=meta, versions=versions)
         if status is NodeStatus.SUSPECT:
             self._store.suspicions.refute(name)
         if status is not NodeStatus.ALIVE:
@@ -385,6 +387,12 @@ def node_from(name: str, alive: AliveState) -> Node:
         versions=alive.versions or b"",
         incarnation=alive.incarnation,
     )
+
+
+@lru_cache(maxsize=256)
+def _shared(value: bytes) -> bytes:
+    """One object for what most nodes of a cluster have alike."""
+    return value
 
 
 def _address(alive: AliveState) -> Address:
