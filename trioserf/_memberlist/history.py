@@ -137,9 +137,7 @@ class History:
     """The newest record of each node with notes: the table drops those of failed nodes."""
     _routine: deque[Note] = attrs.field(factory=lambda: deque(maxlen=MAX_ROUTINE), init=False)
     _inputs: dict[tuple[str, str], DroppedInput] = attrs.field(factory=dict, init=False)
-    _probes: deque[tuple[ProbeRound, Note]] = attrs.field(
-        factory=lambda: deque(maxlen=MAX_LATE), init=False
-    )
+    _probes: tuple[tuple[ProbeRound, Note], ...] = attrs.field(default=(), init=False)
     _total: int = attrs.field(default=0, init=False)
 
     # --- reads, from any thread -----------------------------------------------------------
@@ -223,7 +221,8 @@ class History:
         """A probe was not answered directly and in time."""
         report, name = probe.report(), probe.node.name
         what: What = "reached indirectly" if report.reached else "probe unanswered"
-        self._probes.append((probe, self.note(name, what, detail=report)))
+        note = self.note(name, what, detail=report)
+        self._probes = (*self._probes, (probe, note))[-MAX_LATE:]
 
     def late_nack(self, seq_no: int, source: Address) -> None:
         """A helper said what it had to say when the probe was over: it waits as long as a probe."""

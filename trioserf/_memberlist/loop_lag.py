@@ -12,7 +12,6 @@ The same lateness comes from a call that blocks the event loop, from a process t
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Final, final
 
 from .. import _attrs as attrs
@@ -72,7 +71,7 @@ class LoopLag:
     log: Log
     last: float = attrs.field(default=0.0, init=False)
     worst: float = attrs.field(default=0.0, init=False)
-    blocks: deque[Block] = attrs.field(factory=lambda: deque(maxlen=KEPT), init=False)
+    blocks: tuple[Block, ...] = attrs.field(default=(), init=False)
     count: int = attrs.field(default=0, init=False)
     _logged_at: float = attrs.field(default=-math.inf, init=False)
 
@@ -86,7 +85,7 @@ class LoopLag:
         if self.blocks and now - seconds <= self.blocks[-1].at:
             # A second deadline that passed in the same block.
             return
-        self.blocks.append(Block(now, seconds))
+        self.blocks = (*self.blocks, Block(now, seconds))[-KEPT:]
         self.count += 1
         if now - self._logged_at >= LOG_PERIOD:
             self._logged_at = now

@@ -349,8 +349,8 @@ class Handoff:
     _flood_until: float = attrs.field(default=-math.inf, init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
-    _first: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
-    """What members sent while there was a flood."""
+    _first: deque[tuple[Message, Packet]] | None = attrs.field(default=None, init=False)
+    """What members sent while there was a flood, if there was one."""
     _queued: set[bytes] = attrs.field(factory=set, init=False)
     """User messages in the queue, where copies of them are recognised."""
     _asking: Packet | None = attrs.field(default=None, init=False)
@@ -361,7 +361,7 @@ class Handoff:
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __len__(self) -> int:
-        return len(self._high) + len(self._first) + len(self._low)
+        return len(self._high) + len(self._first or ()) + len(self._low)
 
     def put(self, message: Message, packet: Packet) -> None:
         """Queue a message out of a packet; drop it if there is no room."""
@@ -380,7 +380,7 @@ class Handoff:
                     self.drop_log("requests", packet.source, problem)
                     return
         queue = self._high if type(message) is Alive else self._low
-        waiting = len(queue) + (len(self._first) if queue is self._low else 0)
+        waiting = len(queue) + (len(self._first or ()) if queue is self._low else 0)
         room, many = self.depth, waiting >= min(BATCH, self.depth // 2)
         if many or packet.received_at < self._flood_until:
             room = self._room_for(packet)
@@ -388,6 +388,8 @@ class Handoff:
                 if many:
                     self._flood_until = packet.received_at + FLOOD
             elif queue is self._low and packet.received_at < self._flood_until:
+                if self._first is None:
+                    self._first = deque()
                 queue = self._first
         if waiting >= room:
             kind = type(message).__name__
@@ -445,7 +447,7 @@ class Handoff:
                 # Alive messages go first, but a flood of them must not keep the rest waiting.
                 queue = self._high or self._first or self._low
                 if turn % LOW_TURN == LOW_TURN - 1:
-                    queue = self._low or self._high or self._first
+                    queue = self._low or self._high or self._first or self._low
                 if self._first and turn % FIRST_TURN == 0:
                     queue = self._first
                 if not queue:

@@ -71,7 +71,7 @@ class ProbeSchedule:
             self._interval = config.probe_interval
         self._index = 0
         self._instead = False
-        self._reached: deque[Node] = deque()
+        self._reached: deque[Node] | None = None
         self._looked_at = self._look_at = -math.inf
 
     def next_node(self, now: float) -> tuple[Node | None, list[Effect]]:
@@ -125,7 +125,7 @@ class ProbeSchedule:
             return None
         if now >= self._look_at:
             self._look(now)
-        reached, nodes = self._reached, self._table.nodes
+        reached, nodes = self._reached or deque(), self._table.nodes
         due = self._interval * max(len(reached), RECHECK)
         for _ in range(len(reached)):
             node = reached[0]
