@@ -16,7 +16,6 @@ has read.
 from __future__ import annotations
 
 import operator
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias, final
@@ -53,7 +52,7 @@ class Pipe:
     eof: bool = attrs.field(default=False, init=False)
     _under_way: int = attrs.field(default=0, init=False)
     _last_due: float = attrs.field(default=0.0, init=False)
-    _waiting: deque[tuple[Kind, bytes]] = attrs.field(factory=deque, init=False)
+    _waiting: list[tuple[Kind, bytes]] = attrs.field(factory=list, init=False)
     _stalls: int = attrs.field(default=0, init=False)
 
     @property
@@ -146,7 +145,7 @@ class SimStream(StreamEnd):
         self._eof_sent = False
         self._sending = False
         self._receiving = False
-        self._changed = trio.Event()
+        self._changed: trio.Event | None = None
         host.streams[self] = None
 
     def __repr__(self) -> str:
@@ -202,9 +201,9 @@ class SimStream(StreamEnd):
 
     def wake(self) -> None:
         """Let the tasks that wait on this stream look again."""
-        if self._changed.statistics().tasks_waiting:
-            self._changed.set()
-            self._changed = trio.Event()
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
 
     # --- what users call ------------------------------------------------------------------
 
@@ -252,7 +251,7 @@ class SimStream(StreamEnd):
             unread = self._incoming.unread
             while self._host.paused or not (unread or self._incoming.eof or self._broken):
                 self._check_open()
-                await self._changed.wait()
+                await self._change()
             self._check_open()
             return self._take(limit)
         finally:
@@ -308,8 +307,14 @@ class SimStream(StreamEnd):
     async def _room(self) -> None:
         while self._host.paused or self._outgoing.room <= 0:
             self._check_sendable()
-            await self._changed.wait()
+            await self._change()
         self._check_sendable()
+
+    async def _change(self) -> None:
+        """Wait until `wake` is called."""
+        if self._changed is None:
+            self._changed = trio.Event()
+        await self._changed.wait()
 
     @contextmanager
     def _one_sender(self) -> Iterator[None]:
