@@ -245,7 +245,7 @@ class Joiner:
             await trio.lowlevel.checkpoint()
             raise OSError(f"{address} is this node itself")
         if not (renamed or self.push_puller.config.faithful_go):
-            state = await self.push_puller.client.peek(address, name)
+            state = await self.push_puller.peek(address, name)
             known = {**self.seeds.lost_nodes(), **self.table.nodes}
             if not is_same_cluster(state.records, name, address, known, self.table.name):
                 raise self._other_cluster(name, address, name_at(state.records, address))

@@ -250,7 +250,6 @@ class Memberlist:
             transport=transport,
             wire=wire,
             table=table,
-            exchange=exchange,
             metrics=metrics,
         )
         self._stream_server = StreamServer(

@@ -44,6 +44,8 @@ from .._swim.same_cluster import is_only
 from .._swim.scaling import push_pull_scale
 from .._swim.selection import select
 from .._swim.table import NodeTable
+from .._wire.messages import ErrorReply, MessageType
+from .._wire.streams import PushPullState, push_pull_bytes
 from ..abc import Address
 from .alarm import Alarm
 from .drop_log import Log
@@ -51,6 +53,7 @@ from .history import History
 from .metrics import Metrics
 from .state_exchange import StateExchange
 from .stream_client import StreamClient
+from .stream_io import write_frame
 
 SPREAD: Final = 3
 """Nodes that what peers lack is sent to at once; each of them does the same."""
@@ -129,7 +132,7 @@ class PushPuller:
         started = trio.current_time()
         self.push_pulls += 1
         try:
-            state = await self.client.push_pull(to, name, join=join)
+            state = await self._ask(to, name, join)
             if join and is_only(state.records, self.table.local_node, self.table.nodes):
                 raise LeadsHere(f"{to} leads back to this node itself")
             known = self.table.num_nodes
@@ -147,6 +150,40 @@ class PushPuller:
         finally:
             duration = (trio.current_time() - started) * 1000
             self.metrics.sample("memberlist.pushPullNode", duration)
+
+    async def peek(self, to: Address, name: str) -> PushPullState:
+        """The state of a node, which learns nothing of this one.  Raises as `push_pull`."""
+        return await self._ask(to, name, None)
+
+    async def _ask(self, to: Address, name: str, join: bool | None) -> PushPullState:
+        """The state of a node, which is sent the local one before; nothing if ``join`` is None."""
+        self.metrics.count("memberlist.tcp.connect")
+        async with self.client.dial(to, name, self.config.tcp_timeout) as stream:
+            if join is None:
+                request = self.client.wire.encode_frame(push_pull_bytes(False, [], b""))
+            else:
+                request = await self.exchange.local_frame(join=join)
+            try:
+                await write_frame(stream, request, MessageType.PUSH_PULL, self.metrics)
+            except trio.BrokenResourceError:
+                # A peer that has no room may have said so before it closed the stream.
+                reply = await self.client.read_reply(stream)
+                if not isinstance(reply, ErrorReply):
+                    raise
+            else:
+                reply = await self.client.read_reply(stream)
+        match reply:
+            case PushPullState():
+                return reply
+            case None:
+                raise RemoteProtocolError(
+                    f"{to} closed the stream without a reply: has it another label "
+                    f"(this node's is {self.config.label!r}), or too much to do?"
+                )
+            case ErrorReply(error=text):
+                raise RemoteProtocolError(f"{to} replied with an error: {text}")
+            case _:
+                raise RemoteProtocolError(f"{to} replied with {type(reply).__name__}")
 
     async def run(self) -> None:
         """Exchange until cancelled.  Returns at once if turned off."""

@@ -1,4 +1,4 @@
-"""Streams that this node opens: push/pull, a reliable user message, a ping.
+"""Streams that this node opens: for a push/pull, a reliable user message, a ping.
 
 Each has one absolute time limit for connecting and one for everything after that, however
 the bytes trickle.
@@ -9,7 +9,7 @@ sendPingAndWaitForAck; state.go: pushPullNode.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,18 +22,10 @@ from .._swim.nodes import Node
 from .._swim.probing import ProbeRound, StreamPing, ping_message
 from .._swim.table import NodeTable
 from .._wire.limits import MAX_USER_MESSAGE
-from .._wire.messages import Ack, ErrorReply, MessageType
-from .._wire.streams import (
-    PushPullState,
-    StreamRequest,
-    dial_prefix,
-    frame,
-    push_pull_bytes,
-    user_message_bytes,
-)
+from .._wire.messages import Ack, MessageType
+from .._wire.streams import StreamRequest, frame, user_message_bytes
 from ..abc import Address, Transport
 from .metrics import Metrics
-from .state_exchange import StateExchange
 from .stream_io import MAX_HELD, ByteBudget, Holding, read_message, run_cpu_bound, write_frame
 from .wire_format import WireFormat
 
@@ -51,53 +43,17 @@ class StreamClient:
     transport: Transport
     wire: WireFormat
     table: NodeTable
-    exchange: StateExchange
     metrics: Metrics
     budget: ByteBudget = attrs.field(factory=lambda: ByteBudget(MAX_HELD), init=False)
     """Shared with the streams that peers open."""
 
-    async def push_pull(self, to: Address, name: str, *, join: bool) -> PushPullState:
-        """Send the local state to a node; its state.  Raises as `PushPuller.push_pull`."""
-        return await self._push_pull(to, name, lambda: self.exchange.local_frame(join=join))
-
-    async def peek(self, to: Address, name: str) -> PushPullState:
-        """The state of a node, which learns nothing of this one.  Raises as `push_pull`."""
-        return await self._push_pull(to, name, self._nothing)
-
-    async def _nothing(self) -> bytes:
-        await trio.lowlevel.checkpoint()
-        return self.wire.encode_frame(push_pull_bytes(False, [], b""))
-
-    async def _push_pull(
-        self, to: Address, name: str, make_request: Callable[[], Awaitable[bytes]]
-    ) -> PushPullState:
-        self.metrics.count("memberlist.tcp.connect")
-        async with self._dial(to, name, self.config.tcp_timeout) as stream:
-            request = await make_request()
-            try:
-                await write_frame(stream, request, MessageType.PUSH_PULL, self.metrics)
-            except trio.BrokenResourceError:
-                # A peer that has no room may have said so before it closed the stream.
-                reply = await self._read_reply(stream)
-                if not isinstance(reply, ErrorReply):
-                    raise
-            else:
-                reply = await self._read_reply(stream)
-        match reply:
-            case PushPullState():
-                return reply
-            case None:
-                raise RemoteProtocolError(
-                    f"{to} closed the stream without a reply: has it another label "
-                    f"(this node's is {self.config.label!r}), or too much to do?"
-                )
-            case ErrorReply(error=text):
-                raise RemoteProtocolError(f"{to} replied with an error: {text}")
-            case _:
-                raise RemoteProtocolError(f"{to} replied with {type(reply).__name__}")
-
     async def send_user_message(self, to: Address, name: str, message: bytes) -> None:
-        """Send one user message; raises as `push_pull`, but for the reply."""
+        """Send one user message.
+
+        Raises:
+          OSError: no connection, too slow, or broken off.
+          LocalProtocolError: too long, or node names are required and there is none.
+        """
         if len(message) > MAX_USER_MESSAGE:
             raise LocalProtocolError(
                 f"a user message of {len(message)} bytes: expected at most {MAX_USER_MESSAGE}"
@@ -106,7 +62,7 @@ class StreamClient:
         data = await run_cpu_bound(
             lambda: frame(user_message_bytes(message), codec, nonce), len(message)
         )
-        async with self._dial(to, name, self.config.tcp_timeout) as stream:
+        async with self.dial(to, name, self.config.tcp_timeout) as stream:
             await write_frame(stream, data, MessageType.USER, self.metrics)
 
     async def ping(self, probe: ProbeRound) -> None:
@@ -140,7 +96,7 @@ class StreamClient:
     async def _ping_once(self, probe: ProbeRound) -> None:
         node, limit = probe.node, probe.deadline - trio.current_time()
         try:
-            async with self._dial(node.address, node.name, limit) as stream:
+            async with self.dial(node.address, node.name, limit) as stream:
                 probe.stream = StreamPing.CONNECTED
                 acked = await self._ping(stream, node, probe.seq_no)
         except ConnectionRefusedError:
@@ -155,7 +111,7 @@ class StreamClient:
     async def check(self, node: Node, seq_no: int) -> bool:
         """Ping a node on a stream, to see whether streams to it work.  *Checkpoint*: always."""
         try:
-            async with self._dial(node.address, node.name, self.config.tcp_timeout) as stream:
+            async with self.dial(node.address, node.name, self.config.tcp_timeout) as stream:
                 return await self._ping(stream, node, seq_no)
         except (OSError, RemoteProtocolError, LocalProtocolError):
             return False
@@ -164,10 +120,10 @@ class StreamClient:
         ping = ping_message(seq_no, node.name, self.table.local_node)
         data = self.wire.encode_frame(ping)
         await write_frame(stream, data, MessageType.PING, self.metrics)
-        reply = await self._read_reply(stream)
+        reply = await self.read_reply(stream)
         return isinstance(reply, Ack) and reply.seq_no == seq_no
 
-    async def _read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
+    async def read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
         """The reply.  What it holds is charged until it is here: no peer prolongs what follows."""
         holding = Holding(self.budget)
         try:
@@ -178,7 +134,7 @@ class StreamClient:
             holding.release()
 
     @asynccontextmanager
-    async def _dial(self, to: Address, name: str, limit: float) -> AsyncIterator[trio.abc.Stream]:
+    async def dial(self, to: Address, name: str, limit: float) -> AsyncIterator[trio.abc.Stream]:
         """A stream, labelled; connecting and the block may each take ``limit`` seconds."""
         if self.config.require_node_names and not name:
             raise LocalProtocolError(f"node names are required, and {to} came without one")
@@ -194,9 +150,8 @@ class StreamClient:
             node.connected_in = node.incarnation
         try:
             with trio.fail_after(max(0.0, limit)):
-                prefix = dial_prefix(self.wire.stream)
-                if prefix:
-                    await stream.send_all(prefix)
+                if self.wire.dial_prefix:
+                    await stream.send_all(self.wire.dial_prefix)
                 yield stream
         except trio.TooSlowError:
             raise TimeoutError(f"{to} did not complete the exchange in {limit:.3g} s") from None

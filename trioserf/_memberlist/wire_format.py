@@ -24,7 +24,7 @@ from .._text import raw_text
 from .._wire.encryption import NONCE_SIZE, overhead
 from .._wire.keyring import Keyring
 from .._wire.packets import CRC_HEADER, PacketCodec
-from .._wire.streams import StreamCodec, frame
+from .._wire.streams import StreamCodec, dial_prefix, frame
 
 PART_OVERHEAD: Final = 2
 """Bytes that each message costs as part of a compound."""
@@ -65,6 +65,8 @@ class WireFormat:
     stream: StreamCodec = attrs.field(init=False)
     stream_outside: StreamCodec = attrs.field(init=False)
     """For a frame around what is compressed already, or should not be."""
+    dial_prefix: bytes = attrs.field(init=False)
+    """What the dialling side of a stream writes first."""
     packet_room: int = attrs.field(init=False)
     """Bytes left in a packet for the messages of a compound, with their overheads."""
 
@@ -93,6 +95,7 @@ class WireFormat:
         )
         self.stream = StreamCodec(**common)
         self.stream_outside = StreamCodec(**{**common, "compress": False})
+        self.dial_prefix = dial_prefix(self.stream)
         self.keyring = keyring
         self.packet_room = (
             config.udp_buffer_size
