@@ -62,7 +62,7 @@ TASK_STARTERS = {
     "a node that was never reached",
     "_memberlist/healer.py": "one look-up for each name that was joined",
     "_memberlist/joiner.py": "one try for each address of a join, some in the background",
-    "_memberlist/push_puller.py": "the push/pulls of one round",
+    "_memberlist/state_exchange.py": "the push/pulls of one round",
     "_memberlist/prober.py": "the stream ping of one probe round",
     "_memberlist/refusal_detector.py": "the rounds about nodes that refuse, and looks for others",
     "_memberlist/refusal_looks.py": "the stream of one look",

@@ -29,7 +29,7 @@ from .._swim.scaling import push_pull_scale
 from .._swim.table import NodeTable
 from .drop_log import Log
 from .joiner import Joiner, Seeds
-from .push_puller import EXCHANGE_ERRORS
+from .state_exchange import EXCHANGE_ERRORS
 
 PERIOD: Final = 30.0
 """Mean time between two looks (seconds), if there are no push/pulls to take it from."""

@@ -37,7 +37,7 @@ from .._swim.same_cluster import is_same_cluster, name_at
 from .._swim.table import NodeTable, forms_of
 from ..abc import Address, Transport
 from .drop_log import Log
-from .push_puller import EXCHANGE_ERRORS, LeadsHere, PushPuller
+from .state_exchange import EXCHANGE_ERRORS, LeadsHere, PushPuller
 
 MAX_SEEDS: Final = 256
 """Address strings remembered."""

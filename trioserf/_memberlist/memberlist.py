@@ -65,10 +65,9 @@ from .metrics import Metrics
 from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part
 from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
-from .push_puller import PushPuller
 from .receiver import Handoff, Receiver, requests_in_packet
 from .refusal_detector import RefusalDetector
-from .state_exchange import StateExchange
+from .state_exchange import PushPuller, StateExchange
 from .statistics import MemberlistStatistics
 from .stream_client import StreamClient
 from .stream_server import StreamServer

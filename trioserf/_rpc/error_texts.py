@@ -28,7 +28,7 @@ from .._exceptions import (
     TagsTooLarge,
     UserEventTooLarge,
 )
-from .._memberlist.push_puller import LeadsHere
+from .._memberlist.state_exchange import LeadsHere
 from .._text import host_and_port, printable
 
 _TRAILING_SIZE = re.compile(r": \d+ bytes$")

@@ -18,7 +18,7 @@ from .._cluster.member_record import choose_reconnect, member_address
 from .._cluster.snapshot_replay import PreviousNode
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
-from .._memberlist.push_puller import EXCHANGE_ERRORS
+from .._memberlist.state_exchange import EXCHANGE_ERRORS
 from .._net.addresses import parse_address
 from ..abc import Address
 from .core import Core
