@@ -57,7 +57,7 @@ def test_both_directions_have_the_same_names():
     metrics.packet_received([Ping(1), Nack(2), UserMessage(b"x")], 40)
     metrics.packet_received([Ack(1, None)], 10)
     metrics.packet_received([], 5)
-    metrics.received.frame(PushPullState, 100)
+    metrics.frame_received(PushPullState, 100)
     statistics = metrics.received.statistics()
     assert {"ping": 1, "ack": 1} == statistics.packets
     assert 50 == sum(statistics.packet_bytes.values())

@@ -124,7 +124,6 @@ class Joiner:
           JoinError: none, and at least one was given.
           trio.ClosedResourceError: the tasks of this node have ended, before or meanwhile.
         """
-        await trio.lowlevel.checkpoint()
         contacts = [_Contact(text) for text in addresses]
         # The exchanges run elsewhere, so that no nursery is around this wait: what ends it, a
         # KeyboardInterrupt for example, comes out bare.
@@ -140,16 +139,16 @@ class Joiner:
             for contact in contacts:
                 contact.scope.cancel()
             raise
-        failed = {contact.text: contact.error() for contact in contacts if not contact.reached}
-        if contacts and not any(contact.reached for contact in contacts):
+        missed = [(contact, contact.error()) for contact in contacts if not contact.reached]
+        if missed and len(missed) == len(contacts):
             if any(contact.ended for contact in contacts):
                 raise trio.ClosedResourceError("this node was closed while it joined")
-            errors = [contact.errors[0] for contact in contacts]
+            errors = [error for _, error in missed]
             raise JoinError(f"none of {len(errors)} addresses could be joined", errors)
-        for text, error in failed.items():
-            if isinstance(error, OSError) and text not in self.seeds.joined:
-                self.seeds.remember(text, None, trio.current_time())
-        return sum(contact.reached for contact in contacts)
+        for contact, error in missed:
+            if isinstance(error, OSError) and contact.text not in self.seeds.joined:
+                self.seeds.remember(contact.text, None, trio.current_time())
+        return len(contacts) - len(missed)
 
     async def look_up(self, text: str) -> tuple[str, list[Address]]:
         """The node name in an address string, "" for none, and all addresses but this node's.

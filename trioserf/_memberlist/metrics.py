@@ -63,11 +63,6 @@ class Traffic:
     frames: Counter[Key] = attrs.field(factory=Counter, init=False)
     frame_bytes: Counter[Key] = attrs.field(factory=Counter, init=False)
 
-    def frame(self, kind: Key, size: int) -> None:
-        """A frame of ``size`` bytes travelled on a stream."""
-        self.frames[kind] += 1
-        self.frame_bytes[kind] += size
-
     def statistics(self) -> TrafficStatistics:
         """The counts of this moment."""
         return TrafficStatistics(
@@ -130,6 +125,19 @@ class Metrics:
             traffic.messages[message[0]] += 1
         if self.tap is not None:
             self._notify(self.tap.count, "memberlist.udp.sent", size, self.labels)
+
+    def frame_sent(self, kind: MessageType, size: int) -> None:
+        """A frame of ``size`` bytes was sent on a stream."""
+        self.counts["memberlist.tcp.sent"] += size
+        self.sent.frames[kind] += 1
+        self.sent.frame_bytes[kind] += size
+        if self.tap is not None:
+            self._notify(self.tap.count, "memberlist.tcp.sent", size, self.labels)
+
+    def frame_received(self, kind: type[object], size: int) -> None:
+        """A frame of ``size`` bytes with a request of this class arrived on a stream."""
+        self.received.frames[kind] += 1
+        self.received.frame_bytes[kind] += size
 
     def packet_received(self, messages: Sequence[object], size: int) -> None:
         """A packet of these messages, ``size`` bytes long, arrived; none if it was unreadable."""

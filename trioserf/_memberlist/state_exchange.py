@@ -42,7 +42,7 @@ from .drop_log import DropLog, Log
 from .history import History
 from .metrics import Metrics
 from .stream_client import StreamClient
-from .stream_io import SHORT, let_readers_catch_up, run_cpu_bound, turn, write_frame
+from .stream_io import AT_ONCE, SHORT, let_readers_catch_up, run_cpu_bound, turn, write_frame
 from .wire_format import WireFormat
 
 MERGE_SLICE: Final = 50
@@ -124,7 +124,8 @@ class StateExchange:
             again, cannot make this node do nothing else.
         """
         compress = self.wire.stream.compress
-        outside, nonce = self.wire.stream_outside, self.wire.stream_nonce()
+        outside = self.wire.stream_outside
+        nonce = None if outside.key is None else self.wire.stream_nonce()
         self._count_nodes()
         known, began = self._encoded.get(join), trio.current_time()
         if known is not None and not fresh and known.may_serve(compress, began):
@@ -137,7 +138,9 @@ class StateExchange:
             return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
         records = await self._records()
         size = _RECORD_SIZE * len(records)
-        user_state = await run_cpu_bound(self.user_state.encoder(version, join), size)
+        encode = self.user_state.encoder(version, join)
+        # What is small is encoded in one step: the wait is below.
+        user_state = encode() if size < AT_ONCE else await run_cpu_bound(encode, size)
 
         def build() -> tuple[bytes, bytes]:
             plain = push_pull_bytes(join, records, user_state)
@@ -146,7 +149,8 @@ class StateExchange:
 
         inner, framed = await run_cpu_bound(build, size + len(user_state))
         self.user_state.report_failure()
-        self.metrics.gauge("memberlist.size.local", len(inner))
+        if self.metrics.tap is not None:
+            self.metrics.gauge("memberlist.size.local", len(inner))
         now = trio.current_time()
         age = min(MAX_AGE, 10 * (now - began)) if now - began > QUICK else 0.0
         self._encoded[join] = _Encoded(depends_on, inner, now + age)

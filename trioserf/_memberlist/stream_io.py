@@ -45,9 +45,9 @@ CHUNK: Final = 16 * 1024
 _MAX_THREADS: Final = 2
 CATCH_UP: Final = 64
 """Turns of the loop that readers of what was published get at most, before more is."""
-_AT_ONCE: Final = 4_000
+AT_ONCE: Final = 4_000
 """Work of less is done at once: it takes less than a millisecond (plain bytes)."""
-SHORT: Final = _AT_ONCE // COMPRESSED_WEIGHT
+SHORT: Final = AT_ONCE // COMPRESSED_WEIGHT
 """What is read from so few bytes is decoded at once, with all its layers."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
 _turn: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("trioserf.cpu_bound_here")
@@ -259,21 +259,22 @@ async def read_message(
     frame, size = await _read_frame(stream, codec, accept_side, holding, begun)
     if frame is None:
         return None
-    metrics.sample("memberlist.size.remote", size)
+    if metrics.tap is not None:
+        metrics.sample("memberlist.size.remote", size)
     if size <= SHORT and isinstance(frame, Frame):
         try:
-            frame = decode_frame(frame, codec, _AT_ONCE)
+            frame = decode_frame(frame, codec, AT_ONCE)
         except TextTooLong:
             pass
         else:
-            await holding.resize(footprint(frame, _AT_ONCE))
+            await holding.resize(footprint(frame, AT_ONCE))
     inner = size
     while isinstance(frame, Frame):
         inner = footprint(frame, inner)
         # Only this name refers to the frame: it is dropped when its content is here.
         frame = await _take_off([frame], codec, holding)
         await holding.resize(footprint(frame, inner))
-    metrics.received.frame(type(frame), size)
+    metrics.frame_received(type(frame), size)
     return frame
 
 
@@ -299,7 +300,7 @@ async def _read_frame(
             begun()
         size += len(data)
         await holding.resize(2 * size + parser.size)  # buffers that grow are half empty
-        if len(data) < _AT_ONCE:
+        if len(data) < AT_ONCE:
             result = parser.receive(data)
         else:  # many streams may have as much at the same moment
             async with turn():
@@ -370,8 +371,7 @@ async def write_frame(
       trio.BrokenResourceError: the stream broke.
     """
     await stream.send_all(data)
-    metrics.count("memberlist.tcp.sent", len(data))
-    metrics.sent.frame(kind, len(data))
+    metrics.frame_sent(kind, len(data))
 
 
 async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
@@ -382,7 +382,7 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
 
     *Checkpoint*: always.  *Cancellation*: work that began in a thread is abandoned there.
     """
-    if size < _AT_ONCE:
+    if size < AT_ONCE:
         await trio.lowlevel.checkpoint()
         return work()
     if size < THREAD_THRESHOLD:

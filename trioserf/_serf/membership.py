@@ -54,7 +54,7 @@ class Membership:
                     raise InvalidState(f"Serf can't Join after Leave: node {core.name!r}")
                 ignoring = ignore_old_events.set(ignore_old)
                 try:
-                    reached = await self.memberlist.join(addresses)
+                    reached = await self.memberlist.joiner.join(addresses)
                 finally:
                     ignore_old_events.reset(ignoring)
                 if reached:
