@@ -285,7 +285,8 @@ class NodeView(Protocol):
     """What handlers may read of a node of the membership half (never keep or change it).
 
     ``status`` is 0 alive, 1 suspect, 2 dead, 3 left; ``versions`` are the six version bytes
-    ``pmin pmax pcur dmin dmax dcur``; ``addr`` holds 4 or 16 bytes exactly as received.
+    ``pmin pmax pcur dmin dmax dcur``; ``addr`` holds 4 or 16 bytes exactly as received;
+    ``reached`` is whether this node ever had an answer of it, rather than knowing it by hearsay.
     """
 
     @property
@@ -302,6 +303,8 @@ class NodeView(Protocol):
     def incarnation(self) -> int: ...
     @property
     def status(self) -> int: ...
+    @property
+    def reached(self) -> bool: ...
 
 
 class Delegate(Protocol):

@@ -28,6 +28,7 @@ class SampleNode:
     versions: bytes = bytes([1, 5, 2, 2, 5, 4])
     incarnation: int = 1
     status: int = 0
+    reached: bool = True
 
 
 def node(name: str, tags: Mapping[str, str] | None = None, **fields: Any) -> SampleNode:

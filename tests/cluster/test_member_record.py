@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioserf._cluster.member_record import (
+    MAX_NEVER_REACHED,
     MAX_RECENT_INTENTS,
     UNKNOWN_BURST,
     UNKNOWN_RATE,
@@ -21,6 +22,7 @@ from trioserf._cluster.member_record import (
     member_ip,
     member_of,
     overdue,
+    too_many,
 )
 from trioserf._events import Member, MemberStatus
 from trioserf._exceptions import MergeRefused
@@ -211,6 +213,33 @@ def test_the_chance_of_a_try_is_failed_over_those_that_are_up() -> None:
     tries = [choose_reconnect(rng, num_members=13, failed=failed, num_left=2) for _ in range(5000)]
     share = sum(one is not None for one in tries) / len(tries)
     assert 0.08 < share < 0.12
+
+
+def test_every_other_try_is_of_a_member_that_was_reached() -> None:
+    failed = [member(f"f{number}", MemberStatus.FAILED) for number in range(100)]
+    rng = random.Random(1)
+
+    def share(reached: list[Member]) -> float:
+        tries = [
+            choose_reconnect(rng, num_members=101, failed=failed, num_left=0, reached=reached)
+            for _ in range(2000)
+        ]
+        return sum(one in failed[:2] for one in tries) / len(tries)
+
+    assert 0.45 < share(failed[:2]) < 0.57
+    assert share([]) < 0.05
+    assert share(failed) < 0.05
+
+
+def test_of_members_that_were_never_reached_those_that_went_first_are_too_many() -> None:
+    def record(number: int, reached: bool) -> Record:
+        gone = member(f"n{number}", MemberStatus.FAILED)
+        return Record(gone, leave_time=float(-number), reached=reached)
+
+    doubtful = [record(number, False) for number in range(MAX_NEVER_REACHED + 5)]
+    others = [record(number, True) for number in range(1000)]
+    assert [] == too_many([*others, *doubtful], alive=5)
+    assert doubtful[-1:-4:-1] == too_many([*others, *doubtful], alive=2)
 
 
 # --- intents about nodes that are not members yet ---------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trioserf._cluster.effects import Broadcast, Count, Drop, NodeForgotten, Prune, SendTo
 from trioserf._cluster.lamport import EPOCH, LIMIT, REFUSED
-from trioserf._cluster.member_record import UNKNOWN_BURST
+from trioserf._cluster.member_record import MAX_NEVER_REACHED, UNKNOWN_BURST
 from trioserf._cluster.members import MemberRegistry, send_leave_intent
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf, encode_serf
@@ -448,6 +448,31 @@ def test_intents_about_unknown_names_are_rationed(faithful: bool) -> None:
     # A copy is taken once there is room.
     again, _ = registry.on_leave_intent(attrs.evolve(leave, ltime=9001), 1.0, serf_state=ALIVE)
     assert again
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+@pytest.mark.parametrize("leaves", [False, True])
+def test_members_that_were_never_reached_are_not_kept_without_bound(
+    leaves: bool, faithful: bool
+) -> None:
+    """Whether they failed or left; those that were reached stay, and so do as many as are alive."""
+    registry = registry_with("foo", MemberStatus.FAILED, faithful=faithful)
+    count = 3 * MAX_NEVER_REACHED
+    for number in range(count):
+        ghost = node(f"ghost-{number}", reached=False)
+        registry.on_node_join(ghost, float(number))
+        if leaves:
+            leave = LeaveIntent(100 + number, ghost.name, False)
+            registry.on_leave_intent(leave, float(number), serf_state=ALIVE)
+        registry.on_node_leave(ghost, float(number))
+    assert count + 2 == registry.num_members
+    effects = registry.reap(float(count))
+    kept = MAX_NEVER_REACHED + 1  # this node is alive
+    assert (count if faithful else kept) + 2 == registry.num_members
+    assert faithful or (REAP, "ghost-0") in happenings(effects)
+    assert registry.get(f"ghost-{count - 1}") is not None
+    assert registry.get("foo") is not None
+    assert () == tuple(registry.reap(float(count))), "so many may stay"
 
 
 def test_intents_of_members_and_of_push_pulls_are_not_rationed() -> None:

@@ -34,6 +34,7 @@ class Record:
       member: what the user sees; replaced as a whole at every change.
       status_ltime: Lamport time of the newest intent about it.
       leave_time: when it failed or left (seconds); None while it is up.
+      reached: whether this node had an answer of it before it failed or left.
       pruning: a wait that will end in erasing it is under way.
       prune_due: that wait is over, and it is erased as soon as it is gone.
     """
@@ -41,6 +42,7 @@ class Record:
     member: Member
     status_ltime: int = 0
     leave_time: float | None = None
+    reached: bool = True
     pruning: bool = False
     prune_due: bool = False
 
@@ -187,20 +189,58 @@ def overdue(
     return gone
 
 
+MAX_NEVER_REACHED: Final = 256
+"""Members that failed or left and that this node never reached, which are kept beside as many as
+there are members alive."""
+
+
+def too_many(records: Iterable[Record], alive: int) -> list[Record]:
+    """Of the records of members that are gone and were never reached those that went first, if
+    there are more than may be.
+
+    Anybody can make up members, and have them fail: each would be listed, and tried to reconnect
+    to, for a day.
+
+    DIFFERS (unless ``faithful_go``): Go keeps them all
+    (test_members_that_were_never_reached_are_not_kept_without_bound).
+    """
+    doubtful = [record for record in records if not record.reached]
+    excess = len(doubtful) - MAX_NEVER_REACHED - alive
+    if excess <= 0:
+        return []
+    doubtful.sort(key=lambda record: record.leave_time or 0.0)
+    return doubtful[:excess]
+
+
 def choose_reconnect(
-    rng: random.Random, *, num_members: int, failed: Sequence[Member], num_left: int
+    rng: random.Random,
+    *,
+    num_members: int,
+    failed: Sequence[Member],
+    num_left: int,
+    reached: Sequence[Member] = (),
 ) -> Member | None:
     """The failed member to reconnect to in this round, or None to skip the round.
 
     The chance of a try is the number of failed members over that of the others that are up,
     so that the cluster as a whole tries about each failed member once per round.
+
+    DIFFERS: Go draws among all; made-up ones would keep it from those that were there
+    (test_every_other_try_is_of_a_member_that_was_reached).
+
+    Args:
+      reached: those of the failed that this node reached once: every other try is of one of
+        them.
     """
     if not failed:
         return None
     chance = len(failed) / max(1, num_members - len(failed) - num_left)
     if rng.random() > chance:
         return None
-    return failed[rng.randrange(len(failed))]
+    chosen = failed
+    if 0 < len(reached) < len(failed) and rng.random() < 0.5:
+        chosen = reached
+    return chosen[rng.randrange(len(chosen))]
 
 
 # --- intents about nodes that are not members yet ---------------------------------------

@@ -24,7 +24,7 @@ broadcastJoin, forceLeave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Address
 
 from .. import _attrs as attrs
@@ -34,7 +34,15 @@ from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .effects import Broadcast, Count, Drop, Effect, Log, NodeForgotten, Prune, Publish, SendTo
 from .lamport import LIMIT, REFUSED, LamportClock
-from .member_record import RecentIntents, Record, SortedMembers, member_address, member_of, overdue
+from .member_record import (
+    RecentIntents,
+    Record,
+    SortedMembers,
+    member_address,
+    member_of,
+    overdue,
+    too_many,
+)
 
 
 class MemberRegistry:
@@ -104,6 +112,10 @@ class MemberRegistry:
     def failed(self) -> tuple[Member, ...]:
         """Members that failed and are not yet reaped."""
         return tuple(record.member for record in self._failed.values())
+
+    def failed_and_reached(self) -> tuple[Member, ...]:
+        """Those of them of which this node had an answer before."""
+        return tuple(record.member for record in self._failed.values() if record.reached)
 
     def left_names(self) -> list[str]:
         """Names of the members that left and are not yet reaped, for a push/pull."""
@@ -190,7 +202,7 @@ class MemberRegistry:
             status, kind, departed = MemberStatus.FAILED, EventType.MEMBER_FAILED, self._failed
         else:
             return [Log(f"Bad state when leave: {record.member.status} ({node.name})")]
-        record.leave_time = now
+        record.leave_time, record.reached = now, node.reached
         departed[node.name] = record
         self._set_status(record, status)
         effects: list[Effect] = [Count(f"serf.member.{status}")]
@@ -429,20 +441,29 @@ class MemberRegistry:
         return []
 
     def reap(self, now: float) -> list[Effect]:
-        """Erase members that were gone for too long, and old intents; remind those that are
-        said to leave.  Every ``reap_interval``."""
+        """Erase members that were gone for too long, those beyond what is kept of members that
+        this node never reached, and old intents; remind those that are said to leave.  Every
+        ``reap_interval``.
+        """
         config = self._config
         override = config.reconnect_timeout_override
         gone = overdue(self._failed.values(), now, config.reconnect_timeout, override)
         gone += overdue(self._left.values(), now, config.tombstone_timeout, override)
+        effects = self._erase_all(gone)
+        if not self.faithful:
+            rest = [*self._failed.values(), *self._left.values()]
+            effects += self._erase_all(too_many(rest, self._sorted.alive))
+        self.intents.expire(now, config.recent_intent_timeout)
+        return effects if self.faithful else effects + self._remind_leaving()
+
+    def _erase_all(self, records: Iterable[Record]) -> list[Effect]:
         effects: list[Effect] = []
-        for record in gone:
+        for record in records:
             effects.append(
                 Log(f"EventMemberReap: {record.member.name} {record.member.addr}", "info")
             )
             effects += self.erase(record.member.name)
-        self.intents.expire(now, config.recent_intent_timeout)
-        return effects if self.faithful else effects + self._remind_leaving()
+        return effects
 
     def _remind_leaving(self) -> list[Effect]:
         """Send the leave intent to each member that stays, though it is said to leave.

@@ -48,6 +48,7 @@ async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:
             num_members=members.num_members,
             failed=members.failed(),
             num_left=members.num_left,
+            reached=() if members.faithful else members.failed_and_reached(),
         )
         if chosen is None:
             continue

@@ -407,8 +407,8 @@ def _from_the_node(alive: AliveState, source: Address | None) -> bool:
 # --- what is kept of dropped nodes ------------------------------------------------------
 
 
-MAX_DROPPED: Final = 1 << 16
-"""Names remembered; beyond it the one dropped first is forgotten."""
+MAX_DROPPED: Final = 1 << 14
+"""Names remembered, 20 MB if all have long tags; beyond it the one dropped first is forgotten."""
 
 
 @attrs.define(eq=False)
