@@ -85,7 +85,7 @@ async def test_a_state_whose_delegate_has_much_to_say_is_compressed_in_a_thread(
     monkeypatch.setattr(
         state_exchange,
         "compress_message",
-        lambda data: threads.append(threading.current_thread()) or real(data),
+        lambda data, pause: threads.append(threading.current_thread()) or real(data, pause),
     )
     delegate = Delegate(state=bytes(THREAD_THRESHOLD))
     async with one_node(delegate=delegate) as (node, _):

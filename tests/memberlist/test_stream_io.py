@@ -1,6 +1,7 @@
 """Where CPU-bound work is done."""
 
 import threading
+import time
 
 import pytest
 import trio
@@ -19,6 +20,7 @@ from trioserf._memberlist.stream_io import (
     ByteBudget,
     Holding,
     Ration,
+    make_way,
     read_message,
     run_cpu_bound,
 )
@@ -297,3 +299,16 @@ async def test_what_is_wrong_in_a_short_frame_is_replied_to():
     with pytest.raises(StreamError, match="algorithm 7") as caught:
         await read_message(stream, CODECS["compressed"], accept_side=True, metrics=METRICS)
     assert caught.value.reply
+
+
+async def test_only_a_thread_makes_way_for_the_loop():
+    """The loop would hold itself up."""
+
+    def timed():
+        start = time.perf_counter()
+        for _ in range(10):
+            make_way()
+        return time.perf_counter() - start
+
+    assert 0.001 <= await trio.to_thread.run_sync(timed)
+    assert timed() < 0.001

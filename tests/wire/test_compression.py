@@ -276,3 +276,19 @@ def test_a_stream_is_given_up_if_it_gets_too_long(text: bytes) -> None:
     stream = compress(text)
     assert stream == compress_within(text, len(stream))
     assert compress_within(text, len(stream) - 1) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 4097, 4098, 20_000])
+def test_long_work_pauses_and_comes_to_the_same(size: int) -> None:
+    text = random.Random(size).randbytes(size)
+    pauses: list[int] = []
+
+    def pause() -> None:
+        pauses.append(0)
+
+    stream = compress(text, pause)
+    assert compress(text) == stream
+    assert max(0, size - 2) // 4096 == len(pauses)
+    pauses.clear()
+    assert text == decompress(stream, size, pause)
+    assert bool(pauses) == (len(stream) > 5000)

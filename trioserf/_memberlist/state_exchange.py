@@ -42,7 +42,15 @@ from .drop_log import DropLog, Log
 from .history import History
 from .metrics import Metrics
 from .stream_client import StreamClient
-from .stream_io import AT_ONCE, SHORT, let_readers_catch_up, run_cpu_bound, turn, write_frame
+from .stream_io import (
+    AT_ONCE,
+    SHORT,
+    let_readers_catch_up,
+    make_way,
+    run_cpu_bound,
+    turn,
+    write_frame,
+)
 from .wire_format import WireFormat
 
 MERGE_SLICE: Final = 50
@@ -144,7 +152,7 @@ class StateExchange:
 
         def build() -> tuple[bytes, bytes]:
             plain = push_pull_bytes(join, records, user_state)
-            inner = compress_message(plain) if compress else plain
+            inner = compress_message(plain, make_way) if compress else plain
             return inner, frame(inner, outside, nonce)
 
         inner, framed = await run_cpu_bound(build, size + len(user_state))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -43,6 +44,8 @@ R = TypeVar("R")
 CHUNK: Final = 16 * 1024
 """Most bytes read in one go: what is read and what it is parsed with keep buffers of this size."""
 _MAX_THREADS: Final = 2
+_WAY: Final = 0.0001
+"""How long a thread makes way for the event loop (seconds), once every half a millisecond."""
 CATCH_UP: Final = 64
 """Turns of the loop that readers of what was published get at most, before more is."""
 AT_ONCE: Final = 4_000
@@ -350,7 +353,7 @@ async def _decoded_apart(
 
     def work() -> Frame | StreamRequest | RemoteProtocolError:
         try:
-            return decode_layer(frame, codec, allowed)
+            return decode_layer(frame, codec, allowed, make_way)
         except RemoteProtocolError as error:
             error.__traceback__ = error.__cause__ = error.__context__ = None
             return error
@@ -390,6 +393,19 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
             return work()
     limiter = _of_run(_limiter, lambda: trio.CapacityLimiter(_MAX_THREADS))
     return await run_in_thread(work, abandon_on_cancel=True, limiter=limiter)
+
+
+def make_way() -> None:
+    """Let the event loop have the interpreter; to be called in the middle of long work.
+
+    A loop that waits for a thread that computes gets the interpreter after 5 ms, and gives it away
+    with every call of a socket: a turn that reads eight packets takes 40 ms.  That time could be
+    set for the whole process (`sys.setswitchinterval`), which is not for a library to do.
+
+    Does nothing in the loop itself.
+    """
+    if not trio.lowlevel.in_trio_run():
+        time.sleep(_WAY)
 
 
 def turn() -> trio.Lock:

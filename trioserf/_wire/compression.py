@@ -28,12 +28,12 @@ util.go: compressPayload, decompressPayload.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from io import BytesIO
 from itertools import pairwise
 from operator import length_hint
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
@@ -58,6 +58,12 @@ _FEW: Final = 64
 """So many codes are put together one by one sooner than in a batch."""
 _SHORTS: Final = struct.Struct(f"<{_BATCH}H")
 _LITERALS: Final = tuple(bytes((byte,)) for byte in range(256))
+
+
+Pause: TypeAlias = Callable[[], object]
+"""Lets others run, where this is done in a thread: called every half a millisecond or so."""
+_PAUSE_EVERY: Final = 1 << 12
+"""Bytes between two pauses: of text when writing, of the stream when reading."""
 
 
 class TextTooLong(RemoteProtocolError):
@@ -130,7 +136,7 @@ def _codes_at(data: bytes, position: int, width: int, count: int) -> tuple[int, 
     return _spread(raw & (1 << bits) - 1, width)[:count]
 
 
-def decompress(data: bytes, max_output: int) -> bytes:
+def decompress(data: bytes, max_output: int, pause: Pause | None = None) -> bytes:
     """The text of an LZW stream; bytes after its end code are ignored.
 
     Raises:
@@ -146,8 +152,9 @@ def decompress(data: bytes, max_output: int) -> bytes:
     emit, literals = pieces.append, _LITERALS
     # Lower bounds, without measuring the pieces: of what may still come, at all and until then.
     room = min(max_output, _JOINED)
-    position, end = 0, 8 * len(data)
+    position, end, pauses = 0, 8 * len(data), _Pauses(pause)
     while True:
+        pauses.at(position)
         width, count = _batch_size(len(table), previous is not None)
         count = min(count, (end - position) // width)
         if count <= 0:
@@ -211,6 +218,20 @@ def decompress(data: bytes, max_output: int) -> bytes:
                 raise TextTooLong(f"LZW text is longer than {max_output} bytes")
 
 
+@attrs.define(eq=False)
+class _Pauses:
+    """Pauses of one who reads."""
+
+    pause: Pause | None
+    _next: int = attrs.field(default=8 * _PAUSE_EVERY, init=False)
+
+    def at(self, position: int) -> None:
+        """So many bits were read."""
+        if self.pause is not None and position > self._next:
+            self._next = position + 8 * _PAUSE_EVERY
+            self.pause()
+
+
 def _whole(text: BytesIO, pieces: list[bytes], max_output: int) -> bytes:
     """What is joined already, and the pieces behind it."""
     rest, length = b"".join(pieces), text.tell()
@@ -229,14 +250,14 @@ def _forget(_string: bytes) -> None:
 # --- encoding -----------------------------------------------------------------------------
 
 
-def compress(text: bytes) -> bytes:
+def compress(text: bytes, pause: Pause | None = None) -> bytes:
     """The LZW stream that Go's encoder makes of ``text``, byte for byte."""
-    stream = compress_within(text, 2 * len(text) + 8)
+    stream = compress_within(text, 2 * len(text) + 8, pause)
     assert stream is not None, "12 bits for each byte, clears and end need no more than this"
     return stream
 
 
-def compress_within(text: bytes, limit: int) -> bytes | None:
+def compress_within(text: bytes, limit: int, pause: Pause | None = None) -> bytes | None:
     """The stream, or None if it has more than ``limit`` bytes.
 
     Finding out that it is too long costs less than writing it.
@@ -252,24 +273,26 @@ def compress_within(text: bytes, limit: int) -> bytes | None:
     # number.  A tree of dicts makes thousands of objects for the collector of garbage, whose
     # passes hold up every thread; this makes none, and takes half the time where little repeats.
     known: dict[int, int] = {}
-    rest = iter(text)
-    code = next(rest)
-    for byte in rest:
-        key = code << 8 | byte
-        if key in known:
-            code = known[key]
-            continue
-        emit(code)
-        if free < _FULL - 1:
-            known[key] = free
-            free += 1
-        else:
-            emit(_CLEAR)
-            _write_block(stream, codes)
-            codes.clear()
-            known.clear()
-            free = _FIRST
-        code = byte
+    code = text[0]
+    for start in range(1, len(text), _PAUSE_EVERY):
+        if pause is not None and start > 1:
+            pause()
+        for byte in text[start : start + _PAUSE_EVERY]:
+            key = code << 8 | byte
+            if key in known:
+                code = known[key]
+                continue
+            emit(code)
+            if free < _FULL - 1:
+                known[key] = free
+                free += 1
+            else:
+                emit(_CLEAR)
+                _write_block(stream, codes)
+                codes.clear()
+                known.clear()
+                free = _FIRST
+            code = byte
     emit(code)
     if len(codes) == _CODES_PER_BLOCK:
         emit(_CLEAR)
@@ -327,9 +350,9 @@ _ENVELOPE: Final = 13
 """Bytes of the shortest envelope."""
 
 
-def compress_message(data: bytes) -> bytes:
+def compress_message(data: bytes, pause: Pause | None = None) -> bytes:
     """A message in its envelope, type byte first; it may well be longer than the message."""
-    return _envelope(compress(data))
+    return _envelope(compress(data, pause))
 
 
 def _envelope(stream: bytes) -> bytes:
@@ -350,11 +373,11 @@ def decompress_message(body: bytes, max_output: int) -> bytes:
     return open_envelope(decode(Compressed, body), max_output)
 
 
-def open_envelope(envelope: Compressed, max_output: int) -> bytes:
+def open_envelope(envelope: Compressed, max_output: int, pause: Pause | None = None) -> bytes:
     """The message in an envelope; arguments and errors as `decompress_message`."""
     if envelope.algorithm != LZW:
         raise RemoteProtocolError(f"compression algorithm {envelope.algorithm}")
-    return decompress(envelope.buffer or b"", max_output)
+    return decompress(envelope.buffer or b"", max_output, pause)
 
 
 def compress_if_shorter(data: bytes) -> bytes:

@@ -34,7 +34,7 @@ from .._exceptions import LocalProtocolError, RemoteProtocolError
 from . import limits
 from .codec import BAD_INPUT, decode, decode_prefix, encode, from_value
 from .codec_settings import CodecSettings
-from .compression import TextTooLong, compress_message, open_envelope
+from .compression import Pause, TextTooLong, compress_message, open_envelope
 from .encryption import decrypt, encrypt, encrypted_size
 from .labels import LABEL_BYTE, check_label, label_header, take_label
 from .messages import (
@@ -172,12 +172,16 @@ def footprint_inside(frame: EncryptedFrame | PlainFrame) -> int:
 
 
 def decode_layer(
-    frame: Frame, codec: StreamCodec, max_output: int | None = None
+    frame: Frame,
+    codec: StreamCodec,
+    max_output: int | None = None,
+    pause: Pause | None = None,
 ) -> Frame | StreamRequest:
     """The frame without its outermost layer, or the request that was in it.  In any thread.
 
     Args:
       max_output: longest text of a compressed frame here (bytes), instead of the codec's.
+      pause: called in the middle of long work.
 
     Raises:
       TextTooLong: the text is longer than ``max_output``.
@@ -189,7 +193,8 @@ def decode_layer(
             case EncryptedFrame():
                 return _decrypt(frame, codec)
             case Compressed():
-                plain = open_envelope(frame, codec.max_output if max_output is None else max_output)
+                allowed = codec.max_output if max_output is None else max_output
+                plain = open_envelope(frame, allowed, pause)
                 if not plain:
                     raise RemoteProtocolError("a compressed frame of nothing")
                 return PlainFrame(plain)
