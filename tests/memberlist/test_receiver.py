@@ -16,6 +16,7 @@ from trioserf._memberlist.receiver import (
     MAX_LONG_WAITING,
     MAX_REQUESTS,
     SHORT_OUTPUT,
+    STRANGERS,
     TURN,
     Handoff,
     requests_in_packet,
@@ -539,6 +540,29 @@ async def test_in_a_flood_members_do_not_wait_behind_strangers(autojump_clock, n
     of_member = [n for n, m in enumerate(recorder.seen) if getattr(m, "body", b"x").isdigit()]
     assert [0, 2, 4, 6, 8] == of_member
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+async def test_in_a_flood_strangers_are_rationed(reserve):
+    """However fast this node handles them; and members are not."""
+    recorder = Recorder()
+    handoff = handoff_to(recorder, depth=1 << 15)
+    handoff.reserve = reserve
+    recorder.sequence = [alive_node("member", "10.0.0.2")]
+
+    def put(host, count, now):
+        before = len(handoff)
+        for _ in range(count):
+            handoff.put(UserMessage(b"x"), Packet(b"", Address(host, 7946), now))
+        return len(handoff) - before
+
+    assert (BATCH + STRANGERS if reserve else 3000) == put("10.9.9.9", 3000, 1.0)
+    assert (250 if reserve else 3000) == put("10.9.9.8", 3000, 1.5)
+    assert 3000 == put("10.0.0.2", 3000, 1.5)
+    assert (3000 - BATCH - STRANGERS + 2750 if reserve else 0) == handoff.drop_log.counts["handoff"]
+    handoff._low.clear()
+    handoff._first = None
+    assert BATCH == put("10.9.9.8", BATCH, 9.0), "few are never counted"
 
 
 @pytest.mark.parametrize("flood", [True, False])

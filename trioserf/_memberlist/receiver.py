@@ -40,6 +40,7 @@ from .._wire.messages import (
 )
 from .._wire.packets import DecodedPacket, PacketCodec, PacketError, decode_packet
 from ..abc import Address, Delegate, Packet, PingHandler, Transport
+from .alarm import TokenBucket
 from .drop_log import DropLog
 from .history import History, Source
 from .indirect_pings import IndirectPings
@@ -291,6 +292,11 @@ LOOK_INTERVAL: Final = 1.0
 """How often it is looked up who is a member, while there is a flood (seconds)."""
 LOOKED_AT_ONCE: Final = 512
 """Nodes that are looked at for one message, so that those of a large table hold nobody up."""
+STRANGERS: Final = 1024
+"""Messages of strangers that are taken in a flood at once, as many as Go queues …"""
+STRANGERS_PERIOD: Final = 0.002
+"""… and after how long one more (seconds).  Each moves a Lamport clock by one at most, and the
+window of a clock has 512: what an honest node sends shall be a second on its way."""
 FLOOD: Final = 1.0
 """How long a flood of strangers is taken to last after its last message that had to wait behind a
 batch of others (seconds)."""
@@ -347,6 +353,7 @@ class Handoff:
     _looked: dict[str, int] = attrs.field(factory=dict, init=False)
     """Room by host of those that were."""
     _flood_until: float = attrs.field(default=-math.inf, init=False)
+    _strangers: TokenBucket = attrs.field(init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _first: deque[tuple[Message, Packet]] | None = attrs.field(default=None, init=False)
@@ -359,6 +366,9 @@ class Handoff:
     _long: int = attrs.field(default=0, init=False)
     """Bytes of long messages that wait."""
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._strangers = TokenBucket(STRANGERS, STRANGERS_PERIOD)
 
     def __len__(self) -> int:
         return len(self._high) + len(self._first or ()) + len(self._low)
@@ -387,6 +397,8 @@ class Handoff:
             if room < self.depth:
                 if many:
                     self._flood_until = packet.received_at + FLOOD
+                if not self._may_be_of_stranger(packet):
+                    return
             elif queue is self._low and packet.received_at < self._flood_until:
                 if self._first is None:
                     self._first = deque()
@@ -406,16 +418,26 @@ class Handoff:
         if self._idle:
             self._idle.unpark_all()
 
+    def _may_be_of_stranger(self, packet: Packet) -> bool:
+        """Whether one more message of a stranger is taken in this flood."""
+        now = packet.received_at
+        if self._strangers.ready_at > now:
+            self.drop_log("handoff", packet.source, "more messages of strangers than are taken")
+            return False
+        self._strangers.spend(now)
+        return True
+
     def _room_for(self, packet: Packet) -> int:
         """Most messages that may wait before one of this packet is dropped.
 
         A flood of strangers shall not keep members out: hosts of nodes that were reached have all
-        the room, those of other nodes seven eighths, anybody else half.  And what members send
-        meanwhile does not wait behind all the rest.
+        the room, those of other nodes seven eighths, anybody else half, at a bounded rate.  And
+        what members send meanwhile does not wait behind all the rest.
 
         DIFFERS (unless ``reserve`` is off, for ``faithful_go``): in Go a message that is one too
         many is dropped, from any sender.
         Tests: test_a_flood_of_strangers_leaves_room_for_members,
+        test_in_a_flood_strangers_are_rationed,
         test_in_a_flood_members_do_not_wait_behind_strangers.
         """
         if not self.reserve:
