@@ -114,6 +114,7 @@ class SortedMembers:
     Attributes:
       watchers: called after every change; they must neither wait nor change members.
       alive: how many of them are alive.
+      version: how often the members changed.
     """
 
     def __init__(self) -> None:
@@ -122,24 +123,19 @@ class SortedMembers:
         # Parallel lists: finding a place needs names alone.
         self._names: list[str] = []
         self._members: list[Member] = []
-        self._version = 0
+        self.version: int = 0
         self._snapshot: tuple[int, tuple[Member, ...]] = (0, ())
 
     def snapshot(self) -> tuple[Member, ...]:
         """All members: the same object until a change."""
         # The version is read before the list and raised after the list changes, so what
         # another thread stores here in between is at worst dropped too early.
-        version = self._version
+        version = self.version
         known, snapshot = self._snapshot
         if known != version:
             snapshot = tuple(self._members)
             self._snapshot = (version, snapshot)
         return snapshot
-
-    @property
-    def version(self) -> int:
-        """How often the members changed."""
-        return self._version
 
     def put(self, member: Member) -> None:
         """Add a member, or replace the one of that name."""
@@ -164,7 +160,7 @@ class SortedMembers:
         self._changed()
 
     def _changed(self) -> None:
-        self._version += 1
+        self.version += 1
         for notify in self.watchers:
             notify()
 

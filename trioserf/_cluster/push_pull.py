@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from .._events import MemberStatus, SerfState
 from .._wire.codec import pack_value
@@ -66,7 +66,8 @@ def local_state(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
 ) -> bytes:
     """The local state, for a peer: as many events as fit into ``limit`` bytes, the newest."""
-    return _noted(members, events, queries)(events.encoded_slots, limit)
+    head, tail = _around_the_ring(*_noted(members, events, queries))
+    return head + events.encoded_slots(limit - len(head) - len(tail)) + tail
 
 
 def state_version(members: MemberRegistry, events: UserEventLog, queries: QueryLog) -> object:
@@ -80,22 +81,30 @@ def state_encoder(
 ) -> Callable[[], bytes]:
     """Note the state of this moment; the function returned encodes it, in whatever thread."""
     ring = events.encoded_slots()
-    if len(ring) + MEMBER_SIZE * (members.num_members + members.num_left + 1) > limit:
+    before, after = _noted(members, events, queries)
+    if (
+        len(ring) + MEMBER_SIZE * (len(after["StatusLTimes"]) + len(after["LeftMembers"]) + 1)
+        > limit
+    ):
         # Which events have room can only be said here.
         whole = local_state(members, events, queries, limit)
         return lambda: whole
-    return partial(_noted(members, events, queries), lambda _room: ring, limit)
+
+    def encode() -> bytes:
+        head, tail = _around_the_ring(before, after)
+        return head + ring + tail
+
+    return encode
 
 
 def _noted(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog
-) -> Callable[[Callable[[int], bytes], int], bytes]:
-    """The state of this moment as a function that encodes it.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state of this moment, before and after the ring of events.
 
-    It is given what makes the ring of events fit into so many bytes, and the limit of all.
+    They are the fields of Go's messagePushPull, in the order of their names.  The ring is the
+    largest part, and cached in bytes.
     """
-    # The fields of Go's messagePushPull, in the order of their names.  Only the ring between them
-    # is not packed here: it is the largest part, and cached.
     before = {"EventLTime": events.clock.time, "Events": None}
     after = {
         "LTime": members.clock.time,
@@ -103,13 +112,12 @@ def _noted(
         "QueryLTime": queries.clock.time,
         "StatusLTimes": members.status_ltimes(),
     }
+    return before, after
 
-    def encode(ring: Callable[[int], bytes], limit: int) -> bytes:
-        head = bytes([SerfMessageType.PUSH_PULL, _MAP_OF_SIX]) + pack_value(before)[1:-1]
-        tail = pack_value(after)[1:]
-        return head + ring(limit - len(head) - len(tail)) + tail
 
-    return encode
+def _around_the_ring(before: dict[str, Any], after: dict[str, Any]) -> tuple[bytes, bytes]:
+    head = bytes([SerfMessageType.PUSH_PULL, _MAP_OF_SIX]) + pack_value(before)[1:-1]
+    return head, pack_value(after)[1:]
 
 
 def merge_remote_state(
@@ -176,14 +184,24 @@ def merge_pieces(
     def outdo(now: float, state: SerfState) -> list[Effect]:
         return members.outdo_forged_intents(now) if state is SerfState.ALIVE else []
 
-    yield clocks
+    def all_members(now: float, state: SerfState) -> list[Effect]:
+        effects = clocks(now, state)
+        effects += _merge_left(left, ltimes, members, now, state)
+        effects += _merge_intents(ltimes, gone, members, now, state)
+        return effects + outdo(now, state)
+
     ltimes, left = remote.status_ltimes, remote.left_members
-    for start in range(0, len(left), LEFT_PIECE):
-        yield partial(_merge_left, left[start : start + LEFT_PIECE], ltimes, members)
-    gone, rest = frozenset(left), iter(ltimes.items())
-    while some := dict(islice(rest, INTENTS_PIECE)):
-        yield partial(_merge_intents, some, gone, members)
-    yield outdo
+    gone = frozenset(left)
+    if len(left) <= LEFT_PIECE // 2 and len(ltimes) <= INTENTS_PIECE // 2:
+        yield all_members
+    else:
+        yield clocks
+        for start in range(0, len(left), LEFT_PIECE):
+            yield partial(_merge_left, left[start : start + LEFT_PIECE], ltimes, members)
+        rest = iter(ltimes.items())
+        while some := dict(islice(rest, INTENTS_PIECE)):
+            yield partial(_merge_intents, some, gone, members)
+        yield outdo
     for slot in remote.events:
         if slot is not None:
             for start in range(0, len(slot.events), EVENTS_PIECE):

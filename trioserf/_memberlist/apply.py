@@ -12,6 +12,7 @@ suspicion.go.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypedDict, assert_never
 
@@ -124,7 +125,8 @@ class Applier:
                 case Confirmed(name=name, by=by):
                     self.history.note(name, "confirmed", by=by, source=source)
                 case NodeJoined(node=node):
-                    self.log.debug("%s joined from %s", node.name, node.address)
+                    if self.log.isEnabledFor(logging.DEBUG):
+                        self.log.debug("%s joined from %s", node.name, node.address)
                     if self.events is not None:
                         self._notify(self.events.notify_join, node)
                 case NodeUpdated(node=node):
@@ -206,7 +208,7 @@ class Applier:
         really ends, however often it was shortened or refuted meanwhile.
         """
         while True:
-            self.suspicion_alarm.set(self.table.next_deadline())
+            self.suspicion_alarm.set(self.table.suspicions.next_deadline())
             await self.suspicion_alarm.wait()
             self(self.table.expired(trio.current_time()))
 

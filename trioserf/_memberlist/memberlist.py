@@ -163,7 +163,7 @@ class Memberlist:
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
         drop_log, transport = self._drop_log, self._transport
         self._queue = TransmitLimitedQueue(
-            config.retransmit_mult, lambda: table.num_nodes, run_clock()
+            config.retransmit_mult, table.sequence.__len__, run_clock()
         )
         self._sender = PacketSender(
             config=config,

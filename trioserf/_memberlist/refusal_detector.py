@@ -485,7 +485,7 @@ class StreamChecker:
             return
         node = table.nodes.get(name)
         if node is not None and not is_evidence_possible(node):
-            delay = self.rng.random() * CHECK_SPREAD * table.num_nodes
+            delay = self.rng.random() * CHECK_SPREAD * len(table.sequence)
             self._due[name] = trio.current_time() + delay, CHECK_AGAIN
             self._added.set()
 

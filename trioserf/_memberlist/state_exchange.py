@@ -205,7 +205,7 @@ class StateExchange:
         records = state.records
         await trio.lowlevel.checkpoint()
         self.table.check(records, join=join)
-        newcomer = source is not None and self.table.num_nodes == 1 and not self.faithful
+        newcomer = source is not None and len(self.table.sequence) == 1 and not self.faithful
         quiet = newcomer and len(records) >= QUIET_STATE
         if len(records) <= MERGE_STEP:
             self._merge_slice(records, source, peer, quiet=False)
@@ -336,9 +336,9 @@ class PushPuller:
             state = await self._ask(to, name, join)
             if join and is_only(state.records, self.table.local_node, self.table.nodes):
                 raise LeadsHere(f"{to} leads back to this node itself")
-            known = self.table.num_nodes
+            known = len(self.table.sequence)
             await self.exchange.merge(state, join=join, source=to, peer=to.host)
-            if self.table.num_nodes > known:
+            if len(self.table.sequence) > known:
                 self._repeat_soon()
         except Exception as error:
             self.push_pulls_failed += 1
@@ -349,8 +349,9 @@ class PushPuller:
                 if node is not None and node.address == to:
                     node.exchanged_at = trio.current_time()
         finally:
-            duration = (trio.current_time() - started) * 1000
-            self.metrics.sample("memberlist.pushPullNode", duration)
+            if self.metrics.tap is not None:
+                duration = (trio.current_time() - started) * 1000
+                self.metrics.sample("memberlist.pushPullNode", duration)
 
     async def peek(self, to: Address, name: str) -> PushPullState:
         """The state of a node, which learns nothing of this one.  Raises as `push_pull`."""

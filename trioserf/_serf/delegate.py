@@ -213,9 +213,8 @@ class SerfDelegate:
                         self.snapshotter.note(event)
                     self.pipeline.put(event)
                     if isinstance(event, MemberEvent):
-                        log_member_event(
-                            self.log, event, self.core.name, self.memberlist.history.notes
-                        )
+                        local, notes = self.core.config.node_name, self.memberlist.history.notes
+                        log_member_event(self.log, event, local, notes)
                         if event.type in _GONE:
                             self._members_gone(event)
                 case Deliver():

@@ -197,30 +197,29 @@ class UnreachedNodes:
 
     Args:
       store: the records.
+
+    Attributes:
+      count: how many there are, at most; who enters one adds to it.
     """
 
     def __init__(self, store: NodeStore) -> None:
         self._store = store
-        self._count = 0
+        self.count: int = 0
         self._limit = MAX_UNREACHED
         self._counted_at = NEVER
 
     def has_room(self, now: float, share: int = 1) -> bool:
         """Whether one more may be entered; ``share`` multiplies the limit."""
-        if self._count < share * self._limit:
+        if self.count < share * self._limit:
             return True
         if now - self._counted_at < LOOK_INTERVAL:
             return False
         self._counted_at = now
-        reached = self._count = 0
+        reached = self.count = 0
         for node in self._store.sequence:
             if node.reached:
                 reached += 1
             elif node.hearsay:
-                self._count += 1
+                self.count += 1
         self._limit = MAX_UNREACHED + reached
-        return self._count < share * self._limit
-
-    def entered(self) -> None:
-        """One more was entered."""
-        self._count += 1
+        return self.count < share * self._limit

@@ -136,7 +136,7 @@ class AliveRules:
         node.incarnation, node.status = 0, _DEAD
         if hearsay:
             node.hearsay = True
-            self._unreached.entered()
+            self._unreached.count += 1
         self._store.insert(node)
         return self._apply(node, alive, now)
 

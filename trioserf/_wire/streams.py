@@ -306,6 +306,8 @@ class StreamParser:
         )
         self._compressed: ValueReader
         self._request: _RequestReader | None = None
+        self.size: int = 0
+        """Memory of the node records that were read so far, beside their bytes (bytes)."""
 
     def receive(self, data: bytes) -> Frame | StreamRequest | None:
         """Take bytes as they came.
@@ -330,11 +332,6 @@ class StreamParser:
             reply = self._read is StreamParser._read_compressed
             raise StreamError(str(error), reply=reply) from error
         return None
-
-    @property
-    def size(self) -> int:
-        """Memory of the node records that were read so far, beside their bytes (bytes)."""
-        return limits.RECORD_SIZE * self._request.count if self._request is not None else 0
 
     def eof(self) -> None:
         """The peer ends the stream.
@@ -412,7 +409,9 @@ class StreamParser:
         assert self._request is not None, "made with the first byte of a request"
         data = bytes(self._buffer)
         self._buffer.clear()
-        return self._request.feed(data)
+        request = self._request.feed(data)
+        self.size = limits.RECORD_SIZE * self._request.count
+        return request
 
 
 def _slices(data: bytes) -> Iterable[bytes]:
