@@ -341,6 +341,9 @@ class BulkDelegate(Protocol):
     def waiting(self) -> int:
         """Bytes that wait to be broadcast."""
 
+    def unsent(self) -> int:
+        """Those of them that are new: they are in the next packets to several nodes."""
+
     def is_duplicate(self, message: bytes) -> bool:
         """Whether a user message in a packet is one that need not be handed over again."""
 

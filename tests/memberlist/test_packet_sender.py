@@ -8,7 +8,13 @@ import trio
 from trioserf._exceptions import LocalProtocolError
 from trioserf._memberlist.drop_log import DropLog, node_log
 from trioserf._memberlist.metrics import Metrics
-from trioserf._memberlist.packet_sender import ROUND_MESSAGES, PacketSender, address_of, bulk_part
+from trioserf._memberlist.packet_sender import (
+    EAGER_MESSAGES,
+    ROUND_MESSAGES,
+    PacketSender,
+    address_of,
+    bulk_part,
+)
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._swim.broadcasts import TransmitLimitedQueue
 from trioserf._swim.nodes import Node
@@ -232,6 +238,9 @@ class Bulk(Delegate):
     def waiting(self):
         return self.queue.size
 
+    def unsent(self):
+        return self.queue.unsent
+
     def is_request(self, message):
         return False
 
@@ -290,7 +299,7 @@ def test_a_burst_goes_out_in_full_packets_within_what_a_peer_of_go_can_queue():
         delegate.queue.queue(b"%d" % number + os.urandom(60))
     assert sender.spread(several(6))
     first = len(sender.transport.sent) // 6
-    assert ROUND_MESSAGES <= 500 - len(delegate.queue) < ROUND_MESSAGES + 25
+    assert EAGER_MESSAGES <= 500 - len(delegate.queue) < EAGER_MESSAGES + 25
     while sender.spread(several(6)):
         pass
     packets = len(sender.transport.sent) / 6
@@ -298,6 +307,18 @@ def test_a_burst_goes_out_in_full_packets_within_what_a_peer_of_go_can_queue():
     assert first < packets <= 1.1 * 500 * 66 / 1390
     to_one = [m.body for m, to in opened(sender.transport.sent) if to.host == "10.0.1.2"]
     assert 500 == len(to_one) == len(set(to_one))
+
+
+def test_a_round_of_full_packets_leaves_the_rest_to_the_next():
+    sender, delegate = bulk_sender()
+    for number in range(40):
+        delegate.queue.queue(b"%02d" % number + bytes(70))
+    assert sender.spread(several(6)), "there is a rest"
+    assert 2 * 6 == len(sender.transport.sent)
+    assert 0.1 < sender.unsent_fill() < 0.4
+    assert not sender.spread(several(6)), "it is sent if it is all there is"
+    assert 3 * 6 == len(sender.transport.sent)
+    assert 0 == sender.unsent_fill()
 
 
 def test_rounds_of_tiny_messages_are_bounded_by_messages_too():

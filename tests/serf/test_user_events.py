@@ -43,6 +43,22 @@ async def test_an_event_arrives_within_milliseconds(autojump_clock: MockClock) -
         assert 0.01 > trio.current_time() - sent
 
 
+@pytest.mark.parametrize("names", ["ab", "abcd", "abcdefgh"])
+async def test_a_single_event_takes_one_eager_round_of_each_node(
+    autojump_clock: MockClock, names: str
+) -> None:
+    async with cluster(latency=0.0005) as net:
+        nodes = await net.joined(*names)
+        await trio.sleep(5)
+        before = [node.statistics().memberlist.gossip_eager for node in nodes]
+        await nodes[0].user_event("alone")
+        await trio.sleep(0.1)
+        assert all([UserEvent(1, "alone", b"", coalesce=True)] == drain(node) for node in nodes)
+        await trio.sleep(5)
+        after = [node.statistics().memberlist.gossip_eager for node in nodes]
+        assert [count + 1 for count in before] == after
+
+
 async def test_ten_events_a_second_go_out_at_once(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.0005) as net:
         a, b = await net.joined("a", "b")

@@ -446,18 +446,58 @@ def test_a_few_events_get_their_further_copies_later() -> None:
     assert 0 == len(queue)
 
 
+def test_events_that_come_faster_than_further_copies_get_none() -> None:
+    queue = bulk()  # eight times
+    sent = 0
+    for number in range(100):
+        queue.queue(b"%03d" % number)
+        sent += len(queue.take(2, 80, copies=6))
+        assert queue.size < 80 + 3, "no more than a packet waits for further copies"
+    assert 100 == sent
+
+
 def test_where_others_are_few_a_burst_is_sent_in_several_rounds() -> None:
     queue = bulk(4, 2)
     for number in range(20):
         queue.queue(b"%02d" % number)
-    for _ in range(3):
+    for left in (40, 40, 0):
         assert 20 == len(queue.take(2, 80, copies=1))
+        assert left == queue.unsent
     assert 0 == len(queue)
+
+
+def test_where_others_are_few_a_single_event_is_sent_once_at_first() -> None:
+    queue = bulk(4, 2)  # four times
     queue.queue(b"alone")
-    for _ in range(3):
-        assert 1 == len(queue.take(2, 80, copies=1))
+    assert [b"alone"] == queue.take(2, 80, copies=1)
+    assert 0 == queue.unsent
+    assert [] == queue.take(2, 80, copies=1), "that node has it"
+    queue.queue(b"the next")
+    assert [b"the next", b"alone"] == queue.take(2, 80, copies=1), "there is room beside it"
     assert [] == queue.take(2, 80, copies=1)
-    assert [b"alone"] == queue.take(2, 80)
+    for _ in range(2):
+        assert {b"alone", b"the next"} == set(queue.take(2, 80))
+    assert [b"the next"] == queue.take(2, 80)
+    assert 0 == len(queue)
+
+
+def test_what_is_new_is_counted() -> None:
+    queue = bulk()
+    queue.queue(b"1234", name="x")
+    queue.queue(b"12")
+    assert 6 == queue.unsent == queue.size
+    queue.queue(b"x" * 20, name="x")
+    assert 22 == queue.unsent
+    assert [b"12"] == queue.take(2, 20, copies=5)
+    assert (20, 22) == (queue.unsent, queue.size)
+    queue.discard("x")
+    assert (0, 2) == (queue.unsent, queue.size)
+    queue.queue(b"123")
+    queue.prune(0)
+    assert (0, 0) == (queue.unsent, queue.size)
+    queue.queue(b"1")
+    queue.clear()
+    assert (0, 0) == (queue.unsent, queue.size)
 
 
 def test_what_was_not_spread_yet_is_in_no_packet_to_one_node() -> None:

@@ -143,6 +143,11 @@ class BroadcastQueues:
         intents, queries, events = self._order
         return intents.size + queries.size + events.size
 
+    def unsent(self) -> int:
+        """Those of them that are new."""
+        intents, queries, events = self._order
+        return intents.unsent + queries.unsent + events.unsent
+
     def depth(self, queue: QueueName) -> int:
         """How many messages wait in one queue."""
         return len(self.queues[queue].entries)

@@ -5,16 +5,14 @@ While there is nothing to send the task sleeps.  A new broadcast wakes it, for o
 * the *regular round* of Go, every ``gossip_interval`` with a random phase, to ``gossip_nodes``
   nodes each time;
 * the *eager round*, soon after a broadcast was queued, to up to twice as many nodes, the
-  successors of this one (`_swim/gossip_order.py`), in as many full packets as wait.  Broadcasts
-  that are queued together are sent together: a user message waits for about a millisecond, an
-  alive message as long as its `Broadcast.max_delay`, a suspect or dead message for the regular
-  round.
+  successors of this one (`_swim/gossip_order.py`), in as many full packets as wait.  A user
+  message is sent as soon as the task has its turn, together with what was queued until then; an
+  alive message waits as long as its `Broadcast.max_delay`, a suspect or dead message for the
+  regular round.  When they come faster than that `_swim/eager_pace.py` says what waits for more.
 
 An eager round spends transmissions from the same budget of each message, the retransmit
 limit, and leaves one for a later regular round where it can: the cluster carries as many copies
-as with Go, only sooner.  A token bucket bounds the eager rounds, those with empty packets more
-than those with full ones; under a flood of broadcasts the batches grow, and the regular rounds
-send what is left.
+as with Go, only sooner.
 
 Source: hashicorp/memberlist v0.2.2, state.go: gossip; v0.5.0, memberlist.go:
 checkBroadcastQueueDepth.  Go has no eager round.
@@ -30,29 +28,26 @@ import trio
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
+from .._swim.broadcasts import ENOUGH
+from .._swim.eager_pace import REFILL, EagerPace
 from .._swim.gossip_order import MAX_RINGS
 from .._swim.scaling import retransmit_limit
 from .._swim.table import NodeTable
-from .alarm import Alarm, TokenBucket
+from .alarm import Alarm
 from .metrics import Metrics
 from .packet_sender import PacketSender
 
-EAGER_BATCH: Final = 0.001
-"""How long broadcasts are collected at least before an eager round (seconds)."""
-EAGER_BURST: Final = 8
-"""Eager rounds that may follow each other without a pause."""
-COPIES_WAIT: Final = 4.0
+EAGER_BATCH: Final = 0.0003
+"""How long a broadcast waits at least before an eager round (seconds).
+
+Meanwhile readers of this node get what was passed to them, and what arrives in the same moment
+is sent along.
+"""
+COPIES_WAIT: Final = 5.0
 """How long the further copies of an event wait for other packets (gossip intervals).
 
 On a local network that is a probe interval, in which a node sends about one ping and one ack.
-"""
-EAGER_REFILL: Final = 0.1
-"""Time for one more eager round, as a share of the gossip interval."""
-EMPTY_COST: Final = 3.0
-"""How many rounds more one costs whose packets are almost empty.
-
-So single events go out at once up to ten a second; of more the packets become fuller, and their
-number does not grow with that of the events.
+Where the others are fewer than `ENOUGH` the copies are, too: then they wait for no other packet.
 """
 
 
@@ -73,14 +68,14 @@ class Gossiper:
     _regular_at: float = attrs.field(default=math.inf, init=False)
     _eager_at: float = attrs.field(default=math.inf, init=False)
     _eager: bool = attrs.field(init=False)
-    _bucket: TokenBucket = attrs.field(init=False)
+    _pace: EagerPace = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         config = self.config
         self._on = config.gossip_interval > 0 and config.gossip_nodes > 0
         self._eager = config.eager_gossip and not config.faithful_go
         self._phase = self.rng.random() * config.gossip_interval
-        self._bucket = TokenBucket(EAGER_BURST, EAGER_REFILL * config.gossip_interval)
+        self._pace = EagerPace(REFILL * config.gossip_interval)
 
     def wake(self, max_delay: float = 0.0, *, copies_wait: bool = False) -> None:
         """A broadcast was queued.  Cheap when the task is awake already.
@@ -96,15 +91,27 @@ class Gossiper:
         now, interval = trio.current_time(), self.config.gossip_interval
         eager = self._eager and max_delay < 1
         if self._regular_at > now + interval:
-            wait = COPIES_WAIT * interval if eager and copies_wait else 0.0
+            wait = 0.0
+            if eager and copies_wait and len(self.table.sequence) > ENOUGH:
+                wait = COPIES_WAIT * interval
             self._regular_at = min(self._regular_at, self._regular_after(now + wait))
         if eager:
             wanted = now + max(EAGER_BATCH, max_delay * interval)
             if wanted < self._eager_at:
-                self._eager_at = min(self._eager_at, max(wanted, self._bucket.ready_at))
+                if wanted < self._pace.free_at:
+                    wanted = max(wanted, self._ready_at())
+                self._eager_at = min(self._eager_at, wanted)
         due = min(self._regular_at, self._eager_at)
         if due < self._alarm.deadline:
             self._alarm.set(due)
+
+    def _ready_at(self) -> float:
+        """When what waits may be sent in an eager round."""
+        others = min(len(self.table.sequence) - 1, 2 * self.config.gossip_nodes)
+        return self._pace.ready_at(self.sender.unsent_fill(), self._share(others))
+
+    def _share(self, nodes: int) -> float:
+        return nodes / (2 * self.config.gossip_nodes)
 
     async def run(self) -> None:
         """Gossip until cancelled.  Returns at once if gossip is turned off."""
@@ -125,10 +132,9 @@ class Gossiper:
                 nodes = order.first_targets(min(fanout, MAX_RINGS), now, self.rng)
                 more = self.sender.spread(nodes)
                 if self.sender.fill:
-                    share = len(nodes) / (2 * config.gossip_nodes)
-                    self._bucket.spend(now, 1 + EMPTY_COST * (1 - self.sender.fill) * share)
+                    self._pace.spend(now, self.sender.fill, self._share(len(nodes)))
                 if more:
-                    self._eager_at = max(now + EAGER_BATCH, self._bucket.ready_at)
+                    self._eager_at = max(now, self._ready_at())
             if now >= self._regular_at:
                 self.regular_rounds += 1
                 nodes = order.gossip_targets(config.gossip_nodes, now, self.rng)

@@ -47,6 +47,10 @@ ROUND_MESSAGES: Final = 128
 A Go node queues 1,024 messages for its worker and drops the rest; so it survives a full round
 of eight peers at once, even while its worker does nothing.
 """
+EAGER_MESSAGES: Final = 64
+"""The same for an eager round; several of those may follow each other."""
+UNKNOWN_FILL: Final = 0.95
+"""How full packets are taken to be where the delegate is asked for each of them anew."""
 ROUND_PACKETS: Final = 16
 """Packets for one node in one round, however few messages they hold."""
 Encoded: TypeAlias = dict[tuple[tuple[bytes, ...], bool], bytes]
@@ -131,16 +135,16 @@ class PacketSender:
     def spread(self, nodes: Sequence[Node]) -> bool:
         """Send what is new to all of these nodes alike; whether there may be more of it.
 
-        Packets are filled once for all of the nodes, and several of them are sent if so much
-        waits, but no more messages than `ROUND_MESSAGES`.
+        Packets are filled once for all of the nodes, and several of them are sent if so many are
+        full, but no more messages than `EAGER_MESSAGES`.  Each message is in one of them: what
+        the nodes have is not sent to them again.
         """
         self.fill = 0.0
-        if self.delegate is not None and self.spreads is None:
-            self.fill = 1.0
+        spreads = self.spreads
+        if self.delegate is not None and spreads is None:
+            self.fill = UNKNOWN_FILL
             return self.gossip(nodes)  # it counts a copy for each call
         messages = size = 0
-        # Messages about nodes keep Go's pace: after a join all of a cluster waits, and is old.
-        waiting = 0 if self.spreads is None else self.spreads.waiting()
         for _ in range(ROUND_PACKETS if nodes else 0):
             broadcasts = self._broadcasts(self.wire.packet_room, len(nodes))
             if not broadcasts:
@@ -151,9 +155,18 @@ class PacketSender:
             messages += len(broadcasts)
             size += sum(map(len, broadcasts))
             self.fill = min(1.0, (size + PART_OVERHEAD * messages) / self.wire.packet_room)
-            if messages >= ROUND_MESSAGES or size >= waiting:  # each of them once
-                break
-        return bool(nodes) and waiting > 0
+            # Messages about nodes keep Go's pace: after a join all of a cluster waits, and is old.
+            if spreads is None or broadcasts[-1][:1] != USER_PREFIX:
+                return False
+            unsent = spreads.unsent()
+            if unsent < self.wire.packet_room or messages >= EAGER_MESSAGES:
+                return unsent > 0
+        return bool(nodes)
+
+    def unsent_fill(self) -> float:
+        """How full a packet would be of what is new, at most 1."""
+        unsent = self.queue.unsent + (0 if self.spreads is None else self.spreads.unsent())
+        return min(1.0, unsent / self.wire.packet_room)
 
     def _send_gossip(self, messages: list[bytes], node: Node, encoded: Encoded) -> None:
         crc = node.protocol_max >= _CRC_SINCE
@@ -236,7 +249,7 @@ def bulk_part(delegate: Delegate | None) -> BulkDelegate | None:
     """The delegate, if it can do what a `BulkDelegate` does."""
     able = all(
         hasattr(delegate, name)
-        for name in ("get_broadcasts_for", "waiting", "is_duplicate", "is_request")
+        for name in ("get_broadcasts_for", "waiting", "unsent", "is_duplicate", "is_request")
     )
     return cast(BulkDelegate, delegate) if able else None
 

@@ -126,6 +126,8 @@ class SerfDelegate:
         self.core: Core = core
         self.waiting: Callable[[], int] = core.broadcasts.waiting
         """Bytes that wait to be broadcast; of `abc.BulkDelegate`."""
+        self.unsent: Callable[[], int] = core.broadcasts.unsent
+        """Those of them that are new."""
         self.coordinates: Coordinates = Coordinates(
             core=core, metrics=self.metrics, drop_log=self.drop_log
         )

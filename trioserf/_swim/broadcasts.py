@@ -74,6 +74,10 @@ class _Entry:
     levels: list[list[int]]
     queued_at: float
     transmits: int = 0
+    first: int = 1
+    """Transmissions that it gets as something new."""
+    enough: int = _ANY
+    """Transmissions after which it is finished, if that is before the retransmit limit."""
 
     def insert(self) -> None:
         """Put the key into its level."""
@@ -121,6 +125,8 @@ class TransmitLimitedQueue:
         self._named: dict[str, _Entry] = {}
         self.size: int = 0
         """Bytes waiting: how much room a packet would need for everything, but overheads."""
+        self.unsent: int = 0
+        """Those of them that are new: they are in the next packets to several nodes."""
         self._local: list[list[int]] = []
         self._relayed: list[list[int]] = []
         self._number = 0
@@ -155,6 +161,7 @@ class TransmitLimitedQueue:
         self._queued += 1
         self.entries[key] = entry
         self.size += len(message)
+        self.unsent += len(message)
         if name is not None:
             self._named[name] = entry
         if not levels:
@@ -171,10 +178,14 @@ class TransmitLimitedQueue:
         Messages that were sent as often as there are copies already are left for a packet to
         one other node: the nodes that get the copies have them.
 
-        DIFFERS (a bulk queue and copies): what fills half of ``limit`` is sent `ENOUGH` times
-        or to the nodes of one round, and no more.  A node has as many predecessors as there are
-        copies, see `gossip_order`; and under load it is better to be rid of a message.
-        Test: test_a_burst_of_events_is_sent_in_full_packets_once.
+        DIFFERS (a bulk queue and copies): what fills half of ``limit``, or finds a packet full of
+        messages that wait for further copies, is sent `ENOUGH` times or to the nodes of one
+        round, and no more.  A node has as many predecessors as there are copies, see
+        `gossip_order`; and under load it is better to be rid of a message.  Where the nodes are
+        fewer than `ENOUGH`, several rounds follow each other.
+        Tests: test_a_burst_of_events_is_sent_in_full_packets_once,
+        test_events_that_come_faster_than_further_copies_get_none,
+        test_where_others_are_few_a_burst_is_sent_in_several_rounds.
 
         DIFFERS: Go knows no packets to several nodes, and sends whatever it has to anybody.
         Tests: test_what_was_not_spread_yet_is_in_no_packet_to_one_node,
@@ -189,34 +200,38 @@ class TransmitLimitedQueue:
             messages to one node, and -1 a further packet to the node of the last one, with
             nothing that was in those before.
         """
+        full = False
         if copies < 0:
             turn = [entry for entry in self._turn if self.entries.get(entry.key) is entry]
             for entry in turn:
                 entry.take_out()
-            taken = self._take(overhead, limit, local_share, 0)
+            taken, _ = self._take(overhead, limit, local_share, 0)
             for entry in turn:
                 entry.insert()
             self._turn = turn + taken
         else:
-            taken = self._turn = self._take(overhead, limit, local_share, copies)
+            taken, used = self._take(overhead, limit, local_share, copies)
+            self._turn = taken
+            if self._bulk and copies:
+                full = 2 * used >= limit or self.size - self.unsent >= limit
         if not taken:
             return []
-        used = sum([overhead + len(entry.message) for entry in taken])
-        full = self._bulk and copies > 0 and 2 * used >= limit
-        messages = self._sent(taken, max(copies, 1), ENOUGH if full else _ANY)
+        messages = self._sent(taken, max(copies, 1), full)
         if not self.entries:
             self._turn = []  # a queue at rest keeps nothing
             self._local.clear()
             self._relayed.clear()
         return messages
 
-    def _take(self, overhead: int, limit: int, local_share: float, copies: int) -> list[_Entry]:
-        """Set aside what the packet gets."""
+    def _take(
+        self, overhead: int, limit: int, local_share: float, copies: int
+    ) -> tuple[list[_Entry], int]:
+        """Set aside what the packet gets; also return the room that it takes up."""
         taken: list[_Entry] = []
         used = 0
         most = copies or _ANY
-        if self._bulk and copies:
-            most = max(ENOUGH, copies)  # where the nodes are few, in several rounds
+        if self._bulk and 0 < copies < ENOUGH and self.unsent:
+            most = ENOUGH
         least = 0 if copies else self._first
         if len(self.entries) == 1:
             for entry in self.entries.values():
@@ -225,13 +240,14 @@ class TransmitLimitedQueue:
                 if fits and least <= entry.transmits < most and level:
                     level.clear()
                     taken.append(entry)
+                    used = overhead + len(entry.message)
         elif self.entries:
             if local_share > 0:
                 enough = int(limit * local_share)
                 used = self._fill(taken, 0, overhead, limit, (self._local,), enough, least, most)
             both = self._local, self._relayed
-            self._fill(taken, used, overhead, limit, both, limit, least, most)
-        return taken
+            used = self._fill(taken, used, overhead, limit, both, limit, least, most)
+        return taken, used
 
     def _fill(
         self,
@@ -271,14 +287,18 @@ class TransmitLimitedQueue:
                 used += overhead + len(entry.message)
         return used
 
-    def _sent(self, taken: list[_Entry], copies: int, enough: int) -> list[bytes]:
+    def _sent(self, taken: list[_Entry], copies: int, full: bool) -> list[bytes]:
         """Put back what was set aside, but for messages that were sent often enough."""
-        limit = min(enough, retransmit_limit(self._mult, self._num_nodes()))
+        limit = retransmit_limit(self._mult, self._num_nodes())
         messages, finished = [], []
         for entry in taken:
             messages.append(entry.message)
+            was_new = entry.transmits < entry.first
             entry.transmits += copies
-            if entry.transmits >= limit:
+            if full:
+                entry.first = entry.enough = ENOUGH
+            self.unsent += len(entry.message) * ((entry.transmits < entry.first) - was_new)
+            if entry.transmits >= limit or entry.transmits >= entry.enough:
                 self._forget(entry)
                 finished.append(entry)
             else:
@@ -335,7 +355,7 @@ class TransmitLimitedQueue:
         dropped = list(self.entries.values())
         self._discarded += len(dropped)
         self.entries.clear()
-        self.size = 0
+        self.size = self.unsent = 0
         self._named.clear()
         self._local.clear()
         self._relayed.clear()
@@ -348,6 +368,8 @@ class TransmitLimitedQueue:
     def _forget(self, entry: _Entry) -> None:
         del self.entries[entry.key]
         self.size -= len(entry.message)
+        if entry.transmits < entry.first:
+            self.unsent -= len(entry.message)
         if entry.name is not None:
             del self._named[entry.name]
 
