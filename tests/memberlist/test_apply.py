@@ -78,20 +78,20 @@ async def test_lost_nodes_are_remembered(autojump_clock):
         assert 1 == node.statistics().lost
 
 
-async def test_suspicions_move_the_alarm(autojump_clock):
+async def test_suspicions_move_the_timer(autojump_clock):
     from trioserf._wire.messages import Suspect
 
     from .kit import alive_of
 
     async with one_node(probe_interval=1000.0, gossip_interval=0) as (node, wire):
-        alarm = node._apply.suspicion_alarm
+        timer = node._apply.suspicion_timer
         for message in (alive_of("n2"), Suspect(1, "n2", "n3")):
             wire.deliver(encode_message(message))
         await trio.sleep(0.01)
-        assert alarm.deadline == node._table.next_deadline() < float("inf")
-        await trio.sleep_until(alarm.deadline + 0.01)
+        assert timer.due == node._table.next_deadline() < float("inf")
+        await trio.sleep_until(timer.due + 0.01)
         assert NodeStatus.DEAD is node.node("n2").status
-        assert float("inf") == alarm.deadline
+        assert float("inf") == timer.due
 
 
 @pytest.mark.parametrize("faithful", [False, True])

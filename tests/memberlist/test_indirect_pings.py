@@ -2,6 +2,7 @@
 
 import trio
 
+from trioserf._memberlist.deadlines import Deadlines
 from trioserf._memberlist.indirect_pings import IndirectPings
 from trioserf._wire.messages import Ack, IndirectPing, Nack, encode_message
 
@@ -25,8 +26,8 @@ def request(seq_no):
 
 async def test_they_end_one_after_another(autojump_clock, nursery):
     sender = Sender()
-    pings = IndirectPings(10, 0.5, sender, faithful=True)
-    nursery.start_soon(pings.run)
+    pings = IndirectPings(10, 0.5, sender, Deadlines(), faithful=True)
+    nursery.start_soon(pings.deadlines.run)
     pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(0.2)
     pings.add(2, request(12), AWAY, trio.current_time())
@@ -46,8 +47,8 @@ async def test_they_end_one_after_another(autojump_clock, nursery):
 
 async def test_a_nack_is_sent_early_and_an_ack_after_it_is_passed_on(autojump_clock, nursery):
     sender = Sender()
-    pings = IndirectPings(10, 0.5, sender)
-    nursery.start_soon(pings.run)
+    pings = IndirectPings(10, 0.5, sender, Deadlines())
+    nursery.start_soon(pings.deadlines.run)
     pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(0.45)
     assert [(0.4, encode_message(Nack(11)))] == sender.sent
@@ -64,8 +65,8 @@ async def test_a_nack_is_sent_early_and_an_ack_after_it_is_passed_on(autojump_cl
 
 async def test_those_to_one_address_can_be_ended(autojump_clock, nursery):
     sender = Sender()
-    pings = IndirectPings(10, 0.5, sender, faithful=True)
-    nursery.start_soon(pings.run)
+    pings = IndirectPings(10, 0.5, sender, Deadlines(), faithful=True)
+    nursery.start_soon(pings.deadlines.run)
     pings.add(1, request(11), AWAY, trio.current_time(), target=AWAY)
     pings.add(2, request(12), AWAY, trio.current_time(), target=HOME)
     pings.add(3, request(13), HOME, trio.current_time(), target=AWAY)
@@ -79,8 +80,8 @@ async def test_those_to_one_address_can_be_ended(autojump_clock, nursery):
 
 
 async def test_an_answered_ping_keeps_its_place_until_its_deadline(autojump_clock, nursery):
-    pings = IndirectPings(1, 0.5, Sender())
-    nursery.start_soon(pings.run)
+    pings = IndirectPings(1, 0.5, Sender(), Deadlines())
+    nursery.start_soon(pings.deadlines.run)
     assert pings.add(1, request(11), AWAY, trio.current_time())
     pings.ack(1)
     # Otherwise a peer that answers itself could make this node ping without end.
@@ -93,8 +94,8 @@ async def test_an_answered_ping_keeps_its_place_until_its_deadline(autojump_cloc
 async def test_a_nack_that_cannot_be_sent_is_lost(autojump_clock, nursery):
     sender = Sender()
     sender.error = trio.BrokenResourceError("unreachable")
-    pings = IndirectPings(10, 0.5, sender, faithful=True)
-    nursery.start_soon(pings.run)
+    pings = IndirectPings(10, 0.5, sender, Deadlines(), faithful=True)
+    nursery.start_soon(pings.deadlines.run)
     pings.add(1, request(11), AWAY, trio.current_time())
     await trio.sleep(1)
     assert 0 == len(pings)

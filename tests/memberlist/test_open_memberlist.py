@@ -37,7 +37,7 @@ async def test_a_crash_of_a_task_is_an_internal_error(autojump_clock):
     async def crash():
         async with one_node() as (node, _):
             node._apply.table = None
-            node._apply.suspicion_alarm.set(0)
+            node._apply.suspicion_timer.set(0)
             await trio.sleep_forever()
 
     with pytest.raises(SerfInternalError, match="a task of 'n1' crashed") as caught:

@@ -17,8 +17,8 @@ from trioserf._events import (
     MemberEvent,
     UserEvent,
 )
+from trioserf._memberlist.deadlines import Deadlines
 from trioserf._memberlist.drop_log import node_log
-from trioserf._serf.deadlines import Deadlines
 from trioserf._serf.fanout import Fanout
 from trioserf._serf.pipeline import CoalescingStage, NodeEvent, coalescing_stages
 

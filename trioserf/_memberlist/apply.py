@@ -52,7 +52,7 @@ from ..abc import (
     PingHandler,
 )
 from .address_prober import AddressProber
-from .alarm import Alarm
+from .deadlines import Deadlines, Timer
 from .drop_log import DropLog, Log
 from .gossiper import Gossiper
 from .history import History, Source
@@ -73,7 +73,7 @@ class Handlers(TypedDict, total=False):
 
 @attrs.define(eq=False, kw_only=True)
 class Applier:
-    """Applies effects, in order; also the task of what the table does when time passes."""
+    """Applies effects, in order; also of what the table does when time passes."""
 
     table: NodeTable
     sender: PacketSender
@@ -88,6 +88,7 @@ class Applier:
     drop_log: DropLog
     metrics: Metrics
     log: Log
+    deadlines: Deadlines
     changes: int = attrs.field(default=0, init=False)
     """Grows whenever the table may have changed."""
     applied: Callable[[Applied], object] | None = attrs.field(default=None, init=False)
@@ -98,7 +99,10 @@ class Applier:
     """Called when there was no room for a node."""
     watchers: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     """Called when a node was declared dead, or left."""
-    suspicion_alarm: Alarm = attrs.field(factory=Alarm, init=False)
+    suspicion_timer: Timer = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.suspicion_timer = self.deadlines.timer(self.expire_suspicions)
 
     def __call__(self, effects: Sequence[Effect], source: Source = None) -> None:
         """Apply ``effects``, which a rule has just returned.
@@ -177,8 +181,8 @@ class Applier:
                 case _:
                     assert_never(effect)
         deadline = self.table.next_deadline()
-        if deadline != self.suspicion_alarm.deadline:
-            self.suspicion_alarm.set(deadline)
+        if deadline != self.suspicion_timer.due:
+            self.suspicion_timer.set(deadline)
 
     def _was_applied(self, effect: Applied, source: Source) -> None:
         self.history.applied(effect, source)
@@ -201,16 +205,14 @@ class Applier:
         if delta and self.awareness.apply_delta(delta):
             self.metrics.gauge("memberlist.health.score", self.awareness.score)
 
-    async def expire_suspicions(self) -> None:
-        """Declare suspects dead when their timeout is over, until cancelled.
+    def expire_suspicions(self) -> None:
+        """Declare suspects dead whose timeout is over.
 
-        The alarm is set whenever effects are applied, so the task sleeps until a suspicion
-        really ends, however often it was shortened or refuted meanwhile.
+        The timer is set whenever effects are applied, so this is called when a suspicion really
+        ends, however often it was shortened or refuted meanwhile.
         """
-        while True:
-            self.suspicion_alarm.set(self.table.suspicions.next_deadline())
-            await self.suspicion_alarm.wait()
-            self(self.table.expired(trio.current_time()))
+        self(self.table.expired(trio.current_time()))
+        self.suspicion_timer.set(self.table.suspicions.next_deadline())
 
     def _turned_away(self, effect: TurnedAway, source: Source) -> None:
         problem = "no room for more nodes that were never reached"

@@ -13,7 +13,6 @@ What happens again and again is one note with a count.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias, assert_never
 
@@ -135,7 +134,7 @@ class History:
     _notes: dict[str, list[Note]] = attrs.field(factory=dict, init=False)
     _last: dict[str, Node] = attrs.field(factory=dict, init=False)
     """The newest record of each node with notes: the table drops those of failed nodes."""
-    _routine: deque[Note] = attrs.field(factory=lambda: deque(maxlen=MAX_ROUTINE), init=False)
+    _routine: list[Note] = attrs.field(factory=list, init=False)
     _inputs: dict[tuple[str, str], DroppedInput] = attrs.field(factory=dict, init=False)
     _probes: tuple[tuple[ProbeRound, Note], ...] = attrs.field(default=(), init=False)
     _total: int = attrs.field(default=0, init=False)
@@ -272,6 +271,8 @@ class History:
         if name not in self._notes:
             if what in _ROUTINE:
                 self._routine.append(note)
+                if len(self._routine) > MAX_ROUTINE:
+                    del self._routine[0]
                 return note
             self._notes[name] = []
         notes = self._notes[name] = self._notes.pop(name)  # now the newest

@@ -13,14 +13,13 @@ where they had risen to 2 or 3.
 Test: test_a_nack_is_sent_early_and_an_ack_after_it_is_passed_on.
 
 All these pings wait equally long, so a queue in order of arrival is a queue by deadline: one
-task with one alarm serves them all, however many there are.
+timer serves them all, however many there are.
 
 Source: hashicorp/memberlist v0.2.2, net.go: handleIndirectPing.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -30,7 +29,7 @@ from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError
 from .._wire.messages import Ack, IndirectPing, Nack, encode_message
 from ..abc import Address
-from .alarm import Alarm
+from .deadlines import Deadlines, Timer
 from .packet_sender import PacketSender
 
 NACK_AFTER: Final = 0.8
@@ -44,22 +43,28 @@ _Request: TypeAlias = tuple[IndirectPing, Address, tuple[str, ...], Address | No
 
 @attrs.define(eq=False)
 class IndirectPings:
-    """The pings for peers under way, and the task that ends them.
+    """The pings for peers under way.
 
     Args:
       limit: most at once.
       timeout: how long the target may take (seconds).
+      deadlines: calls when nacks are to be sent, and when pings are over.
       faithful: send nacks after all of it, as Go does.
     """
 
     limit: int
     timeout: float
     sender: PacketSender
+    deadlines: Deadlines
     faithful: bool = False
     _requests: dict[int, _Request] = attrs.field(factory=dict, init=False)
-    _nacks: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
-    _deadlines: deque[tuple[float, int]] = attrs.field(factory=deque, init=False)
-    _alarm: Alarm = attrs.field(factory=Alarm, init=False)
+    # Lists: few are under way, and an empty deque takes ten times the memory of one.
+    _nacks: list[tuple[float, int]] = attrs.field(factory=list, init=False)
+    _deadlines: list[tuple[float, int]] = attrs.field(factory=list, init=False)
+    _timer: Timer = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._timer = self.deadlines.timer(self._on_deadline)
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -83,8 +88,8 @@ class IndirectPings:
         self._deadlines.append((now + self.timeout, seq_no))
         nack_at = now + self.timeout * (1.0 if self.faithful else NACK_AFTER)
         self._nacks.append((nack_at, seq_no))
-        if nack_at < self._alarm.deadline:
-            self._alarm.set(nack_at)
+        if nack_at < self._timer.due:
+            self._timer.set(nack_at)
         return True
 
     def hosts(self, seq_no: int) -> tuple[str, ...] | None:
@@ -114,18 +119,16 @@ class IndirectPings:
             ack = Ack(seq_no=request.seq_no, payload=None)
             self.sender.send(encode_message(ack), reply_to, request.source_node)
 
-    async def run(self) -> None:
-        """Send nacks, and end what is over, until cancelled."""
-        while True:
-            await self._alarm.wait()
-            now = trio.current_time()
-            while self._nacks and self._nacks[0][0] <= now:
-                self._nack(self._nacks.popleft()[1])
-            while self._deadlines and self._deadlines[0][0] <= now:
-                self._requests.pop(self._deadlines.popleft()[1], None)
-            heads = [each[0][0] for each in (self._nacks, self._deadlines) if each]
-            if heads:
-                self._alarm.set(min(heads))
+    def _on_deadline(self) -> None:
+        """Send nacks, and end what is over."""
+        now = trio.current_time()
+        while self._nacks and self._nacks[0][0] <= now:
+            self._nack(self._nacks.pop(0)[1])
+        while self._deadlines and self._deadlines[0][0] <= now:
+            self._requests.pop(self._deadlines.pop(0)[1], None)
+        heads = [each[0][0] for each in (self._nacks, self._deadlines) if each]
+        if heads:
+            self._timer.set(min(heads))
 
     def _nack(self, seq_no: int) -> None:
         entry = self._requests.get(seq_no)

@@ -53,6 +53,7 @@ from .address_prober import AddressProber
 from .alarm import run_clock
 from .announce import Announcer, meta_limit
 from .apply import Applier, Handlers
+from .deadlines import Deadlines
 from .drop_log import DropLog, node_log
 from .gossiper import Gossiper
 from .healer import Healer
@@ -128,6 +129,8 @@ class Memberlist:
             alive_check=None if alive is None else self._drop_log.checked(alive.notify_alive),
             merge_check=None if merge is None else self._drop_log.checked(merge.notify_merge),
         )
+        self.deadlines: Deadlines = Deadlines()
+        """Calls at a time, of both halves of the node."""
         self._lag = LoopLag(config.probe_timeout / 2, self._log)
         self.history: History = History(self._table.nodes, config.name, run_clock(), self._lag)
         """What this node found out about each node, for ``Serf.explain()``."""
@@ -178,7 +181,9 @@ class Memberlist:
         )
         self._pending_acks = PendingAcks(None if config.faithful_go else wire.random_bytes)
         self._pinger = Pinger(self._sender, self._pending_acks, table.other_hosts)
-        self._indirect_pings = IndirectPings(config.max_relays, config.probe_timeout, self._sender)
+        self._indirect_pings = IndirectPings(
+            config.max_relays, config.probe_timeout, self._sender, self.deadlines
+        )
         self._indirect_pings.faithful = config.faithful_go
         self._gossiper = Gossiper(
             config=config, table=table, sender=self._sender, rng=rng, metrics=metrics
@@ -201,6 +206,7 @@ class Memberlist:
             drop_log=drop_log,
             metrics=metrics,
             log=self._log,
+            deadlines=self.deadlines,
         )
         self._announcer = Announcer(table, self._apply, delegate)
         self._handoff = Handoff(
@@ -337,9 +343,8 @@ class Memberlist:
             ("receiver", self._receiver.run),
             ("stream_server", self._stream_server.run),
             ("handoff", self._handoff.run),
-            ("indirect_pings", self._indirect_pings.run),
             ("address_prober", self._address_prober.run),
-            ("suspicion_timer", self._apply.expire_suspicions),
+            ("deadlines", self.deadlines.run),
             ("prober", self._prober.run),
             ("refusal_detector", self._refusals.run),
             ("gossiper", self._gossiper.run),

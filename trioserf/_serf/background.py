@@ -1,4 +1,4 @@
-"""Background tasks: reap members, check the queues, reconnect to failed members, and rejoin.
+"""In the background: reap members, check the queues, reconnect to failed members, and rejoin.
 
 `reconnect` and `rejoin` exchange state only; no join intent is sent, because this node has not
 newly joined.
@@ -16,6 +16,7 @@ import trio
 from .._cluster.effects import Effect
 from .._cluster.member_record import choose_reconnect, member_address
 from .._cluster.snapshot_replay import PreviousNode
+from .._memberlist.deadlines import Deadlines
 from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.state_exchange import EXCHANGE_ERRORS
@@ -24,18 +25,15 @@ from ..abc import Address
 from .core import Core
 
 
-async def reap(core: Core, apply: Callable[[Iterable[Effect]], object]) -> None:
-    """Forget members that have been gone for too long, and old intents; until cancelled."""
-    while True:
-        await trio.sleep(core.config.reap_interval)
-        apply(core.members.reap(trio.current_time()))
-
-
-async def check_queues(core: Core, apply: Callable[[Iterable[Effect]], object]) -> None:
-    """Prune broadcast queues that are too long, and report their depth; until cancelled."""
-    while True:
-        await trio.sleep(core.config.queue_check_interval)
-        apply(core.broadcasts.check())
+def reap_and_check(
+    core: Core, apply: Callable[[Iterable[Effect]], object], deadlines: Deadlines
+) -> None:
+    """From now on forget members that have been gone for too long, and old intents; prune
+    broadcast queues that are too long, and report their depth.
+    """
+    config, reap, check = core.config, core.members.reap, core.broadcasts.check
+    deadlines.call_every(config.reap_interval, lambda: apply(reap(trio.current_time())))
+    deadlines.call_every(config.queue_check_interval, lambda: apply(check()))
 
 
 async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:

@@ -53,6 +53,7 @@ from .._config import (
 )
 from .._events import EventType, Member, MemberEvent
 from .._exceptions import ConfigError, LocalProtocolError, MergeRefused, RemoteProtocolError
+from .._memberlist.deadlines import Deadlines
 from .._memberlist.drop_log import DropLog, node_log
 from .._memberlist.drop_log import Log as NodeLog
 from .._memberlist.memberlist import Memberlist
@@ -75,7 +76,6 @@ from ..abc import NodeView
 from .conflict_resolver import ConflictResolver
 from .coordinates import Coordinates
 from .core import Core, ignore_old_events
-from .deadlines import Deadlines
 from .fanout import Fanout, Subscription
 from .following import Followers
 from .internal_queries import InternalQueryStage
@@ -121,7 +121,6 @@ class SerfDelegate:
         self.log: NodeLog = node_log("serf", config.node_name)
         self.metrics: Metrics = Metrics(config.memberlist.tap, config.metric_labels, self.log)
         self.drop_log: DropLog = DropLog(self.log)
-        self.deadlines: Deadlines = Deadlines()
         core = Core.create(config, None if snapshotter is None else snapshotter.state)
         self.core: Core = core
         self.waiting: Callable[[], int] = core.broadcasts.waiting
@@ -132,6 +131,7 @@ class SerfDelegate:
             core=core, metrics=self.metrics, drop_log=self.drop_log
         )
         self.memberlist: Memberlist = self._make_memberlist(random_bytes)
+        self.deadlines: Deadlines = self.memberlist.deadlines
         if self.memberlist.meta_limit < 0:
             size = config.memberlist.udp_buffer_size
             raise ConfigError("udp_buffer_size", size, "room for an alive message of this node")

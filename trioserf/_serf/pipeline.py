@@ -29,7 +29,7 @@ from .. import _attrs as attrs
 from .._cluster.coalescing import MemberCoalescer, UserCoalescer
 from .._config import Config
 from .._events import MemberEvent, Query, UserEvent
-from .deadlines import Deadlines, Timer
+from .._memberlist.deadlines import Deadlines, Timer
 
 NodeEvent: TypeAlias = MemberEvent | UserEvent | Query
 """What readers get, marks of gaps apart."""

@@ -8,9 +8,8 @@
          ├─ receiver           start(): reading before anything else happens
          ├─ stream_server      start(): accepting
          ├─ ...                the other tasks of the membership half, see `Memberlist.tasks`
-         ├─ deadlines          ends queries, forgets pruned members, passes on merged events
          ├─ conflict_resolver  sleeps until another node uses this node's name
-         ├─ reaper  reconnector  queue_checker
+         ├─ reconnector        tries failed members now and then
          ├─ snapshotter        only with a snapshot file; writes in a thread
          ├─ keyring_writer     only with a keyring file; writes in a thread
          ├─ rejoiner           once, if the snapshot knew peers
@@ -36,7 +35,7 @@ import trio
 
 from .._events import SerfState
 from .._memberlist.memberlist import READY_FIRST
-from .background import check_queues, reap, reconnect, rejoin
+from .background import reap_and_check, reconnect, rejoin
 from .delegate import SerfDelegate
 from .pipeline import Task
 from .snapshotter import CLOSE_LIMIT
@@ -90,8 +89,10 @@ class Tree:
                 self._delegate.core.closed.set()
 
     async def _start_all(self, nursery: trio.Nursery) -> None:
-        prefix = f"trioserf.{self._delegate.core.name}."
-        for name, task in self._delegate.memberlist.tasks():
+        delegate = self._delegate
+        prefix = f"trioserf.{delegate.core.name}."
+        reap_and_check(delegate.core, delegate.apply_effects, delegate.deadlines)
+        for name, task in delegate.memberlist.tasks():
             if name in READY_FIRST:
                 await nursery.start(task, name=prefix + name)
             else:
@@ -117,12 +118,9 @@ class Tree:
     def _serf_tasks(self) -> Iterator[tuple[str, Task]]:
         delegate = self._delegate
         core, memberlist = delegate.core, delegate.memberlist
-        apply, log, snapshotter = delegate.apply_effects, delegate.log, delegate.snapshotter
-        yield "deadlines", delegate.deadlines.run
+        log, snapshotter = delegate.log, delegate.snapshotter
         yield "conflict_resolver", delegate.resolver.run
-        yield "reaper", partial(reap, core, apply)
         yield "reconnector", partial(reconnect, core, memberlist, log)
-        yield "queue_checker", partial(check_queues, core, apply)
         if core.config.keyring_file is not None:
             yield "keyring_writer", delegate.internal.write_keyring_file
         if snapshotter is not None:

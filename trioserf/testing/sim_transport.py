@@ -44,7 +44,7 @@ class SimTransport(Transport):
         self._context: contextvars.Context | None = None
         self._waiting: deque[tuple[bytes, Address]] = deque()
         self._waiting_bytes = 0
-        self._streams: deque[tuple[StreamEnd, Address]] = deque()
+        self._streams: list[tuple[StreamEnd, Address]] = []
         self._accepting = False
         self._stream_came = trio.Event()
         self._connecting: dict[ConnectAttempt, None] = {}
@@ -205,7 +205,7 @@ class SimTransport(Transport):
             while self._state == "open" and (self._host.paused or not self._streams):
                 await self._stream_came.wait()
             self._check_open()
-            return self._streams.popleft()
+            return self._streams.pop(0)
         finally:
             self._accepting = False
 

@@ -1,8 +1,9 @@
-"""The deadlines of the Serf half, served by one task.
+"""The deadlines of a node, served by one task.
 
-Queries end, pruned members are erased, coalesced events are flushed: all of these are plain
-calls at some time.  One task makes them, from a heap; a task for each query would cost a node,
-and a simulation of a thousand nodes, far more.
+Suspicions and indirect pings end, queries end, pruned members are erased, coalesced events are
+flushed, queues are checked: all of these are plain calls at some time.  One task makes them, from
+a heap; a task for each kind, or for each query, would cost a node, and a simulation of a thousand
+nodes, far more.
 
 A timer that is moved to a later time leaves its old entry in the heap; the entry is moved
 when it is due.  So a timer that every event moves costs one entry, not one for each event.
@@ -17,21 +18,21 @@ from collections.abc import Callable
 import trio
 
 from .. import _attrs as attrs
-from .._memberlist.alarm import Alarm
+from .alarm import Alarm
 
 
 @attrs.define(eq=False)
 class Timer:
-    """Calls a plain function at a time that may be moved; made by `Deadlines.timer`."""
+    """Calls a plain function at ``due``, which may be moved; made by `Deadlines.timer`."""
 
     _deadlines: Deadlines
     _call: Callable[[], object]
-    _due: float = attrs.field(default=math.inf, init=False)
+    due: float = attrs.field(default=math.inf, init=False)
     _queued: float = attrs.field(default=math.inf, init=False)
 
     def set(self, due: float) -> None:
         """Call at ``due`` (trio clock, seconds) instead; ``math.inf`` is never."""
-        self._due = due
+        self.due = due
         if due < self._queued:
             self._queued = due
             self._deadlines._push(due, self)
@@ -41,11 +42,11 @@ class Timer:
         if queued != self._queued:
             return
         self._queued = math.inf
-        if self._due <= now:
-            self._due = math.inf
+        if self.due <= now:
+            self.due = math.inf
             self._call()
-        elif self._due < math.inf:
-            self.set(self._due)
+        elif self.due < math.inf:
+            self.set(self.due)
 
 
 @attrs.define(eq=False)
@@ -68,6 +69,15 @@ class Deadlines:
         timer = self.timer(call)
         timer.set(due)
         return timer
+
+    def call_every(self, interval: float, call: Callable[[], object]) -> None:
+        """Call every ``interval`` seconds from now on."""
+
+        def call_and_wait() -> None:
+            call()
+            timer.set(trio.current_time() + interval)
+
+        timer = self.call_at(trio.current_time() + interval, call_and_wait)
 
     def _push(self, due: float, timer: Timer) -> None:
         # The counter keeps the order of equal times, and keeps timers from being compared.

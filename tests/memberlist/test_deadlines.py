@@ -1,4 +1,4 @@
-"""Timers of the Serf half."""
+"""Timers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import trio
 from trio.testing import MockClock
 
-from trioserf._serf.deadlines import Deadlines
+from trioserf._memberlist.deadlines import Deadlines
 
 
 async def test_calls_come_at_their_time_and_in_order(
@@ -103,4 +103,17 @@ async def test_a_call_may_set_its_own_timer_again(
     nursery.start_soon(deadlines.run)
     await trio.sleep(10)
     assert [1.0, 2.0, 3.0] == fired
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_is_called_every_so_often_goes_on(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    deadlines = Deadlines()
+    start = trio.current_time()
+    calls: list[float] = []
+    deadlines.call_every(2.0, lambda: calls.append(trio.current_time() - start))
+    nursery.start_soon(deadlines.run)
+    await trio.sleep(7)
+    assert [2.0, 4.0, 6.0] == calls
     nursery.cancel_scope.cancel()
