@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -354,3 +356,24 @@ async def test_closed_streams_are_forgotten(autojump_clock: MockClock) -> None:
         await far.aclose()
         assert (0, 0) == (len(a._host.streams), len(b._host.streams))
         assert 1 == a._network.counts.streams
+
+
+@pytest.mark.parametrize("unread", [b"", b"unread"])
+async def test_a_stream_is_gone_when_both_ends_are_closed(
+    unread: bytes, autojump_clock: MockClock
+) -> None:
+    async with two(SimNetwork(latency=0.1)) as (a, b):
+        near, far = await connect(a, b)
+        if unread:
+            await near.send_all(unread)  # it comes to a closed end, which resets the other
+        kept = weakref.ref(near), weakref.ref(far)
+        gc.collect()
+        gc.disable()
+        try:
+            await far.aclose()
+            await near.aclose()
+            await trio.sleep(1)
+            del near, far
+            assert (None, None) == tuple(each() for each in kept)
+        finally:
+            gc.enable()

@@ -54,6 +54,9 @@ class Pipe:
     _last_due: float = attrs.field(default=0.0, init=False)
     _waiting: list[tuple[Kind, bytes]] = attrs.field(factory=list, init=False)
     _stalls: int = attrs.field(default=0, init=False)
+    _flying: int = attrs.field(default=0, init=False)
+    """Segments that will arrive."""
+    _apart: bool = attrs.field(default=False, init=False)
 
     @property
     def room(self) -> int:
@@ -68,6 +71,7 @@ class Pipe:
     def _launch(self, kind: Kind, data: bytes) -> None:
         network = self.network
         delay = network.stream_delay(self.source.host, self.target.host, len(data))
+        self._flying += 1
         self._last_due = max(self._last_due, trio.current_time() + delay)
         network.deliveries.push(self._last_due, self._arrive, kind, data)
 
@@ -81,6 +85,12 @@ class Pipe:
         )
 
     def _arrive(self, kind: Kind, data: bytes) -> None:
+        self._flying -= 1
+        back = self.reader.outgoing
+        self._take_in(kind, data)
+        self.let_go(back)
+
+    def _take_in(self, kind: Kind, data: bytes) -> None:
         if self._waiting:
             self._waiting.append((kind, data))
             return
@@ -119,6 +129,18 @@ class Pipe:
             for kind, data in waiting:
                 self._launch(kind, data)
 
+    def let_go(self, back: Pipe) -> None:
+        """Once both ends are closed, and nothing is under way, they need each other no more.
+
+        Otherwise they would live until the next collection of garbage.
+        """
+        if self._flying or self._waiting or back._flying or back._waiting or self._apart:
+            return
+        if self.writer.closed and self.reader.closed:
+            for pipe in (self, back):
+                pipe._apart = True
+                del pipe.writer, pipe.reader
+
     def drop_waiting(self) -> None:
         """Forget what waits: the stream is at its end."""
         self._waiting.clear()
@@ -136,11 +158,11 @@ class SimStream(StreamEnd):
 
     def __init__(self, host: Host, outgoing: Pipe, incoming: Pipe) -> None:
         self._host = host
-        self._outgoing = outgoing
+        self.outgoing: Pipe = outgoing
         self._incoming = incoming
         outgoing.writer = self
         incoming.reader = self
-        self._closed = False
+        self.closed: bool = False
         self._broken: str | None = None
         self._eof_sent = False
         self._sending = False
@@ -149,11 +171,11 @@ class SimStream(StreamEnd):
         host.streams[self] = None
 
     def __repr__(self) -> str:
-        return f"<SimStream {self._outgoing.source} → {self._outgoing.target}>"
+        return f"<SimStream {self.outgoing.source} → {self.outgoing.target}>"
 
     def announce(self) -> None:
         """Let the far end come out of its listener."""
-        self._outgoing.send("open")
+        self.outgoing.send("open")
 
     # --- what the network calls -----------------------------------------------------------
 
@@ -162,26 +184,26 @@ class SimStream(StreamEnd):
         match kind:
             case "reset":
                 self.broken_by_network("the peer reset the connection")
-            case _ if self._closed:
+            case _ if self.closed:
                 if kind == "data":
-                    self._outgoing.send("reset")
+                    self.outgoing.send("reset")
             case "data":
                 self._incoming.unread += data
             case "eof":
                 self._incoming.eof = True
             case "open":
-                socket = self._host.sockets.get(self._outgoing.source.port)
+                socket = self._host.sockets.get(self.outgoing.source.port)
                 if socket is None:
                     self.reset()
                 else:
-                    socket.put_stream(self, self._outgoing.target)
+                    socket.put_stream(self, self.outgoing.target)
         self.wake()
 
     def broken_by_network(self, why: str) -> None:
         """No more bytes pass; what has arrived may still be read."""
         if self._broken is None:
             self._broken = why
-        self._outgoing.drop_waiting()
+        self.outgoing.drop_waiting()
         self.wake()
 
     def reset(self) -> None:
@@ -197,7 +219,7 @@ class SimStream(StreamEnd):
     @property
     def peer(self) -> Address:
         """The address that this end talks to."""
-        return self._outgoing.target
+        return self.outgoing.target
 
     def wake(self) -> None:
         """Let the tasks that wait on this stream look again."""
@@ -215,8 +237,8 @@ class SimStream(StreamEnd):
             rest = bytes(data)
             while rest:
                 await self._room()
-                piece, rest = rest[: self._outgoing.room], rest[self._outgoing.room :]
-                self._outgoing.send("data", piece)
+                piece, rest = rest[: self.outgoing.room], rest[self.outgoing.room :]
+                self.outgoing.send("data", piece)
             self._check_sendable()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -230,13 +252,13 @@ class SimStream(StreamEnd):
     async def send_eof(self) -> None:
         """Say that no more bytes will be sent; reading goes on."""
         with self._one_sender():
-            if self._closed:
+            if self.closed:
                 raise trio.ClosedResourceError("this stream was closed")
             await trio.lowlevel.checkpoint()
             if not self._eof_sent:
                 self._check_sendable()
                 self._eof_sent = True
-                self._outgoing.send("eof")
+                self.outgoing.send("eof")
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for bytes; b"" once the peer has sent its last."""
@@ -280,21 +302,22 @@ class SimStream(StreamEnd):
     # --- inside ---------------------------------------------------------------------------
 
     def _close(self, *, reset: bool) -> None:
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         if self._broken is None:
             if reset:
-                self._outgoing.send("reset")
+                self.outgoing.send("reset")
             elif not self._eof_sent:
-                self._outgoing.send("eof")
+                self.outgoing.send("eof")
         self._incoming.unread.clear()
         self._incoming.writer.wake()
         self._host.streams.pop(self, None)
         self.wake()
+        self.outgoing.let_go(self._incoming)
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise trio.ClosedResourceError("this stream was closed")
 
     def _check_sendable(self) -> None:
@@ -305,7 +328,7 @@ class SimStream(StreamEnd):
             raise trio.BrokenResourceError(self._broken)
 
     async def _room(self) -> None:
-        while self._host.paused or self._outgoing.room <= 0:
+        while self._host.paused or self.outgoing.room <= 0:
             self._check_sendable()
             await self._change()
         self._check_sendable()
