@@ -326,6 +326,29 @@ def test_helpers_are_alive_and_neither_the_local_node_nor_the_target() -> None:
         assert {"f", "g"} == {helper.name for helper, _ in helpers}
 
 
+def test_who_brought_the_last_ack_is_asked_again() -> None:
+    nodes = [node(name) for name in "cdefghijk"]
+    for each in nodes:
+        each.acked_at = 1.0
+    target = node("b")
+    first = probe(target)
+    helpers = [helper for helper, _ in first.choose_helpers(nodes, random.Random(1))]
+    first.on_ack(100.9, helpers[1].address)
+    assert helpers[1].name == first.helped_by
+    target.helped_by = first.helped_by
+    for seed in range(10):
+        again = probe(target).choose_helpers(nodes, random.Random(seed))
+        assert helpers[1].name == again[0][0].name
+        assert 3 == len({helper.name for helper, _ in again})
+        as_go = probe(target, faithful_go=True).choose_helpers(nodes, random.Random(seed))
+        assert 3 == len(as_go)
+    assert helpers[1].name != as_go[0][0].name
+    helpers[1].status = NodeStatus.SUSPECT
+    again = probe(target).choose_helpers(nodes, random.Random(1))
+    assert helpers[1].name not in {helper.name for helper, _ in again}
+    assert [] == probe(target, indirect_checks=0).choose_helpers(nodes, random.Random(1))
+
+
 def test_as_many_helpers_are_asked_as_configured() -> None:
     nodes = [node(name) for name in "cdefgh"]
     assert 2 == len(probe(indirect_checks=2).choose_helpers(nodes, random.Random(1)))

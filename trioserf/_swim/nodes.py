@@ -73,6 +73,8 @@ class Node:
       exchanged_at: when state was last exchanged with it, by this node's initiative.
       connected_in: its incarnation when a stream to it was last opened; None for never.
       rtt: the last round-trip time (seconds); None before the first.
+      helped_by: name of the node that brought its ack when it last did not answer itself; "" for
+        none.
       hearsay: whether it became known by a packet, or by a stream that a peer opened.
       other_hosts: other hosts than that of the record from which its pings came last, because
         it has several addresses; at most `MAX_OTHER_HOSTS`.
@@ -92,6 +94,7 @@ class Node:
     exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     connected_in: Incarnation | None = attrs.field(init=False, default=None, repr=False)
     rtt: float | None = attrs.field(init=False, default=None, repr=False)
+    helped_by: str = attrs.field(init=False, default="", repr=False)
     hearsay: bool = attrs.field(init=False, default=False, repr=False)
     other_hosts: tuple[str, ...] = attrs.field(init=False, default=(), repr=False)
     _address: Address | None = attrs.field(init=False, default=None, repr=False)
@@ -203,7 +206,7 @@ class Node:
             changed_at=self.changed_at,
         )
         twin._address, twin._record = self._address, self._record
-        twin.rtt = self.rtt
+        twin.rtt, twin.helped_by = self.rtt, self.helped_by
         return twin
 
 

