@@ -59,6 +59,27 @@ async def test_a_single_event_takes_one_eager_round_of_each_node(
         assert [count + 1 for count in before] == after
 
 
+async def test_a_burst_goes_to_more_nodes_at_once_than_an_event_alone(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster(latency=0.0005) as net:
+        nodes = await net.joined(*(f"n{number}" for number in range(12)), probe_interval=0.0)
+        await trio.sleep(5)
+
+        async def packets(count: int) -> int:
+            before = sum(node.statistics().memberlist.sent.packets.get("user", 0) for node in nodes)
+            for number in range(count):
+                await nodes[0].user_event(str(number), b"." * 32)
+            await trio.sleep(0.1)
+            after = sum(node.statistics().memberlist.sent.packets.get("user", 0) for node in nodes)
+            await trio.sleep(10)
+            return after - before
+
+        # Of eight transmissions.
+        assert 4 * 12 == await packets(1)
+        assert 6 * 12 == await packets(8)
+
+
 async def test_ten_events_a_second_go_out_at_once(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.0005) as net:
         a, b = await net.joined("a", "b")

@@ -11,8 +11,10 @@ While there is nothing to send the task sleeps.  A new broadcast wakes it, for o
   regular round.  When they come faster than that `_swim/eager_pace.py` says what waits for more.
 
 An eager round spends transmissions from the same budget of each message, the retransmit
-limit, and leaves one for a later regular round where it can: the cluster carries as many copies
-as with Go, only sooner.
+limit: the cluster carries as many copies as with Go, only sooner.  Of a burst it spends all but
+one, since those of it that are lost are not repaired.  Of up to `ALONE` messages it spends half:
+every node has to handle all copies before it is at rest, of which only the first tells it
+anything, and what a lossy network loses the other half makes good, within a second.
 
 Source: hashicorp/memberlist v0.2.2, state.go: gossip; v0.5.0, memberlist.go:
 checkBroadcastQueueDepth.  Go has no eager round.
@@ -28,7 +30,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
-from .._swim.broadcasts import ENOUGH
+from .._swim.broadcasts import ALONE, ENOUGH
 from .._swim.eager_pace import REFILL, EagerPace
 from .._swim.gossip_order import MAX_RINGS
 from .._swim.scaling import retransmit_limit
@@ -68,6 +70,8 @@ class Gossiper:
     _regular_at: float = attrs.field(default=math.inf, init=False)
     _eager_at: float = attrs.field(default=math.inf, init=False)
     _eager: bool = attrs.field(init=False)
+    _new: int = attrs.field(default=0, init=False)
+    """Broadcasts since the last eager round."""
     _pace: EagerPace = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -96,6 +100,7 @@ class Gossiper:
                 wait = COPIES_WAIT * interval
             self._regular_at = min(self._regular_at, self._regular_after(now + wait))
         if eager:
+            self._new += 1
             wanted = now + max(EAGER_BATCH, max_delay * interval)
             if wanted < self._eager_at:
                 if wanted < self._pace.free_at:
@@ -107,11 +112,9 @@ class Gossiper:
 
     def _ready_at(self) -> float:
         """When what waits may be sent in an eager round."""
-        others = min(len(self.table.sequence) - 1, 2 * self.config.gossip_nodes)
-        return self._pace.ready_at(self.sender.unsent_fill(), self._share(others))
-
-    def _share(self, nodes: int) -> float:
-        return nodes / (2 * self.config.gossip_nodes)
+        most = 2 * self.config.gossip_nodes
+        others = min(len(self.table.sequence) - 1, most)
+        return self._pace.ready_at(self.sender.unsent_fill(), others / most)
 
     async def run(self) -> None:
         """Gossip until cancelled.  Returns at once if gossip is turned off."""
@@ -126,14 +129,17 @@ class Gossiper:
             if now >= self._eager_at:
                 self._eager_at = math.inf
                 self.eager_rounds += 1
-                # As many as leave a transmission for a later regular round.
                 limit = retransmit_limit(config.retransmit_mult, len(self.table.sequence))
-                fanout = min(2 * config.gossip_nodes, max(config.gossip_nodes, limit - 1))
+                eager = limit // 2 if self._new <= ALONE else limit - 1
+                fanout = min(2 * config.gossip_nodes, max(config.gossip_nodes, eager))
                 nodes = order.first_targets(min(fanout, MAX_RINGS), now, self.rng)
                 more = self.sender.spread(nodes)
                 if self.sender.fill:
-                    self._pace.spend(now, self.sender.fill, self._share(len(nodes)))
+                    share = len(nodes) / (2 * config.gossip_nodes)
+                    self._pace.spend(now, self.sender.fill, share)
+                self._new = 0
                 if more:
+                    self._new = ALONE + 1
                     self._eager_at = max(now, self._ready_at())
             if now >= self._regular_at:
                 self.regular_rounds += 1

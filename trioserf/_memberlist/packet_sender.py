@@ -169,14 +169,14 @@ class PacketSender:
         return min(1.0, unsent / self.wire.packet_room)
 
     def _send_gossip(self, messages: list[bytes], node: Node, encoded: Encoded) -> None:
-        crc = node.protocol_max >= _CRC_SINCE
+        crc, address = node.protocol_max >= _CRC_SINCE, node.address
         for start in range(0, len(messages), MAX_PARTS):
             parts = tuple(messages[start : start + MAX_PARTS])
             try:
                 data = encoded.get((parts, crc))
                 if data is None:
                     data = encoded[parts, crc] = encode_parts(parts, self.wire, crc=crc)
-                self.transport.send_packet(data, node.address)
+                self.transport.send_packet(data, address)
             except (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):
                 self.metrics.count("trioserf.gossip.unsent")
             else:

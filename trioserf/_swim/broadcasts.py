@@ -32,6 +32,10 @@ _NUMBER_BITS: Final = 40
 """Room for the running number of a message inside its sort key."""
 ENOUGH: Final = 3
 """Transmissions that an event gets at least, however many others wait."""
+AMPLE: Final = 6
+"""Those that it gets where it was sent alone to fewer nodes, and many wait for further copies."""
+ALONE: Final = 3
+"""Messages up to which they are few: they are sent to fewer nodes first."""
 _ANY: Final = 1 << 20
 """More than any message is sent."""
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
@@ -178,11 +182,11 @@ class TransmitLimitedQueue:
         Messages that were sent as often as there are copies already are left for a packet to
         one other node: the nodes that get the copies have them.
 
-        DIFFERS (a bulk queue and copies): what fills half of ``limit``, or finds a packet full of
-        messages that wait for further copies, is sent `ENOUGH` times or to the nodes of one
-        round, and no more.  A node has as many predecessors as there are copies, see
-        `gossip_order`; and under load it is better to be rid of a message.  Where the nodes are
-        fewer than `ENOUGH`, several rounds follow each other.
+        DIFFERS (a bulk queue and copies): what fills half of ``limit`` is sent `ENOUGH` times
+        or to the nodes of one round, and no more.  A node has as many predecessors as there are
+        copies, see `gossip_order`; and under load it is better to be rid of a message.  Where the
+        nodes are fewer than `ENOUGH`, several rounds follow each other.  What finds a packet full
+        of messages that wait for further copies is sent `AMPLE` times.
         Tests: test_a_burst_of_events_is_sent_in_full_packets_once,
         test_events_that_come_faster_than_further_copies_get_none,
         test_where_others_are_few_a_burst_is_sent_in_several_rounds.
@@ -200,7 +204,7 @@ class TransmitLimitedQueue:
             messages to one node, and -1 a further packet to the node of the last one, with
             nothing that was in those before.
         """
-        full = False
+        enough = _ANY
         if copies < 0:
             turn = [entry for entry in self._turn if self.entries.get(entry.key) is entry]
             for entry in turn:
@@ -213,10 +217,13 @@ class TransmitLimitedQueue:
             taken, used = self._take(overhead, limit, local_share, copies)
             self._turn = taken
             if self._bulk and copies:
-                full = 2 * used >= limit or self.size - self.unsent >= limit
+                if 2 * used >= limit and len(taken) > ALONE:
+                    enough = ENOUGH
+                elif self.size - self.unsent >= limit:
+                    enough = ENOUGH if copies < ENOUGH else AMPLE
         if not taken:
             return []
-        messages = self._sent(taken, max(copies, 1), full)
+        messages = self._sent(taken, max(copies, 1), enough)
         if not self.entries:
             self._turn = []  # a queue at rest keeps nothing
             self._local.clear()
@@ -287,7 +294,7 @@ class TransmitLimitedQueue:
                 used += overhead + len(entry.message)
         return used
 
-    def _sent(self, taken: list[_Entry], copies: int, full: bool) -> list[bytes]:
+    def _sent(self, taken: list[_Entry], copies: int, enough: int) -> list[bytes]:
         """Put back what was set aside, but for messages that were sent often enough."""
         limit = retransmit_limit(self._mult, self._num_nodes())
         messages, finished = [], []
@@ -295,8 +302,10 @@ class TransmitLimitedQueue:
             messages.append(entry.message)
             was_new = entry.transmits < entry.first
             entry.transmits += copies
-            if full:
-                entry.first = entry.enough = ENOUGH
+            if enough < entry.enough:
+                entry.enough = enough
+                if copies < ENOUGH:
+                    entry.first = ENOUGH
             self.unsent += len(entry.message) * ((entry.transmits < entry.first) - was_new)
             if entry.transmits >= limit or entry.transmits >= entry.enough:
                 self._forget(entry)
