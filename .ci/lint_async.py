@@ -19,7 +19,6 @@ NOT_OURS = {
 
 EXCEPTIONS = {
     ("_memberlist/stream_server.py", "ASYNC121"): "the nursery is cancelled in the line before",
-    ("_memberlist/state_exchange.py", "ASYNC120"): "a cancellation is worth more than the error",
     ("_memberlist/stream_server.py", "ASYNC102"): "the wait is bounded",
     ("_rpc/client.py", "ASYNC113"): "the first call of the client waits for what the task reads",
     ("_rpc/server.py", "ASYNC128"): "the listener is handed the task_status",

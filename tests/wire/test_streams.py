@@ -31,7 +31,6 @@ from trioserf._wire.messages import (
 from trioserf._wire.streams import (
     EncryptedFrame,
     Frame,
-    PlainFrame,
     PushPullState,
     StreamCodec,
     StreamError,
@@ -300,7 +299,7 @@ def test_layers_come_off_one_by_one() -> None:
     second = decode_layer(first, codec)
     assert isinstance(second, Compressed)
     third = decode_layer(second, codec)
-    assert PlainFrame(USER) == third
+    assert USER == third
     assert UserMessageStream(b"hi") == decode_layer(third, codec)
 
 
@@ -336,13 +335,13 @@ def test_plain_streams_are_parsed_as_they_come() -> None:
 )
 def test_a_whole_frame_that_is_cut_short_inside_is_refused(plain: bytes) -> None:
     with pytest.raises(StreamError, match="cut short inside") as caught:
-        decode_layer(PlainFrame(plain), PLAIN)
+        decode_layer(plain, PLAIN)
     assert not caught.value.reply
 
 
 def test_a_frame_whose_header_is_odd_needs_room_for_its_bytes() -> None:
-    assert 4 == footprint_inside(PlainFrame(b"\x06abc"))
-    assert 5 == footprint_inside(PlainFrame(b"\x08abcd"))
+    assert 4 == footprint_inside(b"\x06abc")
+    assert 5 == footprint_inside(b"\x08abcd")
 
 
 # --- writing ------------------------------------------------------------------------------

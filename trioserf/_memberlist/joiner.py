@@ -25,7 +25,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 import trio
 
@@ -280,8 +280,7 @@ class Joiner:
 # --- what is remembered -------------------------------------------------------------------
 
 
-@attrs.frozen
-class Seed:
+class Seed(NamedTuple):
     """An address string that was joined, or was to be.
 
     Args:

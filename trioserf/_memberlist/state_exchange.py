@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import trio
 
@@ -47,9 +47,9 @@ from .stream_io import (
     SHORT,
     let_readers_catch_up,
     make_way,
+    read_reply,
     run_cpu_bound,
     turn,
-    write_frame,
 )
 from .wire_format import WireFormat
 
@@ -90,8 +90,7 @@ EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefuse
 """How an exchange may fail because of the peer or the network."""
 
 
-@attrs.frozen
-class _Encoded:
+class _Encoded(NamedTuple):
     """The local state in bytes, before encryption, and what the bytes depend on."""
 
     depends_on: tuple[int, object, bool]
@@ -365,15 +364,18 @@ class PushPuller:
                 request = self.client.wire.encode_frame(push_pull_bytes(False, [], b""))
             else:
                 request = await self.exchange.local_frame(join=join)
+            broken = None
             try:
-                await write_frame(stream, request, MessageType.PUSH_PULL, self.metrics)
-            except trio.BrokenResourceError:
-                # A peer that has no room may have said so before it closed the stream.
-                reply = await self.client.read_reply(stream)
-                if not isinstance(reply, ErrorReply):
-                    raise
+                await stream.send_all(request)
+            except trio.BrokenResourceError as error:
+                broken = error
             else:
-                reply = await self.client.read_reply(stream)
+                self.metrics.frame_sent(MessageType.PUSH_PULL, len(request))
+            # A peer that has no room may have said so before it closed the stream.
+            codec, budget = self.client.wire.stream, self.client.budget
+            reply = await read_reply(stream, codec, self.metrics, budget)
+            if broken is not None and not isinstance(reply, ErrorReply):
+                raise broken
         match reply:
             case PushPullState():
                 return reply

@@ -23,10 +23,10 @@ from .._swim.probing import ProbeRound, StreamPing, ping_message
 from .._swim.table import NodeTable
 from .._wire.limits import MAX_USER_MESSAGE
 from .._wire.messages import Ack, MessageType
-from .._wire.streams import StreamRequest, frame, user_message_bytes
+from .._wire.streams import frame, user_message_bytes
 from ..abc import Address, Transport
 from .metrics import Metrics
-from .stream_io import MAX_HELD, ByteBudget, Holding, read_message, run_cpu_bound, write_frame
+from .stream_io import MAX_HELD, ByteBudget, read_reply, run_cpu_bound
 from .wire_format import WireFormat
 
 TRIES: Final = 3
@@ -63,7 +63,8 @@ class StreamClient:
             lambda: frame(user_message_bytes(message), codec, nonce), len(message)
         )
         async with self.dial(to, name, self.config.tcp_timeout) as stream:
-            await write_frame(stream, data, MessageType.USER, self.metrics)
+            await stream.send_all(data)
+            self.metrics.frame_sent(MessageType.USER, len(data))
 
     async def ping(self, probe: ProbeRound) -> None:
         """Ping the node of a probe on a stream; ``probe.stream`` says how far that came.
@@ -119,19 +120,10 @@ class StreamClient:
     async def _ping(self, stream: trio.abc.Stream, node: Node, seq_no: int) -> bool:
         ping = ping_message(seq_no, node.name, self.table.local_node)
         data = self.wire.encode_frame(ping)
-        await write_frame(stream, data, MessageType.PING, self.metrics)
-        reply = await self.read_reply(stream)
+        await stream.send_all(data)
+        self.metrics.frame_sent(MessageType.PING, len(data))
+        reply = await read_reply(stream, self.wire.stream, self.metrics, self.budget)
         return isinstance(reply, Ack) and reply.seq_no == seq_no
-
-    async def read_reply(self, stream: trio.abc.Stream) -> StreamRequest | None:
-        """The reply.  What it holds is charged until it is here: no peer prolongs what follows."""
-        holding = Holding(self.budget)
-        try:
-            return await read_message(
-                stream, self.wire.stream, accept_side=False, metrics=self.metrics, holding=holding
-            )
-        finally:
-            holding.release()
 
     @asynccontextmanager
     async def dial(self, to: Address, name: str, limit: float) -> AsyncIterator[trio.abc.Stream]:

@@ -23,7 +23,7 @@ from .._exceptions import RemoteProtocolError
 from .._seams import run_in_thread
 from .._wire.compression import TextTooLong
 from .._wire.limits import COMPRESSED_WEIGHT, THREAD_THRESHOLD
-from .._wire.messages import Compressed, MessageType
+from .._wire.messages import Compressed
 from .._wire.streams import (
     Frame,
     StreamCodec,
@@ -281,6 +281,23 @@ async def read_message(
     return frame
 
 
+async def read_reply(
+    stream: trio.abc.ReceiveStream, codec: StreamCodec, metrics: Metrics, budget: ByteBudget
+) -> StreamRequest | None:
+    """As `read_message`, on a stream that this node opened.
+
+    What the reply holds is charged until it is here: no peer prolongs what follows.
+    """
+    holding = Holding(budget)
+    try:
+        return await read_message(
+            stream, codec, accept_side=False, metrics=metrics, holding=holding
+        )
+    finally:
+        if holding.charged:
+            holding.release()
+
+
 _UNBOUNDED: Final = 1 << 62
 
 
@@ -360,21 +377,6 @@ async def _decoded_apart(
 
     with holding.being_busy():
         return await run_cpu_bound(work, heavy)
-
-
-async def write_frame(
-    stream: trio.abc.SendStream, data: bytes, kind: MessageType, metrics: Metrics
-) -> None:
-    """Write a frame as a whole.  The caller sets the time limit.
-
-    Args:
-      kind: what is in it, for the statistics.
-
-    Raises:
-      trio.BrokenResourceError: the stream broke.
-    """
-    await stream.send_all(data)
-    metrics.frame_sent(kind, len(data))
 
 
 async def run_cpu_bound(work: Callable[[], T], size: int) -> T:

@@ -39,7 +39,7 @@ from .metrics import Metrics
 from .pending_acks import host_of
 from .receiver import Handoff
 from .state_exchange import StateExchange
-from .stream_io import CHUNK, ByteBudget, Holding, Ration, read_message, write_frame
+from .stream_io import CHUNK, ByteBudget, Holding, Ration, read_message
 from .wire_format import WireFormat
 
 MAX_PUSH_PULLS: Final = 127
@@ -191,7 +191,8 @@ class StreamServer:
         finally:
             self._children.pop(child, None)
             self._silent.pop(child, None)
-            child.holding.release()
+            if child.holding.charged:
+                child.holding.release()
             if child.reason and child.reading:  # no reply has begun
                 await self._refuse(stream, child.reason)
             else:
@@ -274,7 +275,8 @@ class StreamServer:
             state = await self.exchange.local_frame(join=request.join, fresh=False)
             if self.wire.stream.key is not None:  # else all streams write the same bytes
                 await child.holding.grow(len(state))
-            await write_frame(stream, state, MessageType.PUSH_PULL, self.metrics)
+            await stream.send_all(state)
+            self.metrics.frame_sent(MessageType.PUSH_PULL, len(state))
         finally:
             self._push_pulls -= 1
         await self.exchange.merge(request, join=request.join, source=None, peer=source.host)
@@ -282,7 +284,8 @@ class StreamServer:
     async def _reply(self, stream: trio.abc.Stream, plain: bytes, child: _Child) -> None:
         self._extend(child)
         data = self.wire.encode_frame(plain)
-        await write_frame(stream, data, MessageType(plain[0]), self.metrics)
+        await stream.send_all(data)
+        self.metrics.frame_sent(MessageType(plain[0]), len(data))
 
     def _spend_ration(self, source: Address, size: int) -> None:
         """More is to be held for a stream.  Raises `StreamError` if strangers had too much."""

@@ -262,7 +262,7 @@ class RefusalRound:
 
 def is_evidence_possible(node: Node) -> bool:
     """Whether a refusal of this node would be evidence: a connection worked in this incarnation."""
-    return not node.is_gone and node.connected_in == node.incarnation
+    return node.status < NodeStatus.DEAD and node.connected_in == node.incarnation
 
 
 def may_be_refused(node: Node | None) -> bool:

@@ -35,7 +35,6 @@ from itertools import pairwise
 from operator import length_hint
 from typing import Any, Final, TypeAlias
 
-from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .codec import decode, encode
 from .limits import LZW_BYTES_PER_CLEAR, LZW_CLEARS
@@ -218,18 +217,18 @@ def decompress(data: bytes, max_output: int, pause: Pause | None = None) -> byte
                 raise TextTooLong(f"LZW text is longer than {max_output} bytes")
 
 
-@attrs.define(eq=False)
 class _Pauses:
     """Pauses of one who reads."""
 
-    pause: Pause | None
-    _next: int = attrs.field(default=8 * _PAUSE_EVERY, init=False)
+    def __init__(self, pause: Pause | None) -> None:
+        self._pause = pause
+        self._next = 8 * _PAUSE_EVERY
 
     def at(self, position: int) -> None:
         """So many bits were read."""
-        if self.pause is not None and position > self._next:
+        if self._pause is not None and position > self._next:
             self._next = position + 8 * _PAUSE_EVERY
-            self.pause()
+            self._pause()
 
 
 def _whole(text: BytesIO, pieces: list[bytes], max_output: int) -> bytes:
@@ -262,7 +261,7 @@ def compress_within(text: bytes, limit: int, pause: Pause | None = None) -> byte
 
     Finding out that it is too long costs less than writing it.
     """
-    stream = _BitStream(bits=_CLEAR, count=9)
+    stream = _BitStream()
     if not text:
         stream.write((_END,), 9)
         return stream.finish(limit)
@@ -312,13 +311,12 @@ def _write_block(stream: _BitStream, codes: list[int]) -> None:
             stream.write(codes[at : min(at + _BATCH, end)], width)
 
 
-@attrs.define(eq=False)
 class _BitStream:
-    """Fields of bits, one after the other, lowest bit first."""
+    """Fields of bits, one after the other, lowest bit first; it begins with a clear."""
 
-    _bits: int
-    _count: int
-    _whole: bytearray = attrs.field(factory=bytearray, init=False)
+    def __init__(self) -> None:
+        self._bits, self._count = _CLEAR, 9
+        self._whole = bytearray()
 
     def write(self, codes: Sequence[int], width: int) -> None:
         """Append up to 256 fields."""

@@ -111,15 +111,8 @@ class EncryptedFrame:
     ciphertext: bytes
 
 
-@final
-@attrs.frozen(repr=False)
-class PlainFrame:
-    """A whole request, type byte first, that is not parsed yet."""
-
-    data: bytes
-
-
-Frame: TypeAlias = EncryptedFrame | Compressed | PlainFrame
+Frame: TypeAlias = EncryptedFrame | Compressed | bytes
+"""A whole frame that is not opened yet; bytes are a request in clear, type byte first."""
 
 
 def weight(frame: Frame) -> int:
@@ -129,8 +122,8 @@ def weight(frame: Frame) -> int:
             return len(frame.ciphertext) // limits.ENCRYPTED_PER_PLAIN
         case Compressed():
             return limits.COMPRESSED_WEIGHT * len(frame.buffer or b"")
-        case PlainFrame():
-            return len(frame.data)
+        case bytes():
+            return len(frame)
 
 
 def footprint(frame: Frame | StreamRequest, size: int) -> int:
@@ -144,14 +137,14 @@ def footprint(frame: Frame | StreamRequest, size: int) -> int:
             return len(frame.ciphertext)
         case Compressed():
             return len(frame.buffer or b"")
-        case PlainFrame():
-            return len(frame.data)
+        case bytes():
+            return len(frame)
         case PushPullState():
             return size + limits.RECORD_SIZE * len(frame.records)
     return size
 
 
-def footprint_inside(frame: EncryptedFrame | PlainFrame) -> int:
+def footprint_inside(frame: EncryptedFrame | bytes) -> int:
     """Memory that taking off the next layer needs besides (bytes), at most.
 
     How long the text of a compressed frame is nobody knows before: there it is the caller's
@@ -159,16 +152,15 @@ def footprint_inside(frame: EncryptedFrame | PlainFrame) -> int:
     """
     if isinstance(frame, EncryptedFrame):
         return 2 * len(frame.ciphertext)  # the text, and what is taken out of it
-    data = frame.data
-    if data[0] != MessageType.PUSH_PULL:
-        return len(data)
+    if frame[0] != MessageType.PUSH_PULL:
+        return len(frame)
     try:
-        header, start = decode_prefix(PushPullHeader, data[: limits.SMALL_INPUT], 1)
+        header, start = decode_prefix(PushPullHeader, frame[: limits.SMALL_INPUT], 1)
     except RemoteProtocolError:
-        return len(data)  # odd, or no push/pull at all
+        return len(frame)  # odd, or no push/pull at all
     # A record has some bytes, whatever the header claims.
-    most = limits.FREE_RECORDS + (len(data) - start) // limits.LEAST_RECORD
-    return len(data) + limits.RECORD_SIZE * max(0, min(header.nodes, most))
+    most = limits.FREE_RECORDS + (len(frame) - start) // limits.LEAST_RECORD
+    return len(frame) + limits.RECORD_SIZE * max(0, min(header.nodes, most))
 
 
 def decode_layer(
@@ -197,13 +189,13 @@ def decode_layer(
                 plain = open_envelope(frame, allowed, pause)
                 if not plain:
                     raise RemoteProtocolError("a compressed frame of nothing")
-                return PlainFrame(plain)
-            case PlainFrame():
-                request = _RequestReader().read_whole(frame.data)
+                return plain
+            case bytes():
+                request = _RequestReader().read_whole(frame)
     except RemoteProtocolError as error:
         if max_output is not None and isinstance(error, TextTooLong):
             raise
-        raise StreamError(str(error), reply=not isinstance(frame, PlainFrame)) from error
+        raise StreamError(str(error), reply=not isinstance(frame, bytes)) from error
     if request is None:
         raise StreamError("a frame is cut short inside")
     return request
@@ -217,7 +209,7 @@ def _decrypt(frame: EncryptedFrame, codec: StreamCodec) -> Frame:
         raise RemoteProtocolError("an encrypted frame of nothing")
     if plain[0] == MessageType.COMPRESS:
         return decode(Compressed, plain[1:])
-    return PlainFrame(plain)
+    return plain
 
 
 def decode_frame(
