@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trioserf._cluster.snapshot_log import SnapshotLog
-from trioserf._cluster.snapshot_replay import SnapshotState
+from trioserf._cluster.snapshot_replay import MAX_FAILED, SnapshotState
 from trioserf._events import EventType, MemberEvent
 
 from .test_snapshot_replay import FAILED, JOIN, LEAVE, event, member, read, said
@@ -23,7 +23,36 @@ def test_events_become_lines() -> None:
     assert [b"clock: 100\n"] == log.on_clock(101)
     assert [b"not-alive: foo\n"] == log.on_member_event(event(FAILED, "foo"))
     assert [b"alive: foo 127.0.0.1:5000\n"] == log.on_member_event(event(JOIN, "foo"))
-    assert [b"not-alive: foo\n"] == log.on_member_event(event(LEAVE, "foo"))
+    assert [b"not-alive: foo\n"] * 2 == log.on_member_event(event(LEAVE, "foo"))
+
+
+def test_nodes_that_failed_are_remembered_until_they_left_returned_or_were_reaped() -> None:
+    log = SnapshotLog(SnapshotState())
+    lines = log.on_member_event(event(JOIN, "a", "b", "c", "d", "e"))
+    lines += log.on_member_event(event(FAILED, "d", "c", "b", "a"))
+    lines += log.on_member_event(event(LEAVE, "b", "e"))
+    lines += log.on_member_event(event(EventType.MEMBER_REAP, "a", "e"))
+    lines += log.on_member_event(event(EventType.MEMBER_UPDATE, "c", "d"))
+    address = "127.0.0.1:5000"
+    for data in (b"".join(lines), log.compacted()):
+        state = read(data)
+        assert ({}, {"d": address, "c": address}) == (state.alive, state.failed)
+        assert ["d", "c"] == list(state.failed)
+    log.on_member_event(event(JOIN, "c"))
+    state = read(log.compacted())
+    assert ({"c": address}, {"d": address}) == (state.alive, state.failed)
+    again = SnapshotLog(state)
+    assert log.compacted() == again.compacted()
+    again.on_leave()
+    assert {} == read(again.compacted()).failed
+
+
+def test_of_many_that_failed_those_of_last_are_remembered() -> None:
+    log = SnapshotLog(SnapshotState())
+    names = [f"n{number}" for number in range(MAX_FAILED + 9)]
+    lines = log.on_member_event(event(JOIN, *names)) + log.on_member_event(event(FAILED, *names))
+    for data in (b"".join(lines), log.compacted()):
+        assert names[9:] == list(read(data).failed)
 
 
 def test_updates_and_reaps_are_not_recorded() -> None:

@@ -142,6 +142,29 @@ async def test_a_partition_that_outlasted_all_memory_of_the_dead_heals(
             await cluster.converged(within=210)
 
 
+@pytest.mark.slow
+@both
+async def test_a_cluster_that_restarts_while_its_network_is_down_finds_together(
+    faithful_go: bool, autojump_clock: MockClock
+) -> None:
+    """Every node had seen all others fail, so no snapshot has one that is alive."""
+    async with SimCluster(seed=1, disks=True) as cluster:
+        await cluster.spawn(4, faithful_go=faithful_go)
+        await cluster.converged()
+        cluster.partition([0], [1], [2], [3])
+        await trio.sleep(120)
+        assert [1] * 4 == [list(node.view().values()).count(ALIVE) for node in cluster]
+        for node in cluster.nodes:
+            await cluster.restart(node)
+        await trio.sleep(60)
+        cluster.heal()
+        if faithful_go:
+            await trio.sleep(300)
+            assert [1] * 4 == [len(node.view()) for node in cluster]
+        else:
+            await cluster.converged(within=120)
+
+
 # --- another address ----------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from .snapshot_replay import (
     NOT_ALIVE,
     QUERY_CLOCK,
     SnapshotState,
+    note_failed,
 )
 
 MIN_COMPACT_SIZE: Final = 128 * 1024
@@ -54,6 +55,7 @@ class SnapshotLog:
         min_compact_size: int = MIN_COMPACT_SIZE,
     ) -> None:
         self._alive = dict(state.alive)
+        self._failed = dict(state.failed)
         self._numbers = {
             CLOCK: state.clock,
             EVENT_CLOCK: state.event_clock,
@@ -71,12 +73,13 @@ class SnapshotLog:
         return dict(self._alive)
 
     def on_member_event(self, event: MemberEvent) -> list[bytes]:
-        """Members joined, left or failed.  Call `on_clock` after it."""
+        """Members joined, left, failed or were reaped.  Call `on_clock` after it."""
         if self._leaving:
             return []
         lines: list[bytes] = []
         for member in event.members:
-            if event.type not in _RECORDED:
+            reaped = event.type is EventType.MEMBER_REAP and member.name in self._failed
+            if event.type not in _RECORDED and not reaped:
                 continue
             if "\n" in member.name or "\0" in member.name:
                 # DIFFERS: Go writes such names, and reads them back as something else.
@@ -84,11 +87,14 @@ class SnapshotLog:
                 self.refused += 1
             elif event.type is EventType.MEMBER_JOIN:
                 self._alive.pop(member.name, None)
+                self._failed.pop(member.name, None)
                 self._alive[member.name] = address = host_and_port(member.addr, member.port)
                 lines.append(_alive_line(member.name, address))
             else:
-                self._alive.pop(member.name, None)
-                lines.append(NOT_ALIVE + raw_text(member.name) + b"\n")
+                left = event.type is EventType.MEMBER_LEAVE and member.name in self._alive
+                for _ in range(2 if left else 1):
+                    note_failed(self._alive, self._failed, member.name)
+                    lines.append(NOT_ALIVE + raw_text(member.name) + b"\n")
         return lines
 
     def on_user_event(self, ltime: int) -> list[bytes]:
@@ -124,16 +130,19 @@ class SnapshotLog:
         self._leaving = True
         if not self._rejoin:
             self._alive.clear()
+            self._failed.clear()
         return [LEAVE + b"\n"]
 
     def should_compact(self, size: int) -> bool:
         """Whether a log of ``size`` bytes is to be replaced by `compacted`."""
-        estimate = _THRESHOLD * _BYTES_PER_NODE * len(self._alive)
+        estimate = _THRESHOLD * _BYTES_PER_NODE * (len(self._alive) + 2 * len(self._failed))
         return size > max(estimate, self._min_compact_size)
 
     def compacted(self) -> bytes:
         """The shortest log of the same state."""
         lines = [_alive_line(name, address) for name, address in self._alive.items()]
+        for name, address in self._failed.items():
+            lines += (_alive_line(name, address), NOT_ALIVE + raw_text(name) + b"\n")
         for word, number in self._numbers.items():
             if number or word != INCARNATION:
                 lines.append(_number_line(word, number))

@@ -13,6 +13,14 @@ it and need not first refute that it is dead.  It is written as a comment, which
 drops when it compacts (test_an_agent_rejoins_by_a_file_of_this_library).  A leave does not end
 it: a node that returns after leaving must be above that as well.
 
+A node whose last line says that it is no longer alive has its address in a line before.  Those that
+*failed* are peers to try when no other one can be reached: where a network was down and all were
+restarted meanwhile, nobody is alive in any snapshot.  One that left or was reaped has its last line
+twice, which makes no difference to Go.
+
+DIFFERS: Go tries none that failed, and such a cluster stays in pieces
+(test_a_cluster_that_restarts_while_its_network_is_down_finds_together).
+
 Source: hashicorp/serf v0.9.4, serf/snapshot.go.
 """
 
@@ -39,6 +47,8 @@ _LEAST_CUT: Final = len(b"# i")
 """The least that is left of a cut incarnation line; less may be a record commented out."""
 MAX_CLOCK: Final = 2 * EPOCH - 1
 """Highest Lamport time that is accepted of a snapshot."""
+MAX_FAILED: Final = 32
+"""Nodes that failed which are remembered, those of last."""
 _MAX_TRIES: Final = 16
 """Places of each keyword that are tried in one damaged line."""
 
@@ -79,6 +89,8 @@ class SnapshotState:
     Args:
       alive: name to address (``ip:port``, not checked) of the nodes that were alive, in the
         order in which they joined.
+      failed: the same of nodes that failed, in the order in which they did; at most
+        `MAX_FAILED`.
       clock, event_clock, query_clock: highest recorded Lamport times; 0 for none.
       incarnation: the highest of the node itself; 0 for unknown.
       skipped: what could not be used.
@@ -88,6 +100,7 @@ class SnapshotState:
     """
 
     alive: dict[str, str] = attrs.field(factory=dict)
+    failed: dict[str, str] = attrs.field(factory=dict)
     clock: int = 0
     event_clock: int = 0
     query_clock: int = 0
@@ -114,6 +127,7 @@ def replay(data: bytes, *, rejoin_after_leave: bool) -> SnapshotState:
         replaying.skip(len(lines) + 1, "cut short", fragment)
     return SnapshotState(
         alive=replaying.alive,
+        failed=replaying.failed,
         clock=replaying.clocks[CLOCK],
         event_clock=replaying.clocks[EVENT_CLOCK],
         query_clock=replaying.clocks[QUERY_CLOCK],
@@ -154,6 +168,7 @@ class _Replay:
     def __init__(self, rejoin_after_leave: bool) -> None:
         self._rejoin = rejoin_after_leave
         self.alive: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
         self.clocks = {CLOCK: 0, EVENT_CLOCK: 0, QUERY_CLOCK: 0}
         self.incarnation = 0
         self.skipped: list[Skipped] = []
@@ -193,6 +208,7 @@ class _Replay:
         if line == LEAVE:
             if not self._rejoin:
                 self.alive.clear()
+                self.failed.clear()
                 self.clocks = dict.fromkeys(self.clocks, 0)
             return None
         if line.startswith(ALIVE):
@@ -201,10 +217,11 @@ class _Replay:
                 return "no address"
             # A node that returns moves to the end.
             self.alive.pop(text(name), None)
+            self.failed.pop(text(name), None)
             self.alive[text(name)] = text(address)
             return None
         if line.startswith(NOT_ALIVE):
-            self.alive.pop(text(line[len(NOT_ALIVE) :]), None)
+            note_failed(self.alive, self.failed, text(line[len(NOT_ALIVE) :]))
             return None
         for word in (*self.clocks, INCARNATION):
             if line.startswith(word):
@@ -219,6 +236,16 @@ class _Replay:
         if line.startswith(_IGNORED):
             return "no incarnation" if _is_glued_to_an_incarnation(line) else None
         return "unrecognized line"
+
+
+def note_failed(alive: dict[str, str], failed: dict[str, str], name: str) -> None:
+    """A node is no longer alive; if that is said again, it left or was reaped."""
+    address = alive.pop(name, None)
+    failed.pop(name, None)
+    if address is not None:
+        failed[name] = address
+        if len(failed) > MAX_FAILED:
+            del failed[next(iter(failed))]
 
 
 def _is_glued_to_an_incarnation(line: bytes) -> bool:

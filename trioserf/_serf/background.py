@@ -55,14 +55,29 @@ async def reconnect(core: Core, memberlist: Memberlist, log: Log) -> None:
         await _try(memberlist, chosen.name, address, log)
 
 
-async def rejoin(memberlist: Memberlist, previous: Sequence[PreviousNode], log: Log) -> None:
+async def rejoin(
+    memberlist: Memberlist,
+    previous: Sequence[PreviousNode],
+    log: Log,
+    failed: Sequence[PreviousNode] = (),
+) -> None:
     """Try the nodes of the last run until one is reached; the healer looks for the others.
 
     The network may come later than this node, so all are worth more than one try.
 
     A snapshot of a node that had another name then shows that names change here.  So any node
     is taken that has one of the addresses by now.
+
+    Args:
+      failed: nodes that had failed in the last run, which are tried if no other one is reached:
+        perhaps it was the network of this node that had failed.
     """
+    if not await _rejoin_any(memberlist, previous, log):
+        await _rejoin_any(memberlist, failed, log)
+
+
+async def _rejoin_any(memberlist: Memberlist, previous: Sequence[PreviousNode], log: Log) -> bool:
+    """Try these nodes, in turn; whether one was reached."""
     places = [(node, _address(node.addr, log)) for node in previous if node.name != memberlist.name]
     known = [(node, address) for node, address in places if address is not None]
     others = [
@@ -75,9 +90,10 @@ async def rejoin(memberlist: Memberlist, previous: Sequence[PreviousNode], log: 
         log.info("attempting re-join to previously known node %s", node)
         if await _try(memberlist, node.name, address, log, renamed=renamed):
             log.info("Re-joined to previously known node: %s", node)
-            return
+            return True
     if others:
         log.warning("failed to re-join any previously known node; still looking for them")
+    return False
 
 
 def _address(text: str, log: Log) -> Address | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeVar, final
 
@@ -120,7 +120,9 @@ class Snapshotter:
         try:
             data = await within(DISK_LIMIT, file.read)
             state = replay(data, rejoin_after_leave=config.rejoin_after_leave)
-            if not config.memberlist.faithful_go:
+            if config.memberlist.faithful_go:
+                state = attrs.evolve(state, failed={})
+            else:
                 state = without_implausible_clocks(state)
             if state.needs_newline:
                 await within(DISK_LIMIT, file.cut, state.whole_size)
@@ -141,9 +143,11 @@ class Snapshotter:
 
     def previous_nodes(self, rng: random.Random) -> list[PreviousNode]:
         """The nodes that were alive at the end of the last run, in random order."""
-        nodes = [PreviousNode(name, addr) for name, addr in self.state.alive.items()]
-        rng.shuffle(nodes)
-        return nodes
+        return _shuffled(self.state.alive, rng)
+
+    def failed_nodes(self, rng: random.Random) -> list[PreviousNode]:
+        """Those that had failed then, likewise; none for a node that does as Go."""
+        return _shuffled(self.state.failed, rng)
 
     def statistics(self) -> SnapshotStatistics:
         """The numbers of this moment."""
@@ -288,3 +292,9 @@ class Snapshotter:
         problem = await run_in_thread(self._file.within, CLOSE_LIMIT, number, data, whole)
         if problem is not None:
             self._fail(problem)
+
+
+def _shuffled(places: Mapping[str, str], rng: random.Random) -> list[PreviousNode]:
+    nodes = [PreviousNode(name, addr) for name, addr in places.items()]
+    rng.shuffle(nodes)
+    return nodes

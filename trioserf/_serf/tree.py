@@ -126,8 +126,9 @@ class Tree:
         if snapshotter is not None:
             yield "snapshotter", snapshotter.run
             previous = snapshotter.previous_nodes(core.rng)
-            if previous:
-                yield "rejoiner", partial(rejoin, memberlist, previous, log)
+            failed = snapshotter.failed_nodes(core.rng)
+            if previous or failed:
+                yield "rejoiner", partial(rejoin, memberlist, previous, log, failed)
         if core.config.retry_join:
             from .retry_join import RetryJoin  # most nodes are joined by their program
 
