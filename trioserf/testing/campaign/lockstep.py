@@ -15,12 +15,17 @@ malformed alive messages (`trioserf._swim.admission.defect`) and a filter withou
 which ends the process of Go.  Nor are the last Lamport times among those of members in one state:
 Go takes these in random order, and whether its clock wraps last or first is chance.
 
+Every other series is encrypted: the peer installs, uses and removes keys, and sends some packets
+without encryption or under keys that nobody has.  A relayed answer is compared as it arrives; who
+relays an answer of the node itself is not, since both draw that at random.
+
 All is on loopback.  The made-up members are sockets of the peer that answer every ping.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import socket
@@ -37,28 +42,35 @@ import trio
 from ... import _attrs as attrs
 from ..._config import Config
 from ..._serf.open import open_serf
-from ..._serf.peek import _codec, _connect, _exchange
+from ..._serf.peek import _connect, _exchange
 from ..._serf.serf import Serf
+from ..._text import key_to_text
+from ..._wire.encryption import NONCE_SIZE
+from ..._wire.keyring import Keyring
 from ..._wire.messages import Ack, Alive, Dead, NodeRecord, Ping, Suspect, UserMessage
 from ..._wire.messages import encode_message as membership
-from ..._wire.packets import PacketCodec, PacketError, decode_packet
+from ..._wire.packets import PacketCodec, PacketError, decode_packet, encode_packet
 from ..._wire.query_filters import encode_filters
 from ..._wire.serf_messages import (
     QUERY_FLAG_ACK,
     QUERY_FLAG_NO_BROADCAST,
     JoinIntent,
+    KeyRequest,
     LeaveIntent,
     PushPull,
     QueryMessage,
     QueryResponseMessage,
+    RelayHeader,
+    UDPAddr,
     UserEventMessage,
     UserEventRecord,
     UserEventSlot,
     decode_push_pull,
     decode_serf,
+    encode_relay,
     encode_serf,
 )
-from ..._wire.streams import frame, push_pull_bytes, user_message_bytes
+from ..._wire.streams import StreamCodec, frame, push_pull_bytes, user_message_bytes
 from ...abc import Address
 from ...client import open_client
 
@@ -83,17 +95,28 @@ VERSIONS: Final = (
     *(b"\x01\x05\x05\x02\x05\x05", b"\x01\x05\x01\x02\x05\x02", b"\x02\x03\x02\x02\x05\x04"),
     *(b"\x01\x05\x09\x02\x05\x09",),
 )
+KEYS: Final = tuple(bytes([number]) * 16 for number in range(1, 4))
+"""The first one is in both key rings, always."""
+FOREIGN_KEY: Final = bytes(16)
 _NODE_COMMAND: Final = ("agent", "-profile=wan", "-log-level=err", f"-node={LOCAL}")
 State: TypeAlias = dict[str, Any]
 
 
 @attrs.frozen
 class Step:
-    """One message: ``kind`` "packet" or "stream", its bytes, and how it is shown."""
+    """One message.
+
+    Args:
+      kind: "packet" or "stream".
+      data: gives its bytes, which may say where the node itself is.
+      shown: how it is shown.
+      key: encrypts it where a series is encrypted; None for none.
+    """
 
     kind: str
-    data: bytes
+    data: Callable[[Address], bytes]
     shown: str
+    key: bytes | None = KEYS[0]
 
 
 # --- what is sent ---------------------------------------------------------------------------
@@ -111,19 +134,52 @@ class Draw:
 
     rng: random.Random
     places: list[Address]
+    encrypted: bool = False
     times: tuple[int, int, int] = (1, 1, 1)
     number: int = 0
 
     def step(self) -> Step:
         rng = self.rng
-        kind = rng.choices(
-            (self._alive, self._suspect, self._dead, self._serf, self._state, self._streamed),
-            (4, 2, 2, 6, 3, 1),
-        )[0]
-        return kind()
+        kinds = (
+            *(self._alive, self._suspect, self._dead, self._serf, self._state, self._streamed),
+            *(self._alive_itself, self._relay),
+        )
+        step = rng.choices(kinds, (4, 2, 2, 6, 3, 1, 1, 1))[0]()
+        if not self.encrypted:
+            return step
+        key = rng.choices((*KEYS, FOREIGN_KEY, None), (12, 2, 2, 1, 1))[0]
+        if key is None and step.kind == "stream":
+            key = FOREIGN_KEY
+        return attrs.evolve(step, key=key, shown=f"{step.shown} under {key!r}")
 
     def _packet(self, message: Any, data: bytes) -> Step:
-        return Step("packet", data, repr(message))
+        return Step("packet", lambda _: data, repr(message))
+
+    def _alive_itself(self) -> Step:
+        """About the node itself, at its own address: that of an earlier run, or forged."""
+        rng = self.rng
+        incarnation, meta = rng.choice(INCARNATIONS), rng.choice(METAS)
+        versions = rng.choice(VERSIONS)
+
+        def data(at: Address) -> bytes:
+            return membership(Alive(incarnation, LOCAL, at.to_bytes(), at.port, meta, versions))
+
+        return Step("packet", data, f"alive of itself {incarnation} {meta!r} {versions!r}")
+
+    def _relay(self) -> Step:
+        """An answer that the node shall pass on, to the peer or to nowhere."""
+        rng, to = self.rng, self.places[0]
+        flags = rng.choice((0, QUERY_FLAG_ACK))
+        answer = QueryResponseMessage(
+            self._time(2), rng.getrandbits(32), "n1", flags, rng.choice((None, b"", b"answer"))
+        )
+        ip, port = rng.choice(((to.to_bytes(), to.port),) * 6 + ((b"", to.port), (b"\x7f", 1)))
+        relayed = encode_relay(
+            RelayHeader(UDPAddr(ip, port, ""), rng.choice(NAMES)), encode_serf(answer)
+        )
+        if rng.random() < 0.1:
+            relayed = relayed[: rng.randrange(1, len(relayed))]
+        return self._packet(f"relay to {ip!r} {answer}", membership(UserMessage(relayed)))
 
     def _address(self) -> Address:
         return self.rng.choices(self.places, [8, *[1] * (len(self.places) - 1)])[0]
@@ -181,6 +237,12 @@ class Draw:
         if rng.random() < 0.15:
             filters = (rng.choice((b"\x00", b"\x01\x80", b"\x02\x80", b"\x01\xc1")),)
         name = rng.choice(("load", "_serf_ping", "_serf_conflict", "_serf_list-keys", "_serf_x"))
+        payload = rng.choice((None, b"", b"n1", b"nobody", b"\x81\xa3Key\xc0"))
+        if self.encrypted and rng.random() < 0.3:
+            name = f"_serf_{rng.choice(('install', 'use', 'remove'))}-key"
+            keys = KEYS[1:] if "remove" in name else KEYS
+            payload = encode_serf(KeyRequest(rng.choice((*keys, *keys, b"short"))))
+            filters = None
         return QueryMessage(
             ltime=self._time(2),
             id=rng.getrandbits(32),
@@ -192,7 +254,7 @@ class Draw:
             relay_factor=0,
             timeout=rng.choice((0, 10**9, -1, 10**10)),
             name=name,
-            payload=rng.choice((None, b"", b"n1", b"nobody", b"\x81\xa3Key\xc0")),
+            payload=payload,
         )
 
     def _serf(self) -> Step:
@@ -205,18 +267,23 @@ class Draw:
 
     def _streamed(self) -> Step:
         message = self._serf_message()
-        return Step("stream", user_message_bytes(encode_serf(message)), f"on a stream {message}")
+        data = user_message_bytes(encode_serf(message))
+        return Step("stream", lambda _: data, f"on a stream {message}")
 
     def _state(self) -> Step:
         rng = self.rng
         records = []
-        for name in rng.sample(NAMES[:-1], rng.randrange(4)):
+        for name in rng.sample(NAMES, rng.randrange(4)):
             to = self._address()
             versions = rng.choice(VERSIONS[:9] if rng.random() < 0.9 else VERSIONS)
             at = to.to_bytes(), to.port, rng.choice(METAS)
             incarnation, status = rng.choice(INCARNATIONS), rng.choice((0, 0, 0, 1, 2, 3))
             records.append(NodeRecord(name, *at, incarnation, status, versions))
         names = rng.sample(NAMES, rng.randrange(4))
+        left = tuple(name for name in names if rng.random() < 0.3)
+        if LOCAL in left:
+            # Go refutes that in another goroutine, which is before the other times, or after.
+            names, left = [LOCAL], (LOCAL,)
         slots = []
         for _ in range(rng.randrange(3)):
             self.number += 1
@@ -227,13 +294,21 @@ class Draw:
         state = PushPull(
             self._time(0),
             {name: min(self._time(0), 2**63) for name in names},
-            tuple(name for name in names if rng.random() < 0.3),
+            left,
             self._time(1),
             tuple(rng.choice((slot, slot, None)) for slot in slots),
             self._time(2),
         )
         join = rng.random() < 0.5
-        data = push_pull_bytes(join, records, encode_serf(state))
+        user_state = encode_serf(state)
+
+        def data(at: Address) -> bytes:
+            itself = [
+                attrs.evolve(one, addr=at.to_bytes(), port=at.port) if one.name == LOCAL else one
+                for one in records
+            ]
+            return push_pull_bytes(join, itself, user_state)
+
         return Step("stream", data, f"push/pull join={join} {records} {state}")
 
 
@@ -250,11 +325,13 @@ class Side:
 
     title: str
     address: Address
+    encrypted: bool = False
     answers: Counter[tuple[int, int, bytes]] = attrs.field(factory=Counter)
 
     async def state(self) -> tuple[State, tuple[int, int, int]]:
         """Its state as it tells a peer, and its Lamport times."""
-        reply = await _exchange(self.address, _codec(None, ""), AGREE_WITHIN, _connect)
+        codec = StreamCodec(keyring=Keyring(KEYS) if self.encrypted else None, compress=False)
+        reply = await _exchange(self.address, codec, AGREE_WITHIN, _connect)
         serf = decode_push_pull(reply.user_state)
         records = {}
         for one in reply.records:
@@ -273,12 +350,16 @@ class Side:
         }
         return state, (serf.ltime, serf.event_ltime, serf.query_ltime)
 
-    async def send_stream(self, data: bytes) -> None:
+    async def send_stream(self, step: Step) -> None:
         """Send a request, and wait until the node closes the stream."""
+        keyring = Keyring((step.key,)) if self.encrypted and step.key is not None else None
+        codec = StreamCodec(keyring=keyring, compress=False)
+        nonce = os.urandom(NONCE_SIZE)
+        data = frame(step.data(self.address), codec, nonce)
         stream = await _connect(self.address)
         with suppress(trio.BrokenResourceError), trio.move_on_after(AGREE_WITHIN):
             async with stream:
-                await stream.send_all(frame(data, _codec(None, ""), None))
+                await stream.send_all(data)
                 if isinstance(stream, trio.SocketStream):
                     await stream.send_eof()
                 while await stream.receive_some():
@@ -290,6 +371,7 @@ class Peer:
 
     def __init__(self, host: str, sides: list[Side]) -> None:
         self._sides = {side.address.host: side for side in sides}
+        self._keyring = Keyring(KEYS) if sides[0].encrypted else None
         self._sockets = []
         for last in range(11, 15):
             made = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -318,12 +400,13 @@ class Peer:
         self, made: trio.socket.SocketType, data: bytes, host: str, port: int
     ) -> None:
         try:
-            messages = decode_packet(data, PacketCodec()).messages
+            messages = decode_packet(data, PacketCodec(keyring=self._keyring)).messages
         except PacketError:
             return
         for message in messages:
             if isinstance(message, Ping):
-                await made.sendto(membership(Ack(message.seq_no, None)), (host, port))
+                ack = self._sealed(membership(Ack(message.seq_no, None)), KEYS[0])
+                await made.sendto(ack, (host, port))
             elif isinstance(message, UserMessage) and host in self._sides:
                 with suppress(Exception):
                     answer = decode_serf(message.body)
@@ -334,7 +417,14 @@ class Peer:
                         key = answer.id, answer.flags, payload or b""
                         self._sides[host].answers[key] += 1
 
-    async def send(self, data: bytes, to: Address) -> None:
+    def _sealed(self, data: bytes, key: bytes | None) -> bytes:
+        if self._keyring is None or key is None:
+            return data
+        codec = PacketCodec(keyring=Keyring((key,)), compress=False)
+        return encode_packet(data, codec, crc=False, nonce=os.urandom(NONCE_SIZE))
+
+    async def send(self, step: Step, to: Address) -> None:
+        data = self._sealed(step.data(to), step.key)
         await self._sockets[0][0].sendto(data, (to.host, to.port))
 
 
@@ -354,7 +444,7 @@ class Difference:
 
 @asynccontextmanager
 async def both(
-    binary: str, rng: random.Random
+    binary: str, rng: random.Random, *, encrypted: bool = False
 ) -> AsyncIterator[tuple[Side, Side, Peer, Serf, Any]]:
     """A Go agent and a node, of which neither knows the other, and a peer of both."""
     host = f"127.{rng.randint(2, 250)}.{rng.randint(1, 250)}"
@@ -362,16 +452,19 @@ async def both(
     with probe:
         probe.bind((f"{host}.1", 0))
         port = probe.getsockname()[1]
-    go = Side("Go", Address(f"{host}.1", port))
-    ours = Side("trioserf", Address(f"{host}.2", port))
+    go = Side("Go", Address(f"{host}.1", port), encrypted)
+    ours = Side("trioserf", Address(f"{host}.2", port), encrypted)
     peer = Peer(host, [go, ours])
     command = [binary, *_NODE_COMMAND, f"-bind={go.address}", f"-rpc-addr={host}.1:{port + 1}"]
+    if encrypted:
+        command.append(f"-encrypt={key_to_text(KEYS[0])}")
     config = Config.wan(
         node_name=LOCAL,
         bind=str(ours.address),
         protocol_version=5,
         leave_on_exit=False,
         faithful_go=True,
+        encrypt_key=KEYS[0] if encrypted else None,
     )
     async with trio.open_nursery() as nursery:
         start = partial(trio.run_process, command, stdout=subprocess.DEVNULL, check=False)
@@ -428,10 +521,11 @@ def _seen(members: Any) -> dict[str, tuple[Any, ...]]:
 
 
 async def series(binary: str, seed: int, steps: int = SERIES) -> Difference | None:
-    """One series; None if the two never differed."""
-    rng = random.Random(seed)
-    async with both(binary, random.Random()) as (go, ours, peer, serf, client):
-        draw = Draw(rng, peer.places)
+    """One series, encrypted if the seed is odd; None if the two never differed."""
+    rng, encrypted = random.Random(seed), seed % 2 == 1
+    everybody = both(binary, random.Random(), encrypted=encrypted)
+    async with everybody as (go, ours, peer, serf, client):
+        draw = Draw(rng, peer.places, encrypted)
         shown: list[str] = []
         problem = partial(Difference, seed=seed)
         end = trio.current_time() + TIME
@@ -442,9 +536,9 @@ async def series(binary: str, seed: int, steps: int = SERIES) -> Difference | No
             shown.append(step.shown)
             for side in (go, ours):
                 if step.kind == "packet":
-                    await peer.send(step.data, side.address)
+                    await peer.send(step, side.address)
                 else:
-                    await side.send_stream(step.data)
+                    await side.send_stream(step)
             # What has no effect is as good as what has one that is equal; but the next message
             # must not overtake it in the queue of Go, which takes the newest first.
             await trio.sleep(0.003)
