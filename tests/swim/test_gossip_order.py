@@ -190,6 +190,31 @@ def test_where_all_were_reached_or_none_the_rings_are_the_same() -> None:
     assert none[0] is order.successors(5)[0]
 
 
+@pytest.mark.parametrize("many", [100, 400])
+def test_where_most_nodes_are_new_half_of_the_targets_are_old(many: int) -> None:
+    """New ones may be made up, though they answer; not for ever, since clusters grow."""
+    old, rng = ["old-1", "old-2"], random.Random(1)
+    new = [f"new-{number}" for number in range(many)]
+    store = store_of("local", ["local", *old, *new])
+    for name in ("local", *old):
+        store.nodes[name].changed_at = 100.0
+    for name in new:
+        store.nodes[name].changed_at = 1000.0
+    reach(store, *old, *new)
+    order = GossipOrder(store)
+    for now in (1000.0, 1500.0, 1890.0):
+        assert set(old) <= {node.name for node in order.first_targets(6, now, rng)} or many > 256
+        for _ in range(3):
+            assert set(old) <= {node.name for node in order.gossip_targets(3, now, rng)}
+    later = [order.gossip_targets(3, 1900.0 + number, rng) for number in range(10)]
+    assert not all(set(old) <= {node.name for node in targets} for targets in later)
+    # In a node that is as young as they are nothing is preferred.
+    store.nodes["local"].changed_at = 990.0
+    order = GossipOrder(store)
+    order.gossip_targets(3, 1100.0, rng)
+    assert 2 + many == len(order._reached)
+
+
 def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:
     names = names_of(5)
     store = store_of(names[0], names)

@@ -18,10 +18,13 @@ orders do better with the same number of copies:
 An alive message may come from anybody, about nodes that nobody ever reached.  Where there are
 such nodes half of the rings, and where they are many half of the targets of a round robin, are of
 nodes that this one has reached: that acked a probe, or with which it exchanged state.  So made-up
-members do not keep real ones from each other.
+members do not keep real ones from each other.  Made-up ones may answer, too.  So where most of the
+nodes that were reached are new, those count that are alive for half of the time since this node
+began: who makes up members today has none among them, if this node is older than a day.
 
 DIFFERS (unless ``faithful_go``): Go gossips to any of them.
-Test: test_made_up_members_do_not_keep_real_ones_apart.
+Tests: test_made_up_members_do_not_keep_real_ones_apart,
+test_where_most_nodes_are_new_half_of_the_targets_are_old.
 
 Above `RING_LIMIT` nodes the round robin alone is used: each change of membership costs a
 look at all names, and the number of copies grows with the cluster.
@@ -51,9 +54,9 @@ LOOK_INTERVAL: Final = 1.0
 LOOKED_AT_ONCE: Final = 1024
 """Nodes up to which that is often; of more it is as much rarer, and so never costs a share."""
 MANY: Final = 32
-"""Nodes above which a round robin prefers those that were reached."""
+"""Nodes above which a round robin prefers those that were reached; and of those the old ones."""
 FOREIGN: Final = 3
-"""And how many times as many as those must be unreached."""
+"""And how many times as many as those the others must be."""
 _PLACE: Final = 4
 """Bytes of a name's place in one ring."""
 
@@ -91,11 +94,17 @@ class GossipOrder:
         rarer = max(1.0, len(store.sequence) / LOOKED_AT_ONCE)
         self._look_at, self._looked_version = now + rarer * LOOK_INTERVAL, store.version
         local = store.local_node
-        self._reached = [
+        reached = [
             node
             for node in store.sequence
             if node.reached and node.status < NodeStatus.DEAD and node is not local
         ]
+        self._reached = reached
+        if len(reached) > MANY and local is not None:
+            middle = (local.changed_at + now) / 2
+            old = [node for node in reached if node.changed_at <= middle]
+            if 0 < FOREIGN * len(old) < len(reached):
+                self._reached = old
         self._known = set(map(id, self._reached))
 
     def _must_look(self, now: float) -> bool:
