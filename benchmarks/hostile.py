@@ -333,6 +333,7 @@ def cluster_for(
 
 async def attack_and_recover(running: Cluster, attack: Attack, plan: Plan) -> Figures:
     await recovered(running, plan.recovery)
+    await trio.sleep(attack.age)
     figures = await attack_once(running, attack, plan)
     figures.recovery, reason = await recovered(running, plan.recovery)
     if reason:

@@ -19,6 +19,8 @@ class Attack:
       run: does it.
       encrypted: the cluster has a key, which the attacker knows …
       outsider: … or does not.
+      age: for how many seconds there is the cluster before: made-up nodes that answer differ from
+        members in nothing else.
       alone: the victim is the only node of its cluster.
       apart: it makes up nodes, which stay.
       files: file descriptors that the victim may have; None for as many as usual.
@@ -31,6 +33,7 @@ class Attack:
     files: int | None = None
     apart: bool = False
     outsider: bool = False
+    age: float = 0.0
 
     @property
     def name(self) -> str:
@@ -89,6 +92,8 @@ ATTACKS = (
     Attack("S8", floods.ghosts_slowly, apart=True),
     Attack("S8", connections.state_of_ghosts, apart=True),
     Attack("S8", connections.ghosts_through_peer, apart=True),
+    Attack("S8", floods.ghosts_answering, apart=True, age=20),
+    Attack("S8", floods.ghosts_at_many_addresses, apart=True, age=20),
     Attack("S8", floods.ghosts_declared_dead, apart=True),
     Attack("S8", floods.ghosts_suspected, apart=True),
     Attack("S8", floods.ghosts_updated, apart=True),
