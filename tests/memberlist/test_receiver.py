@@ -565,6 +565,23 @@ async def test_in_a_flood_strangers_are_rationed(reserve):
     assert BATCH == put("10.9.9.8", BATCH, 9.0), "few are never counted"
 
 
+async def test_in_a_flood_packets_of_strangers_are_not_even_decoded(autojump_clock):
+    async with one_node() as (node, wire):
+        deliver(wire, alive_of("n2"), source=AWAY)
+        await trio.testing.wait_all_tasks_blocked()
+        handoff, stranger = node._handoff, Address("10.9.9.9", 7946)
+        for _ in range((BATCH + STRANGERS) // 60 + 1):
+            deliver(wire, *[Suspect(1, "n2", f"s{n}") for n in range(60)], source=stranger)
+        asked = len(answers(wire, Ack))
+        deliver(wire, Ping(7, "n1"), source=stranger)
+        deliver(wire, Ping(8, "n1"), source=AWAY)
+        assert [(Ack(8, None), AWAY)] == answers(wire, Ack)[asked:]
+        assert handoff.turns_away(Packet(b"", stranger, trio.current_time()))
+        await trio.sleep(5)
+        deliver(wire, Ping(9, "n1"), source=stranger)
+        assert [(Ack(9, None), stranger)] == answers(wire, Ack)[asked + 1 :]
+
+
 @pytest.mark.parametrize("flood", [True, False])
 async def test_a_short_queue_of_strangers_does_not_keep_members_waiting(
     flood, autojump_clock, nursery

@@ -130,6 +130,10 @@ class Receiver:
         if size > self._usual and not self._may_be_long(size, packet.received_at):
             self.drop_log("long", packet.source, f"more than {MAX_LONG} bytes a second")
             return
+        if self.handoff.turns_away(packet):
+            self.metrics.packet_received((), size)
+            self.drop_log("handoff", packet.source, "more packets of strangers than are taken")
+            return
         try:
             messages, problems = self._decode(packet)
         except PacketError as error:
@@ -417,6 +421,18 @@ class Handoff:
         queue.append((message, packet))
         if self._idle:
             self._idle.unpark_all()
+
+    def turns_away(self, packet: Packet) -> bool:
+        """Whether a packet need not be decoded: its messages would be too many in this flood.
+
+        To decompress a packet takes a millisecond.  A host of no node at all has no pings that
+        must be answered, nor acks that are waited for.
+        """
+        now = packet.received_at
+        if now >= self._flood_until or self._strangers.ready_at <= now:
+            return False
+        self._room_for(packet)  # looks again, once in a while
+        return host_of(packet.source) not in self._rooms
 
     def _may_be_of_stranger(self, packet: Packet) -> bool:
         """Whether one more message of a stranger is taken in this flood."""
