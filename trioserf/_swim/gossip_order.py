@@ -82,11 +82,8 @@ class GossipOrder:
         self._successors: list[Node] = []
         self._key = (-1, 0, 0)
         self._reached: list[Node] = []
-        self._known: set[int] = set()
-        """Their identities."""
         self._look_at = NEVER
         self._looked_version = -1
-        self._places: dict[str, bytes] = {}
 
     def _look(self, now: float) -> None:
         """Once in a while: which nodes were reached."""
@@ -105,7 +102,6 @@ class GossipOrder:
             old = [node for node in reached if node.changed_at <= middle]
             if 0 < FOREIGN * len(old) < len(reached):
                 self._reached = old
-        self._known = set(map(id, self._reached))
 
     def _must_look(self, now: float) -> bool:
         if now >= self._look_at:
@@ -129,13 +125,9 @@ class GossipOrder:
         others = [n for n in self._store.sequence if n is not local and not n.is_gone]
         if len(others) <= k or local is None:
             return others
-        all_rings, known = k, self._places
+        all_rings = k
         if 0 < len(self._reached) < len(others):
             all_rings = (k + 1) // 2
-        self._places = {}
-        for node in (*others, local):
-            name = node.name
-            self._places[name] = known.get(name) or _places(name)
         found: list[Node] = []
         self._walk(local, others, all_rings, found)
         self._walk(local, self._reached, k, found)
@@ -147,12 +139,12 @@ class GossipOrder:
         if len(nodes) < ONE_RING:
             self._follow(local, nodes, k, found)
             return
-        here = self._places[local.name]
+        here = _places(local.name)
         for start in range(0, MAX_RINGS * _PLACE, _PLACE):
             if len(found) >= k or not nodes:
                 return
             at = here[start : start + _PLACE], local.name
-            ring = [(self._places[n.name][start : start + _PLACE], n.name) for n in nodes]
+            ring = [(_places(n.name)[start : start + _PLACE], n.name) for n in nodes]
             behind = [place for place in ring if place > at]
             # The first ring alone makes a circle through all nodes: none has no predecessor.
             node = self._store.nodes[min(behind or ring)[1]]
@@ -161,7 +153,7 @@ class GossipOrder:
 
     def _follow(self, local: Node, nodes: list[Node], k: int, found: list[Node]) -> None:
         """The same where nodes are few: those at certain distances in the first ring."""
-        ring = sorted((*nodes, local), key=lambda n: (self._places[n.name][:_PLACE], n.name))
+        ring = sorted((*nodes, local), key=lambda n: (_places(n.name)[:_PLACE], n.name))
         here = ring.index(local)
         for distance in distances(len(ring), k):
             node = ring[(here + distance) % len(ring)]
@@ -240,7 +232,7 @@ class GossipOrder:
 
     def _prefer_reached(self, chosen: list[Node], k: int, now: float, rng: random.Random) -> None:
         """See that half of them were reached, where most of the cluster never was."""
-        known = self._known
+        known = set(map(id, self._reached))
         wanted = (k + 1) // 2 - sum(id(node) in known for node in chosen)
         others = [place for place, node in enumerate(chosen) if id(node) not in known]
         found = select(
