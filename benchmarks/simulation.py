@@ -6,8 +6,13 @@ Each cluster runs the real node code and real bytes (`trioserf.testing.SimCluste
 of its own: first until all nodes know each other, then at rest: probing, state exchange,
 coordinates.  Figures are node-seconds for each second of processor time, so a busy machine
 changes them less than it changes the time that passes; the last column sets them beside real
-time.  Memory is what the process grew by, at its peak.  Two nodes run and stop before anything is
-measured: what a process loads and compiles once, with its first node, belongs to no node.
+time.  Two nodes run and stop before anything is measured: what a process loads and compiles
+once, with its first node, belongs to no node.
+
+Memory is what is in use more than before, after a minute at rest, garbage that waits for its
+collection included.  It is asked of the C library, in a process of its own in which Python takes
+each object from there: how much a process has of the system says little about ten nodes, since
+they first fill what earlier work gave back, half a megabyte or none.
 
 Up to 200 nodes join the first one and gossip does the rest.  Beyond, they begin with full state,
 `SimCluster.spawn(n, join="everybody")`: with gossip, each of n nodes receives each join some 25
@@ -21,10 +26,14 @@ they are run only if asked for, and refused where the machine has no room for th
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
+import math
 import multiprocessing
 import os
-import resource
 import time
+from collections.abc import Awaitable, Callable
+from multiprocessing.connection import Connection
 
 import trio
 
@@ -38,23 +47,56 @@ SECONDS = {10: 300.0, 30: 60.0, 100: 120.0, 1000: 210.0, 5000: 2.0}
 Each node makes its first state exchange 30 to 60 seconds after the start, and of a thousand the
 next one three minutes later: 210 seconds see each of them once, shorter times too many or none.
 """
+REST = 60.0
+"""How long two nodes run before, and how long memory is given to come to rest (seconds)."""
 MOST_GOSSIP = 200
 """Nodes that still come to know each other by gossip."""
 PAIR = 800
 """Least memory that a record of one node by another takes (bytes)."""
 
 
-def peak() -> float:
-    """The most memory that this process ever had (megabytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+class Mallinfo(ctypes.Structure):
+    """What glibc tells of its heap (`mallinfo2`, since 2.33)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    )
 
 
-async def measure(nodes: int, seconds: float) -> None:
-    async with SimCluster(seed=nodes, record=False) as cluster:
+def in_use() -> float:
+    """Memory in use (megabytes)."""
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = Mallinfo
+    info = mallinfo()
+    return (int(info.uordblks) + int(info.hblkhd)) / 2**20
+
+
+async def run_two() -> None:
+    """Run two nodes for a while: they load and compile what all need."""
+    async with SimCluster(seed=2, record=False) as cluster:
         await cluster.spawn(2, join="first", enable_compression=False)
         await cluster.converged(within=600)
-        await trio.sleep(60)
-    before = peak()
+        await trio.sleep(REST)
+
+
+async def measure_memory(nodes: int, result: Connection) -> None:
+    await run_two()
+    gc.collect()
+    before = in_use()
+    async with SimCluster(seed=nodes, record=False) as cluster:
+        join = "first" if nodes <= MOST_GOSSIP else "everybody"
+        await cluster.spawn(nodes, join=join, enable_compression=False)
+        await cluster.converged(within=600)
+        await trio.sleep(REST if nodes <= MOST_GOSSIP else 5)
+        result.send((in_use() - before) / nodes)
+
+
+async def measure(nodes: int, seconds: float, memory: float) -> None:
+    await run_two()
     async with SimCluster(seed=nodes, record=False) as cluster:
         began = time.process_time()
         gossip = nodes <= MOST_GOSSIP
@@ -66,18 +108,31 @@ async def measure(nodes: int, seconds: float) -> None:
         began = time.process_time()
         await trio.sleep(seconds)
         spent = time.process_time() - began
-        rate, size = nodes * seconds / spent, (peak() - before) / nodes
+        rate = nodes * seconds / spent
         how = "gossip" if gossip else "full state"
         print(
-            f"{nodes:6} {how:>11} {start:10.1f} s {size:11.2f} MB {seconds:7.0f} s"
+            f"{nodes:6} {how:>11} {start:10.1f} s {memory:11.3f} MB {seconds:7.0f} s"
             f" {rate:16,.0f} {seconds / spent:10.2f} x",
             flush=True,
         )
 
 
-def measure_alone(nodes: int, seconds: float) -> None:
-    """Measure in this process, which has done nothing else."""
-    run(nodes, measure, nodes, seconds)
+def alone(nodes: int, function: Callable[..., Awaitable[None]], *args: object) -> None:
+    """Measure in a process that does nothing else."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=run, args=(nodes, function, nodes, *args)
+    )
+    process.start()
+    process.join()
+
+
+def memory_of(nodes: int) -> float:
+    """Memory a node (megabytes)."""
+    result, send = multiprocessing.Pipe(duplex=False)
+    os.environ["PYTHONMALLOC"] = "malloc"
+    alone(nodes, measure_memory, send)
+    del os.environ["PYTHONMALLOC"]
+    return float(result.recv()) if result.poll() else math.nan
 
 
 def room_for(nodes: int) -> bool:
@@ -97,11 +152,7 @@ def main() -> None:
             print(f"{nodes:6}  left out: needs more memory than the machine has", flush=True)
             continue
         seconds = 10.0 if options.quick else SECONDS.get(nodes, 5000.0 / nodes)
-        process = multiprocessing.get_context("spawn").Process(
-            target=measure_alone, args=(nodes, seconds)
-        )
-        process.start()
-        process.join()
+        alone(nodes, measure, seconds, memory_of(nodes))
 
 
 if __name__ == "__main__":
