@@ -1,4 +1,4 @@
-"""Task: pings addresses outside of the failure detector, for two reasons.
+"""Pings addresses outside of the failure detector, for two reasons.
 
 *A node moved.*  It (a container that was started anew) sends alive messages with another address
 while its old record is still alive.  Go refuses them until the old record is dead.  Here the old
@@ -34,6 +34,7 @@ from .._swim.table import NodeTable
 from .alarm import TokenBucket
 from .history import History
 from .pending_acks import Pinger
+from .short_tasks import ShortTasks
 
 Apply: TypeAlias = Callable[[Sequence[Effect]], object]
 
@@ -55,20 +56,19 @@ class AddressProber:
     table: NodeTable
     pinger: Pinger
     history: History
+    tasks: ShortTasks
     _active: int = attrs.field(default=0, init=False)
     _checked: set[str] = attrs.field(factory=set, init=False)
     _checks: TokenBucket = attrs.field(init=False)
-    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._checks = TokenBucket(CHECKS, CHECK_PERIOD)
 
     def start(self, effect: ProbeAddress, apply: Apply) -> bool:
         """Begin a probe, and apply what follows from it; False if there are too many."""
-        if self._nursery is None or self._active >= MAX_PROBES:
+        if self._active >= MAX_PROBES or not self.tasks.start(self._probe, effect, apply):
             return False
         self._active += 1
-        self._nursery.start_soon(self._probe, effect, apply)
         return True
 
     def check_reached(self, node: Node) -> None:
@@ -76,19 +76,11 @@ class AddressProber:
         config, now = self.config, trio.current_time()
         if node.reached or config.faithful_go or config.probe_interval <= 0:
             return
-        if self._nursery is None or node.name in self._checked or self._checks.ready_at > now:
+        if node.name in self._checked or self._checks.ready_at > now:
             return
-        self._checks.spend(now)
-        self._checked.add(node.name)
-        self._nursery.start_soon(self._check, node)
-
-    async def run(self) -> None:
-        """Give probes a nursery to run in, until cancelled."""
-        async with trio.open_nursery() as self._nursery:
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._nursery = None
+        if self.tasks.start(self._check, node):
+            self._checks.spend(now)
+            self._checked.add(node.name)
 
     async def _check(self, node: Node) -> None:
         local, timeout = self.table.local_node, self.config.probe_timeout

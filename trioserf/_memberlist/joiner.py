@@ -37,6 +37,7 @@ from .._swim.same_cluster import is_same_cluster, name_at
 from .._swim.table import NodeTable, forms_of
 from ..abc import Address, Transport
 from .drop_log import Log
+from .short_tasks import ShortTasks
 from .state_exchange import EXCHANGE_ERRORS, LeadsHere, PushPuller
 
 MAX_SEEDS: Final = 256
@@ -83,7 +84,7 @@ class _Contact:
 
 @attrs.define(eq=False, kw_only=True)
 class Joiner:
-    """Joins; and the task that goes on with what a join need not wait for.
+    """Joins; and goes on with what a join need not wait for.
 
     Args:
       default_port: gives the port for strings without one.
@@ -98,19 +99,9 @@ class Joiner:
     leads_here: Callable[[Address], bool]
     rng: random.Random
     log: Log
+    tasks: ShortTasks
     _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_AT_ONCE), init=False)
-    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
-    _runs: trio.Event = attrs.field(factory=trio.Event, init=False)
     _warned: set[tuple[str, Address]] = attrs.field(factory=set, init=False)
-
-    async def run(self) -> None:
-        """Give joins a nursery to run in, until cancelled."""
-        async with trio.open_nursery() as self._nursery:
-            self._runs.set()
-            try:
-                await trio.sleep_forever()
-            finally:
-                self._nursery = None
 
     # --- address strings ------------------------------------------------------------------
 
@@ -128,11 +119,11 @@ class Joiner:
         # The exchanges run elsewhere, so that no nursery is around this wait: what ends it, a
         # KeyboardInterrupt for example, comes out bare.
         try:
-            await self._runs.wait()
-            if self._nursery is None:
+            await self.tasks.begun.wait()
+            if self.tasks.nursery is None:
                 raise trio.ClosedResourceError("this node is closed")
             for contact in contacts:
-                self._nursery.start_soon(self._join_one, contact)
+                self.tasks.nursery.start_soon(self._join_one, contact)
             for contact in contacts:
                 await contact.decided.wait()
         except BaseException:

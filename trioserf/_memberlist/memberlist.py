@@ -68,6 +68,7 @@ from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .receiver import Handoff, Receiver, requests_in_packet
 from .refusal_detector import RefusalDetector
+from .short_tasks import ShortTasks
 from .state_exchange import PushPuller, StateExchange
 from .statistics import MemberlistStatistics
 from .stream_client import StreamClient
@@ -131,6 +132,7 @@ class Memberlist:
         )
         self.deadlines: Deadlines = Deadlines()
         """Calls at a time, of both halves of the node."""
+        self._short_tasks = ShortTasks()
         self._lag = LoopLag(config.probe_timeout / 2, self._log)
         self.history: History = History(self._table.nodes, config.name, run_clock(), self._lag)
         """What this node found out about each node, for ``Serf.explain()``."""
@@ -156,7 +158,9 @@ class Memberlist:
             log=self._log,
         )
         acks = self._pending_acks
-        self._refusals = RefusalDetector(self._client, self._apply, acks, self._indirect_pings, rng)
+        self._refusals = RefusalDetector(
+            self._client, self._apply, acks, self._indirect_pings, rng, self._short_tasks
+        )
         self._prober.refusals = self._receiver.refusals = self._refusals
         self._prober.let_refute = self._push_puller.let_refute
 
@@ -164,7 +168,7 @@ class Memberlist:
         delegate = handlers.get("delegate")
         bulk = bulk_part(delegate)
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
-        drop_log, transport = self._drop_log, self._transport
+        drop_log, transport, faithful = self._drop_log, self._transport, config.faithful_go
         self._queue = TransmitLimitedQueue(
             config.retransmit_mult, table.sequence.__len__, run_clock()
         )
@@ -179,19 +183,22 @@ class Memberlist:
             drop_log=drop_log,
             metrics=metrics,
         )
-        self._pending_acks = PendingAcks(None if config.faithful_go else wire.random_bytes)
+        self._pending_acks = PendingAcks(None if faithful else wire.random_bytes)
         self._pinger = Pinger(self._sender, self._pending_acks, table.other_hosts)
         self._indirect_pings = IndirectPings(
-            config.max_relays, config.probe_timeout, self._sender, self.deadlines
+            config.max_relays, config.probe_timeout, self._sender, self.deadlines, faithful
         )
-        self._indirect_pings.faithful = config.faithful_go
         self._gossiper = Gossiper(
             config=config, table=table, sender=self._sender, rng=rng, metrics=metrics
         )
         self.wake_gossip: Callable[..., None] = self._gossiper.wake
         """Notify the gossiper that the delegate has a new broadcast.  Cheap; never waits."""
         self._address_prober = AddressProber(
-            config=config, table=table, pinger=self._pinger, history=self.history
+            config=config,
+            table=table,
+            pinger=self._pinger,
+            history=self.history,
+            tasks=self._short_tasks,
         )
         self._apply = Applier(
             table=table,
@@ -218,7 +225,7 @@ class Memberlist:
             is_request=None if bulk is None else bulk.is_request,
             is_behind=getattr(delegate, "is_behind", None),
             max_requests=requests_in_packet(config.udp_buffer_size),
-            reserve=not config.faithful_go,
+            reserve=not faithful,
             drop_log=drop_log,
         )
         self._receiver = Receiver(
@@ -290,6 +297,7 @@ class Memberlist:
             leads_here=self._address.leads_here,
             rng=rng,
             log=log,
+            tasks=self._short_tasks,
         )
         self._healer = Healer(
             config=config, table=table, seeds=self._seeds, joiner=self.joiner, rng=rng, log=log
@@ -343,13 +351,12 @@ class Memberlist:
             ("receiver", self._receiver.run),
             ("stream_server", self._stream_server.run),
             ("handoff", self._handoff.run),
-            ("address_prober", self._address_prober.run),
+            ("short_tasks", self._short_tasks.run),
             ("deadlines", self.deadlines.run),
             ("prober", self._prober.run),
             ("refusal_detector", self._refusals.run),
             ("gossiper", self._gossiper.run),
             ("push_puller", self._push_puller.run),
-            ("joiner", self.joiner.run),
             ("address_watcher", partial(self._address.watch, self._table, self._apply)),
             ("healer", self._healer.run),
             ("queue_gauge", self._gossiper.sample_queue),

@@ -52,6 +52,7 @@ from .indirect_pings import IndirectPings
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks, host_of
 from .refusal_looks import Looker
+from .short_tasks import ShortTasks
 from .stream_client import StreamClient
 
 MAX_ROUNDS: Final = 32
@@ -107,6 +108,7 @@ class RefusalDetector:
     pending_acks: PendingAcks
     indirect_pings: IndirectPings
     rng: random.Random
+    tasks: ShortTasks
     refusals: int = attrs.field(default=0, init=False)
     declared: int = attrs.field(default=0, init=False)
     wanted: bool = attrs.field(init=False)
@@ -118,7 +120,7 @@ class RefusalDetector:
     sender: PacketSender = attrs.field(init=False)
     history: History = attrs.field(init=False)
     log: Log = attrs.field(init=False)
-    _nursery: trio.Nursery | None = attrs.field(default=None, init=False)
+    _on: bool = attrs.field(default=False, init=False)
     _running: dict[str, _Running] = attrs.field(factory=dict, init=False)
     _rounds_at: dict[Address, _Running] = attrs.field(factory=dict, init=False)
     """The same rounds by the address of the node."""
@@ -157,15 +159,15 @@ class RefusalDetector:
                 self.log.debug("this transport does not learn of refusals")
             await trio.lowlevel.checkpoint()
             return
-        async with trio.open_nursery() as self._nursery:
-            try:
-                for node in self.table.sequence:
-                    self._checker.add(node.name)
-                self._nursery.start_soon(self._checker.run)
-                async for address in refusals:
-                    self._packet_refused(address)
-            finally:
-                self._nursery = None
+        await self.tasks.begun.wait()
+        for node in self.table.sequence:
+            self._checker.add(node.name)
+        self._on = self.tasks.start(self._checker.run)
+        try:
+            async for address in refusals:
+                self._packet_refused(address)
+        finally:
+            self._on = False
 
     # --- what makes this node look ---------------------------------------------------------
 
@@ -188,14 +190,14 @@ class RefusalDetector:
         if node is None:
             return
         if self.indirect_pings.waiting_for(address):
-            self._start(self._look_for_others, node)
+            self.tasks.start(self._look_for_others, node)
         else:
             self._begin(node, packet_refused=True)
 
     def stream_refused(self, node: Node) -> None:
         """The stream of a probe was refused."""
         known = self.table.nodes.get(node.name)
-        if self._nursery is not None and known is not None and is_evidence_possible(known):
+        if self._on and known is not None and is_evidence_possible(known):
             self._begin(known)
 
     def applied(self, effect: Applied) -> None:
@@ -213,14 +215,10 @@ class RefusalDetector:
     def _suspected(self, name: str) -> None:
         """A suspicion arrived."""
         node = self.table.nodes.get(name)
-        if self._nursery is None or node is None or not is_evidence_possible(node):
+        if not self._on or node is None or not is_evidence_possible(node):
             return
         if self.rng.random() * self.table.live_count() < LOOKING:
             self._begin(node)
-
-    def _start(self, task: object, *args: object) -> None:
-        assert self._nursery is not None, "it is asked for while the detector runs"
-        self._nursery.start_soon(task, *args)  # type: ignore[arg-type]
 
     def refused(self, name: str) -> bool:
         """Whether this node was refused just now by a node."""
@@ -250,7 +248,7 @@ class RefusalDetector:
         )
         running = _Running(round, packet_refused)
         self._running[node.name] = self._rounds_at[node.address] = running
-        self._start(self._run_round, running)
+        self.tasks.start(self._run_round, running)
 
     async def _run_round(self, running: _Running) -> None:
         round, name = running.round, running.round.node.name
@@ -434,7 +432,7 @@ class RefusalDetector:
           seq_no: of the ping that goes on.
         """
         node = self.table.nodes.get(request.node)
-        if self._nursery is None or node is None:
+        if not self._on or node is None:
             return
         if is_evidence_possible(node) and self._refused_lately(node):
             self._answer(node, request, reply_to)
