@@ -145,3 +145,18 @@ def test_only_records_dead_or_left_for_long_enough_are_dropped() -> None:
     assert {"a", "b", "c", "f"} == {node.name for node in sequence}
     assert {0: 1, 1: 1, 2: 1, 3: 1} == store.counts
     assert [] == store.remove_gone(10.0)
+
+
+def test_refusal_is_evidence_only_where_a_stream_worked_in_this_incarnation() -> None:
+    one = node("b", incarnation=4)
+    assert not one.was_connected
+    one.connected_in = 4
+    assert one.was_connected
+    one.update(incarnation=5)
+    assert not one.was_connected
+    one.connected_in = 5
+    one.move(b"\x0a\x00\x00\x09", 7946)
+    assert not one.was_connected
+    one.connected_in = 5
+    one.update(status=NodeStatus.DEAD)
+    assert not one.was_connected

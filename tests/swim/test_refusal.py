@@ -20,7 +20,6 @@ from trioserf._swim.refusal import (
     Look,
     RefusalRound,
     Step,
-    is_evidence_possible,
 )
 
 GRACE = 0.5
@@ -239,21 +238,6 @@ def test_a_record_that_was_dropped_ends_a_round() -> None:
     round = begin()
     round.check(None)
     assert [Step.END] == steps(round, 100.0)
-
-
-def test_refusal_is_evidence_only_where_a_stream_worked_in_this_incarnation() -> None:
-    node = builders.node("b", incarnation=4)
-    assert not is_evidence_possible(node)
-    node.connected_in = 4
-    assert is_evidence_possible(node)
-    node.update(incarnation=5)
-    assert not is_evidence_possible(node)
-    node.connected_in = 5
-    node.move(b"\x0a\x00\x00\x09", 7946)
-    assert not is_evidence_possible(node)
-    node.connected_in = 5
-    node.update(status=NodeStatus.DEAD)
-    assert not is_evidence_possible(node)
 
 
 looks_drawn = st.lists(

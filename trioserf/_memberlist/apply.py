@@ -180,7 +180,7 @@ class Applier:
                         self.sender.queue.discard(name)
                 case _:
                     assert_never(effect)
-        deadline = self.table.next_deadline()
+        deadline = self.table.suspicions.next_deadline()
         if deadline != self.suspicion_timer.due:
             self.suspicion_timer.set(deadline)
 
@@ -194,7 +194,8 @@ class Applier:
         self.gossiper.wake(SHORT_DELAY)
 
     def _node_left(self, node: Node) -> None:
-        self.log.debug("%s is %s", node.name, node.status)
+        if self.log.isEnabledFor(logging.DEBUG):
+            self.log.debug("%s is %s", node.name, node.status)
         if self.events is not None:
             self._notify(self.events.notify_leave, node)
         for notify in self.watchers:

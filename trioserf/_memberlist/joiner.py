@@ -119,7 +119,8 @@ class Joiner:
         # The exchanges run elsewhere, so that no nursery is around this wait: what ends it, a
         # KeyboardInterrupt for example, comes out bare.
         try:
-            await self.tasks.begun.wait()
+            if self.tasks.nursery is None or not contacts:
+                await self.tasks.begun.wait()
             if self.tasks.nursery is None:
                 raise trio.ClosedResourceError("this node is closed")
             for contact in contacts:

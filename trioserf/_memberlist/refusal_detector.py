@@ -38,7 +38,6 @@ from .._swim.refusal import (
     RefusalReport,
     RefusalRound,
     Step,
-    is_evidence_possible,
 )
 from .._swim.selection import select
 from .._swim.table import NodeTable
@@ -186,7 +185,7 @@ class RefusalDetector:
             return
         # Before it is known whose address it is: with many nodes that is most of the work.
         self._budget.spend(now)
-        node = next((each for each in self.table.at(address) if is_evidence_possible(each)), None)
+        node = next((each for each in self.table.at(address) if each.was_connected), None)
         if node is None:
             return
         if self.indirect_pings.waiting_for(address):
@@ -197,7 +196,7 @@ class RefusalDetector:
     def stream_refused(self, node: Node) -> None:
         """The stream of a probe was refused."""
         known = self.table.nodes.get(node.name)
-        if self._on and known is not None and is_evidence_possible(known):
+        if self._on and known is not None and known.was_connected:
             self._begin(known)
 
     def applied(self, effect: Applied) -> None:
@@ -215,7 +214,7 @@ class RefusalDetector:
     def _suspected(self, name: str) -> None:
         """A suspicion arrived."""
         node = self.table.nodes.get(name)
-        if not self._on or node is None or not is_evidence_possible(node):
+        if not self._on or node is None or not node.was_connected:
             return
         if self.rng.random() * self.table.live_count() < LOOKING:
             self._begin(node)
@@ -434,7 +433,7 @@ class RefusalDetector:
         node = self.table.nodes.get(request.node)
         if not self._on or node is None:
             return
-        if is_evidence_possible(node) and self._refused_lately(node):
+        if node.was_connected and self._refused_lately(node):
             self._answer(node, request, reply_to)
             self.indirect_pings.nacked(seq_no)
         if node.status is not NodeStatus.LEFT:
@@ -482,7 +481,7 @@ class StreamChecker:
         if name == table.name or name in self._due:
             return
         node = table.nodes.get(name)
-        if node is not None and not is_evidence_possible(node):
+        if node is not None and not node.was_connected:
             delay = self.rng.random() * CHECK_SPREAD * len(table.sequence)
             self._due[name] = trio.current_time() + delay, CHECK_AGAIN
             self._added.set()
@@ -502,10 +501,10 @@ class StreamChecker:
     async def _check(self, name: str) -> None:
         _, again = self._due.pop(name)
         node = self.client.table.nodes.get(name)
-        if node is None or node.is_gone or is_evidence_possible(node):
+        if node is None or node.is_gone or node.was_connected:
             return
         if node.protocol_max < STREAM_PING_PROTOCOL:
             return
         worked = await self.client.check(node, self.pending_acks.next_seq_no())
-        if not (worked and is_evidence_possible(node)):
+        if not (worked and node.was_connected):
             self._due.setdefault(name, (trio.current_time() + again, min(2 * again, MOST_AGAIN)))

@@ -178,6 +178,11 @@ class Node:
         return self.status >= NodeStatus.DEAD
 
     @property
+    def was_connected(self) -> bool:
+        """Whether a stream to it worked in this incarnation: then a refusal of it is evidence."""
+        return self.status < NodeStatus.DEAD and self.connected_in == self.incarnation
+
+    @property
     def protocol_min(self) -> int:
         """Lowest protocol version that the node understands."""
         return self.versions[0]

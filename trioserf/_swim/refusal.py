@@ -260,11 +260,6 @@ class RefusalRound:
         return RefusalReport((self._local, *self._corroborated_by))
 
 
-def is_evidence_possible(node: Node) -> bool:
-    """Whether a refusal of this node would be evidence: a connection worked in this incarnation."""
-    return node.status < NodeStatus.DEAD and node.connected_in == node.incarnation
-
-
 def may_be_refused(node: Node | None) -> bool:
     """Whether it is worth looking at a node."""
     return node is not None and node.status in (NodeStatus.ALIVE, NodeStatus.SUSPECT)
