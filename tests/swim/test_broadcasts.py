@@ -414,6 +414,19 @@ def test_a_queue_of_events_has_the_oldest_first() -> None:
     assert [b"0", b"1", b"2"] == flooded.take(2, 100), "what is dropped is the newest"
 
 
+def test_short_events_among_long_ones_are_not_left_behind() -> None:
+    queue = bulk()
+    queue.queue(b"short")
+    for number in range(9):
+        queue.queue(b"%02d" % number * 10)
+    assert [b"short", b"00" * 10] == queue.take(2, 50, copies=6)
+    queue = bulk()
+    queue.queue(b"x" * 90)
+    queue.queue(b"long" * 5)
+    queue.queue(b"y")
+    assert [b"long" * 5, b"y"] == queue.take(2, 50, copies=6), "what fits goes, whatever is older"
+
+
 def test_every_copy_counts() -> None:
     queue = bulk(4, 9)  # four times
     queue.queue(b"a")

@@ -7,11 +7,12 @@ in the high bits, running number in the low ones.  The best message that still f
 free room of a packet is then one bisection away, whatever waits beside it.
 
 A queue of events is not like one of messages about nodes: nothing replaces an old one, and
-it is worthless once the Lamport clock is far ahead of it.  So it has the oldest first, and a
-round that fills at least half a packet gives its messages all they get: see `take`.  Where
-every message goes first to the nodes that follow this one (`gossip_order`), no other packet may
-take it before: its few transmissions would be spent on nodes that have it, and those that
-depend on this node would be left out.
+it is worthless once the Lamport clock is far ahead of it.  So it has the oldest first, whatever
+its length: a round may leave some for the next, and short ones among long ones would be left
+again and again.  A round that fills at least half a packet gives its messages all they get: see
+`take`.  Where every message goes first to the nodes that follow this one (`gossip_order`), no
+other packet may take it before: its few transmissions would be spent on nodes that have it, and
+those that depend on this node would be left out.
 
 Messages that began here stand in separate levels: a packet may reserve a share for them, so
 that a flood of messages that are passed on never keeps back those that only this node has.
@@ -30,6 +31,11 @@ from .scaling import retransmit_limit
 
 _NUMBER_BITS: Final = 40
 """Room for the running number of a message inside its sort key."""
+_LENGTH_BITS: Final = 32
+"""Room for its length, where the number goes first."""
+_LENGTH_MASK: Final = (1 << _LENGTH_BITS) - 1
+_SKIPPED: Final = 16
+"""Events that fit no more, after which none is looked for that does."""
 ENOUGH: Final = 3
 """Transmissions that an event gets at least, however many others wait."""
 AMPLE: Final = 6
@@ -158,8 +164,9 @@ class TransmitLimitedQueue:
             self._replaced += 1
             self._remove(older)
         self._number = self._number + 1 if self.entries else 1
-        number = _NUMBER_MASK - self._number if self._bulk else self._number
-        key = len(message) << _NUMBER_BITS | number
+        key = len(message) << _NUMBER_BITS | self._number
+        if self._bulk:
+            key = (_NUMBER_MASK - self._number) << _LENGTH_BITS | len(message)
         levels = self._local if local else self._relayed
         entry = _Entry(key, message, name, on_finished, levels, self._clock())
         self._queued += 1
@@ -281,9 +288,14 @@ class TransmitLimitedQueue:
                 best, best_level, best_index = -1, [], -1
                 for levels in sources:
                     level = levels[transmits] if transmits < len(levels) else []
-                    # Mostly the longest message of all fits, and no search is needed.
-                    fits = bool(level) and level[-1] < bound
-                    index = len(level) - 1 if fits else bisect_left(level, bound) - 1
+                    index = len(level) - 1
+                    if self._bulk:
+                        last = max(-1, index - _SKIPPED)
+                        while index > last and level[index] & _LENGTH_MASK > room:
+                            index -= 1
+                        index = -1 if index == last else index
+                    elif level and level[-1] >= bound:  # mostly the longest of all fits
+                        index = bisect_left(level, bound) - 1
                     if index >= 0 and level[index] > best:
                         best, best_level, best_index = level[index], level, index
                 if best < 0:
