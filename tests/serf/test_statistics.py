@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from trio.testing import MockClock
+
 from tests.cluster.samples import node
+from tests.serf.clusters import cluster
 from trioserf._cluster.effects import Broadcast
 from trioserf._config import Config
 from trioserf._serf.core import Core
 from trioserf._serf.statistics import stats
+from trioserf._tables import Table
 
 
 def core() -> Core:
@@ -43,3 +47,27 @@ async def test_stats_without_coordinates() -> None:
     assert ("2", "1") == (numbers["members"], numbers["failed"])
     assert ("2", "true") == (numbers["health_score"], numbers["encrypted"])
     assert "coordinate_resets" not in numbers
+
+
+async def test_statistics_show_in_groups_what_is_not_0(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, _ = await net.joined("a", "b")
+        found = a.statistics()
+    numbers = found.to_dict()
+    assert 2 == numbers["members.alive"]
+    assert numbers["counts.serf.member.join"] == found.counts["serf.member.join"] == 2
+    assert numbers["memberlist.sent.packets.ping"] == found.memberlist.sent.packets["ping"]
+    rows = {(group, what): value for group, what, value in _filled(found._table())}
+    assert "2" == rows["members", "alive"]
+    assert "2" == rows["counts", "serf.member.join"]
+    assert ("members", "failed") not in rows
+    assert "members.failed" in found._repr_html_().partition("<details>")[2]
+
+
+def _filled(table: Table) -> list[tuple[str, str, str]]:
+    """The rows with the group in each of them."""
+    group, rows = "", []
+    for first, what, value in table.rows:
+        group = first or group
+        rows.append((group, what, value))
+    return rows
