@@ -51,3 +51,23 @@ async def test_nodes_that_formed_a_cluster_together_exchange_state_one_by_one(
             most = max(most, sum(b - a for a, b in zip(before, now, strict=True)))
             before = now
         assert most <= 5
+
+
+async def failed_probes_behind_a_translation(seed: int, **settings: bool) -> int:
+    """Six of nine nodes begin to refuse each other, as behind one address; all reach the rest."""
+    async with cluster_of(9, seed=seed, invariants=(), **settings) as (cluster, _):
+        await trio.sleep(10)
+        inside = [node.host for node in cluster.nodes[:6]]
+        for host in inside:
+            cluster.network.reject(host, [other for other in inside if other != host])
+        await trio.sleep(60)
+        return sum(node.serf.statistics().memberlist.probes_failed for node in cluster.nodes)
+
+
+async def test_who_reached_a_node_reaches_it_again(autojump_clock: MockClock) -> None:
+    ours = sum([await failed_probes_behind_a_translation(seed) for seed in (1, 2, 3)])
+    go_s = sum(
+        [await failed_probes_behind_a_translation(seed, faithful_go=True) for seed in (1, 2, 3)]
+    )
+    assert go_s >= 20
+    assert ours <= go_s / 2
