@@ -1,8 +1,7 @@
-"""The local node, announced and refuted; replies to stale alive messages."""
+"""The local node, announced and refuted."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
@@ -11,21 +10,16 @@ from trioserf._swim.effects import (
     Broadcast,
     Refused,
     Refuted,
-    SendTo,
 )
 from trioserf._swim.incarnations import MAX_INCARNATION
-from trioserf._swim.nodes import Node, NodeStatus
-from trioserf._swim.refutation import REPLIES, StaleReplies, announce, refute, refute_implausible
+from trioserf._swim.refutation import announce, refute, refute_implausible
 
 from .builders import (
     alive,
-    dead,
     ip,
     kinds,
-    left,
     new_table,
     node,
-    place,
     probed,
     sent,
     state,
@@ -74,70 +68,6 @@ def test_an_implausible_message_is_refuted_with_the_next_incarnation() -> None:
     assert "implausible incarnation 4294967295 of the local node" == the(Refused, effects).reason
     assert "a" == the(Broadcast, effects).key
     assert [alive("a", 4)] == sent(effects)
-
-
-def reply_to(
-    replies: StaleReplies,
-    known: Node,
-    now: float = 0.0,
-    *,
-    reached: int = 5,
-    from_the_node: bool = True,
-    num_nodes: int = 1000,
-) -> SendTo | None:
-    return replies.reply(
-        known, place("b"), reached, now, from_the_node=from_the_node, num_nodes=num_nodes
-    )
-
-
-def new_replies(seed: int = 1) -> StaleReplies:
-    return StaleReplies("a", 1.0, random.Random(seed))
-
-
-def test_the_reply_to_a_dead_node_names_the_local_one_and_to_a_left_node_itself() -> None:
-    for status, message in [
-        (NodeStatus.DEAD, dead("b", 5, by="a")),
-        (NodeStatus.LEFT, left("b", 5)),
-    ]:
-        reply = reply_to(new_replies(), node("b", status=status, incarnation=5))
-        assert reply is not None
-        assert (place("b"), "b") == (reply.address, reply.name)
-        assert [message] == sent([reply])
-
-
-def test_the_reply_has_the_highest_incarnation_known() -> None:
-    reply = reply_to(new_replies(), node("b", status=NodeStatus.DEAD, incarnation=2), reached=9)
-    assert reply is not None
-    assert [dead("b", 9, by="a")] == sent([reply])
-
-
-def test_a_node_gets_one_reply_in_an_interval() -> None:
-    replies = new_replies()
-    known = node("b", status=NodeStatus.DEAD)
-    assert reply_to(replies, known, 0.0) is not None
-    assert reply_to(replies, known, 0.9) is None
-    assert reply_to(replies, node("c", status=NodeStatus.DEAD), 0.9) is not None
-    assert reply_to(replies, known, 1.0) is not None
-    replies.forget("b")
-    replies.forget("unknown")
-    assert reply_to(replies, known, 1.1) is not None
-
-
-def test_a_few_of_the_nodes_that_received_it_from_others_reply() -> None:
-    known = node("b", status=NodeStatus.DEAD)
-    given = sum(
-        reply_to(new_replies(seed), known, from_the_node=False, num_nodes=1000) is not None
-        for seed in range(1000)
-    )
-    assert 0 < given < 3 * REPLIES
-
-
-def test_in_a_small_cluster_all_reply() -> None:
-    known = node("b", status=NodeStatus.DEAD)
-    assert all(
-        reply_to(new_replies(seed), known, from_the_node=False, num_nodes=REPLIES) is not None
-        for seed in range(50)
-    )
 
 
 MAPPED = bytes(10) + b"\xff\xff"
