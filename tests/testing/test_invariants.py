@@ -14,7 +14,14 @@ from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.messages import Dead, encode_message
 from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
-from trioserf.testing.invariants import InvariantViolation, Memory, Sizes, all_invariants, watched
+from trioserf.testing.invariants import (
+    Incarnations,
+    InvariantViolation,
+    Memory,
+    Sizes,
+    all_invariants,
+    watched,
+)
 
 
 @asynccontextmanager
@@ -175,3 +182,18 @@ async def test_what_the_block_raises_comes_out_bare(autojump_clock: MockClock) -
         async with SimCluster() as cluster, watched(cluster, invariants=all_invariants()):
             await cluster.spawn(1)
             raise KeyError("mine")
+
+
+async def test_a_life_that_nobody_looked_at_is_no_complaint(autojump_clock: MockClock) -> None:
+    """A node starts, refutes and crashes between two looks."""
+    async with SimCluster() as cluster:
+        invariant = Incarnations()
+        await cluster.spawn(4, dead_on_refusal=False)
+        await cluster.converged()
+        assert [] == list(invariant.complaints(cluster, trio.current_time()))
+        for _ in range(2):
+            await cluster.restart("node-2", join=True)
+            await cluster["node-2"].serf.set_tags({"life": str(cluster["node-2"].lives)})
+            await trio.sleep(0.5)
+        await cluster.crash("node-2")
+        assert [] == list(invariant.complaints(cluster, trio.current_time()))

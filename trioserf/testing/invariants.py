@@ -218,6 +218,7 @@ class Incarnations:
         reached = {
             name: max(local.incarnation for local in starts)
             for name, starts in self._starts.items()
+            if cluster[name].lives <= len(starts)  # else one began and ended between two looks
         }
         for observer in running:
             before = self._seen.get(observer.name, {})
