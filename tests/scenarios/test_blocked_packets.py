@@ -34,8 +34,11 @@ async def test_nodes_that_answer_on_streams_alone_are_not_lost(
 
 async def test_with_go_s_rules_they_are(autojump_clock: MockClock) -> None:
     """So the test above can fail, and ``faithful_go`` changes nothing of Go's."""
-    async with cluster_of(9, loss=0.1, seed=1, invariants=(), faithful_go=True) as (cluster, _):
-        assert await failures(cluster, 90) >= 20
+    total = 0
+    for seed in (1, 2, 3):
+        async with cluster_of(9, loss=0.1, seed=seed, invariants=(), faithful_go=True) as it:
+            total += await failures(it[0], 90)
+    assert total >= 30
 
 
 async def test_nodes_that_formed_a_cluster_together_exchange_state_one_by_one(
