@@ -15,7 +15,9 @@ from tests.source_tree import PACKAGE, Module, modules
 
 LAYERS = {
     **dict.fromkeys(("_exceptions", "_config", "_memberlist_config", "_settings"), 0),
-    **dict.fromkeys(("_attrs", "_config_keywords", "_door", "_setting_texts", "_tuples"), 0),
+    **dict.fromkeys(
+        ("_attrs", "_config_keywords", "_public_names", "_setting_texts", "_tuples"), 0
+    ),
     **dict.fromkeys(("_events", "_seams", "_tables", "_text", "abc", "_version"), 0),
     **dict.fromkeys(("_wire", "_vivaldi"), 1),
     "_swim": 2,
@@ -135,7 +137,13 @@ def test_coordinates_import_nothing_of_the_package_but_errors() -> None:
         for module in modules():
             if module.room == "_vivaldi":
                 for line, room, name in rooms_imported(module):
-                    if room not in ("_vivaldi", "_attrs", "_door", "_exceptions", "_settings"):
+                    if room not in (
+                        "_vivaldi",
+                        "_attrs",
+                        "_public_names",
+                        "_exceptions",
+                        "_settings",
+                    ):
                         yield module, line, name
 
     assert [] == complaints("coordinates stand alone", knowing())

@@ -36,7 +36,7 @@
 #           _tuples         named tuples without typing, for what must start at once
 #           _text           names, keys, addresses and ports as text
 #           _tables         text and HTML that are safe to show
-#           _door           public names say the door at which a user finds them
+#           _public_names   public names say the module where a user finds them
 #           _version
 #
 # A file uses lower layers and its own room, never a higher one; `_memberlist` does not know

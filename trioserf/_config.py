@@ -18,12 +18,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 
 from . import _attrs as attrs
-from ._door import at_the_door
 from ._events import Member
 from ._exceptions import ConfigError, InvalidNodeName
 from ._memberlist_config import DEFAULT_PORT as DEFAULT_PORT
 from ._memberlist_config import MemberlistConfig as MemberlistConfig
 from ._memberlist_config import with_profile
+from ._public_names import set_public_module
 from ._setting_texts import documented
 from ._settings import (
     BOOL,
@@ -577,4 +577,4 @@ def _once(short: str, given: object, below: dict[str, Any], name: str, value: ob
     below[name] = value
 
 
-at_the_door(Config)
+set_public_module(Config)

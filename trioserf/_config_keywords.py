@@ -12,8 +12,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
-from ._door import at_the_door
 from ._events import Member
+from ._public_names import set_public_module
 from ._settings import IPNetwork
 from .abc import Tap, Transport
 
@@ -125,4 +125,4 @@ class ConfigKeywords(MembershipKeywords, total=False):
     rng: random.Random | None
 
 
-at_the_door(ConfigKeywords, MemberlistKeywords)
+set_public_module(ConfigKeywords, MemberlistKeywords)

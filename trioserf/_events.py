@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 from . import _attrs as attrs
-from ._door import at_the_door
 from ._exceptions import QueryError
+from ._public_names import set_public_module
 from ._tables import Table, short_payload, shown_as_table
 from ._text import host_and_port, payload_text, printable, tags_text
 
@@ -238,6 +238,6 @@ class EventsDropped:
 Event: TypeAlias = MemberEvent | UserEvent | Query | EventsDropped
 
 
-at_the_door(
+set_public_module(
     EventType, EventsDropped, Member, MemberEvent, MemberStatus, Query, SerfState, UserEvent
 )

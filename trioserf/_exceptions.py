@@ -36,7 +36,7 @@ users at once, ``trio.WouldBlock`` from ``*_nowait`` calls.
 
 from __future__ import annotations
 
-from ._door import at_the_door
+from ._public_names import set_public_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -219,4 +219,4 @@ class SerfInternalError(SerfError):
     """
 
 
-at_the_door(*(each for each in [*globals().values()] if isinstance(each, type)))
+set_public_module(*(each for each in [*globals().values()] if isinstance(each, type)))

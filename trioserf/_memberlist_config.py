@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, final
 
 from . import _attrs as attrs
-from ._door import at_the_door
+from ._public_names import set_public_module
 from ._setting_texts import documented
 from ._settings import (
     BOOL,
@@ -511,4 +511,4 @@ def with_profile(config: MemberlistConfig, profile: str) -> MemberlistConfig:
     return attrs.evolve(config, **changes) if changes else config
 
 
-at_the_door(MemberlistConfig)
+set_public_module(MemberlistConfig)

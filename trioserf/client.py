@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from ._cluster.query_collector import NodeAck as NodeAck
 from ._cluster.query_collector import NodeResponse as NodeResponse
-from ._door import all_at_the_door
 from ._exceptions import RPCError as RPCError
+from ._public_names import set_public_modules
 from ._rpc.client import RPCClient as RPCClient
 from ._rpc.client import RPCStream as RPCStream
 from ._rpc.client import open_client as open_client
 
-all_at_the_door(list(globals().values()), __name__)
+set_public_modules(list(globals().values()), __name__)

@@ -13,10 +13,10 @@ leave.  Clients of other hosts need a key.
 
 from __future__ import annotations
 
-from ._door import all_at_the_door
+from ._public_names import set_public_modules
 from ._rpc.agent_hooks import AgentHooks as AgentHooks
 from ._rpc.server import RPCServer as RPCServer
 from ._rpc.server import RPCStatistics as RPCStatistics
 from ._rpc.server import serve as serve
 
-all_at_the_door(list(globals().values()), __name__)
+set_public_modules(list(globals().values()), __name__)

@@ -18,7 +18,6 @@ from ._cluster.snapshot_replay import PreviousNode as PreviousNode
 from ._cluster.snapshot_replay import SnapshotState as SnapshotState
 from ._cluster.snapshot_replay import replay as replay
 from ._config import MAX_NODE_NAME_LENGTH as MAX_NODE_NAME_LENGTH
-from ._door import all_at_the_door
 from ._memberlist.apply import Handlers as Handlers
 from ._memberlist.loop_lag import LoopLagStatistics as LoopLagStatistics
 from ._memberlist.memberlist import Memberlist as Memberlist
@@ -26,6 +25,7 @@ from ._memberlist.metrics import TrafficStatistics as TrafficStatistics
 from ._memberlist.open import open_memberlist as open_memberlist
 from ._memberlist.statistics import MemberlistStatistics as MemberlistStatistics
 from ._net.udp_tcp import NetTransport as NetTransport
+from ._public_names import set_public_modules
 from ._serf.explanation import InputProblem as InputProblem
 from ._serf.explanation import TimelineEntry as TimelineEntry
 from ._serf.snapshotter import SnapshotStatistics as SnapshotStatistics
@@ -57,4 +57,4 @@ from .abc import Packet as Packet
 from .abc import Tap as Tap
 from .abc import Transport as Transport
 
-all_at_the_door(list(globals().values()), __name__)
+set_public_modules(list(globals().values()), __name__)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .. import _attrs as attrs
-from .._door import at_the_door
 from .._exceptions import KeyringError, RemoteProtocolError
+from .._public_names import set_public_module
 from .._tables import Table, shown_as_table
 from .._text import key_from_text
 from .._wire.serf_messages import KeyAnswer, KeyRequest, decode_key_answer, encode_serf
@@ -157,4 +157,4 @@ class KeyTally:
         return None
 
 
-at_the_door(KeyResponse)
+set_public_module(KeyResponse)

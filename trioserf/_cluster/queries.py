@@ -18,7 +18,6 @@ from typing import Final, cast
 
 from .. import _attrs as attrs
 from .._config import Config
-from .._door import at_the_door
 from .._events import Member
 from .._exceptions import (
     ConfigError,
@@ -27,6 +26,7 @@ from .._exceptions import (
     RemoteProtocolError,
     ResponseTooLarge,
 )
+from .._public_names import set_public_module
 from .._settings import is_int, is_number
 from .._wire.limits import MAX_I64
 from .._wire.query_filters import encode_filters
@@ -363,4 +363,4 @@ class QueryLog:
         return effects
 
 
-at_the_door(QueryParams)
+set_public_module(QueryParams)

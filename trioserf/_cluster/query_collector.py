@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from .. import _attrs as attrs
-from .._door import at_the_door
 from .._events import Member, MemberStatus
+from .._public_names import set_public_module
 from .._wire.serf_messages import (
     QUERY_FLAG_ACK,
     RESPONSE_FLAG_ACK,
@@ -225,4 +225,4 @@ class PendingQueries:
         ]
 
 
-at_the_door(NodeResponse)
+set_public_module(NodeResponse)

@@ -33,8 +33,8 @@ from typing import Final, Unpack, final
 import trio
 
 from .._config import MemberlistConfig
-from .._door import at_the_door
 from .._exceptions import ConfigError, InvalidState, JoinError
+from .._public_names import set_public_module
 from .._swim.admission import local_versions
 from .._swim.awareness import Awareness
 from .._swim.broadcasts import TransmitLimitedQueue
@@ -605,4 +605,4 @@ class Memberlist:
             raise trio.ClosedResourceError("this node is closed")
 
 
-at_the_door(Memberlist)
+set_public_module(Memberlist)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import final
 
 from .. import _attrs as attrs
-from .._door import at_the_door
+from .._public_names import set_public_module
 from .._swim.broadcasts import QueueStatistics
 from .loop_lag import LoopLagStatistics
 from .metrics import TrafficStatistics
@@ -91,4 +91,4 @@ class MemberlistStatistics:
     counts: Mapping[str, int]
 
 
-at_the_door(MemberlistStatistics)
+set_public_module(MemberlistStatistics)

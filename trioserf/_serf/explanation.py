@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, final
 
 from .. import _attrs as attrs
-from .._door import at_the_door
 from .._events import MemberStatus
 from .._memberlist.loop_lag import LoopLagStatistics
+from .._public_names import set_public_module
 from .._swim.probing import ProbeReport
 from .._tables import escape, plain
 from ..abc import Address
@@ -254,4 +254,4 @@ def _plain_value(value: Any) -> Any:
     return value
 
 
-at_the_door(Explanation)
+set_public_module(Explanation)

@@ -22,9 +22,9 @@ from .._cluster.key_responses import (
 )
 from .._cluster.key_rotation import KeyRotation
 from .._cluster.queries import QueryParams
-from .._door import at_the_door
 from .._events import MemberStatus
 from .._exceptions import KeyOperationError
+from .._public_names import set_public_module
 from .core import Core
 from .query_tracker import QueryTracker
 
@@ -162,4 +162,4 @@ def _confirmed(tally: KeyTally) -> KeyResponse:
     return response
 
 
-at_the_door(KeyManager)
+set_public_module(KeyManager)

@@ -11,8 +11,8 @@ from re import Pattern
 from typing import Any, Final, TypeAlias, final, overload
 
 from .. import _attrs as attrs
-from .._door import at_the_door
 from .._events import Member, MemberStatus
+from .._public_names import set_public_module
 from .._tables import Table, shown_as_table
 from .._text import host_and_port, tags_text
 
@@ -203,4 +203,4 @@ class Members(Sequence[Member]):
         return Table(caption=self.summary, header=header, rows=map(_row, self._members))
 
 
-at_the_door(Members)
+set_public_module(Members)

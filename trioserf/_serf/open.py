@@ -20,10 +20,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 import trio
 
 from .._config import Config
-from .._door import at_the_door
 from .._events import SerfState
 from .._memberlist.drop_log import node_log
 from .._memberlist.end_cause import end_of_block, leaf
+from .._public_names import set_public_module
 from .._swim.incarnations import SUSPECT_BAND
 from .arguments import node_config
 from .delegate import SerfDelegate
@@ -195,4 +195,4 @@ def _crash_report(
     return cause
 
 
-at_the_door(open, serve)
+set_public_module(open, serve)

@@ -26,13 +26,13 @@ import trio
 from .. import _attrs as attrs
 from .._cluster.member_record import member_of
 from .._config import DEFAULT_PORT
-from .._door import at_the_door
 from .._events import Member, MemberStatus
 from .._exceptions import LocalProtocolError, RemoteProtocolError
 from .._memberlist.drop_log import node_log
 from .._memberlist.metrics import Metrics
 from .._memberlist.stream_io import read_message
 from .._net.addresses import family_of, parse_address, to_sockaddr
+from .._public_names import set_public_module
 from .._settings import key_bytes
 from .._swim.alive_rules import node_from
 from .._swim.nodes import VERSIONS_LENGTH, NodeStatus
@@ -290,4 +290,4 @@ def _forgotten(names: set[str], left: frozenset[str]) -> Iterator[Member]:
         yield Member(name, IPv4Address(0), 0, {}, status, *bytes(VERSIONS_LENGTH))
 
 
-at_the_door(peek)
+set_public_module(peek)

@@ -8,7 +8,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._cluster.query_collector import NodeAck, NodeResponse, QueryCollector
-from .._door import at_the_door
+from .._public_names import set_public_module
 from .._tables import Table, short_payload, shown_as_table
 
 
@@ -149,4 +149,4 @@ class QueryResponse:
         return True
 
 
-at_the_door(QueryResponse, QueryResult)
+set_public_module(QueryResponse, QueryResult)

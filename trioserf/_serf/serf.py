@@ -11,7 +11,6 @@ import trio
 from .. import _attrs as attrs
 from .._cluster.queries import QueryParams
 from .._cluster.size_limits import payload_bytes
-from .._door import at_the_door
 from .._events import (
     Event,
     EventsDropped,
@@ -23,6 +22,7 @@ from .._events import (
     UserEvent,
 )
 from .._memberlist.memberlist import Memberlist
+from .._public_names import set_public_module
 from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
 from .arguments import buffer_size, join_addresses, member_name
@@ -461,4 +461,4 @@ class Serf:
         await self._core.closed.wait()
 
 
-at_the_door(Serf)
+set_public_module(Serf)

@@ -21,8 +21,8 @@ from typing import Any, Final
 import trio
 
 from .. import _attrs as attrs
-from .._door import at_the_door
 from .._memberlist.end_cause import end_cause
+from .._public_names import set_public_module
 from .open import leave_in_time
 from .serf import Serf
 
@@ -163,4 +163,4 @@ async def _leave_all(nodes: Iterable[Serf]) -> None:
         raise errors[0]
 
 
-at_the_door(leave_on_signals)
+set_public_module(leave_on_signals)

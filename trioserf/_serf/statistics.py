@@ -11,9 +11,9 @@ from typing import Literal, final
 
 from .. import _attrs as attrs
 from .._cluster.effects import QueueName
-from .._door import at_the_door
 from .._events import MemberStatus, SerfState
 from .._memberlist.statistics import MemberlistStatistics
+from .._public_names import set_public_module
 from .._swim.broadcasts import QueueStatistics
 from .._tables import Table, escape, plain, shown_as_table
 from .core import Core
@@ -180,4 +180,4 @@ def stats(
     return numbers
 
 
-at_the_door(SerfStatistics)
+set_public_module(SerfStatistics)

@@ -25,8 +25,8 @@ from operator import sub as minus
 from typing import Final, TypeAlias, final
 
 from .. import _attrs as attrs
-from .._door import at_the_door
 from .._exceptions import CoordinateError
+from .._public_names import set_public_module
 from .._settings import COUNT, COUNT_1, bound, is_int, is_number
 
 Vector: TypeAlias = tuple[float, ...]
@@ -217,4 +217,4 @@ class Coordinate:
             )
 
 
-at_the_door(Coordinate)
+set_public_module(Coordinate)

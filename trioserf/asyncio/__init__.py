@@ -15,7 +15,7 @@ and errors are the same classes.
 
 from __future__ import annotations
 
-from .._door import at_the_door as _at_the_door
+from .._public_names import set_public_module as _set_public_module
 from .client import RPCClient as RPCClient
 from .client import RPCStream as RPCStream
 from .client import open_client as open_client
@@ -26,5 +26,5 @@ from .serf import open as open
 from .serf import peek as peek
 from .streams import Stream as Stream
 
-_at_the_door(RPCClient, RPCStream, KeyManager, QueryResponse, Serf, Stream, door=__name__)
-_at_the_door(open, open_client, peek, door=__name__)
+_set_public_module(RPCClient, RPCStream, KeyManager, QueryResponse, Serf, Stream, module=__name__)
+_set_public_module(open, open_client, peek, module=__name__)

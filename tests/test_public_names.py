@@ -1,4 +1,4 @@
-"""The names of the doors say where a user finds them, and `help()` shows nothing private."""
+"""Public names say where a user finds them, and `help()` shows nothing private."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ import trioserf.asyncio
 import trioserf.client
 import trioserf.ipc
 import trioserf.lowlevel
-from tests.source_tree import PACKAGE, ROOT, modules
+from tests.source_tree import PACKAGE as FOLDER
+from tests.source_tree import ROOT, modules
 from trioserf import Coordinate, Member, MemberEvent, MemberStatus
-from trioserf._door import FRONT, all_at_the_door
+from trioserf._public_names import PACKAGE, set_public_modules
 
 NAMES = sorted(set(trioserf.__all__) - {"__version__"})
 
@@ -36,13 +37,13 @@ PUBLIC = [name for name in NAMES if shown(getattr(trioserf, name))]
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_a_public_name_says_the_front_door(name: str) -> None:
+def test_a_public_name_says_the_package(name: str) -> None:
     found: Any = getattr(trioserf, name)
-    assert (FRONT, name, name) == (found.__module__, found.__name__, found.__qualname__)
+    assert (PACKAGE, name, name) == (found.__module__, found.__name__, found.__qualname__)
     assert "trioserf._" not in repr(found)
 
 
-def test_it_does_so_before_the_door_was_asked() -> None:
+def test_it_does_so_before_the_package_was_asked() -> None:
     """An error may be raised, and a member shown, long before anybody names their class."""
     homes = {name: f"trioserf.{home}" for name, home in trioserf._HOME_OF.items() if name in PUBLIC}
     program = f"""
@@ -55,23 +56,23 @@ for name, home in {homes!r}.items():
 
 
 @pytest.mark.parametrize(
-    "door", [trioserf.asyncio, trioserf.client, trioserf.ipc, trioserf.lowlevel]
+    "module", [trioserf.asyncio, trioserf.client, trioserf.ipc, trioserf.lowlevel]
 )
-def test_names_of_the_other_doors_say_a_door(door: Any) -> None:
-    for name, value in vars(door).items():
-        if shown(value) and not name.startswith("_") and value is not all_at_the_door:
+def test_names_of_other_public_modules_say_a_public_module(module: Any) -> None:
+    for name, value in vars(module).items():
+        if shown(value) and not name.startswith("_") and value is not set_public_modules:
             assert value.__module__.startswith("trioserf"), name
             assert not value.__module__.startswith("trioserf._"), name
 
 
 def public_classes() -> set[str]:
-    doors = (trioserf, trioserf.abc, trioserf.lowlevel, trioserf.client, trioserf.ipc)
-    doors += (trioserf.asyncio,)
-    return {name for door in doors for name in dir(door)} | set(NAMES)
+    public = (trioserf, trioserf.abc, trioserf.lowlevel, trioserf.client, trioserf.ipc)
+    public += (trioserf.asyncio,)
+    return {name for module in public for name in dir(module)} | set(NAMES)
 
 
 def private_classes() -> set[str]:
-    """Classes and aliases of types that no door shows."""
+    """Classes and aliases of types that no public module shows."""
     found = set()
     for module in modules():
         for node in module.tree.body:
@@ -97,7 +98,7 @@ def test_star_imports_give_all_public_names() -> None:
     scope: dict[str, object] = {}
     exec("from trioserf import *", scope)
     assert set(trioserf.__all__) == scope.keys() - {"__builtins__"}
-    for node in ast.parse((PACKAGE / "__init__.py").read_text()).body:
+    for node in ast.parse((FOLDER / "__init__.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             assert trioserf.__all__ == ast.literal_eval(node.value), "type checkers read it, too"
             break
