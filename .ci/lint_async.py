@@ -15,7 +15,7 @@ NOT_OURS = {
     "ASYNC114": "which tasks are started, and how, the tree shows",
     "ASYNC9": "a function of ours that may wait need not always do so if nobody outside calls it",
 }
-"""Rules that the house does not follow."""
+"""Rules that this project does not follow."""
 
 EXCEPTIONS = {
     ("_memberlist/stream_server.py", "ASYNC121"): "the nursery is cancelled in the line before",

@@ -1,4 +1,4 @@
-"""The package as syntax trees, for the tests that guard the house."""
+"""The package as syntax trees, for the tests that guard its layout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Module:
 
     @property
     def dotted(self) -> str:
-        """Its name for import, inside the package: ``_swim.table``, ``_swim`` for its door."""
+        """Its name for import, as `_swim.table`; ``_swim`` for a package's ``__init__``."""
         parts = self.path.removesuffix(".py").split("/")
         return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

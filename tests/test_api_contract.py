@@ -1,4 +1,4 @@
-"""The contract of the public door: every documented name, with the arguments it is said to have.
+"""The contract of the public names: every documented one, with the arguments it is said to have.
 
 What is written here is what programs are written against.  More may be there; nothing of this
 may be missing, be called otherwise, or want more.
@@ -385,7 +385,7 @@ def test_what_go_exports_is_here(go: str) -> None:
     assert value is not None
 
 
-def test_a_class_of_the_door_says_what_it_is_for() -> None:
+def test_a_public_class_says_what_it_is_for() -> None:
     silent = [
         f"Serf.{name}"
         for name, member in vars(Serf).items()

@@ -285,7 +285,7 @@ ROOTS: dict[str, object] = {
     "agent": trioserf.client.RPCClient,
 }
 ELSEWHERE = {"serf.Create", "serf.DefaultConfig", "serf.in_trio", "agent.json"}
-"""Names of Go's package, of the asyncio door, and a file."""
+"""Names of Go's package, of `trioserf.asyncio`, and a file."""
 
 
 def resolves(root: str, path: list[str]) -> bool:

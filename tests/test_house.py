@@ -1,4 +1,4 @@
-"""Sizes, sources, exports and tasks: what keeps the house easy to walk through."""
+"""Sizes, sources, exports and tasks: what keeps the package easy to read."""
 
 from __future__ import annotations
 
@@ -243,17 +243,17 @@ def test_sources_name_something_that_can_be_looked_up() -> None:
 # --- exports ------------------------------------------------------------------------------
 
 
-def public_doors() -> Iterator[Module]:
+def public_modules() -> Iterator[Module]:
     for module in modules():
         parts = module.path.removesuffix(".py").split("/")
         if parts[-1] == "__init__" and not any(part.startswith("_") for part in parts[:-1]):
             yield module
 
 
-def test_doors_export_under_the_name_they_import() -> None:
+def test_public_modules_export_under_the_name_they_import() -> None:
     """``from ._x import Y as Y`` is how type checkers see that ``Y`` is public."""
     wrong = []
-    for module in public_doors():
+    for module in public_modules():
         public = [node for node in module.tree.body if not isinstance(node, ast.FunctionDef)]
         for node in (inner for outer in public for inner in ast.walk(outer)):
             if isinstance(node, ast.ImportFrom) and node.level:
@@ -265,11 +265,11 @@ def test_doors_export_under_the_name_they_import() -> None:
     assert [] == wrong
 
 
-def test_the_front_door_finds_what_type_checkers_see_there() -> None:
-    (door,) = (module for module in modules() if module.path == "__init__.py")
+def test_the_package_finds_what_type_checkers_see_there() -> None:
+    (package,) = (module for module in modules() if module.path == "__init__.py")
     seen = {
         alias.name: f"trioserf.{node.module}"
-        for node in ast.walk(door.tree)
+        for node in ast.walk(package.tree)
         if isinstance(node, ast.ImportFrom) and node.level and node.module
         for alias in node.names
     }

@@ -42,7 +42,7 @@ def ours(names: set[str]) -> set[str]:
     return {name for name in names if name.partition(".")[0] == "trioserf"}
 
 
-def test_importing_the_library_loads_the_front_door_alone() -> None:
+def test_importing_the_library_loads_its_init_alone() -> None:
     loaded = loaded_after("import trioserf")
     assert {"trioserf", "trioserf._version"} == ours(loaded)
     assert set() == (HEAVY | NODE) & loaded
@@ -106,11 +106,11 @@ assert run([command, "-rpc-addr", address, "-timeout=5s", *words]) == {status}
 
 
 @pytest.mark.parametrize("module", ["trioserf.lowlevel", "trioserf.testing"])
-def test_other_doors_load_nothing_heavy_either(module: str) -> None:
+def test_other_public_modules_load_nothing_heavy_either(module: str) -> None:
     assert set() == (HEAVY - {"argparse"}) & loaded_after(f"import {module}")
 
 
-def test_the_door_of_asyncio_is_opened_at_its_first_use() -> None:
+def test_asyncio_is_loaded_at_its_first_use() -> None:
     loaded = loaded_after("import trioserf; trioserf.asyncio.open")
     assert {"asyncio"} == (HEAVY - {"argparse"}) & loaded
 
@@ -118,7 +118,7 @@ def test_the_door_of_asyncio_is_opened_at_its_first_use() -> None:
 def test_a_node_loads_nothing_that_only_some_programs_need() -> None:
     loaded = loaded_after(OPEN_AND_CLOSE)
     assert set() == (HEAVY | {"html", "json", "trioserf._cluster.re2.program"}) & loaded
-    doors = ("_agent", "_rpc", "asyncio", "client", "ipc", "lowlevel", "notebook", "testing")
-    closed = tuple(f"trioserf.{door}" for door in doors)
+    public = ("_agent", "_rpc", "asyncio", "client", "ipc", "lowlevel", "notebook", "testing")
+    closed = tuple(f"trioserf.{module}" for module in public)
     closed += ("trioserf._serf.explain", "trioserf._serf.diagnosis", "trioserf._serf.peek")
     assert [] == sorted(name for name in loaded if name.startswith(closed))

@@ -35,9 +35,9 @@ PURE = {"_wire", "_vivaldi", "_swim", "_cluster"}
 IMPURE = {"trio", "asyncio", "anyio", "time", "socket", "select", "logging", "os", "threading"}
 IMPURE |= {"subprocess", "secrets", "datetime", "signal", "queue", "concurrent", "pathlib"}
 
-DOOR_USERS = ("testing/__init__", "testing/bootstrap", "testing/sim_cluster")
-DOOR_USERS += ("testing/sim_node", "testing/campaign/")
-"""How the paths of the test kit's own users of the doors begin; the rest of it knows layer 0
+USERS_OF_PUBLIC_NAMES = ("testing/__init__", "testing/bootstrap", "testing/sim_cluster")
+USERS_OF_PUBLIC_NAMES += ("testing/sim_node", "testing/campaign/")
+"""How the paths begin of what in the test kit uses public names; the rest of it knows layer 0
 alone."""
 
 THIRD_PARTY = {"attrs", "cryptography", "msgpack", "outcome", "sniffio", "trio"}
@@ -69,10 +69,10 @@ def test_imports_go_downward() -> None:
         for module in modules():
             for line, room, name in rooms_imported(module):
                 same_room = room == module.room or 0 == LAYERS[room] == LAYERS[module.room]
-                both_doors = 7 == LAYERS[room] == LAYERS[module.room]
+                both_public = 7 == LAYERS[room] == LAYERS[module.room]
                 program = (module.room, room) == ("__main__", "_agent")
                 transport = (module.room, room) == ("_memberlist", "_net")
-                if not (same_room or both_doors or program or transport) and (
+                if not (same_room or both_public or program or transport) and (
                     LAYERS[room] >= LAYERS[module.room]
                 ):
                     yield module, line, name
@@ -123,7 +123,7 @@ def test_transports_and_the_test_kit_know_layer_0_alone() -> None:
     def knowing() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
             if module.room == "_net" or (
-                module.room == "testing" and not module.path.startswith(DOOR_USERS)
+                module.room == "testing" and not module.path.startswith(USERS_OF_PUBLIC_NAMES)
             ):
                 for line, room, name in rooms_imported(module):
                     if room != module.room and LAYERS[room] != 0:

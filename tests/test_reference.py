@@ -13,7 +13,7 @@ from tests.reference.commands import rpc_errors
 from tests.reference.log_lines import log_lines, unread_calls
 from tests.reference.meanings import meanings
 from tests.reference.metrics import drop_reasons, figures, metrics
-from tests.reference.names import DOORS, exceptions, public_names
+from tests.reference.names import PUBLIC_MODULES, exceptions, public_names
 from tests.reference.pages import FOLDER, pages
 from tests.source_tree import PACKAGE
 from trioserf import Config, EventType, MemberlistConfig
@@ -28,30 +28,32 @@ def test_a_page_is_what_the_source_says(name: str) -> None:
     assert PAGES[name] == (FOLDER / name).read_text(), "run: python -m tests.reference"
 
 
-def test_every_door_has_a_page_and_every_public_module_is_a_door() -> None:
+def test_every_public_module_has_a_page() -> None:
     private = {"trioserf.__main__"}
     modules = {f"trioserf.{path.stem}" for path in PACKAGE.glob("[!_]*.py")} | {
         f"trioserf.{path.parent.name}" for path in PACKAGE.glob("[!_]*/__init__.py")
     }
-    assert {"trioserf", *modules} - private == set(DOORS)
+    assert {"trioserf", *modules} - private == set(PUBLIC_MODULES)
 
 
-@pytest.mark.parametrize("door", [door for door in DOORS if door != "trioserf.testing_plugin"])
-def test_every_public_name_is_on_a_page(door: str) -> None:
+@pytest.mark.parametrize(
+    "dotted", [dotted for dotted in PUBLIC_MODULES if dotted != "trioserf.testing_plugin"]
+)
+def test_every_public_name_is_on_a_page(dotted: str) -> None:
     text = "\n".join(PAGES.values())
-    names = [each for each in public_names(door) if each.name != "__version__"]
+    names = [each for each in public_names(dotted) if each.name != "__version__"]
     assert names
     documented = set(re.findall(r"^\.\. (?:auto\w+|py:data):: (\S+)", text, re.MULTILINE))
     assert [] == [each.path for each in names if each.path not in documented]
-    linked = [each for each in names if each.home != door]
-    assert [] == [each.path for each in linked if f"<{each.path}>" not in PAGES[f"{door}.md"]]
+    linked = [each for each in names if each.home != dotted]
+    assert [] == [each.path for each in linked if f"<{each.path}>" not in PAGES[f"{dotted}.md"]]
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_every_public_name_says_what_it_is(door: str) -> None:
+@pytest.mark.parametrize("dotted", PUBLIC_MODULES)
+def test_every_public_name_says_what_it_is(dotted: str) -> None:
     silent = [
         each.name
-        for each in public_names(door)
+        for each in public_names(dotted)
         if inspect.isclass(each.value) or inspect.isroutine(each.value)
         if not (inspect.getdoc(each.value) or "").strip()
     ]

@@ -1,4 +1,4 @@
-# The house of trioserf
+# The layout of trioserf
 #
 # One idea: decide in plain code, wait in tasks.  Rules (who is alive, what to broadcast, when a
 # suspicion ends) are ordinary classes: they take the time and a random source as arguments,
@@ -7,7 +7,7 @@
 #
 # layer 8   __main__        the program: python -m trioserf, and the command trioserf
 #           _agent/         command line, the agent, and the demo
-#       7   __init__        this door: what a user types
+#       7   __init__        this module: the names that a user types
 #           asyncio/        a node in a thread of its own, for programs that run on asyncio
 #           client          a client of agents, of Go's or of this library
 #           ipc             the agent's RPC protocol on a node: for the serf command line
@@ -39,7 +39,7 @@
 #           _public_names   public names say the module where a user finds them
 #           _version
 #
-# A file uses lower layers and its own room, never a higher one; `_memberlist` does not know
+# A file uses lower layers and its own package, never a higher one; `_memberlist` does not know
 # Serf.  How a packet travels: `_net` reads it, `_memberlist/receiver.py` takes it apart with
 # `_wire`, `_swim` or, by way of `_serf/delegate.py`, `_cluster` decides, and the effects go to
 # queues, to the network, and down the event pipeline to the readers.

@@ -1,4 +1,4 @@
-"""Everything that the documentation of the public door names, used once as it says."""
+"""Everything that the documentation of the package names, used once as it says."""
 
 from __future__ import annotations
 

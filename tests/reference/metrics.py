@@ -133,7 +133,7 @@ def figures(cls: type[typing.Any] = SerfStatistics, prefix: str = "") -> Iterato
 
 
 def _home(cls: type[typing.Any]) -> dict[str, typing.Any]:
-    """The names of the file that defines the class: its ``__module__`` says a door."""
+    """The names of the file that defines the class: its ``__module__`` says a public module."""
     homes = (m for m in modules() if re.search(rf"^class {cls.__name__}\b", m.text, re.MULTILINE))
     return vars(importlib.import_module(f"trioserf.{next(homes).dotted}"))
 

@@ -1,7 +1,7 @@
-"""The pages of public names: one for each door, made of autodoc's directives.
+"""The pages of public names: one for each public module, made of autodoc's directives.
 
-A name is documented where it says that it is (``__module__``); a door that shows it, too, names it
-and links there.
+A name is documented where it says that it is (``__module__``); a module that shows it,
+too, names it and links there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import attrs
 
 from tests.source_tree import PACKAGE, modules
 
-DOORS = {
+PUBLIC_MODULES = {
     "trioserf": "a node, and everything that a first program needs",
     "trioserf.asyncio": "the same for programs that run on asyncio",
     "trioserf.client": "a client of agents",
@@ -42,7 +42,7 @@ GROUPS = {
         PROTOCOL_VERSION_MIN PROTOCOL_VERSION_MAX PROTOCOL_VERSION_MAP USER_EVENT_SIZE_LIMIT""",
     "Membership alone": "Memberlist",
 }
-"""The front door, in the order in which one meets it; events and exceptions have pages."""
+"""The package itself, in the order in which one meets it; events and exceptions have pages."""
 EVENTS = "Event EventType MemberEvent UserEvent Query EventsDropped"
 SETTINGS = ("Config", "MemberlistConfig")
 """Their fields are on the page of settings."""
@@ -51,34 +51,34 @@ KEYWORDS = ("ConfigKeywords", "MemberlistKeywords")
 
 @attrs.frozen
 class PublicName:
-    """One name of a door.
+    """One name of a public module.
 
     Args:
-      door: the module that shows it.
+      shown_in: the module that shows it.
       name: there.
       value: what it is.
     """
 
-    door: str
+    shown_in: str
     name: str
     value: Any = attrs.field(repr=False)
 
     @property
     def home(self) -> str:
-        """The door at which it is documented."""
-        found = getattr(self.value, "__module__", self.door)
-        return found if found in DOORS else self.door
+        """The module with which it is documented."""
+        found = getattr(self.value, "__module__", self.shown_in)
+        return found if found in PUBLIC_MODULES else self.shown_in
 
     @property
     def path(self) -> str:
         return f"{self.home}.{self.name}"
 
 
-def public_names(door: str) -> list[PublicName]:
-    """The names of a door: ``__all__``, or what it shows as ``Y as Y`` or defines itself."""
-    module = importlib.import_module(door)
+def public_names(dotted: str) -> list[PublicName]:
+    """Those of a public module: ``__all__``, or what it shows as ``Y as Y`` or defines itself."""
+    module = importlib.import_module(dotted)
     names = getattr(module, "__all__", None) or list(dict.fromkeys(_shown(module)))
-    return [PublicName(door, name, getattr(module, name)) for name in names]
+    return [PublicName(dotted, name, getattr(module, name)) for name in names]
 
 
 def _shown(module: ModuleType) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _shown(module: ModuleType) -> Iterator[str]:
 
 
 def exceptions() -> list[type[BaseException]]:
-    """Every exception of the front door, parents before children, in the order of the source."""
+    """Every exception of the package, parents before children, in the order of the source."""
     found = [each.value for each in public_names("trioserf")]
     errors = [each for each in found if isinstance(each, type) and issubclass(each, Exception)]
     source = (PACKAGE / "_exceptions.py").read_text()
@@ -107,14 +107,14 @@ def exceptions() -> list[type[BaseException]]:
 # --- pages --------------------------------------------------------------------------------
 
 
-def page_of(door: str) -> str:
-    """The page of one door."""
-    module = importlib.import_module(door)
-    names = {each.name: each for each in public_names(door)}
-    if door == "trioserf.testing_plugin":
-        return _rst(door, [f".. automodule:: {door}"])
-    if door != "trioserf":
-        return _rst(door, [f".. automodule:: {door}", "", *_all_of(names.values())])
+def page_of(dotted: str) -> str:
+    """The page of one public module."""
+    module = importlib.import_module(dotted)
+    names = {each.name: each for each in public_names(dotted)}
+    if dotted == "trioserf.testing_plugin":
+        return _rst(dotted, [f".. automodule:: {dotted}"])
+    if dotted != "trioserf":
+        return _rst(dotted, [f".. automodule:: {dotted}", "", *_all_of(names.values())])
     lines: list[str] = []
     for title, group in GROUPS.items():
         lines += [title, "-" * len(title), "", *_all_of(names[name] for name in group.split())]
@@ -126,17 +126,17 @@ def page_of(door: str) -> str:
         ".. currentmodule:: trioserf",
         "",
     ]
-    return _rst(door, [*head, *lines])
+    return _rst(dotted, [*head, *lines])
 
 
-def _rst(door: str, lines: list[str]) -> str:
+def _rst(dotted: str, lines: list[str]) -> str:
     body = "\n".join(lines).rstrip()
-    about = f"{DOORS[door][0].upper()}{DOORS[door][1:]}."
-    return f"# `{door}`\n\n{about}\n\n```{{eval-rst}}\n{body}\n```\n"
+    about = f"{PUBLIC_MODULES[dotted][0].upper()}{PUBLIC_MODULES[dotted][1:]}."
+    return f"# `{dotted}`\n\n{about}\n\n```{{eval-rst}}\n{body}\n```\n"
 
 
 def directives(names: str) -> str:
-    """The directives of some names of the front door, for another page."""
+    """The directives of some names of the package, for another page."""
     all_of = {each.name: each for each in public_names("trioserf")}
     body = "\n".join(_all_of(all_of[name] for name in names.split())).rstrip()
     return f"```{{eval-rst}}\n.. currentmodule:: trioserf\n\n{body}\n```\n"
@@ -145,7 +145,7 @@ def directives(names: str) -> str:
 def _all_of(names: Iterable[PublicName]) -> Iterator[str]:
     elsewhere: list[PublicName] = []
     for each in names:
-        if each.home != each.door:
+        if each.home != each.shown_in:
             elsewhere.append(each)
         else:
             yield from _directive(each)

@@ -6,7 +6,7 @@ from tests.reference.commands import command_page, rpc_page
 from tests.reference.events import events_page, exceptions_page
 from tests.reference.log_lines import log_page
 from tests.reference.metrics import metrics_page
-from tests.reference.names import DOORS, page_of
+from tests.reference.names import PUBLIC_MODULES, page_of
 from tests.settings_page import settings_page
 from tests.source_tree import ROOT
 
@@ -15,7 +15,7 @@ FOLDER = ROOT / "docs" / "reference"
 
 def pages() -> dict[str, str]:
     """File in ``docs/reference`` to its text."""
-    return {f"{door}.md": page_of(door) for door in DOORS} | {
+    return {f"{dotted}.md": page_of(dotted) for dotted in PUBLIC_MODULES} | {
         "events.md": events_page(),
         "exceptions.md": exceptions_page(),
         "logs.md": log_page(),

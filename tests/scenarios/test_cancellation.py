@@ -42,13 +42,13 @@ ELSEWHERE = {
 
 def public_calls() -> Iterator[str]:
     """Every public function and method that may wait; what users implement is not called so."""
-    for door in (trioserf, trioserf.client, trioserf.ipc, trioserf.lowlevel):
-        names = getattr(door, "__all__", None) or [n for n in vars(door) if not n.startswith("_")]
-        values = {name: getattr(door, name) for name in names}
+    for shown in (trioserf, trioserf.client, trioserf.ipc, trioserf.lowlevel):
+        names = getattr(shown, "__all__", None) or [n for n in vars(shown) if n[0] != "_"]
+        values = {name: getattr(shown, name) for name in names}
         for name, value in values.items():
             if not inspect.isclass(value):
                 if waits(value):
-                    yield f"ipc.{name}" if door is trioserf.ipc else name
+                    yield f"ipc.{name}" if shown is trioserf.ipc else name
             elif value.__module__.startswith("trioserf") and value.__module__ != "trioserf.abc":
                 for method, function in vars(value).items():
                     if waits(function) and (not method.startswith("_") or method == "__anext__"):

@@ -206,7 +206,7 @@ async def test_a_closed_block_a_closed_node_and_two_readers_are_errors(
                 pass
 
 
-async def test_a_wrong_selection_is_a_type_error_at_the_door(autojump_clock: MockClock) -> None:
+async def test_a_wrong_selection_is_a_type_error_at_once(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")
         with pytest.raises(TypeError, match=r"status='alive': expected a MemberStatus"):

@@ -1,9 +1,9 @@
 """The membership half of a node, as one object.
 
 `Memberlist` makes every part of the membership half, once, from the settings, the transport and
-the user's handlers, and gives each what it needs.  It is also the door to them: every call hands
-over in a few lines, and reads give the state of this moment.  It starts no task by itself.  Its
-owner binds, announces, runs `tasks` in its own nursery, and closes::
+the user's handlers, and gives each what it needs.  Other packages reach the parts through it: a
+call hands over in a few lines, and reads give the state of this moment.  It starts no task by
+itself.  Its owner binds, announces, runs `tasks` in its own nursery, and closes::
 
     memberlist = Memberlist(config, transport=transport, rng=random.Random())
     await memberlist.bind()

@@ -1,4 +1,4 @@
-"""The RPC server of a node: the door of ``serf`` commands and of everybody's RPC clients.
+"""The RPC server of a node, for ``serf`` commands and all other RPC clients.
 
 ::
 

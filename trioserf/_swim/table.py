@@ -1,7 +1,7 @@
 """The membership table: the known nodes, and what each message about a node changes.
 
-`NodeTable` is the door to the rules of this package.  They share one `NodeStore`, and are cut
-by the kind of message::
+Other packages call `NodeTable`, which hands over to the rules of this one.  The rules share one
+`NodeStore`, and are divided by the kind of message::
 
     NodeTable ─┬─ AliveRules ─┬─ AddressChanges    may a name move to another address?
                │              ├─ StaleReplies      which node must learn that it is declared dead?

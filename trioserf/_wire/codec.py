@@ -611,7 +611,7 @@ _STRUCT_WRITERS: Mapping[Kind, Callable[[str, Any], Any]] = {
 }
 
 
-# --- the doors ----------------------------------------------------------------------------
+# --- what other modules call --------------------------------------------------------------
 
 
 def encode(obj: Any) -> bytes:

@@ -1,6 +1,6 @@
 """Trio in a thread of its own, for the length of one block of an asyncio program.
 
-Two doors lead between the threads, and no lock: into Trio ``TrioToken.run_sync_soon``, into
+The threads call each other in two ways, without a lock: into Trio ``TrioToken.run_sync_soon``, into
 asyncio ``loop.call_soon_threadsafe``.  A `Call` goes in by the first, and its end comes out by
 the second.
 

@@ -34,7 +34,7 @@ CLOSING_SECONDS = 5.0
 
 @final
 class TrioThread:
-    """Trio in a daemon thread, and the doors into it.
+    """Trio in a daemon thread, and the calls into it.
 
     Attributes:
       nursery: for tasks that outlive a cell.

@@ -19,7 +19,7 @@ must be an argument of the test itself.
 `SimNetwork` is the network alone, for any user of `trioserf.abc.Transport`;
 `trioserf.testing.determinism` runs a program twice in the same way.
 
-Two neighbours have doors of their own: `trioserf.testing.check_transport` has the laws of
+Two modules are imported by themselves: `trioserf.testing.check_transport` has the laws of
 transports, and `trioserf.testing.campaign` tests trioserf itself with faults drawn at random.
 """
 
