@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from trioserf._cluster.effects import ExchangeState
 from trioserf._cluster.lamport import (
     EPOCH,
+    GAP_BURST,
+    GAP_RATE,
     LIMIT,
     PRIVATE_COST,
-    RATION,
-    REFILL,
     STEP,
     WINDOW,
     LamportClock,
@@ -65,7 +65,7 @@ def test_a_clock_never_wraps(start: int, seen: list[int]) -> None:
             assert before == clock.time
         else:
             middle = (before // EPOCH + 1) * EPOCH + EPOCH // 2
-            stays = 0 <= time - before <= WINDOW  # without a ration for what was skipped
+            stays = 0 <= time - before <= WINDOW  # without an allowance for what was skipped
             assert stays or clock.time > min(time, middle - 1, LIMIT - 2)
         clock.increment()
         assert before <= clock.time < LIMIT
@@ -118,7 +118,7 @@ def test_who_missed_some_gaps_can_follow_at_the_same_cost() -> None:
 
 def test_gaps_are_rationed_but_let_an_honest_burst_pass() -> None:
     clock = LamportClock(1)
-    for _ in range(RATION):
+    for _ in range(GAP_BURST):
         assert clock.observe(clock.time + STEP, 5.0)
     assert clock.observe(clock.time + WINDOW + 1, 5.0) is None
     assert () == clock.observe(clock.time + WINDOW, 5.0)
@@ -152,14 +152,14 @@ def test_what_others_never_see_moves_a_clock_slowly() -> None:
     clock = LamportClock(1000)
     for number in range(100_000):
         assert clock.observe(clock.time, number / 10_000, private=True) is not None
-    most = (RATION + 10 * REFILL) / PRIVATE_COST + 1
+    most = (GAP_BURST + 10 * GAP_RATE) / PRIVATE_COST + 1
     assert (most - 1) * WINDOW < clock.time - 1000 <= most * (WINDOW + 1)
     time = clock.time
     assert () == clock.observe(time, 10.0)
     assert time + 1 == clock.time, "what others see moves it as before"
 
 
-def test_a_message_without_a_ration_counts_although_the_clock_stays() -> None:
+def test_a_message_without_an_allowance_counts_although_the_clock_stays() -> None:
     clock = LamportClock(1)
     while clock.observe(clock.time + STEP, 5.0):
         pass

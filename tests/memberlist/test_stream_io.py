@@ -13,13 +13,13 @@ from trioserf._memberlist.stream_io import (
     CHUNK,
     FREE,
     MAX_WAITING,
-    RATION_BURST,
-    RATION_RATE,
     SHORT,
+    STRANGER_BURST,
+    STRANGER_RATE,
     WAIT_LIMIT,
     ByteBudget,
     Holding,
-    Ration,
+    StrangerAllowance,
     make_way,
     read_message,
     run_cpu_bound,
@@ -196,19 +196,19 @@ async def test_one_that_is_cancelled_when_it_was_served_gives_back(autojump_cloc
     assert 0 == budget.used
 
 
-def test_a_ration_is_spent_and_comes_back():
-    ration = Ration()
-    ration.spend(RATION_BURST - 1, 10.0)
-    ration.spend(RATION_RATE, 10.0)
+def test_an_allowance_is_spent_and_comes_back():
+    allowance = StrangerAllowance()
+    allowance.spend(STRANGER_BURST - 1, 10.0)
+    allowance.spend(STRANGER_RATE, 10.0)
     for now in (10.0, 10.9):
         with pytest.raises(StreamError, match="busy"):
-            ration.spend(1, now)
-    ration.spend(RATION_BURST, 11.1)
+            allowance.spend(1, now)
+    allowance.spend(STRANGER_BURST, 11.1)
     with pytest.raises(StreamError, match="busy"):
-        ration.spend(1, 14.0)
-    ration.spend(RATION_BURST, 1000.0)
+        allowance.spend(1, 14.0)
+    allowance.spend(STRANGER_BURST, 1000.0)
     with pytest.raises(StreamError, match="busy"):
-        ration.spend(1, 1000.0)
+        allowance.spend(1, 1000.0)
 
 
 async def test_only_what_is_charged_is_rationed():

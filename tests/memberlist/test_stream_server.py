@@ -323,7 +323,7 @@ async def test_a_refused_peer_that_still_writes_learns_why(autojump_clock):
         await trio.aclose_forcefully(busy)
 
 
-class NoRation:
+class NoAllowance:
     """Strangers may have as much as there is room for."""
 
     def spend(self, size, now):
@@ -356,7 +356,7 @@ async def test_large_requests_of_peers_that_do_not_read_are_few_at_once(autojump
         delegate = Delegate(state=b"x" * 200_000)
         node, peer = await with_peer(c, delegate=delegate, enable_compression=False)
         budget = node._stream_server.budget
-        node._stream_server._ration = NoRation()
+        node._stream_server._allowance = NoAllowance()
         budget.limit, most, data = 8_000_000, [], bomb(1_000_000)
 
         async def attack():

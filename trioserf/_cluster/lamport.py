@@ -8,8 +8,8 @@ deaf: what its peers send is stale, until they have learned of the jump.
 Real clocks count by ones, and a node that was away catches up by push/pull.  So a time that is
 more than the `window` of its log ahead is a *gap*, and one that is more than `STEP` a *jump*:
 
-* A jump into the next but one `EPOCH` is *implausible*: the message is dropped as if it had
-  never come.  Epochs have fixed bounds, so that all nodes of a cluster decide alike.
+* A jump beyond the next `EPOCH` is *implausible*: the message is dropped as if it had never
+  come.  Epochs have fixed bounds, so that all nodes of a cluster decide alike.
 * A jump moves the clock to the middle of the next epoch at most.  So its own times are plausible
   to those that are behind, for half an epoch more.
 * Gaps and jumps are rationed, one jump in sixteen seconds: messages of strangers can drive a clock
@@ -20,8 +20,8 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
   node alone, and so does an event that fits into no packet, and the state of a stranger; messages
   that skip hundreds of times leave those behind that are under way.  So what is *skipped* is
   counted: times for which no message came, and those that only this node has seen.  Messages that
-  fill what was skipped are taken off.  A window of it is a gap; without a ration for it the
-  clock stays where it is, and the message counts all the same.
+  fill what was skipped are taken off.  A window of it is a gap; if no gap is allowed
+  now, the clock stays where it is, and the message counts all the same.
 * The times that were current before a gap stay so (`is_current`): peers that do not know of it
   yet are still heard.  They learn of it by a push/pull, which this node begins (`GAP`).
 * A node that has just started has nothing to compare with.  In the first push/pull that it
@@ -51,26 +51,28 @@ from .._wire.limits import MAX_U64
 from .effects import Count, Effect, ExchangeState
 
 WINDOW: Final = 512
-"""The least gap: so many messages may overtake one another in an honest burst."""
+"""Least distance ahead of the clock that is a gap: so many messages may overtake one another in an
+honest burst."""
 STEP: Final = 1 << 13
-"""How far ahead a time may be that is no jump."""
+"""Greatest distance ahead of the clock that is a gap and no jump."""
 EPOCH: Final = 1 << 31
-"""Times of one epoch: 25 days of a thousand messages a second."""
+"""Times of one epoch: a thousand messages a second use them up in 25 days."""
 LIMIT: Final = 1 << 63
 """No clock reaches this time, and no message with it is accepted."""
-RATION: Final = 64
-"""Gaps that are accepted in a row; a copy of what is refused may come when the clock is nearer."""
-REFILL: Final = 4.0
-"""Further gaps for each second."""
+GAP_BURST: Final = 64
+"""Gaps accepted before `GAP_RATE` applies.  A message that is refused is not lost: a copy of it may
+come when the clock is nearer."""
+GAP_RATE: Final = 4.0
+"""Gaps accepted in a second, after a burst of `GAP_BURST`."""
 JUMP_COST: Final = 64
-"""Gaps that a long jump counts for, so that there is one in sixteen seconds."""
+"""Cost, in gaps, of a long jump: at `GAP_RATE` there is one in sixteen seconds."""
 PRIVATE_COST: Final = 32
-"""Gaps that one counts for which consists of what only this node has seen: others learn of it by
-push/pull alone."""
+"""Cost, in gaps, of a gap made of messages that only this node saw: other nodes learn of such a gap
+by push/pull alone."""
 CATCH_UP_COST: Final = 16
-"""The same for the state of a peer, which others may have seen."""
+"""Cost, in gaps, of a gap made by the state of one peer, which other nodes may have seen."""
 _GAPS: Final = 128
-"""Gaps that are remembered: those of the last half a minute, whatever comes."""
+"""Gaps that are remembered: at `GAP_RATE`, those of the last half a minute."""
 
 REFUSED: Final = (Count("trioserf.serf.implausible_time"),)
 """A message was dropped because of its time."""
@@ -95,8 +97,8 @@ class LamportClock:
     """Times of a window that no message had, or only messages that others never see."""
     _left: tuple[int, ...] = attrs.field(default=(), init=False)
     """The values that the clock had before its last gaps."""
-    _ration: float = attrs.field(default=RATION, init=False)
-    _rationed_at: float = attrs.field(default=-math.inf, init=False)
+    _gaps_left: float = attrs.field(default=GAP_BURST, init=False)
+    _refilled_at: float = attrs.field(default=-math.inf, init=False)
 
     def increment(self) -> int:
         """Advance by one and return the new time."""
@@ -162,12 +164,12 @@ class LamportClock:
             self.skipped -= 1
 
     def _spend(self, cost: float, now: float) -> bool:
-        refill = REFILL * (now - self._rationed_at) if now > self._rationed_at else 0.0
-        self._ration = min(RATION, self._ration + refill)
-        self._rationed_at = max(now, self._rationed_at)
-        if self._ration < cost:
+        refill = GAP_RATE * (now - self._refilled_at) if now > self._refilled_at else 0.0
+        self._gaps_left = min(GAP_BURST, self._gaps_left + refill)
+        self._refilled_at = max(now, self._refilled_at)
+        if self._gaps_left < cost:
             return False
-        self._ration -= cost
+        self._gaps_left -= cost
         return True
 
     def catch_up(self, peer: int, now: float, *, first: bool = False) -> tuple[Effect, ...] | None:

@@ -281,10 +281,10 @@ class RecentIntents:
     Gossip may deliver a leave intent before the alive message of the node.  The newest intent
     about each name is kept for a while and applied when the member joins.
 
-    Anybody can make up names, so those that came by gossip are rationed: what is beyond the ration
-    is as if it had never come.  An honest one is not lost by that.  It is about a member as
-    soon as the alive message is here, and its further copies are taken then; and every push/pull
-    says the same again.
+    Anybody can make up names, so intents that came by gossip are rationed: what is beyond the
+    allowance is as if it had never come.  An honest intent is not lost by that.  It is about a
+    member as soon as the alive message is here, and its further copies are taken then; and every
+    push/pull says the same again.
 
     DIFFERS (unless ``faithful``): Go passes on every one
     (test_intents_about_unknown_names_are_rationed).
@@ -296,10 +296,10 @@ class RecentIntents:
     faithful: bool = False
     _intents: dict[str, RecentIntent] = attrs.field(factory=dict, init=False)
     """The one stored first in front."""
-    _ration: Allowance = attrs.field(init=False)
+    _allowance: Allowance = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._ration = Allowance(UNKNOWN_BURST, UNKNOWN_RATE)
+        self._allowance = Allowance(UNKNOWN_BURST, UNKNOWN_RATE)
 
     def __len__(self) -> int:
         return len(self._intents)
@@ -311,7 +311,7 @@ class RecentIntents:
 
     def may_pass_on(self, now: float) -> bool:
         """Whether one more intent of gossip is taken; it counts as taken then."""
-        return self.faithful or self._ration.take(now)
+        return self.faithful or self._allowance.take(now)
 
     def upsert(self, name: str, kind: IntentKind, ltime: int, now: float) -> bool:
         """Store an intent if it is newer than the one stored; returns whether it was."""

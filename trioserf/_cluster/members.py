@@ -261,7 +261,7 @@ class MemberRegistry:
         return True, [*jumped]
 
     def _may_take(self, msg: JoinIntent | LeaveIntent, now: float) -> bool:
-        """Whether an intent of gossip is taken: beyond the ration it is as if it never came."""
+        """Whether an intent of gossip is taken: beyond the allowance it is as if it never came."""
         if msg.node in self._records or not self.intents.is_newer(msg.node, msg.ltime):
             return True
         return self.intents.may_pass_on(now)

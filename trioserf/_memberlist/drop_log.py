@@ -1,6 +1,6 @@
 """The log of one node, and what it says about input that was dropped.
 
-Lines are safe to show and rationed, see `_NodeLog`.
+Lines are safe to show and limited in rate, see `_NodeLog`.
 
 Dropped input is always counted and logged once in a while: a peer that floods a node with
 garbage must not fill its log as well.  Each layer is logged at most once in `LOG_PERIOD`,
@@ -32,18 +32,18 @@ ARGUMENT_PRINTED: Final = 300
 ERROR_PRINTED: Final = 2000
 """Characters of the text of an exception whose traceback is logged."""
 _URGENT: Final = (20, 0.5)
-"""Lines of one kind at once, and more per second, of warnings and errors."""
+"""Warnings and errors of one kind: lines at once, and further lines per second."""
 _USUAL: Final = (100, 5.0)
-"""The same of other lines: a hundred nodes may join in a moment."""
+"""Other lines of one kind, at once and per second: a hundred nodes may join in a moment."""
 _MAX_KINDS: Final = 256
-"""Kinds of lines that are rationed; the library has fewer."""
+"""Kinds of lines whose rates are remembered; the library has fewer."""
 
 # Silent until the application routes the logs.
 logging.getLogger("trioserf").addHandler(logging.NullHandler())
 
 
 @attrs.define(eq=False)
-class _Ration:
+class _LineAllowance:
     """Lines of one kind: how many may still be written, and how many were not."""
 
     left: float
@@ -68,15 +68,16 @@ class _NodeLog(logging.LoggerAdapter[logging.Logger]):
     """The only way of a node to the log, so no place that logs has to think of its peers.
 
     What a peer may have given is cut and printable: a name forges no line and rules no
-    terminal.  And each kind of line is rationed, because most are written when a peer wishes:
-    a flood of them becomes one line now and then, which says how many are missing.  The kind is
-    the line without its arguments; of a line that is nothing but an argument, its first word.
+    terminal.  And each kind of line is limited in rate, because most are written when a peer
+    wishes: a flood of them becomes one line now and then, which says how many are missing.  The
+    kind is the line without its arguments; of a line that is nothing but an argument, its first
+    word.
     """
 
     def __init__(self, logger: logging.Logger, node: str) -> None:
         super().__init__(logger, {"node": node})
         self._prefix = f"{printable(node, ARGUMENT_PRINTED)}: "
-        self._rations: dict[str, _Ration] = {}
+        self._allowances: dict[str, _LineAllowance] = {}
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         if not self.isEnabledFor(level):
@@ -102,18 +103,18 @@ class _NodeLog(logging.LoggerAdapter[logging.Logger]):
         except RuntimeError:  # outside of Trio nothing arrives from peers
             return 0
         burst, rate = _URGENT if level >= logging.WARNING else _USUAL
-        ration = self._rations.get(kind)
-        if ration is None:
-            if len(self._rations) >= _MAX_KINDS:
-                self._rations.clear()
-            ration = self._rations[kind] = _Ration(burst, now)
-        ration.left = min(burst, ration.left + (now - ration.at) * rate)
-        ration.at = now
-        if ration.left < 1:
-            ration.missing += 1
+        allowance = self._allowances.get(kind)
+        if allowance is None:
+            if len(self._allowances) >= _MAX_KINDS:
+                self._allowances.clear()
+            allowance = self._allowances[kind] = _LineAllowance(burst, now)
+        allowance.left = min(burst, allowance.left + (now - allowance.at) * rate)
+        allowance.at = now
+        if allowance.left < 1:
+            allowance.missing += 1
             return None
-        ration.left -= 1
-        missing, ration.missing = ration.missing, 0
+        allowance.left -= 1
+        missing, allowance.missing = allowance.missing, 0
         return missing
 
 
@@ -135,10 +136,11 @@ def node_log(part: str, node: str) -> Log:
 class DropLog:
     """Counts dropped input by layer.
 
-    Layers are those of the packet ladder (``label``, ``decrypt``, ``crc``, ``compound``,
-    ``compress``, ``message``), and what comes after it: ``name``, ``address``, ``relay``,
-    ``requests``, ``long``, ``handoff``, ``refused``, ``unreached``, ``conflict``, ``merge``,
-    ``stream``, ``streams`` and ``handler``.
+    A layer is one word for the step that dropped the input.  The steps of decoding a packet are
+    ``label``, ``decrypt``, ``crc``, ``compress``, ``compound`` and ``message``, see `PacketError`;
+    each of the rest, such as ``handoff`` or ``merge``, is passed by the caller.  All of them, with
+    what they mean, are in `docs/reference/meanings.toml` under ``[dropped]``; a test keeps that
+    list complete.
     """
 
     log: Log

@@ -60,10 +60,11 @@ MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes that all streams of a node hold together; the largest exchange that any node makes fits."""
 FREE: Final = 64 * 1024
 """What each stream may hold without asking (bytes): exchanges of some hundred nodes."""
-RATION_RATE: Final = 2 << 20
-"""What may be charged to exchanges of strangers in a second (bytes): several thousand records."""
-RATION_BURST: Final = 8 << 20
-"""And at once, though the last of them may exceed it."""
+STRANGER_RATE: Final = 2 << 20
+"""Bytes that all exchanges with strangers may be charged in a second: several thousand records."""
+STRANGER_BURST: Final = 8 << 20
+"""Bytes that exchanges with strangers may be charged before `STRANGER_RATE` applies; the exchange
+that reaches this bound may exceed it."""
 MAX_WAITING: Final = 8
 """Streams that may wait for room: beyond it the largest gives up, and its place with it."""
 WAIT_LIMIT: Final = 2.0
@@ -159,20 +160,20 @@ class ByteBudget:
 
 
 @attrs.define(eq=False)
-class Ration:
-    """How much the large exchanges of strangers may have in a while: a bucket of bytes.
+class StrangerAllowance:
+    """How much the large exchanges of strangers may have in a while: a token bucket of bytes.
 
-    Parsing and merging take time as well as room.  Anybody can send states of thousands of nodes or
-    events, as many as there are places for streams, and a node would do nothing else.
+    Parsing and merging take time as well as memory.  Anybody can send states of thousands of nodes
+    or events, as many as there are places for streams, and a node would do nothing else.
     """
 
-    _left: float = attrs.field(default=RATION_BURST, init=False)
+    _left: float = attrs.field(default=STRANGER_BURST, init=False)
     _at: float = attrs.field(default=-math.inf, init=False)
 
     def spend(self, size: int, now: float) -> None:
         """Take so many bytes.  Raises `StreamError` if those before took too much."""
         if now > self._at:
-            self._left = min(RATION_BURST, self._left + RATION_RATE * (now - self._at))
+            self._left = min(STRANGER_BURST, self._left + STRANGER_RATE * (now - self._at))
             self._at = now
         if self._left <= 0:
             raise StreamError("busy: others who are no members sent too much just now", reply=True)
@@ -187,7 +188,7 @@ class Holding:
     """
 
     budget: ByteBudget
-    ration: Callable[[int], object] | None = None
+    allowance: Callable[[int], object] | None = None
     """Is given how much more is to be charged; may raise `StreamError`."""
     size: int = attrs.field(default=0, init=False)
     charged: int = attrs.field(default=0, init=False)
@@ -200,8 +201,8 @@ class Holding:
         """Hold so many bytes from now on, more or less.  Raises as `ByteBudget.take`."""
         wanted = max(0, size - FREE)
         if wanted > self.charged:
-            if self.ration is not None:
-                self.ration(wanted - self.charged)
+            if self.allowance is not None:
+                self.allowance(wanted - self.charged)
             with self.being_busy():
                 await self.budget.take(wanted - self.charged)
             self.since = min(self.since, trio.current_time())

@@ -39,7 +39,7 @@ from .metrics import Metrics
 from .pending_acks import host_of
 from .receiver import Handoff
 from .state_exchange import StateExchange
-from .stream_io import CHUNK, ByteBudget, Holding, Ration, read_message
+from .stream_io import CHUNK, ByteBudget, Holding, StrangerAllowance, read_message
 from .wire_format import WireFormat
 
 MAX_PUSH_PULLS: Final = 127
@@ -93,7 +93,7 @@ class StreamServer:
     _silent: dict[_Child, None] = attrs.field(factory=dict, init=False)
     """Those of them that said nothing yet, the oldest first."""
     _push_pulls: int = attrs.field(default=0, init=False)
-    _ration: Ration = attrs.field(factory=Ration, init=False)
+    _allowance: StrangerAllowance = attrs.field(factory=StrangerAllowance, init=False)
     _leaving: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -172,8 +172,8 @@ class StreamServer:
     async def _serve(self, stream: trio.abc.Stream, source: Address) -> None:
         """One stream from the first byte to the last.  Never raises."""
         now = trio.current_time()
-        ration = partial(self._spend_ration, source)
-        child = _Child(trio.CancelScope(), now, Holding(self.budget, ration))
+        allowance = partial(self._spend_allowance, source)
+        child = _Child(trio.CancelScope(), now, Holding(self.budget, allowance))
         self._children[child] = self._silent[child] = None
         child.scope.deadline = now + min(FIRST_BYTE_LIMIT, self.config.tcp_timeout)
         try:
@@ -287,13 +287,16 @@ class StreamServer:
         await stream.send_all(data)
         self.metrics.frame_sent(MessageType(plain[0]), len(data))
 
-    def _spend_ration(self, source: Address, size: int) -> None:
-        """More is to be held for a stream.  Raises `StreamError` if strangers had too much."""
+    def _spend_allowance(self, source: Address, size: int) -> None:
+        """More is to be held for a stream.
+
+        Raises `StreamError` if strangers, hosts of no node that was reached, had too much.
+        """
         host = host_of(source)
         for node in self.exchange.table.sequence:
             if node.reached and host in node.hosts:
                 return
-        self._ration.spend(size, trio.current_time())
+        self._allowance.spend(size, trio.current_time())
 
     def _extend(self, child: _Child) -> None:
         """The request is here: replying has a time limit of its own."""
