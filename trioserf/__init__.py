@@ -14,12 +14,14 @@
 #           lowlevel        the parts, for those who build on them
 #           prometheus      metrics of nodes for Prometheus
 #           notebook/       a node that lives across cells; tables and plots
-#           testing/        simulated network and cluster, laws for transports
+#           testing/        simulated network and cluster, laws for transports;
+#                           network_state.py has how a packet travels there
 #           testing_plugin  the same as fixtures of pytest
 #       6   _rpc/           the agent's RPC protocol: server.py, client.py have the tasks
 #       5   _serf/          tasks of Serf: tree.py has the picture of all tasks of a node,
 #                           open.py the rules of opening and closing, serf.py the facade,
-#                           delegate.py the place where rules meet the rest
+#                           core.py the state of a node, and how a user's call ends when the
+#                           node closes, delegate.py the place where rules meet the rest
 #       4   _memberlist/    tasks of membership: receiver, prober, gossip, streams
 #           _net/           UDP and TCP on one port; addresses
 #       3   _cluster/       rules of Serf: members, intents, events, queries, keys     | pure:
@@ -45,7 +47,8 @@
 # queues, to the network, and down the event pipeline to the readers.
 #
 # Where to begin: a rule? `_swim/table.py` and `_cluster/members.py`.  A task?
-# `_serf/tree.py`.  A byte? `_wire/messages.py`.  A setting? `_config.py`.
+# `_serf/tree.py`.  A byte? `_wire/messages.py`.  A setting? `_config.py` for Serf,
+# `_memberlist_config.py` for membership, `_settings.py` for what a setting is made of.
 """HashiCorp Serf as a Python library on Trio.
 
 ::
