@@ -10,11 +10,14 @@ While there is nothing to send the task sleeps.  A new broadcast wakes it, for o
   alive message waits as long as its `Broadcast.max_delay`, a suspect or dead message for the
   regular round.  When they come faster than that `_swim/eager_pace.py` says what waits for more.
 
-An eager round spends transmissions from the same budget of each message, the retransmit
-limit: the cluster carries as many copies as with Go, only sooner.  Of a burst it spends all but
-one, since those of it that are lost are not repaired.  Of up to `ALONE` messages it spends half:
-every node has to handle all copies before it is at rest, of which only the first tells it
-anything, and what a lossy network loses the other half makes good, within a second.
+An eager round sends copies that each message may have anyway, up to its retransmit limit: the
+cluster carries as many copies as with Go, only sooner.  How many of them:
+
+* of a *burst*, more than `ALONE` messages, ``limit - 1`` copies of each, because nothing makes up
+  for the copies of a burst that are lost;
+* of *few messages*, ``limit // 2`` copies of each: every node has to handle all copies, of which
+  only the first has anything new for it, and where a lossy network loses some of them the other
+  half reaches the node within a second.
 
 Source: hashicorp/memberlist v0.2.2, state.go: gossip; v0.5.0, memberlist.go:
 checkBroadcastQueueDepth.  Go has no eager round.

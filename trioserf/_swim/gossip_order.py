@@ -1,33 +1,35 @@
 """The order in which a node gossips to the others.
 
-Random targets, each round drawn anew, are what the theory of epidemics assumes, and they
-waste copies: of sixteen nodes that each send a message eight times one is missed by all of
-them in four thousand cases.  A message that nobody repairs should not depend on that.  Two
-orders do better with the same number of copies:
+The theory of epidemics assumes random targets, drawn anew for each round.  They waste copies: if
+each of sixteen nodes sends a message eight times, then in one of four thousand cases some node
+is missed by all of them.  A message that nobody repairs should not depend on that.  Two orders do
+better with the same number of copies:
 
 * *Successors.*  The names, hashed once for each ring, stand in circles that are the same
   for all nodes.  A node sends a new message to the node that follows it in the first ring, in
   the second, and so on.  So every node has one predecessor in each ring: where nothing is
-  lost and everybody passes on what is new, it gets exactly one copy by each ring, and none is
-  missed, whatever the timing.  A union of random rings is an expander, so a message still
+  lost and every node passes on what is new, each gets exactly one copy by each ring, and no
+  node is missed, whatever the timing.  A union of random rings is an expander, so a message still
   needs about ``log n`` hops, and the loss of a share p of the packets leaves a node without
   the message with p to the power of the number of rings.
 * *A shuffled round robin.*  Further copies, and whatever is sent in regular rounds, go to the
   others in random order, each once before any is chosen again, the successors last.
 
-An alive message may come from anybody, about nodes that nobody ever reached.  Where there are
-such nodes half of the rings, and where they are many half of the targets of a round robin, are of
-nodes that this one has reached: that acked a probe, or with which it exchanged state.  So made-up
-members do not keep real ones from each other.  Made-up ones may answer, too.  So where most of the
-nodes that were reached are new, those count that are alive for half of the time since this node
-began: who makes up members today has none among them, if this node is older than a day.
+An alive message may come from anybody, about nodes that nobody ever reached.  Nodes are *reached*
+if they acked a probe of this node, or exchanged state with it.  Where some nodes are not, half of
+the rings are made of reached nodes alone; where many are not, so are half of the targets of a
+round robin.  So made-up members do not keep real ones from each other.
+
+Made-up members may answer probes, too.  So where most of the reached nodes are new, the old ones
+stand for them: those that have been alive for half of the time since this node began.  Members
+that somebody makes up today are not among those, if this node is older than a day.
 
 DIFFERS (unless ``faithful_go``): Go gossips to any of them.
 Tests: test_made_up_members_do_not_keep_real_ones_apart,
 test_where_most_nodes_are_new_half_of_the_targets_are_old.
 
-Above `RING_LIMIT` nodes the round robin alone is used: each change of membership costs a
-look at all names, and the number of copies grows with the cluster.
+Above `RING_LIMIT` nodes only the round robin is used: for rings each change of membership costs
+a look at all names, and the number of copies grows with the cluster anyway.
 
 Source: hashicorp/memberlist v0.2.2, state.go: gossip (targets); Suresh et al., "Stable and
 Consistent Membership at Scale with Rapid" (ATC 2018), section 4.1 (K rings).
@@ -47,16 +49,21 @@ from .selection import select
 RING_LIMIT: Final = 256
 """Nodes, alive or suspect, up to which there are rings."""
 ONE_RING: Final = 32
-"""Nodes up to which there is one ring."""
+"""Below so many nodes there is one ring: the successors are nodes at certain distances in it."""
 MAX_RINGS: Final = 16
+"""Most rings, and so most successors of a node."""
 LOOK_INTERVAL: Final = 1.0
-"""How often it is looked up which nodes were reached (seconds); see `LOOKED_AT_ONCE`."""
+"""Time between two looks for the nodes that were reached (seconds), in a table of up to
+`LOOKED_AT_ONCE` nodes."""
 LOOKED_AT_ONCE: Final = 1024
-"""Nodes up to which that is often; of more it is as much rarer, and so never costs a share."""
+"""In a table of more nodes the time between two looks is ``LOOK_INTERVAL * nodes /
+LOOKED_AT_ONCE``, so that a node never looks at more than so many nodes in a second."""
 MANY: Final = 32
-"""Nodes above which a round robin prefers those that were reached; and of those the old ones."""
+"""Reached nodes are preferred only in a table of more than so many nodes, and the old ones of them
+only if more than so many were reached."""
 FOREIGN: Final = 3
-"""And how many times as many as those the others must be."""
+"""Reached nodes are preferred if ``FOREIGN * reached < nodes in the table``, and the old ones of
+them if ``FOREIGN * old < reached``: each if they are less than a third."""
 _PLACE: Final = 4
 """Bytes of a name's place in one ring."""
 
@@ -146,7 +153,7 @@ class GossipOrder:
             at = here[start : start + _PLACE], local.name
             ring = [(_places(n.name)[start : start + _PLACE], n.name) for n in nodes]
             behind = [place for place in ring if place > at]
-            # The first ring alone makes a circle through all nodes: none has no predecessor.
+            # The first ring alone is a circle through all nodes: each has a predecessor there.
             node = self._store.nodes[min(behind or ring)[1]]
             if node not in found:
                 found.append(node)
@@ -231,7 +238,7 @@ class GossipOrder:
         )
 
     def _prefer_reached(self, chosen: list[Node], k: int, now: float, rng: random.Random) -> None:
-        """See that half of them were reached, where most of the cluster never was."""
+        """Replace some of ``chosen``, so that half of them are reached nodes."""
         known = set(map(id, self._reached))
         wanted = (k + 1) // 2 - sum(id(node) in known for node in chosen)
         others = [place for place, node in enumerate(chosen) if id(node) not in known]
