@@ -52,11 +52,11 @@ from .stream_io import let_readers_catch_up
 from .wire_format import WireFormat
 
 MAX_LONG: Final = 2 << 20
-"""Bytes of datagrams longer than ``udp_buffer_size`` that are read in a second: to decompress
-them takes up to 100 ns a byte, and only responses to queries have reason to be so long."""
+"""Bytes read in a second of datagrams that are longer than ``udp_buffer_size``: to decompress them
+takes up to 100 ns a byte, and only responses to queries have reason to be so long."""
 SHORT_OUTPUT: Final = 1 << 14
-"""Bytes that any packet may decompress to.  An honest one has fewer than ``udp_buffer_size``
-before it is compressed; one that becomes longer is read again at the cost of a long datagram."""
+"""Bytes that any packet may decompress to.  An honest packet has fewer than ``udp_buffer_size``
+before it is compressed; one that becomes longer is read again, within `MAX_LONG`."""
 _OVERHEAD: Final = 512
 """What label, encryption and checksum may add to a packet (bytes)."""
 MAX_REQUESTS: Final = 4
@@ -93,11 +93,11 @@ class Receiver:
     _requests: int = attrs.field(default=0, init=False)
     _let_refute_at: float = attrs.field(default=-math.inf, init=False)
     _messages: Sequence[object] = attrs.field(default=(), init=False)
-    """Those of the packet that is handled."""
+    """All messages of the packet that is being handled."""
     _usual: int = attrs.field(init=False)
     _full: PacketCodec = attrs.field(init=False)
     _short: PacketCodec = attrs.field(init=False)
-    """The same, with less output."""
+    """Decodes as `_full` does, with less output."""
     _long_left: float = attrs.field(default=MAX_LONG, init=False)
     _long_at: float = attrs.field(default=-math.inf, init=False)
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
@@ -203,8 +203,8 @@ class Receiver:
     def _let_refute(self, node: Node, now: float) -> None:
         """A node that is declared dead pings: send it the dead message, so that it can refute.
 
-        DIFFERS: in Go it learns of it when gossip happens to choose it, if anything about it is
-        still gossiped, or at the next state exchange.
+        DIFFERS: in Go the node learns that it is declared dead when gossip happens to choose it,
+        while a message about it is still gossiped, or at the next state exchange.
         Test: test_a_dead_node_that_pings_is_sent_the_dead_message.
         """
         if self.config.faithful_go or now - self._let_refute_at < self.config.gossip_interval:
@@ -283,36 +283,43 @@ class Receiver:
 Message: TypeAlias = Alive | Suspect | Dead | UserMessage
 
 BATCH: Final = 64
-"""Messages handled before other tasks get their turn."""
+"""Most messages that are handled, as one batch, before other tasks get their turn."""
 LOW_TURN: Final = 4
-"""One in so many messages of a batch is no alive message, if one of those waits."""
+"""Every fourth message of a batch is taken from the queue of suspect, dead and user messages, if it
+is not empty; the others from that of alive messages, if that is not empty."""
 FIRST_TURN: Final = 2
-"""One in so many is of a member, if such a message waits beside those of a flood."""
+"""Every second message of a batch is taken from the queue of suspect, dead and user messages that
+nodes once reached sent during a flood of strangers, if it is not empty."""
 BATCH_BYTES: Final = 1 << 14
-"""Bytes of user messages after which they get it sooner: long ones take long."""
+"""Bytes of user messages after which a batch ends early: long messages take long to handle."""
 MAX_LONG_WAITING: Final = 1 << 21
-"""Bytes of messages longer than that that may wait; no honest packet has one."""
+"""Bytes of user messages longer than `BATCH_BYTES` that may wait, all together; no honest packet
+has such a message."""
 LOOK_INTERVAL: Final = 1.0
-"""How often it is looked up who is a member, while there is a flood (seconds)."""
+"""How often the hosts of all nodes are read from the table, while there is a flood (seconds)."""
 LOOKED_AT_ONCE: Final = 512
-"""Nodes that are looked at for one message, so that those of a large table hold nobody up."""
+"""Nodes of the table whose hosts are read while one message is queued; the next message goes on
+with further nodes, so that a large table delays no message for long."""
 STRANGERS: Final = 1024
-"""Messages of strangers that are taken in a flood at once, as many as Go queues …"""
+"""Messages of strangers that are taken at once in a flood, as many as Go queues; further ones are
+taken at the rate of `STRANGERS_PERIOD`."""
 STRANGERS_PERIOD: Final = 0.002
-"""… and after how long one more (seconds).  Each moves a Lamport clock by one at most, and the
-window of a clock has 512: what an honest node sends shall be a second on its way."""
+"""Time after which one more message of a stranger is taken in a flood (seconds).  Each moves a
+Lamport clock by one at most, and the window of a clock has 512 times: so the window lasts a second,
+and what an honest node sends may be on its way as long."""
 FLOOD: Final = 1.0
-"""How long a flood of strangers is taken to last after its last message that had to wait behind a
-batch of others (seconds)."""
+"""How long a flood of strangers counts as going on (seconds), from the last message of a stranger
+that found a whole batch of messages waiting."""
 TURN: Final = 0.002
-"""Time after which they get it, too (seconds): a query may have filters that take long, and what
-follows from a new node takes a third of a millisecond."""
+"""Time after which a batch ends early (seconds): a query may have filters that take long, and the
+effects of a new node take a third of a millisecond."""
 _SHORTEST_REQUEST: Final = 100
-"""Bytes: a query of Serf without payload and filters has some more."""
+"""A lower bound for the length of a request: a query of Serf without payload and filters has some
+more (bytes)."""
 
 
 def requests_in_packet(size: int) -> int:
-    """How many requests an honest packet of ``size`` bytes may have; Go's have 1400."""
+    """How many requests an honest packet of ``size`` bytes may have; a packet of Go has 1400."""
     return max(16, size // _SHORTEST_REQUEST)
 
 
@@ -333,10 +340,11 @@ class Handoff:
       apply: takes the effects of messages about nodes.
       delegate: takes user messages; None drops them.
       is_duplicate: whether a user message need not be queued at all.
-      is_request, max_requests: which user messages are answered to wherever they say, and how
-        many of one packet are taken.
+      is_request, max_requests: which user messages are answered to an address that they name, and
+        how many such messages of one packet are taken.
       is_behind: whether readers of what the messages published are catching up.
-      reserve: whether strangers may have but a part of each queue.
+      reserve: whether strangers, hosts of no node that was reached, may fill only a part of each
+        queue.
     """
 
     depth: int
@@ -350,20 +358,20 @@ class Handoff:
     max_requests: int = 0
     reserve: bool = False
     _rooms: dict[str, int] = attrs.field(factory=dict, init=False)
-    """Room by host, as it was when it was looked up last."""
+    """How many messages may wait before one of this host is dropped, as of the last look."""
     _look_at: float = attrs.field(default=-math.inf, init=False)
     _looking: Iterator[Node] | None = attrs.field(default=None, init=False)
-    """The nodes that are still to be looked at."""
+    """The nodes whose hosts are still to be read in the look under way; None between looks."""
     _looked: dict[str, int] = attrs.field(factory=dict, init=False)
-    """Room by host of those that were."""
+    """What will be `_rooms` when the look under way has ended."""
     _flood_until: float = attrs.field(default=-math.inf, init=False)
     _strangers: TokenBucket = attrs.field(init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _low: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
     _first: deque[tuple[Message, Packet]] | None = attrs.field(default=None, init=False)
-    """What members sent while there was a flood, if there was one."""
+    """Suspect, dead and user messages of nodes that were reached, if there was a flood."""
     _queued: set[bytes] = attrs.field(factory=set, init=False)
-    """User messages in the queue, where copies of them are recognised."""
+    """Bodies of the user messages in the queue, by which further copies are recognised."""
     _asking: Packet | None = attrs.field(default=None, init=False)
     """The packet that the last request was in."""
     _requests: int = attrs.field(default=0, init=False)
@@ -425,8 +433,8 @@ class Handoff:
     def turns_away(self, packet: Packet) -> bool:
         """Whether a packet need not be decoded: its messages would be too many in this flood.
 
-        To decompress a packet takes a millisecond.  A host of no node at all has no pings that
-        must be answered, nor acks that are waited for.
+        To decompress a packet takes a millisecond.  From a host of no node come no pings that must
+        be answered, and no acks that are waited for.
         """
         now = packet.received_at
         if now >= self._flood_until or self._strangers.ready_at <= now:
@@ -446,9 +454,10 @@ class Handoff:
     def _room_for(self, packet: Packet) -> int:
         """Most messages that may wait before one of this packet is dropped.
 
-        A flood of strangers shall not keep members out: hosts of nodes that were reached have all
-        the room, those of other nodes seven eighths, anybody else half, at a bounded rate.  And
-        what members send meanwhile does not wait behind all the rest.
+        A flood of strangers shall not keep members out.  Hosts of nodes that were reached may fill
+        the whole queue.  Hosts of other nodes may fill seven eighths of it, and other hosts half,
+        both at a bounded rate.  What nodes that were reached send during a flood does not wait
+        behind the messages of strangers.
 
         DIFFERS (unless ``reserve`` is off, for ``faithful_go``): in Go a message that is one too
         many is dropped, from any sender.
@@ -463,7 +472,7 @@ class Handoff:
         return self._rooms.get(host_of(packet.source), self.depth // 2)
 
     def _look(self, now: float) -> None:
-        """Look up who is a member, or go on with it."""
+        """Begin to read the hosts of all nodes, or go on with it."""
         if self._looking is None:
             self._look_at = now + LOOK_INTERVAL
             self._looking, self._looked = iter(tuple(self.table.sequence)), {}
