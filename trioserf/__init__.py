@@ -48,7 +48,7 @@
 #
 # Where to begin: a rule? `_swim/table.py` and `_cluster/members.py`.  A task?
 # `_serf/tree.py`.  A byte? `_wire/messages.py`.  A setting? `_config.py` for Serf,
-# `_memberlist_config.py` for membership, `_settings.py` for what a setting is made of.
+# `_memberlist_config.py` for membership, `_settings.py` for how values are checked.
 """HashiCorp Serf as a Python library on Trio.
 
 ::

@@ -1,6 +1,6 @@
 """Rotating the key of all nodes: from old keys to a new one, without losing a node.
 
-This driver is of this library; Go has none.
+`KeyRotation` says which question comes next; `KeyManager` asks it.  Go has no such rotation.
 """
 
 from __future__ import annotations

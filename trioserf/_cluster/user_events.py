@@ -135,7 +135,7 @@ class UserEventLog:
         msg = UserEventMessage(self.clock.time, name, payload or None, coalesce)
         raw = encode_serf(msg)
         limit = self._config.user_event_size_limit
-        if len(raw) > limit or len(raw) > packet_limit:  # one that is too long is so encoded, too
+        if len(raw) > limit or len(raw) > packet_limit:  # encoding makes no event shorter
             check_user_event(name, payload, raw, limit, packet_limit)
         # Processing the event here moves the clock past it.
         _, effects = self.on_user_event(msg)
@@ -165,7 +165,7 @@ class UserEventLog:
         if msg.ltime < self.min_time:
             return False, []
         forgotten = msg.ltime <= self.recent.floor
-        if forgotten or msg.ltime < clock.time - self._size:  # `RecentTimes.is_old`, in no call
+        if forgotten or msg.ltime < clock.time - self._size:  # `RecentTimes.is_old`, inlined
             if forgotten or not clock.is_current(msg.ltime):
                 problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
                 return False, [Drop("old_event", problem)]

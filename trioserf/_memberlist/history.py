@@ -1,13 +1,13 @@
 """What this node found out about each node, and how: the record behind ``Serf.explain()``.
 
 A status says what a node is, not why.  The reasons pass by as effects of the rules, as probes
-that were not answered, and as input that was dropped; here they are kept, past the failure that
-they led to, for the one who asks later.  Notes are made where something unusual happened: the
-path of a probe that is answered comes nowhere near.
+that were not answered, and as input that was dropped.  `History` keeps them, also after the
+failure that they led to, for a user who asks later.  Notes are made where something unusual
+happened: a probe that is answered in time never calls this module.
 
 Memory is bounded.  A node has its own list once something unusual was noted about it; joins and
 updates, of which a large cluster has thousands at its start, share one short list before that.
-When all lists together are too long, the one that was added to least recently goes as a whole.
+When all lists together are too long, the list with the oldest last note is dropped as a whole.
 What happens again and again is one note with a count.
 """
 
@@ -30,9 +30,9 @@ MAX_NOTES: Final = 1024
 MAX_ROUTINE: Final = 64
 """Joins and updates that are kept of nodes about which nothing else is known."""
 MAX_SOURCES: Final = 256
-"""Hosts and layers of dropped input that are kept apart."""
+"""Most entries of dropped input; an entry has one host and one layer."""
 MAX_LATE: Final = 8
-"""Probes that are over and whose helpers may still answer."""
+"""Probes remembered after their end, because their helpers may still send nacks."""
 _TEXT_SHOWN: Final = 200
 """Characters kept of the text of an error."""
 
@@ -62,7 +62,7 @@ What: TypeAlias = Literal[
 
 _ROUTINE: Final = frozenset({"joined", "updated", "announced"})
 _NEWEST_ONLY: Final = frozenset({"probe unanswered", "reached indirectly"})
-"""Of a row of these the newest details are kept, and a count."""
+"""Of several such notes in a row the details of the newest are kept, and a count."""
 
 Source: TypeAlias = Address | str | None
 """Who sent what led to a note: the source of a packet, the host of a state exchange, or None for
@@ -224,7 +224,7 @@ class History:
         self._probes = (*self._probes, (probe, note))[-MAX_LATE:]
 
     def late_nack(self, seq_no: int, source: Address) -> None:
-        """A helper said what it had to say when the probe was over: it waits as long as a probe."""
+        """A nack arrived after the end of its probe, as from Go's helpers, which wait that long."""
         for probe, note in self._probes:
             if probe.seq_no == seq_no:
                 probe.on_nack(source)
@@ -237,20 +237,20 @@ class History:
     def dropped(self, layer: str, source: object, problem: object) -> None:
         """Input was dropped, and counted under ``layer``."""
         now = self.clock()
-        whence = source if isinstance(source, Address) else str(source)
-        # The ports of streams that peers open say nothing; those that were dialled are theirs.
-        if isinstance(whence, Address) and layer != "exchange":
-            key = whence.host, layer
+        origin = source if isinstance(source, Address) else str(source)
+        # A peer that opens a stream has a port of no meaning; one that was dialled has its own.
+        if isinstance(origin, Address) and layer != "exchange":
+            key = origin.host, layer
         else:
-            key = str(whence), layer
+            key = str(origin), layer
         known = self._inputs.pop(key, None)
         if known is None:
-            known = DroppedInput(whence, layer, _cut(problem), 0, now, now)
+            known = DroppedInput(origin, layer, _cut(problem), 0, now, now)
             if len(self._inputs) >= MAX_SOURCES:
                 del self._inputs[next(iter(self._inputs))]
         elif now - known.at >= 1.0:  # a flood need not be written down in full
             known.problem = _cut(problem)
-        known.source, known.at, known.count = whence, now, known.count + 1
+        known.source, known.at, known.count = origin, now, known.count + 1
         self._inputs[key] = known
 
     # --- notes ----------------------------------------------------------------------------

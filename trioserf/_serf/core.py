@@ -1,7 +1,7 @@
 """The rules of one node, side by side, and the little state that belongs to all of them.
 
 Nothing here waits or reaches the network.  The parts of `trioserf._serf` share one `Core`;
-whatever their rules ask for goes through `SerfDelegate.apply`.
+whatever their rules ask for goes through `SerfDelegate.apply_effects`.
 """
 
 from __future__ import annotations

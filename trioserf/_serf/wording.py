@@ -65,12 +65,12 @@ def note_text(note: Note, name_of: Callable[[Address | str], str]) -> str:
     """
     source = note.source
     if source is None or source == "":
-        whence = ""
+        origin = ""
     elif isinstance(source, Address):
-        whence = f" (in a packet of {_at(source, name_of)})"
+        origin = f" (in a packet of {_at(source, name_of)})"
     else:
-        whence = f" (in a state exchange with {_at(source, name_of)})"
-    return _what_happened(note) + whence
+        origin = f" (in a state exchange with {_at(source, name_of)})"
+    return _what_happened(note) + origin
 
 
 def _at(source: Address | str, name_of: Callable[[Address | str], str]) -> str:

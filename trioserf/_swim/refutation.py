@@ -1,7 +1,8 @@
 """Refutation: announcing the local node.
 
 A suspect or dead message about the local node is refuted with an alive message of a higher
-incarnation.
+incarnation.  So is an alive message about it that does not say what it is now: one of an earlier
+run of this node, for example.
 
 Source: hashicorp/memberlist v0.2.2, state.go, refute.
 """
