@@ -220,8 +220,8 @@ async def test_what_was_known_before_is_looked_for_like_what_was_lost(autojump_c
     async with cluster() as c:
         for number in (1, 2, 3):
             await c.start(number, push_pull_interval=10.0)
-        c.nodes[1].joiner.look_for("n2", Address("10.0.0.2", 7946))
-        c.nodes[2].joiner.look_for("", Address("10.0.0.3", 7946))
+        c.nodes[1].joiner.remember_lost("n2", Address("10.0.0.2", 7946))
+        c.nodes[2].joiner.remember_lost("", Address("10.0.0.3", 7946))
         await trio.sleep(120)
         assert [3] * 3 == [node.num_alive for node in c.nodes.values()]
 
@@ -253,7 +253,7 @@ async def test_go_merges_with_any_cluster_that_has_the_address(autojump_clock):
     async with cluster() as c:
         node = await c.start(1, faithful_go=True)
         await c.start(4, name="db-1", host="10.0.0.3")
-        await node.joiner.recontact("n3", Address("10.0.0.3", 7946))
+        await node.joiner.reconnect("n3", Address("10.0.0.3", 7946))
         assert 2 == node.num_alive
 
 
@@ -266,5 +266,5 @@ async def test_one_that_has_a_member_in_common_is_merged_whatever_its_name(autoj
         c.network.partition(["10.0.0.1"], ["10.0.0.2", "10.0.0.3"])
         await trio.sleep(120)
         c.network.heal()
-        await c.nodes[1].joiner.recontact("n3", Address("10.0.0.3", 7946))
+        await c.nodes[1].joiner.reconnect("n3", Address("10.0.0.3", 7946))
         assert 3 == c.nodes[1].num_alive

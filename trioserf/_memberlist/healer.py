@@ -1,15 +1,15 @@
-"""Task: finds the other part of a cluster that fell apart.
+"""Task: contacts missing nodes, so that a cluster that fell apart becomes one again.
 
 When a partition lasts longer than dead nodes are remembered, neither side knows the other any
 more, and no probe and no gossip ever crosses again.  So this node remembers, for
 ``seed_memory`` seconds, which addresses it joined, or was to join beside others that answered,
-which nodes it lost, and which its snapshot named.  Every now and then, when some of them are not
-alive in its table, it exchanges full state with one of them.  A host name is looked up again each
-time, the more rarely the larger the cluster, and is missing as long as one of its present
+which nodes it lost, and which its snapshot named.  From time to time, if some of them are not
+alive in its table, it exchanges full state with one that is not.  Host names are resolved again
+before, the more rarely the larger the cluster; a host name is missing as long as one of its present
 addresses is.
 
 The cluster as a whole makes about one attempt for each missing node in each period: each
-node tries with the chance missing / alive.  A node that left is not missed.
+node tries with the probability missing / alive.  A node that left is not missed.
 
 Nothing changes on the wire; one side with a healer is enough.  Go has none: hashicorp/
 memberlist, issue 222.  The chance follows hashicorp/serf v0.9.4, serf/serf.go: reconnect.
@@ -32,13 +32,13 @@ from .joiner import Joiner, Seeds
 from .state_exchange import EXCHANGE_ERRORS
 
 PERIOD: Final = 30.0
-"""Mean time between two looks (seconds), if there are no push/pulls to take it from."""
-_LOOK_UP_ERRORS: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
+"""Mean time between two attempts (seconds), if ``push_pull_interval`` is 0 and gives none."""
+_CONTACT_ERRORS: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
 
 
 @attrs.define(eq=False, kw_only=True)
 class Healer:
-    """The task that looks for missing parts."""
+    """The task that contacts missing nodes."""
 
     config: MemberlistConfig
     table: NodeTable
@@ -54,25 +54,25 @@ class Healer:
             await trio.lowlevel.checkpoint()
             return
         period = self.config.push_pull_interval or PERIOD
-        next_look_up = 0.0
+        resolve_at = 0.0
         while True:
             await trio.sleep(period * (0.5 + self.rng.random()))
             if self.table.leaving:
                 continue
-            if self.seeds.joined and trio.current_time() >= next_look_up:
-                await self._look_up()
-                next_look_up = trio.current_time() + push_pull_scale(period, self.table.num_nodes)
+            if self.seeds.joined and trio.current_time() >= resolve_at:
+                await self._resolve_all()
+                resolve_at = trio.current_time() + push_pull_scale(period, self.table.num_nodes)
             missing = self.seeds.missing(self.table, trio.current_time())
             if missing and self.rng.random() * self.table.live_count() < len(missing):
                 await self._contact(self.rng.choice(missing))
 
-    async def _look_up(self) -> None:
-        """Find out what the strings that were joined stand for by now."""
+    async def _resolve_all(self) -> None:
+        """Resolve all address strings that were joined, or were to be, again."""
 
-        async def look_up(text: str) -> None:
+        async def resolve(text: str) -> None:
             try:
-                _, addresses = await self.joiner.look_up(text)
-            except _LOOK_UP_ERRORS as error:
+                _, addresses = await self.joiner.resolve(text)
+            except _CONTACT_ERRORS as error:
                 self.log.debug("cannot look up %r: %s", text, error)
             else:
                 self.seeds.update(text, addresses)
@@ -80,18 +80,18 @@ class Healer:
         with trio.move_on_after(self.config.tcp_timeout):
             async with trio.open_nursery() as nursery:
                 for text in self.seeds.joined:
-                    nursery.start_soon(look_up, text)
+                    nursery.start_soon(resolve, text)
 
     async def _contact(self, target: str | Node) -> None:
         self.attempts += 1
         name = target if isinstance(target, str) else target.name
         try:
             if isinstance(target, Node):
-                await self.joiner.recontact(target.name, target.address)
+                await self.joiner.reconnect(target.name, target.address)
                 found = True
             else:
-                found = await self.joiner.rejoin(target)
-        except _LOOK_UP_ERRORS as error:
+                found = await self.joiner.join_missing(target)
+        except _CONTACT_ERRORS as error:
             self.log.debug("%s is still missing: %s", name, error)
         else:
             if found:

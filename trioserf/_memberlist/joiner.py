@@ -1,16 +1,16 @@
 """Task and calls: joining, that is, full state exchanged with many addresses at once.
 
-Of a name that resolves to several addresses all are joined, because nothing says that the nodes
+If a name resolves to several addresses all of them are joined, because nothing says that the nodes
 there know each other: with the nearest alone, two zones that start at one time would stay two
 clusters.  The caller of a join waits for the first node that answers; exchanges with the others go
-on in the background.  Of more than `MAX_ADDRESSES` some are chosen at random, and the healer,
-which looks the name up again and again, goes on with those that are missing.  For it `Seeds`
-remembers which addresses this node joined and which nodes it lost, to heal a partition with them.
+on in the background.  Of more than `MAX_ADDRESSES` addresses that many are chosen at random; the
+healer (`_memberlist/healer.py`), which resolves the name again and again, joins the missing ones.
+For the healer `Seeds` remembers which addresses this node joined and which nodes it lost.
 
 This node itself, which may well be among the addresses of a name, is never dialled, and never
 counts as reached; neither does an address that turns out to lead back here.
 
-A node that was a member is contacted again by `Joiner.recontact`.  Its address may belong to
+A node that was a member is contacted again by `Joiner.reconnect`.  Its address may belong to
 another cluster by then, so the peer is first asked for its state without being sent any.
 
 DIFFERS: Go tries one address after another, counts each address of a name, and counts this node,
@@ -41,17 +41,17 @@ from .short_tasks import ShortTasks
 from .state_exchange import EXCHANGE_ERRORS, LeadsHere, PushPuller
 
 MAX_SEEDS: Final = 256
-"""Address strings remembered."""
+"""Address strings remembered, the newest."""
 MAX_LOST: Final = 1024
-"""Lost nodes remembered."""
+"""Lost nodes remembered, the newest."""
 MAX_AT_ONCE: Final = 64
 """Exchanges under way at the same time, all joins together: each may hold a whole state."""
 MAX_ADDRESSES: Final = 16
 """Addresses of one name that are joined at once."""
 MAX_WARNED: Final = 256
-"""Addresses of other clusters of which a warning is remembered."""
+"""Addresses of other clusters for which the warning is not repeated."""
 _FAILURES: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
-"""How a try may end; the last where the local transport is closed meanwhile."""
+"""How an exchange may fail; with the last if the local transport is closed meanwhile."""
 
 
 @attrs.define(eq=False)
@@ -100,7 +100,9 @@ class Joiner:
     rng: random.Random
     log: Log
     tasks: ShortTasks
-    _places: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(MAX_AT_ONCE), init=False)
+    _exchange_limit: trio.Semaphore = attrs.field(
+        factory=lambda: trio.Semaphore(MAX_AT_ONCE), init=False
+    )
     _warned: set[tuple[str, Address]] = attrs.field(factory=set, init=False)
 
     # --- address strings ------------------------------------------------------------------
@@ -142,7 +144,7 @@ class Joiner:
                 self.seeds.remember(contact.text, None, trio.current_time())
         return len(contacts) - len(missed)
 
-    async def look_up(self, text: str) -> tuple[str, list[Address]]:
+    async def resolve(self, text: str) -> tuple[str, list[Address]]:
         """The node name in an address string, "" for none, and all addresses but this node's.
 
         Raises:
@@ -159,16 +161,16 @@ class Joiner:
             raise OSError(f"{host!r} has no address")
         return name, [address for address in found if not self.leads_here(address)]
 
-    async def rejoin(self, text: str) -> bool:
+    async def join_missing(self, text: str) -> bool:
         """Join those addresses of a string at which no node of the table is alive.
 
         Returns:
           whether one was reached; not so if none is missing.
 
         Raises:
-          As `look_up`; and what the first exchange raised, if none went well.
+          As `resolve`; and what the first exchange raised, if none went well.
         """
-        name, found = await self.look_up(text)
+        name, found = await self.resolve(text)
         self.seeds.update(text, found)
         contact = _Contact(text)
         await self._exchange_with_all(contact, name, self.seeds.absent(found, self.table))
@@ -179,7 +181,7 @@ class Joiner:
     async def _join_one(self, contact: _Contact) -> None:
         try:
             with contact.scope:
-                name, found = await self.look_up(contact.text)
+                name, found = await self.resolve(contact.text)
                 if not found:
                     raise LeadsHere(f"{contact.text!r} is this node itself, and no other")
                 await self._exchange_with_all(contact, name, found)
@@ -199,7 +201,7 @@ class Joiner:
             chosen = self.rng.sample(found, MAX_ADDRESSES)
 
         async def exchange(address: Address) -> None:
-            async with self._places:
+            async with self._exchange_limit:
                 try:
                     await self.push_puller.push_pull(address, name, join=True)
                 except _FAILURES as error:
@@ -216,7 +218,7 @@ class Joiner:
 
     # --- nodes that were members ----------------------------------------------------------
 
-    async def recontact(self, name: str, address: Address, *, renamed: bool = False) -> None:
+    async def reconnect(self, name: str, address: Address, *, renamed: bool = False) -> None:
         """Exchange full state with a node that was a member.
 
         DIFFERS: Go merges with any node that has the address by now.  Where addresses are given
@@ -242,8 +244,8 @@ class Joiner:
                 raise self._other_cluster(name, address, name_at(state.records, address))
         await self.push_puller.push_pull(address, name, join=True)
 
-    def look_for(self, name: str, address: Address) -> None:
-        """Let the healer look for a node that was a member, as for one that was lost.
+    def remember_lost(self, name: str, address: Address) -> None:
+        """Remember a node that was a member as lost, so that the healer tries to contact it.
 
         Args:
           name, address: of the node; a name of "" stands for any node there.

@@ -85,7 +85,7 @@ async def _rejoin_any(memberlist: Memberlist, previous: Sequence[PreviousNode], 
     ]
     renamed = len(others) < len(known)
     for node, address in others:
-        memberlist.joiner.look_for("" if renamed else node.name, address)
+        memberlist.joiner.remember_lost("" if renamed else node.name, address)
     for node, address in others:
         log.info("attempting re-join to previously known node %s", node)
         if await _try(memberlist, node.name, address, log, renamed=renamed):
@@ -110,7 +110,7 @@ async def _try(
     memberlist: Memberlist, name: str, address: Address, log: Log, *, renamed: bool = False
 ) -> bool:
     try:
-        await memberlist.joiner.recontact(name, address, renamed=renamed)
+        await memberlist.joiner.reconnect(name, address, renamed=renamed)
     except EXCHANGE_ERRORS as error:
         log.debug("cannot reach %s at %s: %s", name, address, error)
         return False
