@@ -1,15 +1,15 @@
 """Pings that this node sends for a peer, and what it answers the peer.
 
-A peer that gets no ack asks helpers to ping the target.  The helper pings with a sequence
-number of its own; an ack within ``probe_timeout`` is passed on with the peer's number, and
-otherwise, if the peer asked for that, a nack says that at least the helper is well.
+A peer that gets no ack asks helpers to ping the target.  The helper, this node, pings with a
+sequence number of its own.  An ack within ``probe_timeout`` is passed on with the peer's number;
+otherwise, if the peer asked for it, a nack says that at least the helper is well.
 
 DIFFERS: the nack goes out after `NACK_AFTER` of the timeout, as the Lifeguard paper has it, and an
-ack that comes later is still passed on.  Go's nack comes after all of it: with the settings of a
-local network just when the probe is over, so that it counts as missing, and each genuine failure
-makes the prober slower.  Nine simulated nodes of which three machines went down at once knew of
-all three after 6.8 s in the median, with Go's nacks after 10.1 s, and health scores stayed at 0,
-where they had risen to 2 or 3.
+ack that comes later is still passed on.  Go sends the nack at the end of the timeout.  With the
+settings of a local network that is just when the probe is over, so the nack counts as missing, and
+each genuine failure makes the prober slower.  Where three of nine simulated nodes went down at
+once, the others knew of all three after 6.8 s in the median, with Go's nacks after 10.1 s; health
+scores stayed at 0, with Go's nacks they rose to 2 or 3.
 Test: test_a_nack_is_sent_early_and_an_ack_after_it_is_passed_on.
 
 All these pings wait equally long, so a queue in order of arrival is a queue by deadline: one
@@ -21,24 +21,37 @@ Source: hashicorp/memberlist v0.2.2, net.go: handleIndirectPing.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Final
 
 import trio
 
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError
+from .._tuples import NamedTuple
 from .._wire.messages import Ack, IndirectPing, Nack, encode_message
 from ..abc import Address
 from .deadlines import Deadlines, Timer
 from .packet_sender import PacketSender
 
 NACK_AFTER: Final = 0.8
-"""Share of the timeout after which the peer learns that there is no ack yet."""
+"""Share of ``probe_timeout`` after which a nack says that there is no ack yet."""
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
-_Request: TypeAlias = tuple[IndirectPing, Address, tuple[str, ...], Address | None]
-"""What was asked, where the answer goes, from which hosts it may come, and what is pinged."""
+class _Request(NamedTuple):
+    """One ping for a peer.
+
+    Args:
+      message: what the peer asked for.
+      reply_to: where the answer to the peer goes.
+      hosts: from which the ack of the target may come.
+      target: the address that is pinged.
+    """
+
+    message: IndirectPing
+    reply_to: Address
+    hosts: tuple[str, ...]
+    target: Address | None
 
 
 @attrs.define(eq=False)
@@ -46,10 +59,10 @@ class IndirectPings:
     """The pings for peers under way.
 
     Args:
-      limit: most at once.
+      limit: most pings at once.
       timeout: how long the target may take (seconds).
       deadlines: calls when nacks are to be sent, and when pings are over.
-      faithful: send nacks after all of it, as Go does.
+      faithful: send nacks at the end of the timeout, as Go does.
     """
 
     limit: int
@@ -84,7 +97,7 @@ class IndirectPings:
         """
         if len(self._deadlines) >= self.limit:
             return False
-        self._requests[seq_no] = request, reply_to, hosts, target
+        self._requests[seq_no] = _Request(request, reply_to, hosts, target)
         self._deadlines.append((now + self.timeout, seq_no))
         nack_at = now + self.timeout * (1.0 if self.faithful else NACK_AFTER)
         self._nacks.append((nack_at, seq_no))
@@ -94,30 +107,32 @@ class IndirectPings:
 
     def hosts(self, seq_no: int) -> tuple[str, ...] | None:
         """From where an ack of this number may come; None if there is no such ping."""
-        entry = self._requests.get(seq_no)
-        return None if entry is None else entry[2]
+        request = self._requests.get(seq_no)
+        return None if request is None else request.hosts
 
     def waiting_for(self, target: Address) -> bool:
         """Whether a ping to this address is under way."""
-        return any(entry[3] == target for entry in self._requests.values())
+        return any(request.target == target for request in self._requests.values())
 
     def take(self, target: Address) -> list[tuple[IndirectPing, Address]]:
         """End the pings to this address; what was asked, and where the answers go."""
-        ended = [seq_no for seq_no, entry in self._requests.items() if entry[3] == target]
-        return [self._requests.pop(seq_no)[:2] for seq_no in ended]
+        ended = [seq_no for seq_no, each in self._requests.items() if each.target == target]
+        requests = [self._requests.pop(seq_no) for seq_no in ended]
+        return [(request.message, request.reply_to) for request in requests]
 
     def nacked(self, seq_no: int) -> None:
         """A nack for this ping was sent already: a second would stand for another helper's."""
-        entry = self._requests.get(seq_no)
-        if entry is not None:
-            self._requests[seq_no] = attrs.evolve(entry[0], nack=False), *entry[1:]
+        request = self._requests.get(seq_no)
+        if request is not None:
+            message = attrs.evolve(request.message, nack=False)
+            self._requests[seq_no] = request._replace(message=message)
 
     def ack(self, seq_no: int) -> None:
         """An ack arrived: pass it on to the peer that asked for the ping, if there is one."""
         if seq_no in self._requests:
-            request, reply_to, *_ = self._requests.pop(seq_no)
-            ack = Ack(seq_no=request.seq_no, payload=None)
-            self.sender.send(encode_message(ack), reply_to, request.source_node)
+            request = self._requests.pop(seq_no)
+            ack = Ack(seq_no=request.message.seq_no, payload=None)
+            self.sender.send(encode_message(ack), request.reply_to, request.message.source_node)
 
     def _on_deadline(self) -> None:
         """Send nacks, and end what is over."""
@@ -131,11 +146,10 @@ class IndirectPings:
             self._timer.set(min(heads))
 
     def _nack(self, seq_no: int) -> None:
-        entry = self._requests.get(seq_no)
-        if entry is None or not entry[0].nack:
+        request = self._requests.get(seq_no)
+        if request is None or not request.message.nack:
             return
-        request, reply_to, *_ = entry
         # A nack that cannot be sent is like one that was lost.
         with suppress(*_SEND_ERRORS):
-            nack = encode_message(Nack(seq_no=request.seq_no))
-            self.sender.send(nack, reply_to, request.source_node)
+            nack = encode_message(Nack(seq_no=request.message.seq_no))
+            self.sender.send(nack, request.reply_to, request.message.source_node)
