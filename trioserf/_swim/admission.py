@@ -165,13 +165,16 @@ def _fit_together(records: Sequence[NodeRecord], nodes: Sequence[Node], strict: 
 # --- room ---------------------------------------------------------------------------------
 
 MAX_UNREACHED: Final = 256
-"""Nodes known by hearsay alone beside as many as were reached; a probe interval probes one."""
+"""Nodes known by hearsay alone that are admitted, beside one for each node that was reached; each
+probe interval probes one of them."""
 OWN_SHARE: Final = 4
-"""How many times as many there may be when a peer names itself: a thousand may start at once."""
+"""The limit of nodes known by hearsay alone is multiplied by this for a peer that names itself: a
+thousand nodes may start at once."""
 MAX_CHECKS: Final = 4
-"""Nodes at the host of a peer that one piece of its state makes this node ping."""
+"""Most nodes, all at the host of a peer, that this node pings because of one slice of its state."""
 LOOK_INTERVAL: Final = 1.0
-"""How often they are counted anew (seconds), which takes a look at all records."""
+"""Shortest time between two counts of the nodes known by hearsay alone (seconds); a count looks at
+all records."""
 
 
 class UnreachedNodes:
@@ -199,7 +202,7 @@ class UnreachedNodes:
       store: the records.
 
     Attributes:
-      count: how many there are, at most; who enters one adds to it.
+      count: an upper bound of how many there are; the caller that enters a node adds one.
     """
 
     def __init__(self, store: NodeStore) -> None:

@@ -30,20 +30,21 @@ from .. import _attrs as attrs
 from .scaling import retransmit_limit
 
 _NUMBER_BITS: Final = 40
-"""Room for the running number of a message inside its sort key."""
+"""Bits for the running number of a message inside its sort key."""
 _LENGTH_BITS: Final = 32
-"""Room for its length, where the number goes first."""
+"""Bits for the length of a message inside its sort key, in a queue where the number goes first."""
 _LENGTH_MASK: Final = (1 << _LENGTH_BITS) - 1
 _SKIPPED: Final = 16
-"""Events that fit no more, after which none is looked for that does."""
+"""Events that do not fit into the rest of a packet after which no further one is tried."""
 ENOUGH: Final = 3
 """Transmissions that an event gets at least, however many others wait."""
 AMPLE: Final = 6
-"""Those that it gets where it was sent alone to fewer nodes, and many wait for further copies."""
+"""Transmissions that an event gets at most if it fills less than half a packet, while events for a
+whole packet wait for further copies."""
 ALONE: Final = 3
-"""Messages up to which they are few: they are sent to fewer nodes first."""
+"""Most messages that count as few: an eager round sends few to fewer nodes than it sends a burst."""
 _ANY: Final = 1 << 20
-"""More than any message is sent."""
+"""A number of transmissions that no message reaches."""
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 
 

@@ -40,9 +40,9 @@ BURST: Final = 16
 REFILL: Final = 0.05
 """Time in which one token comes back (gossip intervals)."""
 EMPTY_COST: Final = 7.0
-"""How many tokens more a round costs whose packets are almost empty."""
+"""Tokens that a round of almost empty packets costs more than a round of full ones."""
 PAUSE: Final = 0.001
-"""Least time between two rounds (seconds)."""
+"""Least time between two eager rounds (seconds)."""
 
 
 @attrs.define(eq=False)

@@ -31,7 +31,8 @@ META_LIMIT: Final = 512
 NEVER: Final = -math.inf
 """A change time before every other."""
 MAX_OTHER_HOSTS: Final = 4
-"""Hosts beside that of its record from which a node may ack: two networks, two families."""
+"""Hosts from which a node may ack, beside the one in its record: it may be in two networks, each
+with IPv4 and IPv6."""
 
 
 class NodeStatus(enum.IntEnum):

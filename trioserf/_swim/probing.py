@@ -27,11 +27,12 @@ from .selection import select
 from .table import NodeTable
 
 SHUFFLED_AT_ONCE: Final = 4096
-"""Nodes up to which the sequence is shuffled as a whole: that many take two milliseconds."""
+"""Up to so many nodes the sequence is shuffled as a whole, which takes up to two milliseconds."""
 RECHECK: Final = 20
-"""Probe intervals after which a node that was reached is due again, at least."""
+"""Probe intervals, at least, after which a node that was reached is probed before one that never
+was."""
 LOOKED_AT_ONCE: Final = 1024
-"""Nodes up to which all are looked at for each probe of one that was never reached."""
+"""Up to so many nodes, all are looked at before each probe of a node that was never reached."""
 STREAM_PING_PROTOCOL: Final = 3
 """From this highest protocol version on, a node answers pings over streams."""
 NACK_PROTOCOL: Final = 4
