@@ -1,15 +1,16 @@
 """Pings addresses outside of the failure detector, for two reasons.
 
-*A node moved.*  It (a container that was started anew) sends alive messages with another address
-while its old record is still alive.  Go refuses them until the old record is dead.  Here the old
-address is pinged: if no node of that name answers, the message is applied at once.
+*A node moved.*  A container, for example, that was started anew sends alive messages with another
+address while the old record of its node is still alive.  Go refuses these messages until the old
+record is dead.  Here the old address is pinged: if no node of that name answers, the message is
+applied at once.
 
-*A node that was never reached is there, as it seems*: from its host came a stream, or a ping of
-it.  Alive messages may come from anybody, and where they make up hundreds of nodes it would take
-minutes until the failure detector has probed this one; and until it is known as reached, gossip
-goes to all of them alike (see `_swim/gossip_order.py`, `_swim/admission.py`).  So it is pinged at
-once, with a packet that takes no broadcasts along, and at a bounded rate.  An ack says that it is
-there; silence says nothing.
+*A node that was never reached seems to be there*: a stream came from its host, or a ping from the
+node.  Alive messages may come from anybody.  Where they make up hundreds of nodes, it would take
+minutes until the failure detector has probed the real one, and until then gossip goes to real and
+made-up nodes alike (see `_swim/gossip_order.py`, `_swim/admission.py`).  So the node is pinged at
+once, with a packet that takes no broadcasts along, and at a bounded rate.  An ack shows that the
+node is there; a missing ack shows nothing.
 
 DIFFERS (unless ``faithful_go``): Go does neither.
 Test: test_a_node_that_opens_a_stream_is_known_as_reached_at_once.
@@ -43,9 +44,10 @@ MAX_PROBES: Final = 16
 ATTEMPTS: Final = 2
 """Pings to the old address, so that one lost packet does not decide."""
 CHECKS: Final = 64
-"""Nodes that may be checked at once, if they are there …"""
+"""Nodes that were never reached and may be pinged before `CHECK_PERIOD` applies."""
 CHECK_PERIOD: Final = 1 / 16
-"""… and after how long one more (seconds): strangers can make this node send so many pings."""
+"""Time after which one more node that was never reached may be pinged (seconds): strangers can make
+this node send pings at this rate."""
 
 
 @attrs.define(eq=False, kw_only=True)

@@ -2,8 +2,8 @@
 
 A process that is blocked answers no pings, and its peers suspect it; afterwards it seems as if
 nothing had been wrong with it.  The prober sleeps until a given time once in each probe interval,
-so how late it wakes is measured without any further task: what blocks the loop for longer than
-the interval is always seen, with an error of up to one interval, and what is shorter now and then.
+so how late it wakes is measured without any further task.  If the loop is blocked for longer than
+the interval, that is always seen, with an error of up to one interval; if for less, sometimes.
 
 The same lateness comes from a call that blocks the event loop, from a process that was stopped
 (SIGSTOP, a suspended machine), and from too little CPU.  Go has no such measure.
@@ -18,9 +18,10 @@ from .. import _attrs as attrs
 from .drop_log import LOG_PERIOD, Log
 
 SHORTEST: Final = 0.1
-"""Blocks that are shorter are not named (seconds): a busy machine has many."""
+"""Shortest time for which the loop was blocked that is reported (seconds): a busy machine has many
+shorter ones."""
 KEPT: Final = 16
-"""Blocks that are remembered."""
+"""How many of those times are remembered, the newest."""
 
 
 @final

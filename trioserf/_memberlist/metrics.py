@@ -4,8 +4,8 @@ Names are Go's.  A tap is the user's code: one that raises is removed and logged
 
 A packet counts under its leading message: what is piggy-backed on a ping or an ack is seen
 among the messages.  A gossip packet leads with a message about a node or a user message.
-Every packet is counted, so the keys are what is at hand there: the type byte when writing,
-the class of the message when reading.  `Traffic.statistics` gives them names.
+Every packet is counted, so the key of a count is what needs no conversion: the type byte of a
+message that is written, the class of one that is read.  `Traffic.statistics` gives them names.
 
 Source: hashicorp/memberlist v0.2.2, the calls of go-metrics in net.go, state.go,
 awareness.go, suspicion.go.

@@ -4,8 +4,8 @@ A ping, an ack, a nack or an indirect ping takes along queued broadcasts, as far
 into ``udp_buffer_size``; a gossip packet is nothing but broadcasts.  First come the messages
 about nodes, then the delegate's.
 
-DIFFERS: a share of the packet is kept for the delegate, and of the messages about nodes a
-share for those that began here, so that churn in a large cluster starves neither.  Test:
+DIFFERS: a share of the packet is kept for the delegate.  Of the rest, a share is kept for messages
+about nodes that began at this node.  So churn in a large cluster starves neither.  Test:
 ``test_user_messages_have_a_share_of_each_packet``.
 
 DIFFERS: Go does not count the CRC nor the length of the leading message, so its packets may
@@ -48,11 +48,13 @@ A Go node queues 1,024 messages for its worker and drops the rest; so it survive
 of eight peers at once, even while its worker does nothing.
 """
 EAGER_MESSAGES: Final = 64
-"""The same for an eager round; several of those may follow each other."""
+"""Messages after which a node gets no further packet in one eager round; several eager rounds may
+follow each other."""
 UNKNOWN_FILL: Final = 0.95
-"""How full packets are taken to be where the delegate is asked for each of them anew."""
+"""How full the packets of an eager round count as, as a share of ``udp_buffer_size``, if the
+delegate does not say how much waits."""
 ROUND_PACKETS: Final = 16
-"""Packets for one node in one round, however few messages they hold."""
+"""Most packets for one node in one round, however few messages they hold."""
 Encoded: TypeAlias = dict[tuple[tuple[bytes, ...], bool], bytes]
 _CRC_SINCE: Final = 5
 """First protocol version whose nodes understand a CRC header."""

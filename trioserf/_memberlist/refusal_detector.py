@@ -55,24 +55,27 @@ from .short_tasks import ShortTasks
 from .stream_client import StreamClient
 
 MAX_ROUNDS: Final = 32
-"""Rounds at once: a rack full of processes may end together."""
+"""Most rounds at once: a rack full of processes may end together."""
 LOOK_BURST: Final = 32
+"""Looks, each because of a hint from the network, that may begin before `LOOK_PERIOD` applies."""
 LOOK_PERIOD: Final = 0.05
-"""Hints that are looked into: so many at once, and one more in so many seconds."""
+"""Time after which one more look may begin (seconds)."""
 FRESH: Final = 0.5
-"""Seconds for which a refusal that this node has seen need not be looked for again."""
+"""Time after a refused look in which this node need not look again at the same node (seconds)."""
 SEVERAL: Final = 2
-"""Nodes that refuse this node alone, at once, from which on this node is in doubt."""
+"""If so many nodes refused this node alone within `AT_ONCE`, its health score rises: nothing may
+get out of this node."""
 AT_ONCE: Final = 10.0
-"""Seconds for which it is remembered that a node refused."""
+"""Time for which it is remembered that a node refused (seconds)."""
 CHECK_PERIOD: Final = 0.2
-"""Seconds between two streams of one node."""
+"""Time between two streams that this node opens to see whether streams work (seconds)."""
 CHECK_SPREAD: Final = 0.1
-"""Seconds, times nodes: in this time each of them opens its stream to a new node."""
+"""Each node opens its stream to a new node within this time, multiplied by the number of nodes
+(seconds)."""
 CHECK_AGAIN: Final = 1.0
-"""Seconds until a stream that did not work is tried again; doubled each time."""
+"""Time until a stream that did not work is tried again; doubled each time (seconds)."""
 MOST_AGAIN: Final = 60.0
-"""Seconds until it is tried again at the latest."""
+"""Longest time until a stream that did not work is tried again (seconds)."""
 
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
 

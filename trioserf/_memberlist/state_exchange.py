@@ -56,36 +56,40 @@ from .wire_format import WireFormat
 MERGE_SLICE: Final = 50
 """Most records merged before other tasks get their turn."""
 MERGE_STEP: Final = 10
-"""And after how many of them it is asked how long it took …"""
+"""Records merged before the time is looked at; see `MERGE_TIME`."""
 MERGE_TIME: Final = 0.002
-"""… and whether that is enough (seconds): each new one becomes a member of Serf, too, and a line of
-its snapshot."""
+"""Time after which other tasks get their turn, even before `MERGE_SLICE` records are merged
+(seconds): each new node becomes a member of Serf, too, and a line of its snapshot."""
 QUIET_STATE: Final = 1000
-"""Records of a state from which on a node that joins keeps them to itself; see `merge`."""
+"""Least records of a state that a node that joins does not gossip on; see `StateExchange.merge`."""
 RECORDS_SLICE: Final = 2000
 """Records collected before other tasks get their turn: two milliseconds if all have changed."""
 _RECORD_SIZE = 140
-"""About the length of one record and of what the delegate says of the node (bytes)."""
+"""Estimated length of one record, with what the delegate says of the node (bytes)."""
 MAX_AGE: Final = 1.0
-"""How old a state may be that a peer gets (seconds)."""
+"""Greatest age of an encoded state that is sent again (seconds); see `QUICK`."""
 QUICK: Final = 0.005
-"""Encoding that takes no longer than this (seconds) is done for every request."""
+"""An encoded state is sent again, for ten times as long as its encoding took, only if that took
+longer than this (seconds)."""
 USER_STEP: Final = 0.002
-"""How long steps in which a delegate merges may follow each other before others run (seconds)."""
+"""Time after which a delegate that merges in steps lets other tasks run (seconds)."""
 SPREAD: Final = 3
-"""Nodes that what peers lack is sent to at once; each of them does the same."""
+"""Nodes with which this node exchanges state at once when peers may lack something that gossip does
+not bring them; each of those nodes does the same."""
 SPREAD_PERIOD: Final = 1.0
-"""Shortest time between two such rounds (seconds)."""
+"""Shortest time between two rounds of exchanges with `SPREAD` nodes (seconds)."""
 SOON = (5.0, 10.0)
-"""When the next exchange follows one that brought something new (gossip intervals)."""
+"""Least and greatest time from an exchange that brought something new to the next one (gossip
+intervals)."""
 REPAIRS: Final = 3
-"""Exchanges because nodes were turned away: not every peer knows those nodes."""
+"""Exchanges that follow when nodes were turned away for want of room: not every peer knows them."""
 REPAIR_PERIOD: Final = 5.0
-"""Shortest time between two of them (seconds)."""
+"""Shortest time between two exchanges of which `REPAIRS` are made (seconds)."""
 SUSPECT_PERIOD: Final = 1.0
-"""Shortest time between two exchanges with suspects (seconds), scaled as that of regular ones."""
+"""Shortest time between two exchanges with suspects (seconds); it grows with the cluster as the
+interval of regular exchanges does."""
 UNTIL_MERGED: Final = 0.05
-"""Seconds until a peer has merged a state that it was sent, mostly."""
+"""Time that most peers need to merge a state that they were sent (seconds)."""
 EXCHANGE_ERRORS = (OSError, RemoteProtocolError, LocalProtocolError, MergeRefused)
 """How an exchange may fail because of the peer or the network."""
 

@@ -30,9 +30,9 @@ from .stream_io import MAX_HELD, ByteBudget, read_reply, run_cpu_bound
 from .wire_format import WireFormat
 
 TRIES: Final = 3
-"""Streams that a ping of a probe takes at most."""
+"""Most streams that are opened for the stream ping of one probe."""
 AGAIN: Final = 0.15
-"""Seconds from the first of them to the second; twice as long to the third."""
+"""Time from the first stream of a probe to the second; twice as long to the third (seconds)."""
 
 
 @attrs.define(eq=False, kw_only=True)

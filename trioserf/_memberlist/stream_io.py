@@ -47,11 +47,12 @@ _MAX_THREADS: Final = 2
 _WAY: Final = 0.0001
 """How long a thread makes way for the event loop (seconds), once every half a millisecond."""
 CATCH_UP: Final = 64
-"""Turns of the loop that readers of what was published get at most, before more is."""
+"""Most turns of the loop that readers get to take what was published, before more is published."""
 AT_ONCE: Final = 4_000
-"""Work of less is done at once: it takes less than a millisecond (plain bytes)."""
+"""Work on fewer bytes than this is done at once, in the task that needs it: it takes less than a
+millisecond (bytes before compression)."""
 SHORT: Final = AT_ONCE // COMPRESSED_WEIGHT
-"""What is read from so few bytes is decoded at once, with all its layers."""
+"""A frame of at most so many bytes is decoded at once, with all its layers."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
 _turn: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("trioserf.cpu_bound_here")
 
@@ -66,16 +67,17 @@ STRANGER_BURST: Final = 8 << 20
 """Bytes that exchanges with strangers may be charged before `STRANGER_RATE` applies; the exchange
 that reaches this bound may exceed it."""
 MAX_WAITING: Final = 8
-"""Streams that may wait for room: beyond it the largest gives up, and its place with it."""
+"""Streams that may wait until the budget has room; of more the one that needs most fails."""
 WAIT_LIMIT: Final = 2.0
 """Longest wait for room in the budget (seconds)."""
 _ASK_AGAIN: Final = 0.1
-"""How often one that waits asks for room again (seconds)."""
+"""How often a stream that waits for room asks again (seconds)."""
 LIKELY_RATIO: Final = 4
-"""How many times longer than its frame the text of an honest one is.  What is longer still is
-decompressed again, with so many times the room: it waits behind those that need less."""
+"""A frame is decompressed with room for so many times its length, enough for an honest frame.  If
+that is not enough, it is decompressed again with so many times the room, and waits behind frames
+that need less."""
 _WRITTEN_PER_READ: Final = 20
-"""Writing so many bytes of a text takes as long as parsing one."""
+"""Writing so many bytes of decompressed text takes as long as parsing one byte."""
 
 
 @attrs.define(eq=False)

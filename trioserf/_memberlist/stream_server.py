@@ -9,10 +9,10 @@ budget of bytes.
 When every place is taken, streams that have said nothing go first, the oldest of them first, and
 then the one that has waited longest for its request: idle connections cannot lock peers out.
 When the budget is spent, the smallest exchange is served first, and the stream that has held
-most for longest goes.  Large exchanges of peers at whose hosts no node was ever reached are
-rationed besides, by what they hold: a thousand made-up nodes or events in each of a hundred streams
-a second would leave no time for anything else.  A peer that is turned away gets the reason as an
-error reply.
+most for longest is closed.  Large exchanges of strangers, peers at whose hosts no node was ever
+reached, are limited in rate besides, by the bytes that they hold: a thousand made-up nodes or
+events in each of a hundred streams a second would leave no time for anything else.  A peer that is
+turned away gets the reason as an error reply.
 
 DIFFERS: Go serves whatever it has memory for.
 Test: test_large_exchanges_of_strangers_are_rationed.
@@ -55,7 +55,8 @@ HOLD_PROTECTED: Final = 1.0
 _LAST_WORDS: Final = 0.1
 """How long a peer that is turned away may take to read why (seconds)."""
 _MAX_LEAVING: Final = 64
-"""Streams that get the reason at once; beyond, they are closed without a reply."""
+"""Most streams that are sent the reason for being turned away at the same time; further ones are
+closed without a reply."""
 _BACKOFF: Final = (0.005, 1.0)
 """Shortest and longest pause after a failed accept (seconds)."""
 
