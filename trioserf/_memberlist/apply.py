@@ -81,7 +81,7 @@ class Applier:
     address_prober: AddressProber
     awareness: Awareness
     node_lost: Callable[[Node, float], object]
-    """Is given each failed node that was dropped: it is looked for."""
+    """Is given each failed node whose record was dropped, to remember it as lost."""
     events: EventHandler | None
     conflict: ConflictHandler | None
     history: History

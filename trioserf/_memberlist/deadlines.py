@@ -1,9 +1,9 @@
 """The deadlines of a node, served by one task.
 
 Suspicions and indirect pings end, queries end, pruned members are erased, coalesced events are
-flushed, queues are checked: all of these are plain calls at some time.  One task makes them, from
-a heap; a task for each kind, or for each query, would cost a node, and a simulation of a thousand
-nodes, far more.
+flushed, queues are checked: all of these are plain calls at some time.  One task makes these calls,
+from a heap.  A task for each kind of call, or for each query, would cost far more, above all in a
+simulation of a thousand nodes.
 
 A timer that is moved to a later time leaves its old entry in the heap; the entry is moved
 when it is due.  So a timer that every event moves costs one entry, not one for each event.

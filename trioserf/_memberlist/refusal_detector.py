@@ -1,12 +1,13 @@
-"""Tasks: look at nodes whose hosts refuse their ports, and answer others that ask for a look.
+"""Tasks: look at nodes whose hosts refuse their ports, and answer peers that ask for a look.
 
 The network says which addresses refuse packets (`abc.Transport.refusals`).  That is a reason to
-look, no more, for anybody can forge it: a look pings once more and opens a stream, and
-`_swim/refusal.py` says what follows.  Three things make this node look:
+look and no more, for anybody can forge it.  A *look* sends one more ping and opens a stream; a
+*round* is the looks at one node until it is declared dead or shows that it lives, by the rules of
+`_swim/refusal.py`.  Three things make this node look:
 
 * an address of a node refuses packets, or the stream of a probe is refused: a round begins;
 * a suspicion arrives: some of the nodes that receive it begin a round;
-* the packet of an indirect ping is refused: one look for the one who asked.
+* the packet of an indirect ping is refused: one look for the peer that asked for the ping.
 
 Looks are bounded, for each node and in all, and no more than `MAX_ROUNDS` rounds run.
 
@@ -97,12 +98,12 @@ class _Running:
 
 @attrs.define(eq=False)
 class RefusalDetector:
-    """Looks for itself, and for others.
+    """Looks at nodes because of what this node found out, and because peers ask for it.
 
     Attributes:
-      wanted: whether the settings want it at all.
+      wanted: whether the settings turn the detector on.
       refusals: how often a node began to refuse this one.
-      declared: nodes that this one declared dead because of that.
+      declared: nodes that this node declared dead because they refused.
     """
 
     client: StreamClient
@@ -128,7 +129,7 @@ class RefusalDetector:
     """The same rounds by the address of the node."""
     _quiet_until: dict[str, float] = attrs.field(factory=dict, init=False)
     _refused_at: dict[str, float] = attrs.field(factory=dict, init=False)
-    """When this node was last refused by a node, lately; unless that is known to live since."""
+    """When a node last refused this one, if it was lately and the node showed no life since."""
     _alone_refused: dict[str, float] = attrs.field(factory=dict, init=False)
     """When a round about a node last ended because nobody else was refused."""
     _asked: dict[int, tuple[_Running, str]] = attrs.field(factory=dict, init=False)
@@ -459,13 +460,13 @@ def _drop_old(times: dict[str, float], now: float) -> None:
 
 @attrs.define(eq=False)
 class StreamChecker:
-    """Opens a stream to each node once, so that a refusal of one later means something.
+    """Opens a stream to each node once, so that a later refusal of a stream means something.
 
-    A port that was never reachable from here refuses for reasons of its own.  So each node gets
-    one stream, with a ping on it, a little after it has become known, and one again when its
-    incarnation has changed.  All nodes of a cluster do so to a new one, each at a random moment of
-    a time that grows with the cluster: a new node sees ten streams a second, however many nodes
-    there are.
+    A port that was never reachable from this node may refuse because of a firewall.  So this node
+    opens one stream to each node, with a ping on it, a little after the node has become known, and
+    another when its incarnation has changed.  All nodes of a cluster do that to a new node, each
+    at a random moment of a time that grows with the cluster: so the new node sees ten streams a
+    second, however many nodes there are.
     """
 
     client: StreamClient

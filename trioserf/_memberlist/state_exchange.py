@@ -255,26 +255,27 @@ class LeadsHere(OSError):
 
 @attrs.define(eq=False, kw_only=True)
 class PushPuller:
-    """Push/pulls that this node begins: the anti-entropy task, and those of joins.
+    """Push/pulls that this node begins: those of the anti-entropy task, and those of joins.
 
-    This repairs what gossip lost.  The larger the cluster, the rarer: otherwise the traffic of
-    full states would grow with its square.
+    Anti-entropy repairs what gossip lost.  In a larger cluster a node exchanges more rarely:
+    otherwise the traffic of full states would grow with the square of the number of nodes.
 
     DIFFERS: an exchange that this node began and that brought nodes which it did not know is
     soon followed by another one.  When many nodes join at once, gossip is budgeted for the
     cluster that each of them knows at that time, so some never learn of some others; in Go only
     the next regular exchange repairs that, after a minute or more.  A cluster where nothing is
-    new makes no exchange more than Go.
+    new makes as many exchanges as with Go.
     Test: test_an_exchange_that_brought_something_new_is_soon_followed_by_another.
-    The regular exchanges keep their times: nodes that started together would otherwise make them
-    all at the same moment, and one of them would find in each what all others suspect then.
+    The regular exchanges keep their times.  Otherwise nodes that started together would make
+    regular exchanges all at the same moment, and the states that one of them gets would all have
+    the suspicions of that moment.
     Test: test_an_exchange_out_of_turn_leaves_the_regular_ones_their_times.
 
     DIFFERS (unless ``faithful_go``): nodes that were turned away because too many are known by
-    hearsay alone (`_swim/admission.py`) may be real: what this node asks for itself has no such
-    bound, so it exchanges soon.  And if the node drawn was never reached and does not answer,
-    one that was reached is asked: where most nodes are made up, hardly any exchange would take
-    place.
+    hearsay alone (`_swim/admission.py`) may be real.  A state that this node asks for has no such
+    bound, so this node soon exchanges state.  And if the node that was drawn for an exchange was
+    never reached and does not answer, a node that was reached is asked instead: where most nodes
+    are made up, hardly any exchange would take place otherwise.
     Tests: test_nodes_that_were_turned_away_are_soon_asked_for,
     test_instead_of_a_silent_node_that_was_never_reached_another_is_asked.
 

@@ -1,5 +1,5 @@
 """Admission: which alive messages are well formed, which addresses and versions may take part, and
-for how many nodes there is room that nobody may ever have reached.
+how many nodes may be in the table that were never reached.
 
 Each node understands a range of protocols and speaks one of them.  What each node speaks must
 lie in the range that every live node understands; the same for the versions of the delegate,

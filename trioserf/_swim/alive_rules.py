@@ -1,8 +1,9 @@
 """The rules for alive messages.
 
 An alive message is applied when its incarnation is higher than the record's.  It may add a
-node, bring one back, end a suspicion, or change metadata.  One about the local node comes
-from an earlier run of it, and is refuted, or from another node with the same name.
+node, bring one back, end a suspicion, or change metadata.  An alive message about the local node
+that does not say what the node is now comes from an earlier run of it, and is refuted, or from
+another node with the same name.
 
 Source: hashicorp/memberlist v0.2.2, state.go, aliveNode; net.go, handleAlive.
 """
@@ -409,30 +410,30 @@ def _from_the_node(alive: AliveState, source: Address | None) -> bool:
 
 
 REPLIES: Final = 8
-"""How many of the nodes that receive a stale message from others reply to it, on average."""
+"""Nodes that reply to one stale message, on average, of those that got it from a third node."""
 
 
 class StaleReplies:
     """Decides which stale alive messages get a reply, and which.
 
-    A stale alive message comes from a node that may have to refute, and does not know: a node
-    that restarts counts its incarnations from one again.  For peers that have it as dead with a
-    higher one, its alive messages are stale; and if the peer that it joined restarted as well, no
-    peer would let it know.  After a mass restart live nodes stay dead that way for as long as
-    records are kept.  So the reply to a stale alive message about a dead node is the dead message,
-    sent to the address in the message: a node that is alive refutes it.
+    A stale alive message may come from a node that has to refute and does not know it.  A node
+    that restarts counts its incarnations from one again.  For peers whose record of it is dead,
+    with a higher incarnation, its alive messages are stale; and if the peer that it joined was
+    restarted as well, no peer would let it know.  So after a mass restart live nodes would be
+    dead to others for as long as records are kept.  The reply to a stale alive message about a dead
+    node is the dead message, sent to the address in the stale one: a node that is alive refutes it.
 
     DIFFERS: Go drops the stale message silently.
     Test: test_the_reply_to_a_stale_alive_message_about_a_dead_node_is_the_dead_message.
 
-    A reply is smaller than the message, goes to an address that the record has or had, and to each
-    node at most once in a while; and of the nodes that received the message from others only a few
-    reply, whatever the size of the cluster.
+    A reply is smaller than the message, goes to an address that the record has or had, and at most
+    one in each ``interval`` goes to one node.  Of the nodes that received the message from a third
+    node only some `REPLIES` reply, whatever the size of the cluster.
 
     Args:
       name: the local name, the sender of the dead message.
       interval: least time between two replies to one node (seconds).
-      rng: chooses the few.
+      rng: chooses the nodes that reply.
     """
 
     def __init__(self, name: str, interval: float, rng: random.Random) -> None:

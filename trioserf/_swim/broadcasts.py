@@ -1,21 +1,22 @@
 """The queue of messages that wait to be gossiped.
 
-A message is wanted most while few transmissions have carried it; among equals the longest
-goes first, because it fits least often, and then the newest.  So messages stand in levels,
-one level for each number of transmissions, and a level is a sorted list of integers: length
-in the high bits, running number in the low ones.  The best message that still fits into the
-free room of a packet is then one bisection away, whatever waits beside it.
+The message with the fewest transmissions goes first; of several the longest, because it fits least
+often, and of those the newest.  So messages stand in levels, one level for each number of
+transmissions, and a level is a sorted list of integers: length in the high bits, running number in
+the low ones.  The best message that still fits into the rest of a packet is then found by one
+bisection, however many wait.
 
-A queue of events is not like one of messages about nodes: nothing replaces an old one, and
-it is worthless once the Lamport clock is far ahead of it.  So it has the oldest first, whatever
-its length: a round may leave some for the next, and short ones among long ones would be left
-again and again.  A round that fills at least half a packet gives its messages all they get: see
-`take`.  Where every message goes first to the nodes that follow this one (`gossip_order`), no
-other packet may take it before: its few transmissions would be spent on nodes that have it, and
-those that depend on this node would be left out.
+A queue of events differs from one of messages about nodes: no event replaces another, and an event
+is worthless once the Lamport clock is far ahead of it.  So in such a *bulk* queue the oldest event
+goes first, whatever its length: a round may leave some events for the next round, and would leave
+short ones among long ones again and again.  A round that fills at least half a packet gives its
+events all the transmissions that they get: see `take`.  Where every event goes first to the nodes
+that follow this one (`gossip_order`), no other packet may take it before that: its few
+transmissions would be spent on nodes that have it, and nodes that depend on this one would miss it.
 
-Messages that began here stand in separate levels: a packet may reserve a share for them, so
-that a flood of messages that are passed on never keeps back those that only this node has.
+Messages that began at this node stand in levels of their own.  A packet may reserve a share for
+them, so that a flood of messages that are only passed on does not delay those that only this node
+has.
 
 Source: hashicorp/memberlist v0.2.2, queue.go, TransmitLimitedQueue.
 """
@@ -42,7 +43,7 @@ AMPLE: Final = 6
 """Transmissions that an event gets at most if it fills less than half a packet, while events for a
 whole packet wait for further copies."""
 ALONE: Final = 3
-"""Most messages that count as few: an eager round sends few to fewer nodes than it sends a burst."""
+"""Most messages that count as few: an eager round sends few to fewer nodes than it sends many."""
 _ANY: Final = 1 << 20
 """A number of transmissions that no message reaches."""
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1

@@ -1,27 +1,28 @@
 """When a node may send new broadcasts before its next regular round.
 
-A broadcast that is sent at once is a packet for each of its receivers, whatever room is left in
-it.  For a single event that is as it should be.  Of 500 that come one by one within a second it
-would be fifteen times the packets that they fit into, at every node that passes them on.  This
-is the problem of small segments of TCP, and the answer is Nagle's: what fills a packet goes out
-at once, and what does not fill one goes out at once if nothing small was sent lately, and
-otherwise waits a little for more.
+A broadcast that is sent at once costs a packet for each receiver, however empty the packet is.  For
+a single event that is right.  For 500 events that come one by one within a second it would be
+fifteen times the packets that they fit into, at every node that passes them on.  This is the
+problem of small segments of TCP, and the answer is Nagle's: what fills a packet is sent at once;
+what does not fill one is sent at once if no small packet was sent lately, and otherwise waits a
+little for more.
 
-"Lately" is measured by a bucket of tokens, of which one comes back in each `REFILL` of a gossip
-interval.  A round has a price, and begins once the bucket has that much:
+"Lately" is measured by a token bucket, to which one token comes back in each `REFILL` of a gossip
+interval.  A round costs tokens, and begins once the bucket has that many:
 
 * a round of full packets costs one token;
-* a round whose packets are almost empty costs `EMPTY_COST` more, and one in between its share of
-  that, by the cube of how full they are: three quarters of a packet are still dear, because those
-  that come while it waits fill the rest.  Only packets that are sent cost anything: where the
-  other nodes are few, an empty round costs less.
+* a round whose packets are almost empty costs `EMPTY_COST` more, and one in between a part of
+  that, by the cube of how full its packets are.  So three quarters of a packet still cost much,
+  because messages that come while they wait fill the rest.  Only packets that are sent cost
+  tokens: where the other nodes are few, an empty round costs less.
 
-So an event alone goes out at once, as do two, and one each 80 ms after that on a local network
-(interval 0.2 s).  While more come, the price falls with every one of them until the round can be
-paid, and the number of packets is that of the bytes, not that of the events.  The rest that fills
-no packet is neither lost nor late: the refill alone pays for it within 80 ms.
+So one event alone is sent at once, a second one too, and after that one each 80 ms on a local
+network (gossip interval 0.2 s).  When more events come, each of them lowers the cost, until the
+bucket has enough for the round: the number of packets follows from the bytes, not from the number
+of events.  What fills no packet in the end is neither lost nor late: within 80 ms the bucket has
+enough for it.
 
-Where nothing but the bucket holds back full packets they go out a hundred times a second.  The
+Full packets are held back by the bucket alone, which lets a hundred rounds pass in a second.  The
 bucket holds `BURST` rounds of at most 64 messages: 1,024, which is what a Go node can queue.
 
 Source: RFC 896 (Nagle, "Congestion Control in IP/TCP Internetworks", 1984), "The small-packet

@@ -65,19 +65,22 @@ from .nodes import Node, NodeStatus
 MAX_LOOKS: Final = 4
 """Looks without corroboration after which a round ends."""
 MOST_LOOKS: Final = 16
-"""Looks after which it ends in any case."""
+"""Looks after which a round ends in any case."""
 ALONE: Final = 4
-"""How much longer the looks go on where there is nobody to ask."""
+"""Factor for the least time from the first refused look to the last, if no node can be asked."""
 ROUND_TRIPS: Final = 4
-"""Round trips that a suspect has at least to refute."""
+"""Least time that a suspect has to refute (round trips to it)."""
 ASKED_AT_ONCE: Final = 3
-"""Nodes that are asked together, at least; more at every look, and in between."""
+"""Least nodes that are asked to look at the same time; further ones are asked at each look, and in
+between."""
 TOO_LATE: Final = 2.0
-"""Seconds, beside a ``probe_timeout``, after which a look that was due says nothing any more."""
+"""A look that ends so much later than it was due, beside a ``probe_timeout``, ends the round
+(seconds): this process may have been stopped in between."""
 QUIET: Final = 2.0
-"""Seconds until a round about the same node may follow, if the last ended without a result."""
+"""Time until a further round about the same node may begin, if the last ended without a result
+(seconds)."""
 LOOKING: Final = 8
-"""How many of the nodes that receive a suspicion look for themselves, on average."""
+"""Nodes that look for themselves, on average, of those that receive a suspicion."""
 
 
 class Look(enum.Enum):
