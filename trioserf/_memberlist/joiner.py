@@ -62,8 +62,8 @@ class _Contact:
       text: the string.
 
     Attributes:
-      decided: set when a node was reached, or none will be.
-      ended: whether that is because the tasks of this node have ended.
+      decided: set when a node was reached, or it is certain that none will be.
+      ended: whether none will be because the tasks of this node have ended.
     """
 
     text: str
@@ -74,7 +74,7 @@ class _Contact:
     errors: list[Exception] = attrs.field(factory=list, init=False)
 
     def error(self) -> Exception:
-        """What to raise, if no node was reached: the first error, the others as notes."""
+        """The error to raise if no node was reached: the first one, with the others as notes."""
         first, *others = self.errors
         for other in others:
             first.add_note(f"and: {other}")
@@ -84,7 +84,7 @@ class _Contact:
 
 @attrs.define(eq=False, kw_only=True)
 class Joiner:
-    """Joins; and goes on with what a join need not wait for.
+    """Joins; and finishes exchanges that the caller of a join need not wait for.
 
     Args:
       default_port: gives the port for strings without one.
@@ -108,13 +108,13 @@ class Joiner:
     # --- address strings ------------------------------------------------------------------
 
     async def join(self, addresses: Sequence[str]) -> int:
-        """How many of the strings were reached.
+        """Join these address strings; return at how many of them a node was reached.
 
-        The healer goes on with those at which no node answered, if others did.
+        If a node was reached at some strings, the healer goes on with the others.
         *Cancellation*: ends every exchange of this join, those in the background as well.
 
         Raises:
-          JoinError: none, and at least one was given.
+          JoinError: at least one string was given, and no node was reached.
           trio.ClosedResourceError: the tasks of this node have ended, before or meanwhile.
         """
         contacts = [_Contact(text) for text in addresses]
@@ -165,10 +165,10 @@ class Joiner:
         """Join those addresses of a string at which no node of the table is alive.
 
         Returns:
-          whether one was reached; not so if none is missing.
+          whether a node was reached; False if no address is without a live node.
 
         Raises:
-          As `resolve`; and what the first exchange raised, if none went well.
+          As `resolve`; and what the first exchange raised, if all failed.
         """
         name, found = await self.resolve(text)
         self.seeds.update(text, found)
@@ -227,12 +227,12 @@ class Joiner:
 
         Args:
           name, address: of the node.
-          renamed: nodes here are known to change their names: take any answer.
+          renamed: whether nodes there are known to change their names: then any answer counts.
 
         Raises:
           OSError, RemoteProtocolError, LocalProtocolError: no exchange.
-          MergeRefused: another cluster is there by now, which was not sent anything of this one;
-            or the local merge handler refuses it.
+          MergeRefused: another cluster is at the address by now, and no state was sent to it; or
+            the local merge handler refused the peer's state.
         """
         if self.leads_here(address):
             await trio.lowlevel.checkpoint()
@@ -278,8 +278,8 @@ class Seed(NamedTuple):
     """An address string that was joined, or was to be.
 
     Args:
-      addresses: what it stood for when it was last looked up, without this node's own; None if
-        no node answered yet.
+      addresses: what it resolved to the last time, without this node's own; None if no node
+        answered yet.
       seen_at: when a live node was last at each of them, or when it was asked for (seconds).
     """
 
@@ -307,7 +307,7 @@ class Seeds:
             del self.joined[next(iter(self.joined))]
 
     def update(self, text: str, addresses: Sequence[Address]) -> None:
-        """A string was looked up again."""
+        """A string was resolved again."""
         seed = self.joined.get(text)
         if seed is not None:
             self.joined[text] = Seed(tuple(addresses), seed.seen_at)

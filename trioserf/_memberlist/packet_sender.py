@@ -81,7 +81,7 @@ class PacketSender:
     fill: float = attrs.field(default=1.0, init=False)
     """How full the packets of the last `spread` were, at most 1; 0 if there was none."""
     _owed: bool = attrs.field(default=False, init=False)
-    """Whether the next packet is for messages about nodes first, whatever its share."""
+    """Whether messages about nodes come first in the next packet, whatever their share."""
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
         """Send a message, and piggy-back the broadcasts that fit beside it.

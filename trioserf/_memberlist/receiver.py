@@ -69,8 +69,8 @@ class Receiver:
 
     Args:
       ping: gives the payload of acks.
-      default_port: gives what stands for a port of 0.
-      check_reached: is given a node that was never reached, and whose ping arrived.
+      default_port: gives the port that a port of 0 in a message stands for.
+      check_reached: is given a node that was never reached when a ping of it arrives.
     """
 
     config: MemberlistConfig
@@ -155,7 +155,7 @@ class Receiver:
                 self.drop_log.crash("handler", handler, error)
 
     def _decode(self, packet: Packet) -> DecodedPacket:
-        """Decode a packet, and one that decompresses to much only at a bounded rate."""
+        """Decode a packet; a long output of decompression is accepted only at a bounded rate."""
         full = self.wire.packet
         if full.max_output <= SHORT_OUTPUT:
             return decode_packet(packet.data, full)
@@ -268,7 +268,7 @@ class Receiver:
         return True
 
     def _reply_address(self, request: Ping | IndirectPing, packet: Packet) -> Address:
-        """The address that the sender names; where the packet came from if it names none."""
+        """The address that the sender names; the source of the packet if it names none."""
         if request.source_addr and request.source_port:
             try:
                 return Address.from_bytes(request.source_addr, request.source_port)
@@ -376,7 +376,7 @@ class Handoff:
     """The packet that the last request was in."""
     _requests: int = attrs.field(default=0, init=False)
     _long: int = attrs.field(default=0, init=False)
-    """Bytes of long messages that wait."""
+    """Bytes of waiting messages that are longer than `BATCH_BYTES`."""
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -431,7 +431,7 @@ class Handoff:
             self._idle.unpark_all()
 
     def turns_away(self, packet: Packet) -> bool:
-        """Whether a packet need not be decoded: its messages would be too many in this flood.
+        """Whether a packet is dropped before it is decoded, because of a flood of strangers.
 
         To decompress a packet takes a millisecond.  From a host of no node come no pings that must
         be answered, and no acks that are waited for.

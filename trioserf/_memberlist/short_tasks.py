@@ -1,7 +1,7 @@
 """Task: gives tasks that end by themselves a nursery to run in.
 
-Joins, pings of addresses and looks at ports begin in plain functions, or go on when the call that
-began them has returned.  They share one nursery, because each takes two kilobytes of a node.
+Joins, pings of addresses and looks at ports begin in plain functions, or go on after the call that
+began them has returned.  They share one nursery, because each nursery takes two kilobytes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class ShortTasks:
     """The nursery, as long as the tasks of the node run.
 
     Attributes:
-      nursery: None before that, and after it.
-      begun: set when there is one.
+      nursery: None before the tasks of the node run, and after it.
+      begun: set when there is a nursery.
     """
 
     nursery: trio.Nursery | None = attrs.field(default=None, init=False)

@@ -197,10 +197,10 @@ class Holding:
     since: float = attrs.field(default=math.inf, init=False)
     """Since when something is charged (trio clock, seconds)."""
     busy: bool = attrs.field(default=False, init=False)
-    """Whether it waits for room, or a thread works on it: nothing would be free if it went."""
+    """Whether it waits for room, or a thread works for it: to cancel it would free nothing."""
 
     async def resize(self, size: int) -> None:
-        """Hold so many bytes from now on, more or less.  Raises as `ByteBudget.take`."""
+        """Hold so many bytes in all from now on.  Raises as `ByteBudget.take`."""
         wanted = max(0, size - FREE)
         if wanted > self.charged:
             if self.allowance is not None:
@@ -414,7 +414,7 @@ def make_way() -> None:
 
 
 def turn() -> trio.Lock:
-    """What is held for a piece of work of a few milliseconds that somebody else may have as well.
+    """The lock for a piece of work of a few milliseconds, if other tasks may have such work too.
 
     Pieces of different tasks come one after the other, and other tasks run in between.
     """

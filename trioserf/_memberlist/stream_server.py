@@ -159,7 +159,7 @@ class StreamServer:
         self._silent.pop(child, None)
 
     def _reclaim(self) -> None:
-        """The budget is spent, and somebody waits for it: the one that costs most goes."""
+        """The budget is spent, and a stream waits for it: cancel the one that costs most."""
         now = trio.current_time()
         costs = {
             child: child.holding.charged * (now - child.holding.since)
@@ -300,7 +300,7 @@ class StreamServer:
         self._allowance.spend(size, trio.current_time())
 
     def _extend(self, child: _Child) -> None:
-        """The request is here: replying has a time limit of its own."""
+        """The request was read: give the reply a time limit of its own."""
         child.scope.deadline = trio.current_time() + self.config.tcp_timeout
 
 

@@ -178,24 +178,24 @@ all records."""
 
 
 class UnreachedNodes:
-    """Room for nodes that nobody may ever have reached: counts those known by hearsay alone.
+    """Limits how many nodes are known by hearsay alone: from packets and from streams of peers.
 
-    An alive message may come from anybody, and each name in it costs a record, probes, and room in
-    every packet of gossip.  So only so many nodes are known by hearsay alone: from packets and from
-    streams that others opened.  One counts until this node reached it, that is, until it acked a
-    probe or state was exchanged with it; a failed one counts until its record is dropped.
+    An alive message may come from anybody, and each name in it costs a record, probes, and space
+    in every packet of gossip.  So the number of nodes known by hearsay alone is bounded.  A node
+    counts as one until this node reached it, that is, until it acked a probe or state was exchanged
+    with it; a failed one counts until its record is dropped.
 
-    There may be `MAX_UNREACHED` of them, and as many more as there are nodes that were reached, so
-    that a cluster of any size may double at once.  Beyond that an alive message about an unknown
-    name is turned away: it is counted, but neither entered nor gossiped on.  An honest node is not
-    lost by that.  Gossip and state exchanges bring it again, room grows with every probe that is
-    acked, and no bound holds for
+    There may be `MAX_UNREACHED` such nodes, and as many more as there are nodes that were reached,
+    so that a cluster of any size may double at once.  Beyond that limit an alive message about an
+    unknown name is turned away: it is counted, but neither entered nor gossiped on.  An honest node
+    is not lost by that.  Gossip and state exchanges bring it again, the limit grows with every
+    node that acks a probe, and there is no limit for
 
     * the state of a peer that this node dialled: joins and anti-entropy;
     * one node in each state that a peer sends to this node, at the host of that peer, up to
       `OWN_SHARE` times the limit: newcomers join by a node that knows none of them.
 
-    DIFFERS (unless ``faithful_go``): Go enters every name, and 100,000 made-up ones drown the rest.
+    DIFFERS (unless ``faithful_go``): Go enters every name, and 100,000 made-up ones hide the rest.
     Test: test_names_known_by_hearsay_are_bounded.
 
     Args:
@@ -212,7 +212,7 @@ class UnreachedNodes:
         self._counted_at = NEVER
 
     def has_room(self, now: float, share: int = 1) -> bool:
-        """Whether one more may be entered; ``share`` multiplies the limit."""
+        """Whether one more node may be entered; ``share`` multiplies the limit."""
         if self.count < share * self._limit:
             return True
         if now - self._counted_at < LOOK_INTERVAL:

@@ -115,8 +115,8 @@ class ProbeSchedule:
         """What to probe before a node that was never reached, every other time.
 
         Made-up nodes are as easily announced as real ones, and a round through hundreds of them
-        takes minutes.  Meanwhile the failure of a real one shall be detected: one that was reached
-        is due again after `RECHECK` intervals, or as many as there are of them.
+        takes minutes.  The failure of a real node shall be detected meanwhile.  So a node that was
+        reached is due again after `RECHECK` intervals, or after as many as there are such nodes.
 
         DIFFERS (unless ``faithful_go``): Go probes all in turn.
         Test: test_made_up_nodes_do_not_keep_real_ones_from_being_probed.
@@ -144,7 +144,7 @@ class ProbeSchedule:
     def _look(self, now: float) -> None:
         """Line up the nodes that were reached, the one that was tried first in front.
 
-        In a large table that is done rarely: who is reached meanwhile was tried meanwhile, too.
+        In a large table that is done rarely: a node that is reached in between was just tried.
         """
         sequence, local = self._table.sequence, self._table.local_node
         rarer = max(0.0, len(sequence) / LOOKED_AT_ONCE - 1)
@@ -220,8 +220,8 @@ class ProbeRound:
       interval: probe interval, stretched (seconds).
       direct_deadline: until when the node itself should answer (seconds, trio clock).
       deadline: until when any answer counts (seconds, trio clock).
-      stream: how far the ping over a stream came; noted by the one who sends it.
-      unasked: names of helpers to whom no packet could be sent; noted likewise.
+      stream: how far the ping over a stream came; set by the task that sends it.
+      unasked: names of helpers to whom no packet could be sent; set by that task, too.
     """
 
     def __init__(
@@ -311,15 +311,16 @@ class ProbeRound:
     def choose_helpers(self, nodes: Sequence[Node], rng: random.Random) -> list[tuple[Node, bytes]]:
         """Nodes that are to ping the node instead, each with its indirect ping.
 
-        DIFFERS (unless ``faithful_go``): Go asks any node, and takes the silence of one that
-        was never there for a sign of its own bad health.  Nodes that were reached are asked
-        first, and only from them nacks are expected.
+        DIFFERS (unless ``faithful_go``): Go asks any node, and takes the silence of a made-up one
+        for a sign of its own bad health.  Here nodes that were reached are asked first, and only
+        from them nacks are expected.
         Test: test_nodes_that_were_never_reached_do_not_make_a_prober_slow.
 
-        DIFFERS (unless ``faithful_go``): one of them is who brought the ack the last time, if there
-        was one.  Where a firewall stands between many nodes those that are drawn are often all
-        behind it: in four clusters of nine, six of which refused each other, 12 living nodes were
-        declared failed in 57 lists, and then 3 in 10; by Go's rules 12 in 45.
+        DIFFERS (unless ``faithful_go``): one of the helpers is the node that brought the last ack,
+        if there is one.  Where a firewall stands between many nodes, all helpers that are drawn are
+        often behind it.  In four clusters of nine nodes, six of which refused each other, 12 living
+        nodes were declared failed in 57 lists without this rule, 3 in 10 with it, and 12 in 45 by
+        Go's rules.
         Test: test_who_brought_the_last_ack_is_asked_again.
         """
         target, k, reached = self.node.name, self._config.indirect_checks, list[Node]()
