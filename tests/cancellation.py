@@ -28,7 +28,7 @@ import trio
 
 import trioserf
 from tests.interop.addresses import free_host, free_port
-from tests.rpc.doors import MemoryListener
+from tests.rpc.served_node import MemoryListener
 from tests.serf.clusters import answer_queries
 from trioserf import Config, MemberEvent, Query, QueryResponse, Serf, ipc
 from trioserf._rpc.client import client_on, open_client

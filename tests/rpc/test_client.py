@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.rpc.doors import door_to, served
+from tests.rpc.served_node import serve_node, served
 from tests.serf.clusters import address, cluster, status, until
-from trioserf import client as door_of_clients
+from trioserf import client as public
 from trioserf._cluster.key_responses import KeyResponse
 from trioserf._cluster.query_collector import NodeAck, NodeResponse
 from trioserf._events import (
@@ -34,8 +34,8 @@ KEY = bytes(range(32))
 async def test_members_are_those_of_the_agent(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b", tags={"role": "web"})
-        async with door_to(b) as door:
-            agent = await door.client()
+        async with serve_node(b) as node:
+            agent = await node.client()
             assert a.members() == await agent.members()
             assert ("b",) == (await agent.members(name="b", status="al.*")).names
             assert () == (await agent.members(tags={"role": "db"})).names
@@ -47,8 +47,8 @@ async def test_members_are_those_of_the_agent(autojump_clock: MockClock) -> None
 async def test_a_cluster_is_joined_and_left(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.start("a"), await net.start("b")
-        async with door_to(a) as door:
-            agent = await door.client()
+        async with serve_node(a) as node:
+            agent = await node.client()
             assert 0 == await agent.join([])
             assert 1 == await agent.join(address(b), replay=True)
             with pytest.raises(RPCError, match=r"1 error occurred:\n\t\* Failed to join"):
@@ -61,8 +61,8 @@ async def test_a_cluster_is_joined_and_left(autojump_clock: MockClock) -> None:
 async def test_force_leave(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b")
-        async with door_to(a) as door:
-            agent = await door.client()
+        async with serve_node(a) as node:
+            agent = await node.client()
             await b.aclose()
             await until(lambda: status(a, "b") is MemberStatus.FAILED)
             await agent.force_leave("b", prune=True)
@@ -70,16 +70,16 @@ async def test_force_leave(autojump_clock: MockClock) -> None:
 
 
 async def test_tags_are_updated(autojump_clock: MockClock) -> None:
-    async with served(tags={"a": "1", "b": "2"}) as door:
-        agent = await door.client()
+    async with served(tags={"a": "1", "b": "2"}) as node:
+        agent = await node.client()
         await agent.update_tags({"c": "3"}, delete=["a"])
         await agent.update_tags(delete=["b"])
-        assert {"c": "3"} == door.serf.local_member.tags
+        assert {"c": "3"} == node.serf.local_member.tags
 
 
 async def test_keys_are_changed(autojump_clock: MockClock) -> None:
-    async with served(secret_key=b"x" * 16) as door:
-        agent = await door.client()
+    async with served(secret_key=b"x" * 16) as node:
+        agent = await node.client()
         await agent.install_key(KEY)
         await agent.use_key(base64.b64encode(KEY).decode())
         await agent.remove_key(b"x" * 16)
@@ -89,8 +89,8 @@ async def test_keys_are_changed(autojump_clock: MockClock) -> None:
 
 
 async def test_a_failed_key_operation_has_its_report(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         with pytest.raises(RPCError, match="1/1 nodes reported failure") as caught:
             await agent.list_keys()
         report = caught.value.response
@@ -99,26 +99,26 @@ async def test_a_failed_key_operation_has_its_report(autojump_clock: MockClock) 
 
 
 async def test_an_explanation_of_the_node_and_of_an_address(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         itself = await agent.explain()
-        assert ("this node", str(door.serf.explain())) == (itself["kind"], itself["text"])
+        assert ("this node", str(node.serf.explain())) == (itself["kind"], itself["text"])
         assert "address" == (await agent.explain("10.9.9.9"))["kind"]
 
 
 async def test_stats_and_coordinates(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
-        assert door.serf.stats() == (await agent.stats())["serf"]
-        assert door.serf.coordinate() == await agent.coordinate("alpha")
+    async with served() as node:
+        agent = await node.client()
+        assert node.serf.stats() == (await agent.stats())["serf"]
+        assert node.serf.coordinate() == await agent.coordinate("alpha")
         assert await agent.coordinate("nobody") is None
-        assert door.serf.rtt("alpha") == await agent.rtt("alpha")
+        assert node.serf.rtt("alpha") == await agent.rtt("alpha")
         assert await agent.rtt("alpha", "nobody") is None
 
 
 async def test_an_event_that_is_refused(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         with pytest.raises(RPCError, match=r"^user event exceeds configured limit of 512 bytes"):
             await agent.user_event("x", b"y" * 512)
 
@@ -129,8 +129,8 @@ async def test_an_event_that_is_refused(autojump_clock: MockClock) -> None:
 async def test_a_stream_gives_events_as_a_node_does(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.start("a"), await net.start("b")
-        async with door_to(a) as door:
-            agent = await door.client()
+        async with serve_node(a) as node:
+            agent = await node.client()
             async with agent.stream() as events:
                 await agent.user_event("deploy", b"v42", coalesce=False)
                 event = await anext(events)
@@ -144,9 +144,9 @@ async def test_a_stream_gives_events_as_a_node_does(autojump_clock: MockClock) -
 
 
 async def test_a_query_of_a_stream_is_answered(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
-        async with agent.stream("query:load") as events, door.serf.query("load", b"?") as answers:
+    async with served() as node:
+        agent = await node.client()
+        async with agent.stream("query:load") as events, node.serf.query("load", b"?") as answers:
             query = await anext(events)
             assert isinstance(query, Query)
             assert b"?" == query.payload
@@ -157,8 +157,8 @@ async def test_a_query_of_a_stream_is_answered(autojump_clock: MockClock) -> Non
 
 
 async def test_streams_are_independent(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.stream("user:a") as first, agent.stream("user:b", "user:c") as second:
             for name in "abc":
                 await agent.user_event(name)
@@ -167,8 +167,8 @@ async def test_streams_are_independent(autojump_clock: MockClock) -> None:
 
 
 async def test_a_slow_reader_meets_the_gap(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.stream("user", max_buffer_size=3) as events:
             for number in range(10):
                 await agent.user_event("n", b"%d" % number, coalesce=False)
@@ -184,8 +184,8 @@ async def test_a_slow_reader_meets_the_gap(autojump_clock: MockClock) -> None:
 
 
 async def test_a_stream_is_stopped_when_its_block_is_left(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.stream() as events:
             pass
         with pytest.raises(trio.ClosedResourceError):
@@ -196,8 +196,8 @@ async def test_a_stream_is_stopped_when_its_block_is_left(autojump_clock: MockCl
 
 
 async def test_a_stream_that_is_refused(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         with pytest.raises(RPCError, match=r"^Invalid event filter$"):
             async with agent.stream("bogus"):
                 raise AssertionError("there is no such stream")
@@ -210,8 +210,8 @@ async def test_a_monitor_gives_lines(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "trioserf")
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.monitor("warn") as lines:
             logging.getLogger("trioserf.x").warning("look here")
             async for line in lines:
@@ -225,8 +225,8 @@ async def test_a_monitor_gives_lines(
 async def test_a_query_gives_acks_and_responses_until_its_deadline(
     autojump_clock: MockClock,
 ) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.stream("query") as events:
             started = trio.current_time()
             got = []
@@ -243,7 +243,7 @@ async def test_a_query_gives_acks_and_responses_until_its_deadline(
 async def test_answers_are_collected(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         nodes = await net.joined("a", "b", "c")
-        async with door_to(nodes[0]) as door, trio.open_nursery() as nursery:
+        async with serve_node(nodes[0]) as node, trio.open_nursery() as nursery:
 
             async def respond(number: int) -> None:
                 async for event in nodes[number].events:
@@ -252,7 +252,7 @@ async def test_answers_are_collected(autojump_clock: MockClock) -> None:
 
             for number in range(3):
                 nursery.start_soon(respond, number)
-            agent = await door.client()
+            agent = await node.client()
             result = await agent.ask("load", b"x", request_ack=True, timeout=2)
             assert {"a": b"0", "b": b"1", "c": b"2"} == {
                 response.node: response.payload for response in result.responses
@@ -271,8 +271,8 @@ async def test_answers_are_collected(autojump_clock: MockClock) -> None:
 
 
 async def test_a_query_that_cannot_be(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         with pytest.raises(ConfigError, match="relay_factor"):
             await agent.ask("q", relay_factor=256)
         with pytest.raises(RPCError, match="Queries cannot contain the '_serf_' prefix"):
@@ -280,8 +280,8 @@ async def test_a_query_that_cannot_be(autojump_clock: MockClock) -> None:
 
 
 async def test_a_query_whose_block_is_left_disturbs_nobody(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.query("q", request_ack=True, timeout=1):
             pass
         assert 1 == len(await agent.members())
@@ -293,8 +293,8 @@ async def test_a_query_whose_block_is_left_disturbs_nobody(autojump_clock: MockC
 
 
 async def test_many_tasks_share_a_connection(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         done = 0
 
         async def work(number: int) -> None:
@@ -312,8 +312,8 @@ async def test_many_tasks_share_a_connection(autojump_clock: MockClock) -> None:
 
 
 async def test_a_cancelled_call_disturbs_no_other(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         with trio.move_on_after(0.01) as limit:
             await agent.join(["10.0.0.99:1"])
         assert limit.cancelled_caught
@@ -328,8 +328,8 @@ async def test_a_cancelled_call_disturbs_no_other(autojump_clock: MockClock) -> 
 
 
 async def test_the_end_of_the_agent_ends_calls_and_streams(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with agent.stream() as events, agent.query("q", timeout=100) as answers:
             async with trio.open_nursery() as nursery:
 
@@ -339,7 +339,7 @@ async def test_the_end_of_the_agent_ends_calls_and_streams(autojump_clock: MockC
 
                 nursery.start_soon(long_call)
                 await trio.sleep(0.01)
-                nursery.start_soon(door.serf.aclose)
+                nursery.start_soon(node.serf.aclose)
                 with pytest.raises(trio.BrokenResourceError):
                     async for _ in events:
                         pass
@@ -352,8 +352,8 @@ async def test_the_end_of_the_agent_ends_calls_and_streams(autojump_clock: MockC
 
 
 async def test_a_closed_client_says_so(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         assert "<RPCClient of memory: open>" == repr(agent)
         async with agent.stream() as events:
             await agent.aclose()
@@ -365,12 +365,12 @@ async def test_a_closed_client_says_so(autojump_clock: MockClock) -> None:
 
 
 async def test_the_exception_of_the_block_comes_bare(autojump_clock: MockClock) -> None:
-    async with served() as door:
+    async with served() as node:
         with pytest.raises(ZeroDivisionError):
-            async with client_on(door.listener.connect(), "x", None, connect_timeout=9):
+            async with client_on(node.listener.connect(), "x", None, connect_timeout=9):
                 raise ZeroDivisionError
         with trio.move_on_after(1) as limit:
-            async with client_on(door.listener.connect(), "x", None, connect_timeout=9):
+            async with client_on(node.listener.connect(), "x", None, connect_timeout=9):
                 await trio.sleep_forever()
         assert limit.cancelled_caught
 
@@ -379,16 +379,16 @@ async def test_the_exception_of_the_block_comes_bare(autojump_clock: MockClock) 
 
 
 async def test_a_wrong_key_is_an_error_of_opening(autojump_clock: MockClock) -> None:
-    async with served(auth_key="s3cret") as door:
+    async with served(auth_key="s3cret") as node:
         with pytest.raises(RPCError, match=r"^Invalid authentication token$") as caught:
-            async with client_on(door.listener.connect(), "x", "wrong", connect_timeout=9):
+            async with client_on(node.listener.connect(), "x", "wrong", connect_timeout=9):
                 raise AssertionError("it must not open")
         assert "auth" == caught.value.command
-        async with client_on(door.listener.connect(), "x", None, connect_timeout=9) as agent:
+        async with client_on(node.listener.connect(), "x", None, connect_timeout=9) as agent:
             for _ in range(2):
                 with pytest.raises(RPCError, match=r"^Authentication required$"):
                     await agent.user_event("x")
-        agent = await door.client()
+        agent = await node.client()
         assert "s3cret" not in repr(agent)
         await agent.user_event("x")
 
@@ -413,12 +413,12 @@ async def test_what_is_no_agent_is_broken(text: bytes, autojump_clock: MockClock
 async def test_an_agent_that_ends_before_it_answers_a_leave_has_left(
     autojump_clock: MockClock,
 ) -> None:
-    async with served() as door:
-        agent = await door.client()
+    async with served() as node:
+        agent = await node.client()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(agent.leave)
             await trio.sleep(0.001)
-            await door.serf.aclose()
+            await node.serf.aclose()
         with pytest.raises(trio.BrokenResourceError):
             await agent.leave()  # it had ended before
 
@@ -441,7 +441,7 @@ async def test_nobody_listening_is_an_os_error() -> None:
             raise AssertionError("it must not open")
 
 
-def test_the_public_door() -> None:
-    assert door_of_clients.open_client is open_client
-    assert door_of_clients.RPCClient is RPCClient
+def test_the_public_module() -> None:
+    assert public.open_client is open_client
+    assert public.RPCClient is RPCClient
     assert "0 lost" in repr(RPCStream[str](lambda fields: "", 1))

@@ -10,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from tests.rpc.doors import RawClient, door_to, pack, served
+from tests.rpc.served_node import RawClient, pack, serve_node, served
 from tests.serf.clusters import address, cluster, status, until
 from trioserf._events import MemberStatus, Query, SerfState
 from trioserf._rpc.agent_hooks import AgentHooks
@@ -28,8 +28,8 @@ async def opened(client: RawClient, wanted: str = "*") -> int:
 
 
 async def test_answers_come_in_the_order_of_commands(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         data = b""
         for seq in range(60):
             data += pack({"Command": "stop", "Seq": seq}) + pack({"Stop": 9})
@@ -44,8 +44,8 @@ async def test_answers_come_in_the_order_of_commands(autojump_clock: MockClock) 
 async def test_an_unknown_command_is_answered_and_ends_the_connection(
     autojump_clock: MockClock,
 ) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         assert "Unsupported command" == await client.ask("bogus")
         assert await client.next() is None
 
@@ -53,23 +53,23 @@ async def test_an_unknown_command_is_answered_and_ends_the_connection(
 async def test_what_breaks_the_protocol_costs_one_line_and_the_connection(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
-    async with served() as door:
+    async with served() as node:
         for hostile in ("82a44a756e6bdf7fffffff", "82a44a756e6bdb7fffffff", "c1", "91" * 100):
             caplog.clear()
-            client = await door.connect(handshake=False)
+            client = await node.connect(handshake=False)
             await client.stream.send_all(bytes.fromhex(hostile))
             assert await client.next() is None
             (line,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
             assert "trioserf.agent.ipc" == line.name
             assert "failed to decode request header: " in line.getMessage()
-        assert 0 == door.server.statistics().clients
+        assert 0 == node.server.statistics().clients
 
 
 async def test_a_body_of_wrong_types_is_logged_and_ends_the_connection(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         await client.send("query", {"Timeout": "soon"})
         assert await client.next() is None
     assert "Failed to evaluate request: decode failed: query: Timeout" in caplog.text
@@ -79,12 +79,12 @@ async def test_a_body_of_wrong_types_is_logged_and_ends_the_connection(
 
 
 async def test_a_stream_gives_user_events(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         seq = await opened(client, "user:deploy")
         for payload in (b"hi", b"", b"\x00\xff\x9c"):
-            await door.serf.user_event("other")
-            await door.serf.user_event("deploy", payload, coalesce=False)
+            await node.serf.user_event("other")
+            await node.serf.user_event("deploy", payload, coalesce=False)
             record = await client.record(seq)
             ltime = record.pop("LTime")
             assert isinstance(ltime, int)
@@ -100,8 +100,8 @@ async def test_a_stream_gives_user_events(autojump_clock: MockClock) -> None:
 async def test_a_stream_gives_member_events(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.start("a"), await net.start("b", tags={"role": "db"})
-        async with door_to(a) as door:
-            client = await door.connect()
+        async with serve_node(a) as node:
+            client = await node.connect()
             seq = await opened(client, "member-join,member-leave")
             await a.join([address(b)])
             record = await client.record(seq)
@@ -117,11 +117,11 @@ async def test_a_stream_gives_member_events(autojump_clock: MockClock) -> None:
 
 
 async def test_queries_are_numbered_by_connection(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        first, second = await door.connect(), await door.connect()
+    async with served() as node:
+        first, second = await node.connect(), await node.connect()
         one, two = await opened(first, "query"), await opened(first, "query:load")
         other = await opened(second, "query")
-        async with door.serf.query("load", b"15m"):
+        async with node.serf.query("load", b"15m"):
             got = {}
             for _ in range(2):
                 head, record = await first.next(), await first.next()
@@ -135,13 +135,13 @@ async def test_queries_are_numbered_by_connection(autojump_clock: MockClock) -> 
 
 
 async def test_an_event_comes_once_for_each_stream(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         streams = [await opened(client, text) for text in ("user,user:x,*", "user:x")]
         assert "Stream with given sequence exists" == await client.ask(
             "stream", {"Type": "*"}, seq=streams[0]
         )
-        await door.serf.user_event("x")
+        await node.serf.user_event("x")
         heads = []
         for _ in range(2):
             heads.append((await client.next())["Seq"])
@@ -152,22 +152,22 @@ async def test_an_event_comes_once_for_each_stream(autojump_clock: MockClock) ->
 
 @pytest.mark.parametrize("wanted", ["bogus", "user,bogus", "member-join, user", ","])
 async def test_a_bad_filter_is_refused(wanted: str, autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         assert "Invalid event filter" == await client.ask("stream", {"Type": wanted})
 
 
 async def test_nothing_comes_after_the_answer_to_stop(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         seq = await opened(client)
         assert "" == await client.ask("stop", {"Stop": seq})
-        await door.serf.user_event("x")
+        await node.serf.user_event("x")
         await client.quiet()
         assert "" == await client.ask("stop", {"Stop": seq})
         assert "" == await client.ask("stop", {})
         assert "" == await client.ask("stream", {"Type": "user"}, seq=seq)
-        await door.serf.user_event("y")
+        await node.serf.user_event("y")
         assert "y" == (await client.record(seq))["Name"]
 
 
@@ -175,23 +175,23 @@ async def test_no_event_is_lost_between_acceptance_and_registration(
     autojump_clock: MockClock,
 ) -> None:
     """Events go on all the time; from the first record on a stream has each of them."""
-    async with served() as door:
+    async with served() as node:
         rng = random.Random(7)
 
         async def fire() -> None:
             for number in range(400):
-                await door.serf.user_event("n", b"%d" % number, coalesce=False)
+                await node.serf.user_event("n", b"%d" % number, coalesce=False)
                 for _ in range(rng.randrange(4)):
                     await trio.lowlevel.checkpoint()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fire)
             for _ in range(20):
-                client = await door.connect(lockstep=rng.random() < 0.5)
+                client = await node.connect(lockstep=rng.random() < 0.5)
                 seq = await client.send("stream", {"Type": "user:n"})
                 assert "" == await client.header(seq)
                 # Fired after the acceptance was read, so it must be among the records.
-                await door.serf.user_event("n", b"mark", coalesce=False)
+                await node.serf.user_event("n", b"mark", coalesce=False)
                 numbers = []
                 while (record := await client.record(seq))["Payload"] != b"mark":
                     numbers.append(int(record["Payload"]))
@@ -200,12 +200,12 @@ async def test_no_event_is_lost_between_acceptance_and_registration(
 
 
 async def test_no_record_comes_before_the_acceptance(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect(lockstep=True)
+    async with served() as node:
+        client = await node.connect(lockstep=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(client.send, "stream", {"Type": "user"})
             await wait_all_tasks_blocked()  # the acceptance is being written, and not read
-            await door.serf.user_event("early")
+            await node.serf.user_event("early")
             await wait_all_tasks_blocked()
         assert "" == await client.header(client.seq)
         assert "early" == (await client.record(client.seq))["Name"]
@@ -214,11 +214,11 @@ async def test_no_record_comes_before_the_acceptance(autojump_clock: MockClock) 
 async def test_a_slow_reader_misses_events_and_nobody_waits_for_it(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
-    async with served() as door:
-        slow, quick = await door.connect(lockstep=True), await door.connect()
+    async with served() as node:
+        slow, quick = await node.connect(lockstep=True), await node.connect()
         seq, other = await opened(slow, "user"), await opened(quick, "user")
         for number in range(2 * QUEUE_SIZE):
-            await door.serf.user_event("n", b"%d" % number, coalesce=False)
+            await node.serf.user_event("n", b"%d" % number, coalesce=False)
             assert b"%d" % number == (await quick.record(other))["Payload"]
         assert 1 == caplog.text.count("Dropping event to ipc.client: memory")
         got = []
@@ -228,10 +228,10 @@ async def test_a_slow_reader_misses_events_and_nobody_waits_for_it(
         assert got == sorted(set(got))
         assert list(range(QUEUE_SIZE)) == got[:QUEUE_SIZE]
         assert len(got) < 2 * QUEUE_SIZE
-        await door.serf.user_event("n", b"last")
+        await node.serf.user_event("n", b"last")
         assert b"last" == (await slow.record(seq))["Payload"]
         assert "" == await slow.ask("stop", {"Stop": seq})
-        assert 2 * QUEUE_SIZE - len(got) == door.server.statistics().records_dropped
+        assert 2 * QUEUE_SIZE - len(got) == node.server.statistics().records_dropped
 
 
 # --- monitor ------------------------------------------------------------------------------
@@ -250,8 +250,8 @@ async def test_a_monitor_gives_remembered_and_new_lines(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     caplog.set_level(logging.DEBUG, "trioserf")
-    async with served() as door:
-        client, other = await door.connect(), await door.connect()
+    async with served() as node:
+        client, other = await node.connect(), await node.connect()
         seq = await client.send("monitor", {"LogLevel": "dEbug"})
         assert "" == await client.header(seq)
         assert "" == await other.ask("event", {"Name": "deploy", "Payload": b'h"i'})
@@ -267,8 +267,8 @@ async def test_a_monitor_has_a_lowest_level(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     caplog.set_level(logging.DEBUG, "trioserf")
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         seq = await client.send("monitor", {"LogLevel": "WARN"})
         assert "" == await client.header(seq)
         logging.getLogger("trioserf.x").info("not this")
@@ -280,15 +280,15 @@ async def test_a_monitor_has_a_lowest_level(
 
 @pytest.mark.parametrize("level", ["loud", "", "INFO ", "err or", "error"])
 async def test_a_monitor_of_no_level_is_refused(level: str, autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         error = f"Unknown log level: {level.upper()}"
         assert error == await client.ask("monitor", {"LogLevel": level})
 
 
 async def test_there_is_one_monitor_at_a_time(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         for _ in range(3):
             first = await client.send("monitor", {"LogLevel": "ERR"})
             assert "" == await client.header(first)
@@ -300,9 +300,9 @@ async def test_slow_monitors_are_noted_in_the_log(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     caplog.set_level(logging.WARNING, "trioserf")
-    async with served() as door:
+    async with served() as node:
         for _ in range(20):
-            slow = await door.connect(lockstep=True)
+            slow = await node.connect(lockstep=True)
             assert "" == await slow.ask("monitor", {"LogLevel": "DEBUG"})
         for number in range(3000):
             logging.getLogger("trioserf.x").warning("%d", number)
@@ -326,8 +326,8 @@ async def answers_of(client: RawClient, seq: int) -> list[dict[str, Any]]:
 async def test_a_query_ends_with_done_at_its_deadline_and_not_before(
     autojump_clock: MockClock,
 ) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         started = trio.current_time()
         body = {"Name": "q", "RequestAck": True, "Timeout": 400_000_000}
         assert "" == await client.ask("query", body)
@@ -339,8 +339,8 @@ async def test_a_query_ends_with_done_at_its_deadline_and_not_before(
 
 
 async def test_a_response_goes_to_the_one_who_asked(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        asking, answering = await door.connect(), await door.connect()
+    async with served() as node:
+        asking, answering = await node.connect(), await node.connect()
         seq = await opened(answering, "query:load")
         await asking.ask("query", {"Name": "load", "Timeout": 900_000_000})
         record = await answering.record(seq)
@@ -355,8 +355,8 @@ async def test_a_response_goes_to_the_one_who_asked(autojump_clock: MockClock) -
 
 
 async def test_a_response_that_is_too_long_may_be_shortened(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        asking, answering = await door.connect(), await door.connect()
+    async with served() as node:
+        asking, answering = await node.connect(), await node.connect()
         seq = await opened(answering, "query")
         await asking.ask("query", {"Name": "load", "Timeout": 900_000_000})
         number = (await answering.record(seq))["ID"]
@@ -370,10 +370,10 @@ async def test_a_response_that_is_too_long_may_be_shortened(autojump_clock: Mock
 async def test_a_query_is_answered_on_the_connection_that_was_shown_it(
     autojump_clock: MockClock,
 ) -> None:
-    async with served() as door:
-        shown, other = await door.connect(), await door.connect()
+    async with served() as node:
+        shown, other = await node.connect(), await node.connect()
         seq = await opened(shown, "query")
-        async with door.serf.query("load"):
+        async with node.serf.query("load"):
             number = (await shown.record(seq))["ID"]
             error = "No pending queries matching ID"
             for body in ({"ID": number}, {"ID": 0}, {}, {"ID": 2**63}):
@@ -382,13 +382,13 @@ async def test_a_query_is_answered_on_the_connection_that_was_shown_it(
 
 
 async def test_queries_past_their_deadline_are_forgotten(autojump_clock: MockClock) -> None:
-    async with served(query_buffer=2000) as door:
-        client = await door.connect()
+    async with served(query_buffer=2000) as node:
+        client = await node.connect()
         seq = await opened(client, "query")
         for _ in range(300):
-            async with door.serf.query("load", timeout=0.01):
+            async with node.serf.query("load", timeout=0.01):
                 await client.record(seq)
-        async with door.serf.query("load", timeout=5):
+        async with node.serf.query("load", timeout=5):
             number = (await client.record(seq))["ID"]
             assert 301 == number
             assert "" == await client.ask("respond", {"ID": number})
@@ -405,21 +405,21 @@ async def test_queries_past_their_deadline_are_forgotten(autojump_clock: MockClo
 async def test_a_query_may_be_refused(
     body: dict[str, Any], error: str, autojump_clock: MockClock
 ) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         assert error == await client.ask("query", body)
         await client.quiet()
 
 
 async def test_old_protocols_know_no_queries(autojump_clock: MockClock) -> None:
-    async with served(protocol_version=3) as door:
-        client = await door.connect()
+    async with served(protocol_version=3) as node:
+        client = await node.connect()
         assert "Feature not supported" == await client.ask("query", {"Name": "q"})
 
 
 async def test_a_ping_of_all_is_no_internal_query(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         body = {"Name": "_serf_ping", "Payload": b"", "RequestAck": True, "Timeout": 10**8}
         assert "" == await client.ask("query", body)
         assert ["alpha"] == [record["From"] for record in await answers_of(client, client.seq)]
@@ -438,23 +438,23 @@ async def test_a_ping_of_all_is_no_internal_query(autojump_clock: MockClock) -> 
 async def test_a_query_has_filters(
     filters: dict[str, Any], asked: list[str], autojump_clock: MockClock
 ) -> None:
-    async with served(tags={"role": "web"}) as door:
-        client = await door.connect()
+    async with served(tags={"role": "web"}) as node:
+        client = await node.connect()
         body = {"Name": "q", "RequestAck": True, "Timeout": 10**8, **filters}
         assert "" == await client.ask("query", body)
         assert asked == [record["From"] for record in await answers_of(client, client.seq)]
 
 
 async def test_a_negative_timeout_ends_at_once(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         assert "" == await client.ask("query", {"Name": "q", "Timeout": -1})
         assert [] == await answers_of(client, client.seq)
 
 
 async def test_commands_are_answered_while_queries_run(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         assert "" == await client.ask("query", {"Name": "q", "Timeout": 900_000_000})
         assert "" == await client.ask("query", {"Name": "q", "Timeout": 500_000_000})
         started = trio.current_time()
@@ -467,8 +467,8 @@ async def test_commands_are_answered_while_queries_run(autojump_clock: MockClock
 
 
 async def test_a_client_has_only_so_many_queries_at_once(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         for _ in range(MAX_QUERIES):
             assert "" == await client.ask("query", {"Name": "q", "Timeout": 10**10})
         error = await client.ask("query", {"Name": "q"})
@@ -481,8 +481,8 @@ async def test_a_client_has_only_so_many_queries_at_once(autojump_clock: MockClo
 async def test_a_leave_is_answered_and_then_the_node_closes(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.joined("a", "b")
-        async with door_to(a) as door:
-            client = await door.connect()
+        async with serve_node(a) as node:
+            client = await node.connect()
             assert "" == await client.ask("leave")
             assert await client.next() is None
             await a.wait_closed()
@@ -491,18 +491,18 @@ async def test_a_leave_is_answered_and_then_the_node_closes(autojump_clock: Mock
 
 async def test_a_program_may_end_in_its_own_way_after_a_leave(autojump_clock: MockClock) -> None:
     ended = trio.Event()
-    async with served(hooks=AgentHooks(shut_down=ended.set)) as door:
-        client = await door.connect()
+    async with served(hooks=AgentHooks(shut_down=ended.set)) as node:
+        client = await node.connect()
         assert "" == await client.ask("leave")
         await ended.wait()
-        assert SerfState.LEFT is door.serf.state
+        assert SerfState.LEFT is node.serf.state
 
 
 async def test_a_second_leave_ends_the_agent_at_once(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, _ = await net.joined("a", "b")
-        async with door_to(a) as door:
-            first, second = await door.connect(), await door.connect()
+        async with serve_node(a) as node:
+            first, second = await node.connect(), await node.connect()
             await first.send("leave")
             await trio.sleep(0.01)
             assert "Leave already in progress" == await second.ask("leave")
@@ -514,23 +514,23 @@ async def test_a_second_leave_ends_the_agent_at_once(autojump_clock: MockClock) 
 async def test_a_client_that_goes_takes_its_streams_and_queries_with_it(
     autojump_clock: MockClock,
 ) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         await opened(client)
         await client.ask("monitor", {"LogLevel": "DEBUG"})
         await client.ask("query", {"Name": "q", "Timeout": 10**12})
-        assert 1 == door.serf.statistics().open_queries
+        assert 1 == node.serf.statistics().open_queries
         await client.stream.aclose()
-        await until(lambda: door.server.statistics().clients == 0)
-        await door.serf.user_event("x")
+        await until(lambda: node.server.statistics().clients == 0)
+        await node.serf.user_event("x")
         logging.getLogger("trioserf.x").error("nobody there")
 
 
 async def test_the_end_of_the_node_ends_all_connections(autojump_clock: MockClock) -> None:
-    async with served() as door:
-        client = await door.connect()
+    async with served() as node:
+        client = await node.connect()
         await opened(client)
-        await door.serf.aclose()
+        await node.serf.aclose()
         while await client.next() is not None:
             pass
 
@@ -541,8 +541,8 @@ async def test_a_crash_in_one_command_ends_that_connection_alone(
     def broken() -> dict[str, str]:
         raise ZeroDivisionError("a mistake in the handler")
 
-    async with served(hooks=AgentHooks(event_handlers=broken)) as door:
-        client, other = await door.connect(), await door.connect()
+    async with served(hooks=AgentHooks(event_handlers=broken)) as node:
+        client, other = await node.connect(), await node.connect()
         await client.send("stats")
         assert await client.next() is None
         await other.get("members")
@@ -552,13 +552,13 @@ async def test_a_crash_in_one_command_ends_that_connection_alone(
 
 async def test_a_query_that_was_dropped_cannot_be_answered(autojump_clock: MockClock) -> None:
     """Its number was never shown, so none is given."""
-    async with served(query_buffer=4 * QUEUE_SIZE) as door:
-        client = await door.connect(lockstep=True)
+    async with served(query_buffer=4 * QUEUE_SIZE) as node:
+        client = await node.connect(lockstep=True)
         seq = await opened(client, "query")
         queries: list[Query] = []
-        async with door.serf.subscribe(Query, max_buffer_size=4096) as events:
+        async with node.serf.subscribe(Query, max_buffer_size=4096) as events:
             for _ in range(QUEUE_SIZE + 100):
-                async with door.serf.query("q", timeout=1000):
+                async with node.serf.query("q", timeout=1000):
                     query = await events.receive()
                     assert isinstance(query, Query)
                     queries.append(query)
@@ -572,11 +572,11 @@ async def test_a_query_that_was_dropped_cannot_be_answered(autojump_clock: MockC
 
 async def test_an_event_for_many_clients_holds_up_no_command(autojump_clock: MockClock) -> None:
     """The answer comes before even a half of the streams have their record."""
-    async with served() as door:
-        clients = [await door.connect() for _ in range(500)]
+    async with served() as node:
+        clients = [await node.connect() for _ in range(500)]
         for client in clients:
             await opened(client, "user")
-        other = await door.connect()
+        other = await node.connect()
         got = 0
 
         async def read(client: RawClient) -> None:
@@ -588,7 +588,7 @@ async def test_an_event_for_many_clients_holds_up_no_command(autojump_clock: Moc
             for client in clients:
                 nursery.start_soon(read, client)
             await wait_all_tasks_blocked()
-            await door.serf.user_event("x")
+            await node.serf.user_event("x")
             await other.get("stats")
             assert got < 250
         assert 500 == got
@@ -598,11 +598,11 @@ async def test_unfinished_requests_of_all_clients_have_one_limit(
     caplog: pytest.LogCaptureFixture, autojump_clock: MockClock
 ) -> None:
     begun = pack({"Command": "event", "Seq": 5}) + b"\x81\xa4Name\xdb\x00\x0f\x00\x00"
-    async with served() as door:
-        clients = [await door.connect() for _ in range(40)]
+    async with served() as node:
+        clients = [await node.connect() for _ in range(40)]
         for client in clients:
             await client.stream.send_all(begun + b"x" * 900_000)
         await until(lambda: "too many bytes of unfinished requests" in caplog.text)
-        assert 16 <= door.server.statistics().clients < 20
-        other = await door.connect()
+        assert 16 <= node.server.statistics().clients < 20
+        other = await node.connect()
         await other.get("members")

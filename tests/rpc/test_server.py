@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.rpc.doors import MemoryListener, served
+from tests.rpc.served_node import MemoryListener, served
 from tests.serf.clusters import cluster, until
 from trioserf._rpc.agent_hooks import AgentHooks
 from trioserf._rpc.log_feed import LogFeed
@@ -18,20 +18,20 @@ from trioserf._rpc.server import RPCServer, serve, serve_listener
 
 async def test_clients_and_commands_are_counted(autojump_clock: MockClock) -> None:
     counted: list[str] = []
-    async with served(hooks=AgentHooks(count=counted.append)) as door:
-        first, second = await door.connect(), await door.connect()
+    async with served(hooks=AgentHooks(count=counted.append)) as node:
+        first, second = await node.connect(), await node.connect()
         await first.get("stats")
         await second.stream.aclose()
-        await until(lambda: door.server.statistics().clients == 1)
-        now = door.server.statistics()
+        await until(lambda: node.server.statistics().clients == 1)
+        now = node.server.statistics()
         assert (1, 2, 1, 0) == (now.clients, now.accepted, now.commands, now.records_dropped)
-        assert "<RPCServer on memory: 1 clients>" == repr(door.server)
+        assert "<RPCServer on memory: 1 clients>" == repr(node.server)
     assert ["agent.ipc.accept", "agent.ipc.accept", "agent.ipc.command"] == counted
 
 
 async def test_a_key_is_asked_for(autojump_clock: MockClock) -> None:
-    async with served(auth_key="s3cret") as door:
-        client = await door.connect(handshake=False)
+    async with served(auth_key="s3cret") as node:
+        client = await node.connect(handshake=False)
         assert "" == await client.ask("handshake", {"Version": 1})
         assert "Authentication required" == await client.ask("event", {"Name": "x"})
         assert "" == await client.ask("auth", {"AuthKey": "s3cret"})
@@ -65,11 +65,11 @@ async def test_it_takes_no_part_in_logging_afterwards(autojump_clock: MockClock)
 
 async def test_garbage_on_many_connections_holds_nobody_up(autojump_clock: MockClock) -> None:
     """On the virtual clock nothing that is done for the others takes time, unless it waits."""
-    async with served() as door:
+    async with served() as node:
         for number in range(200):
-            client = await door.connect(handshake=False)
+            client = await node.connect(handshake=False)
             await client.stream.send_all(bytes([number]) * 500)
         started = trio.current_time()
-        client = await door.connect()
+        client = await node.connect()
         await client.get("members")
         assert started == trio.current_time()

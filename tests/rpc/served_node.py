@@ -103,7 +103,7 @@ class RawClient:
 
 
 @attrs.define(eq=False)
-class Door:
+class ServedNode:
     """A served node."""
 
     serf: Serf
@@ -136,24 +136,24 @@ class Door:
 
 
 @asynccontextmanager
-async def door_to(
+async def serve_node(
     serf: Serf, *, auth_key: str | None = None, **options: Any
-) -> AsyncIterator[Door]:
+) -> AsyncIterator[ServedNode]:
     """Serve a node on connections in memory."""
     listener = MemoryListener()
     serve = partial(serve_listener, serf, listener, "memory", auth_key=auth_key, **options)
     async with trio.open_nursery() as nursery:
         server: RPCServer = await nursery.start(serve)
-        yield Door(serf, server, listener, nursery, auth_key)
+        yield ServedNode(serf, server, listener, nursery, auth_key)
         nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
 async def served(
     *, auth_key: str | None = None, hooks: Any = None, **fields: Any
-) -> AsyncIterator[Door]:
+) -> AsyncIterator[ServedNode]:
     """A node that is alone, served on connections in memory."""
     async with cluster() as net:
         serf = await net.start("alpha", **fields)
-        async with door_to(serf, auth_key=auth_key, hooks=hooks) as door:
-            yield door
+        async with serve_node(serf, auth_key=auth_key, hooks=hooks) as node:
+            yield node
