@@ -11,7 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from trioserf import MemberStatus
-from trioserf._swim.incarnations import MAX_INCARNATION
+from trioserf._swim.refutation import MAX_INCARNATION
 from trioserf._wire.messages import Alive, Dead, UserMessage
 from trioserf._wire.serf_messages import JoinIntent, decode_push_pull, encode_serf
 from trioserf.testing import SimCluster, SimNode

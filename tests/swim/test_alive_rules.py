@@ -20,8 +20,8 @@ from trioserf._swim.effects import (
     Refused,
     SendTo,
 )
-from trioserf._swim.incarnations import ALIVE_BAND, MAX_INCARNATION, STEP, SUSPECT_BAND
 from trioserf._swim.nodes import Node, NodeStatus
+from trioserf._swim.refutation import ALIVE_BAND, MAX_INCARNATION, STEP, SUSPECT_BAND
 from trioserf._swim.table import NodeTable
 from trioserf._wire.messages import NodeRecord
 

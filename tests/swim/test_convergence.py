@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trioserf._swim.incarnations import ALIVE_BAND, MAX_INCARNATION, SUSPECT_BAND
+from trioserf._swim.refutation import ALIVE_BAND, MAX_INCARNATION, SUSPECT_BAND
 from trioserf._wire.messages import Alive, Dead, Suspect
 
 from .builders import alive, dead, left, suspect

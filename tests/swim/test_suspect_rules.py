@@ -19,8 +19,8 @@ from trioserf._swim.effects import (
     SendTo,
     TimeoutDegraded,
 )
-from trioserf._swim.incarnations import MAX_INCARNATION, STEP, SUSPECT_BAND
 from trioserf._swim.nodes import NodeStatus
+from trioserf._swim.refutation import MAX_INCARNATION, STEP, SUSPECT_BAND
 
 from .builders import alive, dead, kinds, left, new_table, sent, state, suspect, table_with, the
 

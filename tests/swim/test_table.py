@@ -18,8 +18,8 @@ from trioserf._swim.effects import (
     NodeLeft,
     NodeUpdated,
 )
-from trioserf._swim.incarnations import MAX_INCARNATION
 from trioserf._swim.nodes import Node, NodeStatus
+from trioserf._swim.refutation import MAX_INCARNATION
 from trioserf._swim.table import NodeTable
 
 from .builders import (

@@ -28,15 +28,15 @@ from trioserf._swim.effects import (
     ProbeAddress,
     SendTo,
 )
-from trioserf._swim.incarnations import (
+from trioserf._swim.nodes import NodeStatus
+from trioserf._swim.probing import ProbeSchedule
+from trioserf._swim.refutation import (
     ALIVE_BAND,
     MAX_INCARNATION,
     STEP,
     SUSPECT_BAND,
     plausible_alive,
 )
-from trioserf._swim.nodes import NodeStatus
-from trioserf._swim.probing import ProbeSchedule
 from trioserf._wire.messages import Alive, Dead, NodeRecord, Suspect, decode_message
 from trioserf.abc import Address
 

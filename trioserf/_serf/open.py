@@ -24,7 +24,7 @@ from .._events import SerfState
 from .._memberlist.drop_log import node_log
 from .._memberlist.end_cause import end_of_block, leaf
 from .._public_names import set_public_module
-from .._swim.incarnations import SUSPECT_BAND
+from .._swim.refutation import SUSPECT_BAND
 from .arguments import node_config
 from .delegate import SerfDelegate
 from .serf import Serf

@@ -34,9 +34,16 @@ from .effects import (
     Refused,
     SendTo,
 )
-from .incarnations import ALIVE_BAND, SUSPECT_BAND, plausible_alive, successor
 from .nodes import VERSIONS_LENGTH, AliveState, Incarnation, Node, NodeStatus, NodeStore
-from .refutation import announce, refute, refute_implausible
+from .refutation import (
+    ALIVE_BAND,
+    SUSPECT_BAND,
+    announce,
+    plausible_alive,
+    refute,
+    refute_implausible,
+    successor,
+)
 
 _DEAD = NodeStatus.DEAD
 
@@ -536,7 +543,7 @@ class DroppedNodes:
         """Remember a dropped record; return whether its node was removed."""
         removed = node.status is NodeStatus.LEFT or node.name in self._removed
         self.forget(node.name)
-        # An incarnation that high was forged; see `incarnations`.
+        # An incarnation that high was forged; see `refutation`.
         if self._memory > 0 and node.incarnation < SUSPECT_BAND:
             self._records[node.name] = _DroppedNode(node.copy(), now, removed)
             if len(self._records) > MAX_DROPPED:

@@ -33,9 +33,8 @@ from .effects import (
     SendTo,
     TimeoutDegraded,
 )
-from .incarnations import plausible_suspect
 from .nodes import Incarnation, Node, NodeStatus, NodeStore
-from .refutation import refute, refute_implausible
+from .refutation import plausible_suspect, refute, refute_implausible
 from .scaling import suspicion_timeout
 from .suspicion import Suspicion
 

@@ -41,9 +41,8 @@ from .effects import (
     TurnedAway,
 )
 from .gossip_order import GossipOrder
-from .incarnations import successor, wrapped_successor
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, NodeStore, Suspicions
-from .refutation import announce
+from .refutation import announce, successor, wrapped_successor
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion
 
