@@ -51,7 +51,6 @@ from ..abc import (
 )
 from .address_prober import AddressProber
 from .alarm import run_clock
-from .announce import Announcer, meta_limit
 from .apply import Applier, Handlers
 from .deadlines import Deadlines
 from .drop_log import DropLog, node_log
@@ -60,7 +59,7 @@ from .healer import Healer
 from .history import History
 from .indirect_pings import IndirectPings
 from .joiner import Joiner, Seeds
-from .local_address import LocalAddress
+from .local_node import Announcer, LocalAddress, meta_limit
 from .loop_lag import LoopLag
 from .metrics import Metrics
 from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part

@@ -1,4 +1,7 @@
-"""Task: sees to the address that this node advertises, and to which addresses lead here.
+"""What this node says of itself: its address, its metadata, and that it leaves.
+
+Each changes the local record at once and queues a broadcast.  Metadata and leaving wait until that
+was sent its full number of times; with no other live node there is nothing to wait for.
 
 An address of a machine may go: its lease ends, an interface is replaced.  A node whose address is
 gone sends as before, hears acks of its pings by another address perhaps, and sees all well; but its
@@ -6,12 +9,15 @@ peers cannot reach it, suspect it, receive its refutation, and so on without end
 was chosen here is chosen anew then; what the user gave is the user's to change, so that is a
 warning.
 
-Source: hashicorp/memberlist v0.2.2, memberlist.go, setAlive; Go does not look again.
+Source: hashicorp/memberlist v0.2.2, memberlist.go: Leave, UpdateNode, anyAlive, setAlive; Go does
+not look at its address again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Final
 
@@ -19,17 +25,106 @@ import trio
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
-from .._exceptions import ConfigError, InvalidState
+from .._exceptions import BroadcastTimeout, ConfigError, InvalidState
 from .._net.addresses import advertised_address, is_public
+from .._swim.effects import Effect
+from .._swim.nodes import META_LIMIT
 from .._swim.table import NodeTable
-from ..abc import Address, Transport
+from .._wire.limits import MAX_U16, MAX_U32
+from .._wire.messages import Alive, encode_message
+from ..abc import Address, Delegate, Transport
 from .apply import Applier
 from .drop_log import Log
+from .wire_format import PART_OVERHEAD, WireFormat
 
 CHECK_PERIOD: Final = 5.0
 """Seconds between two looks at whether the address is there: well within a suspicion timeout."""
 ABSENT_LOOKS: Final = 2
 """So many looks in turn must miss it: an interface that is set up anew lacks it for a moment."""
+
+
+def meta_limit(config: MemberlistConfig, wire: WireFormat) -> int:
+    """Longest metadata whose alive message fits into a packet (bytes); negative for none.
+
+    DIFFERS (unless ``faithful_go``): Go queues an alive message that fits into no packet
+    (test_tags_that_fit_no_packet_change_nothing).
+    """
+    if config.faithful_go:
+        return META_LIMIT
+    longest = Alive(MAX_U32, config.name, bytes(16), MAX_U16, bytes(META_LIMIT), bytes(6))
+    room = wire.packet_room - PART_OVERHEAD - len(encode_message(longest))
+    return min(META_LIMIT, META_LIMIT + room)
+
+
+@attrs.define(eq=False)
+class Announcer:
+    """Announces changes of this node."""
+
+    table: NodeTable
+    apply: Applier
+    delegate: Delegate | None
+
+    def meta(self) -> bytes:
+        """The delegate's metadata of the moment."""
+        return b"" if self.delegate is None else self.delegate.node_meta(META_LIMIT)
+
+    async def leave(self, timeout: float) -> None:
+        """See `Memberlist.leave`."""
+        if self.table.leaving:
+            await trio.lowlevel.checkpoint()
+            return
+        sent = trio.Event()
+        effects = self.table.leave(trio.current_time(), sent.set)
+        await self._announce(effects, sent, "leave", timeout)
+
+    async def update(self, timeout: float) -> None:
+        """See `Memberlist.update_node`."""
+        if self.table.leaving:
+            raise InvalidState("the node has left: its metadata is no longer announced")
+        meta = self.meta()
+        sent = trio.Event()
+        effects = self.table.update_local(trio.current_time(), meta, sent.set)
+        await self._announce(effects, sent, "update", timeout)
+
+    async def _announce(
+        self, effects: list[Effect], sent: trio.Event, what: str, timeout: float
+    ) -> None:
+        self.apply(effects)
+        with trio.move_on_after(timeout or math.inf) as limit:
+            with while_needed(self._others_live, self.apply.watchers):
+                await sent.wait()
+        if limit.cancelled_caught:
+            raise BroadcastTimeout(f"the {what} was not sent out within {timeout} s")
+
+    def _others_live(self) -> bool:
+        return self.table.live_count() > (0 if self.table.local_node.is_gone else 1)
+
+
+@contextmanager
+def while_needed(
+    needed: Callable[[], bool], watchers: list[Callable[[], object]]
+) -> Iterator[None]:
+    """Around a wait that is for the sake of others: cancelled once none of them is left.
+
+    Args:
+      needed: whether there is one.
+      watchers: all of them are called whenever that may have changed.
+    """
+    with trio.CancelScope() as scope:
+
+        def look() -> None:
+            if not needed():
+                scope.cancel()
+
+        look()
+        watchers.append(look)
+        try:
+            yield
+        finally:
+            watchers.remove(look)
+
+
+# --- the address --------------------------------------------------------------------------
 
 
 @attrs.define(eq=False, kw_only=True)
