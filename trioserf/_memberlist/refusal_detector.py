@@ -21,6 +21,7 @@ import math
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from heapq import heappop, heappush
 from typing import Final
 
 import trio
@@ -44,7 +45,7 @@ from .._swim.selection import select
 from .._swim.table import NodeTable
 from .._wire.messages import Ack, Dead, IndirectPing, Nack, Suspect, encode_message
 from ..abc import Address, Transport
-from .alarm import TokenBucket
+from .alarm import Alarm, TokenBucket
 from .apply import Applier
 from .drop_log import Log
 from .history import History
@@ -472,9 +473,11 @@ class StreamChecker:
     client: StreamClient
     pending_acks: PendingAcks
     rng: random.Random
-    _due: dict[str, tuple[float, float]] = attrs.field(factory=dict, init=False)
-    """When, and how long to wait if that fails."""
-    _added: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _due: list[tuple[float, float, str]] = attrs.field(factory=list, init=False)
+    """A heap: when, how long to wait if that fails, and the name."""
+    _names: set[str] = attrs.field(factory=set, init=False)
+    """Those in the heap."""
+    _alarm: Alarm = attrs.field(factory=Alarm, init=False)
 
     def __len__(self) -> int:
         return len(self._due)
@@ -482,28 +485,35 @@ class StreamChecker:
     def add(self, name: str) -> None:
         """A node is alive, and perhaps in another incarnation."""
         table = self.client.table
-        if name == table.name or name in self._due:
+        if name == table.name or name in self._names:
             return
         node = table.nodes.get(name)
         if node is not None and not node.was_connected:
             delay = self.rng.random() * CHECK_SPREAD * len(table.sequence)
-            self._due[name] = trio.current_time() + delay, CHECK_AGAIN
-            self._added.set()
+            self._push(trio.current_time() + delay, CHECK_AGAIN, name)
+
+    def _push(self, due: float, again: float, name: str) -> None:
+        if name in self._names:
+            return
+        heappush(self._due, (due, again, name))
+        self._names.add(name)
+        self._alarm.advance(due)
 
     async def run(self) -> None:
         """Open streams until cancelled."""
         while True:
-            due = min((at for at, _ in self._due.values()), default=math.inf)
-            self._added = trio.Event()
-            if due > trio.current_time():
-                with trio.move_on_at(due):
-                    await self._added.wait()
+            if not self._due:
+                self._names = set()  # a set that was large stays as large
+            self._alarm.deadline = self._due[0][0] if self._due else math.inf
+            if self._alarm.deadline > trio.current_time():
+                await self._alarm.wait()
                 continue
-            await self._check(min(self._due, key=lambda name: self._due[name][0]))
+            await self._check()
             await trio.sleep(CHECK_PERIOD)
 
-    async def _check(self, name: str) -> None:
-        _, again = self._due.pop(name)
+    async def _check(self) -> None:
+        _, again, name = heappop(self._due)
+        self._names.discard(name)
         node = self.client.table.nodes.get(name)
         if node is None or node.is_gone or node.was_connected:
             return
@@ -511,4 +521,4 @@ class StreamChecker:
             return
         worked = await self.client.check(node, self.pending_acks.next_seq_no())
         if not (worked and node.was_connected):
-            self._due.setdefault(name, (trio.current_time() + again, min(2 * again, MOST_AGAIN)))
+            self._push(trio.current_time() + again, min(2 * again, MOST_AGAIN), name)
