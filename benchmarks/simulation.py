@@ -41,7 +41,7 @@ from trioserf.testing import SimCluster
 from trioserf.testing.determinism import run
 
 SIZES = (10, 100, 1000)
-SECONDS = {10: 300.0, 30: 60.0, 100: 120.0, 1000: 210.0, 5000: 2.0}
+SECONDS = {10: 300.0, 30: 300.0, 100: 360.0, 1000: 210.0, 5000: 2.0}
 """How long each size is watched at rest.
 
 Each node makes its first state exchange 30 to 60 seconds after the start, and of a thousand the
@@ -49,6 +49,8 @@ next one three minutes later: 210 seconds see each of them once, shorter times t
 """
 REST = 60.0
 """How long two nodes run before, and how long memory is given to come to rest (seconds)."""
+SETTLING = 0.2
+"""How long, times nodes, until each has opened its stream to each other (seconds)."""
 MOST_GOSSIP = 200
 """Nodes that still come to know each other by gossip."""
 PAIR = 800
@@ -88,8 +90,9 @@ async def measure_memory(nodes: int, result: Connection) -> None:
     gc.collect()
     before = in_use()
     async with SimCluster(seed=nodes, record=False) as cluster:
-        join = "first" if nodes <= MOST_GOSSIP else "everybody"
-        await cluster.spawn(nodes, join=join, enable_compression=False)
+        gossip = nodes <= MOST_GOSSIP
+        join = "first" if gossip else "everybody"
+        await cluster.spawn(nodes, join=join, enable_compression=False, dead_on_refusal=gossip)
         await cluster.converged(within=600)
         await trio.sleep(REST if nodes <= MOST_GOSSIP else 5)
         result.send((in_use() - before) / nodes)
@@ -101,10 +104,10 @@ async def measure(nodes: int, seconds: float, memory: float) -> None:
         began = time.process_time()
         gossip = nodes <= MOST_GOSSIP
         join = "first" if gossip else "everybody"
-        await cluster.spawn(nodes, join=join, enable_compression=False)
+        await cluster.spawn(nodes, join=join, enable_compression=False, dead_on_refusal=gossip)
         await cluster.converged(within=600)
+        await trio.sleep(5 + (SETTLING * nodes if gossip else 0.0))
         start = time.process_time() - began
-        await trio.sleep(5)
         began = time.process_time()
         await trio.sleep(seconds)
         spent = time.process_time() - began
