@@ -45,9 +45,9 @@ MAX_SEEDS: Final = 256
 MAX_LOST: Final = 1024
 """Lost nodes remembered, the newest."""
 MAX_AT_ONCE: Final = 64
-"""Exchanges under way at the same time, all joins together: each may hold a whole state."""
+"""Most exchanges at the same time, of all joins together: each may hold a whole state."""
 MAX_ADDRESSES: Final = 16
-"""Addresses of one name that are joined at once."""
+"""Most addresses of one name that are joined at once."""
 MAX_WARNED: Final = 256
 """Addresses of other clusters for which the warning is not repeated."""
 _FAILURES: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)

@@ -260,7 +260,7 @@ def address_of(node: NodeView) -> Address:
     """Where a node can be reached.
 
     Raises:
-      LocalProtocolError: its record has an address that is none.
+      LocalProtocolError: the record has no valid address.
     """
     try:
         return Address.from_bytes(node.addr, node.port)

@@ -55,12 +55,12 @@ class Prober:
     log: Log
     refusals: RefusalDetector | None = attrs.field(default=None, init=False)
     let_refute: Callable[[Node], Awaitable[None]] | None = attrs.field(default=None, init=False)
-    """What to do with a suspect that answers on a stream, but not to packets."""
+    """Is given a suspect that answers on a stream, but not to packets."""
     probes: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
     indirect: int = attrs.field(default=0, init=False)
     _without_packets: set[str] = attrs.field(factory=set, init=False)
-    """Nodes that answered on a stream alone, and are known to the log."""
+    """Nodes that answered on a stream alone, for which that was logged."""
     _alarm: Alarm = attrs.field(factory=Alarm, init=False)
     _probe_at: float = attrs.field(default=0.0, init=False)
 

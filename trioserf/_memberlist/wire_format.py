@@ -1,9 +1,9 @@
 """How this node encodes and decodes at this moment: label, keys, compression, versions.
 
 DIFFERS (unless ``faithful_go``): packets that fit into one datagram anyway are not compressed.
-It would save bytes, but no packet, and in a burst of events it took 30 % of the CPU of all
-nodes; what is longer than ``udp_buffer_size`` is compressed, since a lost fragment loses the
-whole.  Test: ``test_what_fits_into_one_datagram_is_not_compressed``.
+Compression would save bytes, but no packet, and in a burst of events it took 30 % of the CPU of
+all nodes.  Packets longer than ``udp_buffer_size`` are compressed, since the loss of one fragment
+loses the whole packet.  Test: ``test_what_fits_into_one_datagram_is_not_compressed``.
 
 The codecs are frozen.  Changing keys replaces them whole, between two packets, so
 encryption may start, rotate and stop while the node runs.

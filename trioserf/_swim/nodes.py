@@ -309,8 +309,8 @@ class NodeStore:
 class Suspicions:
     """Running suspicions by name, and which of them ends first.
 
-    Deadlines only move forward in time by a new suspicion and backward by a confirmation.
-    Both push an entry on a heap; outdated entries are skipped when they come to the top.
+    A new suspicion and a confirmation, which makes the deadline earlier, each push an entry on a
+    heap; outdated entries are skipped when they come to the top.
 
     Attributes:
       begun, refuted: suspicions so far, and those that their nodes refuted.
