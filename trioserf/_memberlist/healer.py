@@ -4,15 +4,15 @@ When a partition lasts longer than dead nodes are remembered, neither side knows
 more, and no probe and no gossip ever crosses again.  So this node remembers, for
 ``seed_memory`` seconds, which addresses it joined, or was to join beside others that answered,
 which nodes it lost, and which its snapshot named.  From time to time, if some of them are not
-alive in its table, it exchanges full state with one that is not.  Host names are resolved again
-before, the more rarely the larger the cluster; a host name is missing as long as one of its present
-addresses is.
+alive in its table, it exchanges full state with one that is not.  Before that it resolves host
+names again, the more rarely the larger the cluster; a host name is missing as long as one of its
+present addresses is.
 
 The cluster as a whole makes about one attempt for each missing node in each period: each
 node tries with the probability missing / alive.  A node that left is not missed.
 
 Nothing changes on the wire; one side with a healer is enough.  Go has none: hashicorp/
-memberlist, issue 222.  The chance follows hashicorp/serf v0.9.4, serf/serf.go: reconnect.
+memberlist, issue 222.  The probability follows hashicorp/serf v0.9.4, serf/serf.go: reconnect.
 """
 
 from __future__ import annotations

@@ -314,12 +314,12 @@ TURN: Final = 0.002
 """Time after which a batch ends early (seconds): a query may have filters that take long, and the
 effects of a new node take a third of a millisecond."""
 _SHORTEST_REQUEST: Final = 100
-"""A lower bound for the length of a request: a query of Serf without payload and filters has some
-more (bytes)."""
+"""A lower bound for the length of a request (bytes): a query of Serf without payload and filters is
+a little longer."""
 
 
 def requests_in_packet(size: int) -> int:
-    """How many requests an honest packet of ``size`` bytes may have; a packet of Go has 1400."""
+    """How many requests an honest packet of ``size`` bytes may have; Go's have 1400 bytes."""
     return max(16, size // _SHORTEST_REQUEST)
 
 

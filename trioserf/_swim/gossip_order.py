@@ -1,8 +1,8 @@
 """The order in which a node gossips to the others.
 
 The theory of epidemics assumes random targets, drawn anew for each round.  They waste copies: if
-each of sixteen nodes sends a message eight times, then in one of four thousand cases some node
-is missed by all of them.  A message that nobody repairs should not depend on that.  Two orders do
+each of sixteen nodes sends a message eight times, a given node is missed by all others in one of
+four thousand cases.  A message that nothing repairs should not depend on that.  Two orders do
 better with the same number of copies:
 
 * *Successors.*  The names, hashed once for each ring, stand in circles that are the same
@@ -15,10 +15,11 @@ better with the same number of copies:
 * *A shuffled round robin.*  Further copies, and whatever is sent in regular rounds, go to the
   others in random order, each once before any is chosen again, the successors last.
 
-An alive message may come from anybody, about nodes that nobody ever reached.  Nodes are *reached*
-if they acked a probe of this node, or exchanged state with it.  Where some nodes are not, half of
-the rings are made of reached nodes alone; where many are not, so are half of the targets of a
-round robin.  So made-up members do not keep real ones from each other.
+An alive message may come from anybody, about nodes that nobody ever reached.  A node is *reached*
+if it acked a probe of this node, or if this node began a state exchange with it that worked.  Where
+some nodes are not reached, half of the rings are made of reached nodes alone; where many are not,
+half of the targets of a round robin are reached nodes, too.  So made-up members do not keep real
+ones from each other.
 
 Made-up members may answer probes, too.  So where most of the reached nodes are new, the old ones
 stand for them: those that have been alive for half of the time since this node began.  Members
