@@ -28,7 +28,7 @@ class Module:
     tree: ast.Module = attrs.field(repr=False)
 
     @property
-    def room(self) -> str:
+    def part(self) -> str:
         """The top-level module or folder it belongs to: ``_swim``, ``abc``, ``__init__``."""
         return self.path.partition("/")[0].removesuffix(".py")
 

@@ -47,33 +47,33 @@ OPTIONAL |= {"zeroconf"}
 """What it may use where the user has it."""
 
 
-def rooms_imported(module: Module) -> Iterator[tuple[int, str, str]]:
-    """Line, room and full name of everything of this package that the module imports."""
+def imported(module: Module) -> Iterator[tuple[int, str, str]]:
+    """Line, top-level part and full name of everything of this package that the module imports."""
     for line, name in module.imports():
         first, _, rest = name.partition(".")
         if first == "trioserf":
-            room = rest.partition(".")[0]
-            yield line, room if room in LAYERS else "__init__", name
+            part = rest.partition(".")[0]
+            yield line, part if part in LAYERS else "__init__", name
 
 
 def complaints(rule: str, found: Iterator[tuple[Module, int, str]]) -> list[str]:
     return [f"{module.path}:{line} imports {name}: {rule}" for module, line, name in found]
 
 
-def test_every_room_has_a_layer() -> None:
-    assert [] == sorted({module.room for module in modules()} - LAYERS.keys())
+def test_everything_has_a_layer() -> None:
+    assert [] == sorted({module.part for module in modules()} - LAYERS.keys())
 
 
 def test_imports_go_downward() -> None:
     def upward() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
-            for line, room, name in rooms_imported(module):
-                same_room = room == module.room or 0 == LAYERS[room] == LAYERS[module.room]
-                both_public = 7 == LAYERS[room] == LAYERS[module.room]
-                program = (module.room, room) == ("__main__", "_agent")
-                transport = (module.room, room) == ("_memberlist", "_net")
-                if not (same_room or both_public or program or transport) and (
-                    LAYERS[room] >= LAYERS[module.room]
+            for line, part, name in imported(module):
+                same = part == module.part or 0 == LAYERS[part] == LAYERS[module.part]
+                both_public = 7 == LAYERS[part] == LAYERS[module.part]
+                program = (module.part, part) == ("__main__", "_agent")
+                transport = (module.part, part) == ("_memberlist", "_net")
+                if not (same or both_public or program or transport) and (
+                    LAYERS[part] >= LAYERS[module.part]
                 ):
                     yield module, line, name
 
@@ -111,9 +111,9 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 def test_the_membership_half_does_not_know_serf() -> None:
     def knowing() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
-            if module.room in ("_memberlist", "_swim"):
-                for line, room, name in rooms_imported(module):
-                    if room in ("_cluster", "_serf") or name.endswith(".serf_messages"):
+            if module.part in ("_memberlist", "_swim"):
+                for line, part, name in imported(module):
+                    if part in ("_cluster", "_serf") or name.endswith(".serf_messages"):
                         yield module, line, name
 
     assert [] == complaints("membership does not know Serf", knowing())
@@ -122,11 +122,11 @@ def test_the_membership_half_does_not_know_serf() -> None:
 def test_transports_and_the_test_kit_know_layer_0_alone() -> None:
     def knowing() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
-            if module.room == "_net" or (
-                module.room == "testing" and not module.path.startswith(USERS_OF_PUBLIC_NAMES)
+            if module.part == "_net" or (
+                module.part == "testing" and not module.path.startswith(USERS_OF_PUBLIC_NAMES)
             ):
-                for line, room, name in rooms_imported(module):
-                    if room != module.room and LAYERS[room] != 0:
+                for line, part, name in imported(module):
+                    if part != module.part and LAYERS[part] != 0:
                         yield module, line, name
 
     assert [] == complaints("only layer 0 here", knowing())
@@ -135,9 +135,9 @@ def test_transports_and_the_test_kit_know_layer_0_alone() -> None:
 def test_coordinates_import_nothing_of_the_package_but_errors() -> None:
     def knowing() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
-            if module.room == "_vivaldi":
-                for line, room, name in rooms_imported(module):
-                    if room not in (
+            if module.part == "_vivaldi":
+                for line, part, name in imported(module):
+                    if part not in (
                         "_vivaldi",
                         "_attrs",
                         "_public_names",
@@ -152,7 +152,7 @@ def test_coordinates_import_nothing_of_the_package_but_errors() -> None:
 def test_rules_import_no_clock_no_socket_and_no_log() -> None:
     def impure() -> Iterator[tuple[Module, int, str]]:
         for module in modules():
-            if module.room in PURE:
+            if module.part in PURE:
                 for line, name in module.imports():
                     if name.partition(".")[0] in IMPURE:
                         yield module, line, name
@@ -163,7 +163,7 @@ def test_rules_import_no_clock_no_socket_and_no_log() -> None:
 def test_rules_draw_from_the_random_source_they_are_given() -> None:
     found = []
     for module in modules():
-        if module.room not in PURE:
+        if module.part not in PURE:
             continue
         found += [
             f"{module.path}:{line} imports {name}"
@@ -186,7 +186,7 @@ def test_rules_never_wait() -> None:
     assert [] == [
         f"{module.path}:{node.lineno}"
         for module in modules()
-        if module.room in PURE
+        if module.part in PURE
         for node in ast.walk(module.tree)
         if isinstance(node, waiting)
     ]
@@ -214,12 +214,12 @@ def test_every_dependency_is_a_declared_one() -> None:
 
 
 def test_optional_dependencies_are_imported_when_they_are_used() -> None:
-    """A module-level import of one would make it required; its own rooms may do so."""
-    own_rooms = {"notebook", "testing", "testing_plugin"}
+    """A module-level import of one would make it required; its own packages may do so."""
+    own_parts = {"notebook", "testing", "testing_plugin"}
     assert [] == [
         f"{module.path}:{node.lineno}"
         for module in modules()
-        if module.room not in own_rooms
+        if module.part not in own_parts
         for node in module.tree.body
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in (
@@ -231,9 +231,9 @@ def test_optional_dependencies_are_imported_when_they_are_used() -> None:
     ]
 
 
-def test_the_map_of_the_house_names_every_room() -> None:
-    """A newcomer reads the opening of ``__init__.py``; no room may be missing there."""
+def test_the_map_of_the_package_names_everything() -> None:
+    """A newcomer reads the opening of ``__init__.py``; nothing may be missing there."""
     text = (PACKAGE / "__init__.py").read_text()
     opening = text[: text.find("import ")]
-    rooms = {module.room for module in modules()} - {"__init__"}
-    assert [] == sorted(room for room in rooms if not re.search(rf"\b{room}\b", opening))
+    parts = {module.part for module in modules()} - {"__init__"}
+    assert [] == sorted(part for part in parts if not re.search(rf"\b{part}\b", opening))

@@ -23,8 +23,8 @@ LOGGERS = {
     "IPC_LOG": "trioserf.agent.ipc",
     "_log": "trioserf.asyncio",
 }
-"""Logs of modules by their name; a node's own log has that of its room."""
-ROOMS = {"_net": "memberlist", "_memberlist": "memberlist", "_rpc": "agent.ipc"}
+"""Logs of modules by their name; a node's own log has that of its package."""
+PACKAGES = {"_net": "memberlist", "_memberlist": "memberlist", "_rpc": "agent.ipc"}
 FILES = {
     "_serf/snapshotter.py": "snapshot",
     "_cluster/snapshot_replay.py": "snapshot",
@@ -81,7 +81,7 @@ def _logs(call: ast.Call, module: Module) -> bool:
     receiver, _, method = name.rpartition(".")
     if receiver.lower().endswith(("log", "logger")):
         return method in (*LEVELS, "log")
-    return name == "Log" and module.room == "_cluster"
+    return name == "Log" and module.part == "_cluster"
 
 
 def _lines_of(module: Module) -> Iterator[LogLine]:
@@ -111,7 +111,7 @@ def _line_of(module: Module, scope: Function, call: ast.Call) -> Iterator[LogLin
 def _logger(module: Module, receiver: str) -> str:
     if receiver in LOGGERS:
         return LOGGERS[receiver]
-    part = FILES.get(module.path) or ROOMS.get(module.room, "serf")
+    part = FILES.get(module.path) or PACKAGES.get(module.part, "serf")
     return f"trioserf.{part}"
 
 
