@@ -11,7 +11,10 @@ from trio.testing import MockClock
 
 from tests.serf.clusters import address, answer_queries, cluster, known, status, until
 from trioserf._events import MemberStatus
+from trioserf._memberlist.drop_log import node_log
+from trioserf._serf.background import _address
 from trioserf._serf.open import open_serf
+from trioserf.abc import Address
 from trioserf.testing import SimCluster
 
 
@@ -137,3 +140,19 @@ async def test_a_failed_member_with_a_slash_in_its_name_is_reconnected(
         assert 1 == a.memberlist.num_nodes
         net.network.heal()
         await until(lambda: status(a, "rack/b") is MemberStatus.ALIVE)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("10.0.0.7:7946", Address("10.0.0.7", 7946)),
+        ("[::ffff:10.0.0.7]:7946", Address("10.0.0.7", 7946)),
+        ("10.0.0.7", None),
+        ("10.0.0.7:0", None),
+        ("10.0.0.7:port", None),
+        ("web-7:7946", None),
+        ("", None),
+    ],
+)
+def test_a_line_of_a_snapshot_may_hold_no_address(text: str, place: Address | None) -> None:
+    assert place == _address(text, node_log("serf", "a"))

@@ -76,3 +76,15 @@ async def test_a_usable_coordinate_is_kept(autojump_clock: MockClock) -> None:
         a._delegate.coordinates.notify_ping_complete(node, 0.0, encode_ping_payload(record))
         assert there == a.cached_coordinate("b")
         assert 1 == a.statistics().counts["serf.coordinate.zero-rtt"]
+
+
+async def test_a_member_without_a_coordinate_is_reaped_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        quick = {"tombstone_timeout": 0.001, "reap_interval": 1.0}
+        a, b = await net.joined("a", "b", **FAST, **quick, disable_coordinates=True)
+        await b.leave()
+        await b.aclose()
+        await until(lambda: "b" not in a.members().names)
+        assert None is a.cached_coordinate("b")

@@ -252,6 +252,7 @@ class Recorder:
 
     calls: list[tuple[str, str]] = attrs.field(factory=list)
     broken: bool = False
+    samples: list[tuple[str, float]] = attrs.field(factory=list)
 
     def _note(self, kind: str, name: str) -> None:
         if self.broken:
@@ -266,6 +267,7 @@ class Recorder:
 
     def sample(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         self._note("sample", name)
+        self.samples.append((name, value))
 
 
 async def test_a_tap_gets_the_metrics_of_go(autojump_clock: MockClock) -> None:
@@ -553,3 +555,35 @@ async def test_a_packet_of_queries_is_answered_with_little(autojump_clock: MockC
                 await trio.sleep(0.1)
                 assert len(sent) <= 2 * 16
         assert 6 * 104 == a.statistics().memberlist.bad_input["requests"]
+
+
+async def test_a_tap_gets_how_long_it_took_to_find_a_failure(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        tap = Recorder()
+        quick = {"probe_interval": 0.5, "probe_timeout": 0.2, "dead_on_refusal": False}
+        a = await net.start("a", tap=tap, **quick)
+        b = await net.start("b", **quick)
+        await b.join([address(a)])
+        await trio.sleep(5)
+        await b.aclose()
+        await until(lambda: status(a, "b") is MemberStatus.FAILED)
+        [took] = [value for name, value in tap.samples if name == "trioserf.serf.detection"]
+        [began] = [
+            note.since for note in a.memberlist.history.notes("b") if note.what == "suspected"
+        ]
+        failed = a.memberlist.history.notes("b")[-1].at
+        assert pytest.approx((failed - began) * 1000) == took
+        assert 1000 < took
+
+
+async def test_a_membership_half_that_takes_no_slices_gives_and_merges_whole_states(
+    autojump_clock: MockClock,
+) -> None:
+    async with cluster() as net:
+        a, b = await net.start("a"), await net.start("b")
+        for number in range(400):
+            receive(a, encode_serf(UserEventMessage(5 + number, "deploy", b"", False)))
+        drain(b)
+        b._delegate.merge_remote_state(a._delegate.local_state(False), False)
+        await trio.sleep(0.1)
+        assert 400 == len(user_events(drain(b)))

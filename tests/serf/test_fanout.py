@@ -256,3 +256,14 @@ async def test_a_flood_of_events_does_not_run_ahead_of_those_who_read_it(
                 if seen == count:
                     break
     assert most <= BATCH + BEHIND
+
+
+async def test_a_reader_that_goes_away_while_there_is_room_gets_nothing_more() -> None:
+    fanout = make_fanout()
+    reader, other = fanout.add(10), fanout.add(10)
+    fanout.put(user(1))
+    reader.receive_channel.close()
+    assert not reader.put(user(2))
+    fanout.put(user(2))
+    fanout.put(user(3))
+    assert [user(1), user(2), user(3)] == drain(other.receive_channel)

@@ -15,6 +15,7 @@ from trio.testing import MockClock
 from tests.serf.clusters import cluster, drain, host, until, user_events
 from trioserf._cluster.key_responses import KeyResponse
 from trioserf._exceptions import KeyOperationError, KeyringError
+from trioserf._serf.key_manager import KeyManager
 from trioserf._serf.serf import Serf
 from trioserf._wire.serf_messages import KeyAnswer, QueryResponseMessage, encode_serf
 
@@ -292,3 +293,8 @@ async def test_only_nodes_that_were_alive_when_asked_count(
         await until(lambda: responses, limit=10)
         assert (2, 2) == (responses[0].num_nodes, responses[0].num_resp)
         assert NEW in ring(b)
+
+
+async def test_it_is_not_made_by_hand() -> None:
+    with pytest.raises(TypeError, match=r"that of a running node is 'serf\.keys'"):
+        KeyManager()

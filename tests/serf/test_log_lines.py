@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.serf.clusters import Cluster, address, cluster, host, status, until
+from tests.serf.clusters import Cluster, address, cluster, host, known, status, until
 from trioserf._events import MemberStatus
 from trioserf._serf.serf import Serf
 
@@ -151,3 +151,14 @@ async def test_a_refusal_is_given_as_the_reason_of_a_failure(
             )
             assert any(entry.what == "refuses" for entry in explained.timeline)
         assert sum(node.statistics().memberlist.refusals_declared for node in (a, b))
+
+
+async def test_new_tags_of_a_member_have_no_line(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b")
+        before = lines(caplog, "a", "b at ")
+        await b.set_tags({"role": "web"})
+        await until(lambda: known(a, "b").tags == {"role": "web"})
+        assert before == lines(caplog, "a", "b at ")

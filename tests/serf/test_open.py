@@ -376,3 +376,23 @@ class Wakes(trio.abc.Instrument):  # type: ignore[misc]
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self.count += 1
+
+
+async def test_a_crash_that_comes_after_the_exception_of_the_block_is_logged(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as net:
+        with pytest.raises(ValueError, match="mine"):
+            async with open_serf(net.config("a")) as a:
+
+                async def crash_at_the_end() -> None:
+                    try:
+                        await trio.sleep_forever()
+                    finally:
+                        raise Oops("too late")
+
+                a.memberlist._short_tasks.start(crash_at_the_end)
+                await trio.sleep(1)
+                raise ValueError("mine")
+    assert 1 == caplog.text.count("a task crashed while the node was closing")
+    assert "Oops: too late" in caplog.text

@@ -22,6 +22,7 @@ from trioserf._exceptions import (
     QueryTooLarge,
     ResponseTooLarge,
 )
+from trioserf._serf.query_response import QueryResponse, QueryResult
 from trioserf._serf.query_tracker import LOCAL_RESPONSE_GRACE
 from trioserf._serf.serf import Serf
 from trioserf._wire.serf_messages import QueryResponseMessage, encode_serf
@@ -465,3 +466,24 @@ async def answer(node: Serf) -> None:
     async for event in node.events:
         if isinstance(event, Query):
             await event.respond(b"yes")
+
+
+def test_a_result_is_a_table_of_who_said_what_and_who_said_nothing() -> None:
+    result = QueryResult(
+        responses=(NodeResponse("b", b"1.5"), NodeResponse("a", b"0.1")),
+        acks=("a", "c"),
+        missing=frozenset({"c", "d"}),
+    )
+    table = result._table()
+    assert ("node", "answer", "ack") == table.header
+    assert "2 answers, 2 missing" == table.caption
+    names = [row[0] for row in table.rows]
+    assert ["b", "a", "c", "d"] == names
+    assert ["", "yes", "yes", ""] == [row[2] for row in table.rows]
+    assert ("d", "(no answer)", "") == table.rows[-1]
+    assert not result.complete
+
+
+def test_responses_are_not_made_by_hand() -> None:
+    with pytest.raises(TypeError, match=r"it comes from 'async with serf\.query"):
+        QueryResponse()

@@ -495,3 +495,27 @@ async def test_the_snapshot_is_part_of_the_statistics(tmp_path: Path) -> None:
         assert snapshot is not None
         assert path == snapshot.path
         assert not snapshot.broken
+
+
+async def test_many_lines_that_make_no_sense_are_logged_as_a_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "snap"
+    path.write_text("clock: 9\n" + "nonsense\n" * 9)
+    await Snapshotter.open(settings(path))
+    said = [record.getMessage() for record in caplog.records]
+    assert 5 == sum(": line " in text for text in said)
+    assert 1 == sum("9 lines were skipped in all" in text for text in said)
+
+
+async def test_a_disk_that_does_not_keep_up_is_a_failure_that_is_repaired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trioserf._serf.snapshotter.MAX_WAITING", 3)
+    snapshotter, _core = await opened(settings(tmp_path / "snap"))
+    for ltime in range(1, 20):
+        snapshotter.note(query(ltime))
+    assert 1 == snapshotter.statistics().failures
+    assert not snapshotter._lines
+    await snapshotter.close()
+    assert b"query-clock: 19\n" in (tmp_path / "snap").read_bytes()

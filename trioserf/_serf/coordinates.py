@@ -87,8 +87,7 @@ class Coordinates:
 
     def ack_payload(self) -> bytes:
         """The payload of this node's acks."""
-        if self._client is None:
-            return b""
+        assert self._client is not None, "no acks are asked about without coordinates"
         if self._payload is None:
             here = self._client.coordinate
             self._payload = encode_ping_payload(
@@ -98,8 +97,7 @@ class Coordinates:
 
     def notify_ping_complete(self, node: NodeView, rtt: float, payload: bytes) -> None:
         """A probe was acknowledged after ``rtt`` seconds."""
-        if self._client is None:
-            return
+        assert self._client is not None, "the same"
         try:
             record = decode_ping_payload(payload)
         except RemoteProtocolError as error:
