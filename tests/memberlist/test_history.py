@@ -210,3 +210,20 @@ async def test_an_answered_probe_is_a_contact_and_no_note(autojump_clock):
             assert trio.current_time() - record.pinged_at < 2
             assert 0 < record.rtt < 0.1
             assert [] == node.history.names()
+
+
+@pytest.mark.parametrize(
+    ("status", "whats"),
+    [
+        (NodeStatus.DEAD, ["removed"]),
+        (NodeStatus.LEFT, []),
+        (NodeStatus.ALIVE, []),
+    ],
+)
+def test_only_a_failed_node_is_removed_on_purpose(status, whats):
+    f = Fixture("n1", "n2")
+    f.nodes["n2"].update(status=status)
+    f.history.left("n2")
+    f.history.left("nobody")
+    assert whats == f.whats("n2")
+    assert [] == f.whats("nobody")

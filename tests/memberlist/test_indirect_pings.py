@@ -100,3 +100,17 @@ async def test_a_nack_that_cannot_be_sent_is_lost(autojump_clock, nursery):
     await trio.sleep(1)
     assert 0 == len(pings)
     nursery.cancel_scope.cancel()
+
+
+async def test_an_ack_that_nobody_waits_for_goes_nowhere(autojump_clock, nursery):
+    sender = Sender()
+    pings = IndirectPings(10, 0.5, sender, Deadlines())
+    nursery.start_soon(pings.deadlines.run)
+    pings.nacked(1)
+    pings.ack(1)
+    assert [] == sender.sent
+    pings.add(1, request(11), AWAY, trio.current_time())
+    pings.ack(1)
+    pings.ack(1)
+    assert 1 == len(sender.sent)
+    nursery.cancel_scope.cancel()

@@ -256,3 +256,15 @@ async def test_a_suspect_message_is_refuted(autojump_clock):
         await trio.sleep(0.01)
         assert 10 == node.local_node.incarnation
         assert (2, 2) == (node.statistics().refuted, node.health_score)
+
+
+async def test_a_reliable_message_to_nobody_is_an_os_error_and_closed_says_so(autojump_clock):
+    async with cluster() as c:
+        first, second = await c.start_many(2, dead_on_refusal=False)
+        await first.send_reliable(second.local_node, b"x")
+        c.kill(2)
+        await trio.sleep(0.1)
+        with pytest.raises(OSError, match="refused"):
+            await first.send_reliable(second.local_node, b"x")
+    with pytest.raises(trio.ClosedResourceError):
+        await first.send_reliable(second.local_node, b"x")

@@ -662,3 +662,16 @@ async def test_what_becomes_long_when_decompressed_is_read_up_to_a_rate(autojump
         await trio.sleep(1.0)
         wire.deliver(compress_message(long), AWAY)
         assert 40 - at_once == node.statistics().bad_input["compress"]
+
+
+async def test_a_transport_that_is_closed_at_the_start_ends_the_receiver(autojump_clock, nursery):
+    async with one_node() as (node, _):
+        receiver = node._receiver
+
+        class Closed:
+            async def receive_packets(self, handler, *, task_status):
+                await trio.lowlevel.checkpoint()
+                raise trio.ClosedResourceError("closed")
+
+        receiver.transport = Closed()
+        await nursery.start(receiver.run)

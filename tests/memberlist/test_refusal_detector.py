@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.memberlist.kit import cluster
+from trioserf._exceptions import LocalProtocolError
 from trioserf._memberlist.refusal_detector import RefusalDetector
 from trioserf._memberlist.refusal_looks import Looker
 from trioserf._wire.messages import IndirectPing, Nack, Suspect, encode_message
@@ -246,6 +248,9 @@ async def test_an_answer_that_was_not_asked_for_or_comes_from_elsewhere_does_not
         assert not detector.answered(seq_no, Suspect(incarnation, "n3", "n1"), here)
         assert not detector.answered(seq_no, Suspect(incarnation, "n2", helper), here)
         assert "" == running.round.ended
+        assert ("n1",) == running.round.report().seen_by
+        # It was asked for, but is about an earlier life of the node.
+        assert detector.answered(seq_no, Suspect(incarnation - 1, "n3", helper), here)
         assert ("n1",) == running.round.report().seen_by
         assert detector.answered(seq_no, suspect, here)
         assert ("n1", helper) == running.round.report().seen_by
@@ -596,3 +601,101 @@ async def test_with_go_s_rules_there_is_no_evidence_no_look_and_no_early_nack(
         assert looks == bool(looked)
         assert looks == bool(declared(c))
         assert looks == any(node.statistics().refusals for node in c.nodes.values())
+
+
+UNSENT = [
+    trio.BrokenResourceError("no buffer"),
+    trio.ClosedResourceError("no socket"),
+    LocalProtocolError("no name"),
+]
+
+
+@pytest.mark.parametrize("error", UNSENT, ids=lambda error: type(error).__name__)
+async def test_what_cannot_be_sent_ends_neither_a_round_nor_the_node(
+    error: Exception,
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG", logger="trioserf")
+
+    def refuse(*_arguments: object) -> None:
+        raise error
+
+    async with settled(4) as c:
+        detector = c.nodes[1]._refusals
+        detector.sender = SimpleNamespace(send=refuse, send_together=refuse)
+        target = detector.table.nodes["n3"]
+        request = IndirectPing(7, target.addr, target.port, "n3", True, None, None, None)
+        c.kill(3)
+        detector.stream_refused(target)
+        await until_dead(c, 3)
+        assert "cannot ask n2 to look at n3" in caplog.text
+        assert "cannot ask n4 to look at n3" in caplog.text
+        detector._answer(target, request, Address("10.0.0.2", 7946))
+        assert "cannot answer 10.0.0.2:7946" in caplog.text
+        await trio.sleep(5)
+        assert not detector._running
+
+
+@pytest.mark.parametrize("error", UNSENT, ids=lambda error: type(error).__name__)
+async def test_a_leave_that_cannot_be_passed_on_is_only_logged(
+    error: Exception, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="trioserf")
+
+    def refuse(*_arguments: object) -> None:
+        raise error
+
+    async with settled(3) as c:
+        await c.nodes[3].leave(1.0)
+        await trio.sleep(1.0)
+        detector = c.nodes[1]._refusals
+        detector.sender = SimpleNamespace(send_together=refuse)
+        target = detector.table.nodes["n3"]
+        request = IndirectPing(7, target.addr, target.port, "n3", True, None, None, None)
+        detector.asked(4711, request, Address("10.0.0.2", 7946))
+        assert "cannot answer 10.0.0.2:7946" in caplog.text
+
+
+async def test_a_suspicion_that_cannot_be_sent_to_the_suspect_is_known_to_the_others(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="trioserf")
+
+    def refuse(*_arguments: object) -> None:
+        raise trio.BrokenResourceError("no buffer")
+
+    async with settled(4) as c:
+        detector = c.nodes[1]._refusals
+        c.kill(3)
+        sender = detector.sender
+        detector.sender = SimpleNamespace(send=sender.send, send_together=refuse)
+        detector.stream_refused(detector.table.nodes["n3"])
+        await until_dead(c, 3)
+        assert "cannot send a suspicion to n3" in caplog.text
+
+
+async def test_who_leaves_begins_no_round(autojump_clock: MockClock) -> None:
+    async with settled(3) as c:
+        detector = c.nodes[1]._refusals
+        detector.table._store.leaving = True
+        detector.stream_refused(detector.table.nodes["n3"])
+        assert not detector._running
+        detector.table._store.leaving = False
+        detector.stream_refused(detector.table.nodes["n3"])
+        assert detector._running
+
+
+async def test_no_stream_is_tried_to_a_node_that_answers_no_pings_on_streams(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(2) as c:
+        detector, node = c.nodes[1]._refusals, c.nodes[1]._table.nodes["n2"]
+        node.connected_in = None
+        node.update(versions=bytes((1, 2, 2, 0, 0, 0)))
+        before = c.network.statistics().streams
+        detector._checker.add("n2")
+        assert 1 == len(detector._checker)
+        await trio.sleep(10)
+        assert 0 == len(detector._checker)
+        assert before == c.network.statistics().streams

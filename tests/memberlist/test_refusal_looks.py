@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -10,6 +11,7 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from tests.memberlist.kit import cluster
+from trioserf._exceptions import LocalProtocolError
 from trioserf._swim.refusal import Look
 
 THERE = "10.0.0.2"
@@ -146,3 +148,47 @@ async def test_a_look_that_is_cancelled_leaves_nothing_and_nobody_waiting(
                 await trio.sleep(0.01)
                 assert not looker.is_looking_at(node.address)
                 assert pending == len(looker.pending_acks)
+
+
+@pytest.mark.parametrize(
+    ("error", "pings"),
+    [
+        (trio.BrokenResourceError("no buffer"), 2),  # the next one may pass
+        (trio.ClosedResourceError("no socket"), 1),
+        (LocalProtocolError("no name"), 1),
+    ],
+    ids=["refused by the system", "closed", "no name"],
+)
+async def test_a_ping_that_cannot_be_sent_is_no_evidence(
+    error: Exception, pings: int, autojump_clock: MockClock
+) -> None:
+    sent = []
+
+    def refuse(*_arguments: object) -> None:
+        sent.append(trio.current_time())
+        raise error
+
+    async with two() as (c, looker, node):
+        c.network.partition(["10.0.0.1"])
+        looker.sender = SimpleNamespace(send_together=refuse)
+        look, _ = await timed(looker, node)
+        assert Look.UNCLEAR is look
+        assert pings <= len(sent)
+        assert pings > 1 or 1 == len(sent)
+        assert not looker.is_looking_at(node.address)
+
+
+@pytest.mark.parametrize("error", [OSError("no route"), trio.ClosedResourceError("closed")])
+async def test_a_stream_that_fails_by_itself_ends_the_look_at_once(
+    error: Exception, autojump_clock: MockClock
+) -> None:
+    async def fail(_address: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    async with two() as (c, looker, node):
+        c.network.partition(["10.0.0.1"])
+        looker.transport = SimpleNamespace(connect_stream=fail)
+        look, took = await timed(looker, node)
+        assert Look.UNCLEAR is look
+        assert took < 0.01

@@ -2,11 +2,14 @@
 
 import itertools
 import threading
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import attrs
 import pytest
 import trio
 
+from trioserf._exceptions import RemoteProtocolError
 from trioserf._memberlist import state_exchange
 from trioserf._memberlist.state_exchange import (
     MERGE_SLICE,
@@ -18,7 +21,7 @@ from trioserf._memberlist.state_exchange import (
     UserState,
 )
 from trioserf._wire.limits import THREAD_THRESHOLD
-from trioserf._wire.messages import NodeRecord
+from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, encode_message
 from trioserf._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
 from trioserf.abc import Address
 
@@ -565,3 +568,42 @@ async def test_exchanges_with_suspects_are_the_rarer_the_larger_the_state(autoju
             await trio.sleep(0.1)
         # Six seconds, and twice the time for some hundred nodes; the suspect is none any more.
         assert 2 <= nodes[0].statistics().push_pulls - before <= 3
+
+
+async def test_a_request_that_breaks_gives_what_the_peer_has_said_or_the_error(autojump_clock):
+    """A peer that has no room answers and closes, while this node may still send."""
+
+    class Broken:
+        def __init__(self, reply):
+            self.reply = reply
+
+        async def send_all(self, data):
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("the peer closed")
+
+        async def receive_some(self, most=None):
+            await trio.lowlevel.checkpoint()
+            reply, self.reply = self.reply, b""
+            return reply
+
+    async with one_node() as (node, _):
+        puller = node._push_puller
+
+        def dial(stream):
+            @asynccontextmanager
+            async def dialled(*_arguments):
+                await trio.lowlevel.checkpoint()
+                yield stream
+
+            return dialled
+
+        client = puller.client
+        for reply, error, text in (
+            (encode_message(ErrorReply("no room")), RemoteProtocolError, "no room"),
+            (encode_message(Ack(1, None)), trio.BrokenResourceError, "the peer closed"),
+        ):
+            puller.client = SimpleNamespace(
+                dial=dial(Broken(reply)), wire=client.wire, budget=client.budget
+            )
+            with pytest.raises(error, match=text):
+                await puller.peek(Address("10.0.0.2", 7946), "n2")

@@ -500,3 +500,25 @@ async def test_the_128th_push_pull_at_once_learns_that_there_are_too_many(autoju
         assert 1 == node.statistics().bad_input["streams"]
         for stream in held:
             await stream.aclose()
+
+
+async def test_a_stream_that_breaks_while_it_is_served_is_no_fault_of_anybody(
+    autojump_clock, caplog, monkeypatch
+):
+    caplog.set_level("DEBUG", logger="trioserf")
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        server = node._stream_server
+
+        async def breaks(*_arguments):
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("reset by peer")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(server), "_converse", breaks)
+            await peer.dial()
+            await trio.sleep(1)
+        assert "broke: reset by peer" in caplog.text
+        assert 0 == len(server)
+        assert {} == node.statistics().bad_input
+        assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))

@@ -17,6 +17,7 @@ from trioserf._wire.limits import (
     MAX_NODES,
     MAX_USER_MESSAGE,
     MAX_USER_STATE,
+    RECORD_SIZE,
     THREAD_THRESHOLD,
 )
 from trioserf._wire.messages import (
@@ -41,6 +42,7 @@ from trioserf._wire.streams import (
     decode_frame,
     decode_layer,
     dial_prefix,
+    footprint,
     footprint_inside,
     frame,
     push_pull_bytes,
@@ -507,3 +509,32 @@ def test_a_parser_is_freed_as_soon_as_nobody_has_it(data: bytes) -> None:
         assert freed() is None, "its buffers wait for the next collection of garbage"
     finally:
         gc.enable()
+
+
+# --- memory -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frame_", "size", "kept"),
+    [
+        (EncryptedFrame(b"", b"c" * 70), 5, 70),
+        (Compressed(0, b"b" * 30), 5, 30),
+        (Compressed(0, None), 5, 0),
+        (b"\x06abc", 5, 4),
+        (PushPullState(True, [RECORD] * 3, b""), 500, 500 + 3 * RECORD_SIZE),
+        (UserMessageStream(b"hi"), 9, 9),
+        (Ping(1, "n1"), 12, 12),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_frame_or_a_request_keeps(
+    frame_: Frame | StreamRequest, size: int, kept: int
+) -> None:
+    assert kept == footprint(frame_, size)
+
+
+def test_a_push_pull_whose_header_is_odd_needs_what_it_has() -> None:
+    assert 4 == footprint_inside(b"\x06\xc1\xc1\xc1")
+    few = push_pull_bytes(True, [RECORD] * 3, b"")
+    assert len(few) + 3 * RECORD_SIZE == footprint_inside(few)
+    assert 140 == footprint_inside(EncryptedFrame(b"", b"c" * 70))

@@ -122,7 +122,7 @@ def weight(frame: Frame) -> int:
             return len(frame.ciphertext) // limits.ENCRYPTED_PER_PLAIN
         case Compressed():
             return limits.COMPRESSED_WEIGHT * len(frame.buffer or b"")
-        case bytes():
+        case _:
             return len(frame)
 
 
