@@ -170,3 +170,13 @@ def test_the_system_says_how_many_datagrams_found_the_buffer_full() -> None:
         patch.setattr(sys, "platform", "plan9")
         assert binding.dropped_datagrams(udp) is None
     assert binding.dropped_datagrams(udp) is None, "it is closed"
+
+
+def test_a_buffer_that_is_refused_in_any_size_stays_as_it_is() -> None:
+    class Refusing(socket.socket):
+        def setsockopt(self, level: int, name: int, value: int) -> None:  # type: ignore[override]
+            raise OSError(errno.EPERM, "not here")
+
+    with Refusing(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        usual = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        assert usual == binding._ask_receive_buffer(udp)

@@ -493,3 +493,17 @@ async def test_a_connection_with_itself_is_none() -> None:
     with pytest.raises(ConnectionRefusedError, match="itself") as caught:
         await _connect(both, both, tuple(to), to)
     assert not isinstance(caught.value, DialRefused)
+
+
+@pytest.mark.parametrize(
+    ("level", "kind", "data"),
+    [
+        (0, 11, message(2, 3, 3)[:15]),  # cut short
+        (0, 12, message(2, 3, 3)),  # something else of the socket
+        (1, 11, message(2, 3, 3)),
+    ],
+)
+def test_what_is_no_extended_error_is_no_refusal(level: int, kind: int, data: bytes) -> None:
+    there = ("10.0.0.1", 7946)
+    assert error_queue._refused_by_itself(there, (0, 11, message(2, 3, 3)))
+    assert not error_queue._refused_by_itself(there, (level, kind, data))

@@ -132,3 +132,34 @@ def test_a_system_without_that_call_is_asked_for_the_names_of_the_host(
     monkeypatch.setattr(interfaces.socket, "getaddrinfo", answer)
     found = [ip for ip, _, _ in interfaces._interface_addresses()]
     assert [ip_address("10.0.0.5"), ip_address("fe80::1")] == found
+
+
+def test_the_addresses_of_one_interface_are_found_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [
+        (ip_address("127.0.0.1"), 8, "lo"),
+        (ip_address("203.0.113.9"), 24, "eth0"),
+        (ip_address("::1"), 128, "lo"),
+    ]
+    name = socket.if_nameindex()[0][1]
+    named = [(ip, prefix, name if each == "lo" else "other0") for ip, prefix, each in rows]
+    monkeypatch.setattr(interfaces, "_of_interfaces", lambda: named)
+    assert [ip_address("127.0.0.1"), ip_address("::1")] == interfaces.interface_addresses(name)
+    with pytest.raises(OSError, match=r"interface|device|name"):
+        interfaces.interface_addresses("none-of-that")
+
+
+def test_a_system_whose_call_fails_is_asked_for_the_names_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_entries: object) -> int:
+        return -1
+
+    library = SimpleNamespace(getifaddrs=fail, freeifaddrs=lambda _entries: None)
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: library)
+    monkeypatch.setattr(
+        interfaces.socket, "getaddrinfo", lambda *_arguments: [(2, 1, 6, "", ("10.0.0.5", 0))]
+    )
+    found = [ip for ip, _, _ in interfaces._interface_addresses()]
+    assert [ip_address("10.0.0.5")] == found

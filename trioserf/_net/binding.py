@@ -67,15 +67,15 @@ def bind_pair(host: str, port: int) -> BoundPair:
       OSError: cannot be bound; the text names the address and what to do.
       ValueError: ``host`` is no IP address.
     """
-    for tries_left in reversed(range(PORT_TRIES if port == 0 else 1)):
+    tries_left = PORT_TRIES if port == 0 else 1
+    while True:
+        tries_left -= 1
         try:
             return _bind_once(host, port)
         except OSError as error:
             # With port 0 the free TCP port may be taken for UDP: try another pair.
-            if error.errno == errno.EADDRINUSE and tries_left:
-                continue
-            raise _explained(error, Address(host, port)) from error
-    raise AssertionError("the last try returns or raises")
+            if error.errno != errno.EADDRINUSE or not tries_left:
+                raise _explained(error, Address(host, port)) from error
 
 
 def _explained(error: OSError, address: Address) -> OSError:

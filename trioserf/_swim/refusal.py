@@ -60,7 +60,7 @@ from typing import Final, final
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
-from .nodes import Node, NodeStatus
+from .nodes import Node
 
 MAX_LOOKS: Final = 4
 """Looks without corroboration after which a round ends."""
@@ -253,16 +253,6 @@ class RefusalRound:
         begun = max(refused_at[0], self._suspected_at)
         return refused_at[-1] - begun >= between
 
-    @property
-    def refused(self) -> bool:
-        """Whether this node was refused in the round."""
-        return bool(self._refused_at)
-
     def report(self) -> RefusalReport:
         """What the round is based on, as far as it came."""
         return RefusalReport((self._local, *self._corroborated_by))
-
-
-def may_be_refused(node: Node | None) -> bool:
-    """Whether it is worth looking at a node."""
-    return node is not None and node.status in (NodeStatus.ALIVE, NodeStatus.SUSPECT)
