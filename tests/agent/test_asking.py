@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.fake_agent import CLOSE, SILENCE, CommandLine, Refused, fake_agent, member, members
+from trioserf._agent import asking
 
 PREFIX = "Error connecting to Serf agent: "
 ONE = {"members-filtered": members(member("a"))}
@@ -70,3 +71,36 @@ def test_a_wrong_time_is_wrong_usage_of_what_go_has_not(serf: CommandLine) -> No
     error = serf.fails(None, "members", "-timeout=5", status=2)
     assert error.startswith('invalid value "5" for flag -timeout: parse error\nUsage: ')
     assert serf.fails(None, "query", "-timeout=5", "x", status=1).startswith('invalid value "5"')
+
+
+@pytest.mark.parametrize(
+    ("found", "shown"),
+    [
+        (["::1", "127.0.0.1"], "127.0.0.1"),  # Go tries IPv4 first
+        (["::1"], "::1"),
+        (None, "web-1"),
+    ],
+)
+def test_an_error_names_the_address_that_go_names(
+    monkeypatch: pytest.MonkeyPatch, found: list[str] | None, shown: str
+) -> None:
+    def look_up(*_arguments: object, **_options: object) -> list[tuple[object, ...]]:
+        if found is None:
+            raise socket.gaierror
+        return [(0, 0, 0, "", (each, 0)) for each in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    assert shown == asking._resolved("web-1")
+    assert "" == asking._resolved("")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TimeoutError(), "i/o timeout"),
+        (ConnectionRefusedError(111, "x"), "connect: connection refused"),
+        (OSError("something else"), "something else"),
+    ],
+)
+def test_the_reason_of_a_failed_connection_is_in_go_s_words(error: Exception, text: str) -> None:
+    assert text == asking._reason(error)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import trioserf
+from trioserf._agent import node_config
 from trioserf._agent.agent_options import AgentOptions, OptionsError
 from trioserf._agent.metrics import AgentMetrics
 from trioserf._agent.node_config import address_parts, find_place, prepare, tags_file_text
@@ -208,3 +210,46 @@ def test_what_a_refusal_means_is_the_library_s_unless_it_is_given() -> None:
 def test_a_later_file_may_turn_refusal_off_again() -> None:
     both = AgentOptions().merged({"dead_on_refusal": True}).merged({"dead_on_refusal": False})
     assert both.dead_on_refusal is False
+
+
+@pytest.mark.parametrize(
+    ("addresses", "bind", "place", "problem"),
+    [
+        ([], "0.0.0.0", "", "Interface 'eth7' has no addresses"),
+        (["fe80::1", "10.0.0.5"], "0.0.0.0", "10.0.0.5", ""),
+        (["fe80::1"], "0.0.0.0", "", "Failed to find usable address for interface 'eth7'"),
+        (["10.0.0.5", "10.0.0.6"], "10.0.0.6", "10.0.0.6", ""),
+        (["10.0.0.5"], "10.0.0.7", "", "Interface 'eth7' has no '10.0.0.7' address"),
+    ],
+)
+def test_which_address_of_an_interface_is_taken(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], bind: str, place: str, problem: str
+) -> None:
+    found = [ip_address(each) for each in addresses]
+    monkeypatch.setattr(node_config, "interface_addresses", lambda _name: found)
+    if problem:
+        with pytest.raises(OptionsError, match=f"^{problem}$"):
+            node_config._on_interface("eth7", bind)
+    else:
+        assert place == node_config._on_interface("eth7", bind)[0]
+
+
+def test_a_host_that_is_no_name_is_no_such_host() -> None:
+    with pytest.raises(ValueError, match=r"lookup 127\.1: no such host"):
+        node_config._resolved("127.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"a": 1}', "cannot unmarshal number"),
+        ('["a"]', "cannot unmarshal array"),
+        ("nonsense", "invalid character"),
+    ],
+)
+def test_a_tags_file_must_hold_tags(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "tags.json"
+    path.write_text(text)
+    said = complaint(tags_file=str(path))
+    assert "Failed to decode tags file: " in said
+    assert problem in said

@@ -6,6 +6,7 @@ import trio
 from trioserf._swim.effects import (
     Applied,
     Broadcast,
+    Conflict,
     NodeDropped,
     NodeForgotten,
     Refused,
@@ -17,7 +18,7 @@ from trioserf._swim.effects import (
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._wire.messages import Dead, encode_message
 
-from .kit import AWAY, Tap, one_node, opened
+from .kit import AWAY, Tap, alive_of, one_node, opened
 
 DEAD = encode_message(Dead(3, "n2", "n1"))
 
@@ -117,3 +118,42 @@ async def test_names_that_were_turned_away_are_counted_and_change_nothing(autoju
         assert changes == node._apply.changes, "the state need not be encoded anew"
         node._apply([TimeoutDegraded("n2"), TurnedAway(20)])
         assert 21 == node.statistics().bad_input["unreached"]
+
+
+@pytest.mark.parametrize("handled", [True, False])
+async def test_a_conflict_is_counted_whether_or_not_somebody_handles_it(autojump_clock, handled):
+    seen = []
+
+    class Handler:
+        def notify_conflict(self, existing, other):
+            seen.append((existing.name, other.address))
+
+    handlers = {"conflict": Handler()} if handled else {}
+    async with one_node(**handlers) as (node, _):
+        mine = Node(name="n2", addr=bytes((10, 0, 0, 2)), port=1)
+        other = Node(name="n2", addr=bytes((10, 0, 0, 3)), port=1)
+        node._apply([Conflict(mine, other)])
+        assert 1 == node.statistics().conflicts
+        assert 1 == node.statistics().bad_input["conflict"]
+        assert ([("n2", other.address)] if handled else []) == seen
+
+
+async def test_names_that_were_turned_away_ask_for_an_exchange_if_there_are_any(autojump_clock):
+    asked = []
+    async with one_node() as (node, _):
+        for turned_away in (lambda: asked.append(1), None):
+            node._apply.turned_away = turned_away
+            node._apply([TurnedAway(3)])
+        assert [1] == asked
+        assert 6 == node.statistics().bad_input["unreached"]
+
+
+async def test_who_joined_and_who_left_is_in_the_log_of_a_developer(autojump_clock, caplog):
+    caplog.set_level("DEBUG", logger="trioserf")
+    async with one_node(probe_interval=0, gossip_interval=0) as (_, wire):
+        wire.deliver(encode_message(alive_of("n2")))
+        await trio.sleep(0.1)
+        wire.deliver(encode_message(Dead(1, "n2", "n2")))
+        await trio.sleep(0.1)
+        assert "n1: n2 joined from 10.0.0.2:7946" in caplog.text
+        assert "n1: n2 is left" in caplog.text

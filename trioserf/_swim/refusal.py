@@ -181,7 +181,7 @@ class RefusalRound:
                     self._ask_at = now
             case Look.ANSWERED:
                 self.sign_of_life("it answered")
-            case Look.UNCLEAR:
+            case _:
                 if not self._refused_at:
                     self._end("nothing, or not everything, was refused")
 

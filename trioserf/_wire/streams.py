@@ -190,7 +190,7 @@ def decode_layer(
                 if not plain:
                     raise RemoteProtocolError("a compressed frame of nothing")
                 return plain
-            case bytes():
+            case _:
                 request = _RequestReader().read_whole(frame)
     except RemoteProtocolError as error:
         if max_output is not None and isinstance(error, TextTooLong):
