@@ -165,7 +165,7 @@ async def watched(wire, choices=(), **fields):
             config=config(**fields), transport=wire, log=node._log, choose=choose
         )
         address.settle(encrypted=False)
-        nursery.start_soon(address.watch, node._table, node._apply)
+        nursery.start_soon(address.watch, node._table, node._apply, lambda earliest: earliest)
         await trio.sleep(0.1)
         yield node, address
         nursery.cancel_scope.cancel()

@@ -66,6 +66,20 @@ async def test_probes_come_one_each_interval_however_long_acks_take(autojump_clo
         assert 0 == node.statistics().probes_failed
 
 
+async def test_what_can_wait_is_done_when_a_probe_begins_anyway(autojump_clock):
+    async with one_node(gossip_interval=0) as (node, wire):
+        introduce(wire, "n2")
+        await next_ping(wire)
+        wanted = trio.current_time() + 2.5
+        due = node._prober.wakes_at(wanted)
+        assert wanted <= due < wanted + node.config.probe_interval
+        while trio.current_time() < due - 1e-6:
+            await next_ping(wire)
+        assert pytest.approx(due) == trio.current_time()
+    async with one_node(probe_interval=0) as (node, _):
+        assert 7.5 == node._prober.wakes_at(7.5)
+
+
 async def test_helpers_are_asked_after_the_direct_timeout_with_the_same_number(autojump_clock):
     async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
         introduce(wire, "n2", "n3", "n4")

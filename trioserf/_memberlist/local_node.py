@@ -162,8 +162,13 @@ class LocalAddress:
         """Whether an address is one of this node."""
         return address == self._advertised or self.transport.leads_here(address)
 
-    async def watch(self, table: NodeTable, apply: Applier) -> None:
+    async def watch(
+        self, table: NodeTable, apply: Applier, wakes_at: Callable[[float], float]
+    ) -> None:
         """Replace the address when it is gone, or warn, until cancelled.
+
+        Args:
+          wakes_at: gives the first time, not before its argument, when this node wakes anyway.
 
         Returns at once if it never was one of this machine, as behind a gateway, or if addresses
         stay as long as the transport, as those of a simulated host.
@@ -174,7 +179,7 @@ class LocalAddress:
             return
         absent = 0
         while True:
-            await trio.sleep(CHECK_PERIOD)
+            await trio.sleep_until(wakes_at(trio.current_time() + CHECK_PERIOD))
             if self.transport.has_address(self.advertised.host):
                 absent = 0
                 continue

@@ -356,7 +356,10 @@ class Memberlist:
             ("refusal_detector", self._refusals.run),
             ("gossiper", self._gossiper.run),
             ("push_puller", self._push_puller.run),
-            ("address_watcher", partial(self._address.watch, self._table, self._apply)),
+            (
+                "address_watcher",
+                partial(self._address.watch, self._table, self._apply, self._prober.wakes_at),
+            ),
             ("healer", self._healer.run),
             ("queue_gauge", self._gossiper.sample_queue),
         )

@@ -85,6 +85,18 @@ class Prober:
             if node is not None:
                 await self._probe(node, now)
 
+    def wakes_at(self, earliest: float) -> float:
+        """The first time at which this task wakes anyway, not before ``earliest``.
+
+        For tasks to which the moment does not matter: together they wake the process once.  It is
+        ``earliest`` if nothing is probed.
+        """
+        interval = self.config.probe_interval
+        if interval <= 0:
+            return earliest
+        rounds = max(0, math.ceil((earliest - self._probe_at) / interval))
+        return self._probe_at + rounds * interval
+
     async def _sleep_until(self, deadline: float) -> None:
         alarm, lag = self._alarm, self.history.loop_lag
         alarm.set(deadline)
