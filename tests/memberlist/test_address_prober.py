@@ -4,7 +4,8 @@ import pytest
 import trio
 
 from trioserf._memberlist.address_prober import CHECK_PERIOD, CHECKS, MAX_PROBES
-from trioserf._swim.nodes import NodeStatus
+from trioserf._memberlist.short_tasks import ShortTasks
+from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._wire.messages import Ack, Ping, encode_message
 from trioserf.abc import Address
 
@@ -213,3 +214,16 @@ async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
         await trio.sleep(0.01)
         sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
         assert CHECKS + 4 == len(sent)
+
+
+async def test_a_node_whose_tasks_do_not_run_checks_nobody(autojump_clock):
+    async with one_node() as (node, _):
+        prober = node._address_prober
+        await trio.sleep(0.1)
+        running, prober.tasks = prober.tasks, ShortTasks()
+        unreached = Node(name="n2", addr=bytes((10, 0, 0, 2)), port=7946)
+        prober.check_reached(unreached)
+        assert "n2" not in prober._checked
+        prober.tasks = running
+        prober.check_reached(unreached)
+        assert "n2" in prober._checked

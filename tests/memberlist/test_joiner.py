@@ -4,10 +4,10 @@ import pytest
 import trio
 
 from trioserf._exceptions import JoinError, LocalProtocolError
-from trioserf._memberlist.joiner import MAX_ADDRESSES, MAX_AT_ONCE
+from trioserf._memberlist.joiner import MAX_ADDRESSES, MAX_AT_ONCE, MAX_WARNED
 from trioserf.abc import Address
 
-from .kit import cluster
+from .kit import cluster, one_node
 
 
 async def test_each_string_that_was_reached_counts(autojump_clock):
@@ -308,3 +308,11 @@ async def test_a_node_closed_while_it_asks_for_an_address_says_so(autojump_clock
         c.nursery.start_soon(close)
         with pytest.raises(trio.ClosedResourceError):
             await node.join(["seed"])
+
+
+async def test_clusters_that_were_warned_of_are_remembered_up_to_a_bound(autojump_clock):
+    async with one_node() as (node, _):
+        joiner = node.joiner
+        for number in range(MAX_WARNED + 5):
+            joiner._other_cluster("n2", Address("10.0.0.2", number + 1), "n9")
+        assert 5 == len(joiner._warned)

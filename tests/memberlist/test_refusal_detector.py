@@ -699,3 +699,13 @@ async def test_no_stream_is_tried_to_a_node_that_answers_no_pings_on_streams(
         await trio.sleep(10)
         assert 0 == len(detector._checker)
         assert before == c.network.statistics().streams
+
+
+async def test_no_stream_is_due_to_nobody_or_to_one_that_was_reached(
+    autojump_clock: MockClock,
+) -> None:
+    async with settled(2) as c:
+        checker = c.nodes[1]._refusals._checker
+        for name in ("nobody", "n1", "n2"):
+            checker.add(name)
+        assert 0 == len(checker)
