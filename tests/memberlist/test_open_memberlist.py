@@ -67,3 +67,4 @@ async def test_closing_the_transport_ends_only_what_listens(autojump_clock):
     async with one_node() as (node, _):
         node.close()
         await trio.sleep(100)
+        assert 1 == node.num_alive

@@ -233,6 +233,7 @@ async def test_streams_can_be_left_out_for_single_nodes(autojump_clock):
         await trio.sleep(2)
         nodes[1]._transport.send_packet = lambda data, to: None
         await c.events[1].until(("failed", "n2"))
+        assert NodeStatus.DEAD is nodes[0].node("n2").status
 
 
 async def test_turned_off_no_node_is_probed(autojump_clock):

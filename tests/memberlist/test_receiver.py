@@ -674,4 +674,7 @@ async def test_a_transport_that_is_closed_at_the_start_ends_the_receiver(autojum
                 raise trio.ClosedResourceError("closed")
 
         receiver.transport = Closed()
-        await nursery.start(receiver.run)
+        with trio.fail_after(1):
+            await nursery.start(receiver.run)
+            await trio.testing.wait_all_tasks_blocked()
+        assert not nursery.child_tasks

@@ -373,9 +373,11 @@ async def test_a_sender_waits_until_its_events_come_back(autojump_clock: MockClo
 
 async def test_go_never_waits_for_copies(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.1) as net:
-        a, _ = await net.joined("a", "b", faithful_go=True)
+        a, b = await net.joined("a", "b", faithful_go=True)
         for number in range(2 * UNDER_WAY - 1):
             a.user_event_nowait("burst", b"%d" % number)
+        await trio.sleep(20)
+        assert 2 * UNDER_WAY - 1 == len(user_events(drain(b)))
 
 
 async def test_a_sender_whose_events_do_not_come_back_goes_on_in_the_end(
