@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import sys
 
 import pytest
 from hypothesis import example, given
@@ -189,7 +191,11 @@ def test_a_spent_budget_ends_the_search() -> None:
 
 
 def test_parsing_and_compiling_are_charged_before_they_are_done() -> None:
-    for expression, steps in [("a" * 1000, 7_000), ("(?:a{30}){30}", 2_000)]:
+    for expression, steps in [
+        ("a" * 1000, 4_000),
+        ("(?:a{30}){30}", 2_000),
+        ("[ab]" * 200, 7_000),
+    ]:
         with pytest.raises(OverBudget):
             compile_expression(expression, Budget(steps))
         assert expression not in _programs
@@ -197,6 +203,49 @@ def test_parsing_and_compiling_are_charged_before_they_are_done() -> None:
     budget = Budget(10)
     compile_expression("a" * 1000, budget)
     assert 10 == budget.left, "it is compiled already"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(){1000}" * 120, "(){1000,}" * 100, "(a{0}){1000}" * 80, "(" + "()" * 300 + "a){1000}",
+        "(" + "|" * 300 + "){900}", "(a|" + "|" * 300 + "){900}", "(((){10}){10}){10}" * 50,
+        "(?:a|){600}", "(" * 45 + "a" + "*)" * 45, "(?:[^a]?[b-c]{2}){100}", r"(?i)(\pL|k)*" * 80,
+    ],
+)  # fmt: skip
+def test_no_work_is_done_that_is_not_charged(expression: str) -> None:
+    """Calls of functions are counted: they take as long as a few steps, on any machine."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    budget = Budget(20_000)
+    _programs.clear()
+    sys.setprofile(count)
+    try:
+        compile_expression(expression, budget).found_in("aAbB" * 20, budget)
+    except OverBudget:
+        budget.left = 0
+    finally:
+        sys.setprofile(None)
+    assert calls < 2_000 + 4 * (20_000 - budget.left)
+
+
+def test_a_program_is_few_objects_however_large_it_is() -> None:
+    """Thousands of them would make Python look for garbage, in all objects of the process."""
+
+    def objects() -> int:
+        gc.collect()
+        return len(gc.get_objects())
+
+    compile_expression("warm|[up]").found_in("x", Budget(PLENTY))
+    before = objects()
+    programs = [compile_expression(f"(?i)(({n}|[a-z]*){{20}}){{20}}x") for n in range(10)]
+    assert all(not program.found_in("ab-" * 40, Budget(PLENTY)) for program in programs)
+    assert 15_000 < sum(program.size for program in programs)
+    assert objects() - before < 300
 
 
 def test_a_text_of_usual_kind_is_cheap_the_second_time() -> None:

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from .re2.program import Budget
 
 MAX_STEPS: Final = 10_000
-"""Work for all filters of one query together (steps of `Budget`): at most 5 ms or so.  A usual
-filter takes less than 100, and one with a thousand names 3,000."""
+"""Work for all filters of one query together (steps of `Budget`): 2 to 3 ms.  A usual
+filter takes less than 100, sixty host names 5,000, and a thousand names of nodes 3,000."""
 STEPS_PER_SECOND: Final = 100_000
-"""Work for the filters of all queries of others, about 50 ms each second."""
+"""Work for the filters of all queries of others, 20 to 30 ms each second."""
 _FILTER_COST: Final = 20
 """Reading one filter (steps)."""
 _BYTES_PER_STEP: Final = 4

@@ -62,33 +62,32 @@ def orbit(char: str) -> str:
     return "".join(form for form in forms if len(form) == 1)
 
 
-def _merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    merged: list[Range] = []
+def _bounds(ranges: Iterable[Range]) -> tuple[int, ...]:
+    """Where the ranges begin and end, in ascending order; what touches is one range."""
+    bounds: list[int] = []
     for first, last in sorted(ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        if bounds and first <= bounds[-1]:
+            bounds[-1] = max(last + 1, bounds[-1])
         else:
-            merged.append((first, last))
-    return tuple(merged)
+            bounds += (first, last + 1)
+    return tuple(bounds)
 
 
 @attrs.frozen(eq=False)
 class Group:
-    """Some ranges and categories, or (``negated``) all characters outside them."""
+    """Some ranges and categories, or (``negated``) all characters outside them.
 
-    ranges: tuple[Range, ...] = attrs.field(converter=_merge)
+    Attributes:
+      bounds: the first character of a range, then the first behind it, and so on.
+    """
+
+    bounds: tuple[int, ...] = attrs.field(converter=_bounds)
     categories: frozenset[str] = frozenset()
     negated: bool = False
-    _starts: tuple[int, ...] = attrs.field(init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_starts", tuple(first for first, _ in self.ranges))
 
     def __contains__(self, char: str) -> bool:
         """Whether ``char`` is in the ranges or categories, before any negation."""
-        code = ord(char)
-        index = bisect_right(self._starts, code)
-        if index and code <= self.ranges[index - 1][1]:
+        if bisect_right(self.bounds, ord(char)) % 2:
             return True
         return bool(self.categories) and unicodedata.category(char) in self.categories
 
@@ -115,9 +114,13 @@ class CharSet:
         return self.negated
 
 
-def literal(char: str, *, fold: bool) -> CharSet:
-    """The set of one character."""
-    return CharSet((Group(((ord(char), ord(char)),)),), fold=fold)
+Chars: TypeAlias = str | CharSet
+"""A set of characters; a text stands for those in it, and costs no object of its own."""
+
+
+def literal(char: str, *, fold: bool) -> Chars:
+    """The set of one character, and what is equal to it."""
+    return orbit(char) if fold else char
 
 
 ANY: Final = CharSet((), negated=True)
@@ -157,16 +160,24 @@ _POSIX: Final[Mapping[str, tuple[Range, ...]]] = {
 }
 
 
+_PERL_GROUPS: Final[Mapping[str, Group]] = {
+    letter: Group(_PERL[letter.lower()], negated=letter.isupper()) for letter in "dswDSW"
+}
+_POSIX_GROUPS: Final[Mapping[str, Group]] = {
+    sign + name: Group(ranges, negated=bool(sign))
+    for sign in ("", "^")
+    for name, ranges in _POSIX.items()
+}
+
+
 def perl_group(letter: str) -> Group | None:
     """``d``, ``s``, ``w``, or a capital for the opposite; None for other letters."""
-    ranges = _PERL.get(letter.lower())
-    return None if ranges is None else Group(ranges, negated=letter.isupper())
+    return _PERL_GROUPS.get(letter)
 
 
 def posix_group(name: str) -> Group | None:
     """``alpha`` and so on, ``^alpha`` for the opposite; None if there is no such class."""
-    ranges = _POSIX.get(name.removeprefix("^"))
-    return None if ranges is None else Group(ranges, negated=name.startswith("^"))
+    return _POSIX_GROUPS.get(name)
 
 
 @lru_cache(maxsize=512)

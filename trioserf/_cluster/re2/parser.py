@@ -16,10 +16,12 @@ from typing import Final, NoReturn, TypeAlias
 
 from ... import _attrs as attrs
 from ..._exceptions import RemoteProtocolError
+from ..._tuples import NamedTuple
 from .charsets import (
     ANY,
     ANY_BUT_NEWLINE,
     MAX_RUNE,
+    Chars,
     CharSet,
     Group,
     Range,
@@ -77,7 +79,7 @@ class Repeat:
     high: int | None
 
 
-Node: TypeAlias = CharSet | Assertion | Sequence | Choice | Repeat
+Node: TypeAlias = Chars | Assertion | Sequence | Choice | Repeat
 
 
 # --- a position in the expression ----------------------------------------------------------
@@ -284,8 +286,7 @@ _ASSERTIONS: Final = {
 }
 
 
-@attrs.frozen
-class _Part:
+class _Part(NamedTuple):
     """A node, and its cost."""
 
     node: Node
@@ -303,8 +304,11 @@ class _Level:
     options: list[_Part] = attrs.field(factory=list)
     parts: list[_Part] = attrs.field(factory=list)
 
+    # Nothing, in a sequence or once more as an option, is left out.  It takes no instructions,
+    # and would cost the compiler time that nobody paid for: "(){1000}" a thousand visits.
+
     def end_option(self) -> None:
-        nodes = tuple([part.node for part in self.parts])
+        nodes = tuple([part.node for part in self.parts if part.size])
         size = sum([part.size for part in self.parts])
         repeats = max([part.repeats for part in self.parts], default=1)
         self.options.append(_Part(nodes[0] if len(nodes) == 1 else Sequence(nodes), size, repeats))
@@ -312,8 +316,12 @@ class _Level:
 
     def close(self) -> _Part:
         self.end_option()
-        nodes = tuple([option.node for option in self.options])
-        size = sum([option.size for option in self.options]) + (len(nodes) > 1)
+        nodes = tuple([option.node for option in self.options if option.size])
+        size = sum([option.size for option in self.options])
+        if len(nodes) < len(self.options):
+            nodes += (Sequence(()),)
+        if len(nodes) > 1:
+            size += 1
         repeats = max([option.repeats for option in self.options])
         return _Part(nodes[0] if len(nodes) == 1 else Choice(nodes), size, repeats)
 
@@ -448,6 +456,9 @@ class _Parser:
             size = part.size * high + high - low
         if size > MAX_PROGRAM:
             fail("expression is too large", shown)
+        if not part.size or high == 0:
+            parts.append(_Part(Sequence(()), 0, repeats))
+            return
         parts.append(_Part(Repeat(part.node, low, high), size, repeats))
 
     # parentheses

@@ -12,20 +12,22 @@ Source: Cox, "Regular Expression Matching Can Be Simple And Fast" (2007).
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
-from typing import Final, TypeAlias
+from typing import Final
 
-from ... import _attrs as attrs
 from ..._exceptions import RemoteProtocolError
-from .charsets import CharSet
+from .charsets import MAX_RUNE, Chars, CharSet
 from .parser import Assertion, Choice, Node, Repeat, Sequence, parse
 
 _MAX_REMEMBERED: Final = 5000
 """Instructions in remembered sets, and remembered moves, of one program."""
 _MAX_PROGRAMS: Final = 32
 """Compiled expressions that are kept."""
-_PARSE_COST: Final = 8
+_PARSE_COST: Final = 5
 """Steps to parse a character."""
+_CLASS_COST: Final = 20
+"""Steps to make a class, whose objects stay as long as the program: each begins with a bracket."""
 _COMPILE_COST: Final = 3
 """Steps to write an instruction."""
 
@@ -37,7 +39,7 @@ class OverBudget(RemoteProtocolError):
 class Budget:
     """How much work may still be done (steps: an instruction visited, a character tried).
 
-    A step is up to half a microsecond of a slow machine.
+    A step is up to half a microsecond of a slow machine, a quarter of one that is not.
 
     Counted instead of timed, so that the outcome does not depend on a busy machine.
     """
@@ -54,74 +56,84 @@ class Budget:
 
 # --- instructions -------------------------------------------------------------------------
 
-
-@attrs.frozen
-class _Read:
-    chars: CharSet
-    to: int
+_READ, _CHECK, _SPLIT, _END = range(4)
+_NUMBERS: Final = "I"
+"""Type of the elements of an array of numbers of instructions."""
 
 
-@attrs.frozen
-class _Check:
-    assertion: Assertion
-    to: int
+class _Code:
+    """The instructions, written from the end of the expression to its beginning.
 
+    An instruction is a number, and what it does stands at that place of three arrays: an
+    expression of ten characters may have thousands of them, and an object for each would make
+    Python collect its garbage, all objects of the program, while nothing else runs.
 
-@attrs.frozen
-class _Split:
-    to: tuple[int, ...]
-
-
-class _End:
-    """The expression was found."""
-
-
-_Instruction: TypeAlias = _Read | _Check | _Split | _End
-
-
-class _Compiler:
-    """Writes instructions from the end of the expression to its beginning."""
+    Attributes:
+      kinds: what each does.
+      first, second: of an instruction that reads, the character set (a place in ``sets``) and
+        where it leads; of one that checks, the assertion and where it leads; of one that splits,
+        where in ``targets`` those to which it leads begin and end.
+    """
 
     def __init__(self) -> None:
-        self.code: list[_Instruction] = [_End()]
+        self.kinds = bytearray((_END,))
+        self.first = array(_NUMBERS, (0,))
+        self.second = array(_NUMBERS, (0,))
+        self.targets = array(_NUMBERS)
+        self.sets: list[Chars] = []
+        self._set_numbers: dict[Chars, int] = {}
 
     def emit(self, node: Node, to: int) -> int:
         """Add ``node``, to be followed by the instruction ``to``; where it begins."""
         match node:
-            case CharSet():
-                return self._add(_Read(node, to))
+            case str() | CharSet():
+                return self._add(_READ, self._number_of(node), to)
             case Assertion():
-                return self._add(_Check(node, to))
+                return self._add(_CHECK, _ASSERTIONS.index(node), to)
             case Sequence(parts):
                 for part in reversed(parts):
                     to = self.emit(part, to)
                 return to
             case Choice(options):
-                return self._add(_Split(tuple([self.emit(option, to) for option in options])))
+                return self._split([self.emit(option, to) for option in options])
             case Repeat():
                 return self._repeat(node, to)
 
-    def _add(self, instruction: _Instruction) -> int:
-        self.code.append(instruction)
-        return len(self.code) - 1
+    def _add(self, kind: int, first: int, second: int) -> int:
+        self.kinds.append(kind)
+        self.first.append(first)
+        self.second.append(second)
+        return len(self.kinds) - 1
+
+    def _number_of(self, chars: Chars) -> int:
+        number = self._set_numbers.setdefault(chars, len(self.sets))
+        if number == len(self.sets):
+            self.sets.append(chars)
+        return number
+
+    def _split(self, to: list[int]) -> int:
+        start = len(self.targets)
+        self.targets.extend(to)
+        return self._add(_SPLIT, start, len(self.targets))
 
     def _repeat(self, repeat: Repeat, to: int) -> int:
+        node = repeat.node
         if repeat.high is None:
-            loop = self._add(_Split(()))
-            self.code[loop] = _Split((self.emit(repeat.node, loop), to))
-            start = loop
+            start = self._split([to, to])
+            self.targets[self.first[start]] = self.emit(node, start)
         else:
             start = to
             for _ in range(repeat.high - repeat.low):
-                start = self._add(_Split((self.emit(repeat.node, start), to)))
+                start = self._split([self.emit(node, start), to])
         for _ in range(repeat.low):
-            start = self.emit(repeat.node, start)
+            start = self.emit(node, start)
         return start
 
 
 # --- what is on either side of a place ------------------------------------------------------
 
 _EDGE, _NEWLINE, _WORD, _OTHER = range(4)
+_ASSERTIONS: Final = tuple(Assertion)
 
 
 def _kind(char: str) -> int:
@@ -148,38 +160,35 @@ def _holds(assertion: Assertion, behind: int, ahead: int) -> bool:
 
 # --- running --------------------------------------------------------------------------------
 
-
-@attrs.define(eq=False)
-class _State:
-    """Where the automaton is between two characters.
-
-    Args:
-      places: instructions to begin with, in ascending order.
-      behind: the kind of the character in front of this place.
-      moves: where known characters lead; None where the expression was found.  The empty
-        string stands for the end of the text.
-    """
-
-    places: tuple[int, ...]
-    behind: int
-    moves: dict[str, _State | None] = attrs.field(factory=dict)
+_FOUND: Final = -1
+"""The state in which the expression was found."""
+_TEXT_END: Final = MAX_RUNE + 1
+"""Stands for the character behind the last one."""
+_CHARACTERS: Final = _TEXT_END + 1
 
 
 class Program:
     """A compiled expression.
+
+    What is remembered are numbers and bytes, no objects, for the reason said above.
 
     Attributes:
       size: its instructions.
     """
 
     def __init__(self, node: Node) -> None:
-        compiler = _Compiler()
-        self._start = compiler.emit(node, 0)
-        self._code = compiler.code
-        self._looks_around = any(isinstance(one, _Check) for one in self._code)
-        self._states: dict[tuple[tuple[int, ...], int], _State] = {}
+        self._code = code = _Code()
+        self._start = code.emit(node, 0)
+        self._looks_around = _CHECK in code.kinds
+        self._numbers: dict[bytes, int] = {}
+        """States by where the automaton is, in ascending order, and what is behind."""
+        self._places: dict[int, bytes] = {}
+        """The same, by number."""
+        self._moves: dict[int, int] = {}
+        """Where known characters lead: number of a state and character to number."""
+        self._next_number = 0
         self._remembered = 0
-        self.size = len(self._code)
+        self.size = len(code.kinds)
 
     def found_in(self, text: str, budget: Budget) -> bool:
         """Whether the expression matches somewhere in ``text``.
@@ -188,77 +197,92 @@ class Program:
           RemoteProtocolError: that takes more than the budget.
         """
         budget.spend(len(text) + 1)
-        state = self._state((self._start,), _EDGE)
-        for char in (*_runes(text), ""):
-            try:
-                following = state.moves[char]
-            except KeyError:
-                following = self._move(state, char, budget)
-            if following is None:
+        moves = self._moves
+        state = self._state(array(_NUMBERS, (self._start,)), _EDGE)
+        for char in _runes(text):
+            following = moves.get(state * _CHARACTERS + ord(char))
+            state = self._move(state, char, budget) if following is None else following
+            if state == _FOUND:
                 return True
-            state = following
-        return False
+        following = moves.get(state * _CHARACTERS + _TEXT_END)
+        return (self._move(state, "", budget) if following is None else following) == _FOUND
 
-    def _move(self, state: _State, char: str, budget: Budget) -> _State | None:
-        """What ``char`` makes of a state."""
+    def _move(self, state: int, char: str, budget: Budget) -> int:
+        """What ``char`` makes of a state; the empty string is the end of the text."""
         ahead = _kind(char) if char else _EDGE
-        reads = self._reads(state, ahead, budget)
-        following = None
+        key = state * _CHARACTERS + (ord(char) if char else _TEXT_END)
+        places = self._places[state]
+        reads = self._reads(array(_NUMBERS, places[:-1]), places[-1], ahead, budget)
+        following = _FOUND
         if reads is not None:
-            places = {self._start}
-            tried: dict[CharSet, bool] = {}
+            first, second, sets = self._code.first, self._code.second, self._code.sets
+            to = {self._start}
+            tried: dict[int, bool] = {}
             for read in reads:
-                if (fits := tried.get(read.chars)) is None:
-                    budget.spend(1 + len(read.chars.groups))
-                    fits = tried[read.chars] = char != "" and char in read.chars
+                number = first[read]
+                if (fits := tried.get(number)) is None:
+                    chars = sets[number]
+                    budget.spend(2 if isinstance(chars, str) else 1 + len(chars.groups))
+                    fits = tried[number] = char != "" and char in chars
                 if fits:
-                    places.add(read.to)
-            budget.spend(len(places))
-            following = self._state(tuple(sorted(places)), ahead)
-        self._remember(1)
-        state.moves[char] = following
+                    to.add(second[read])
+            budget.spend(len(to))
+        self._remember(1)  # which may forget all states, and so comes before the next one
+        if reads is not None:
+            following = self._state(array(_NUMBERS, sorted(to)), ahead)
+        self._moves[key] = following
         return following
 
-    def _reads(self, state: _State, ahead: int, budget: Budget) -> list[_Read] | None:
+    def _reads(
+        self, places: array[int], behind: int, ahead: int, budget: Budget
+    ) -> list[int] | None:
         """The reading instructions that a state leads to; None if it leads to the end."""
         code = self._code
-        reads: list[_Read] = []
-        seen = set(state.places)
-        waiting = list(state.places)
-        while waiting:
-            budget.spend(1)
-            instruction = code[waiting.pop()]
-            match instruction:
-                case _Read():
-                    reads.append(instruction)
-                    continue
-                case _Split():
-                    further = instruction.to
-                case _Check():
-                    holds = _holds(instruction.assertion, state.behind, ahead)
-                    further = (instruction.to,) if holds else ()
-                case _End():
-                    return None
-            for place in further:
-                if place not in seen:
-                    seen.add(place)
-                    waiting.append(place)
+        kinds, first, second, targets = code.kinds, code.first, code.second, code.targets
+        reads: list[int] = []
+        seen = set(places)
+        waiting = list(places)
+        left = budget.left
+        while waiting and left > 0:
+            left -= 1
+            place = waiting.pop()
+            kind = kinds[place]
+            if kind == _READ:
+                reads.append(place)
+            elif kind == _SPLIT:
+                for to in targets[first[place] : second[place]]:
+                    if to not in seen:
+                        seen.add(to)
+                        waiting.append(to)
+            elif kind == _END:
+                budget.left = left
+                return None
+            elif _holds(_ASSERTIONS[first[place]], behind, ahead):
+                to = second[place]
+                if to not in seen:
+                    seen.add(to)
+                    waiting.append(to)
+        budget.left = left
+        budget.spend(len(waiting))
         return reads
 
-    def _state(self, places: tuple[int, ...], behind: int) -> _State:
-        key = (places, behind if self._looks_around else _OTHER)
-        state = self._states.get(key)
-        if state is None:
+    def _state(self, places: array[int], behind: int) -> int:
+        """The number of a state: the automaton is at ``places``, behind it such a character."""
+        key = places.tobytes() + bytes((behind if self._looks_around else _OTHER,))
+        number = self._numbers.get(key)
+        if number is None:
             self._remember(len(places))
-            state = self._states[key] = _State(*key)
-        return state
+            number = self._numbers[key] = self._next_number
+            self._places[number] = key
+            self._next_number += 1
+        return number
 
     def _remember(self, amount: int) -> None:
         self._remembered += amount
         if self._remembered > _MAX_REMEMBERED:
-            for state in self._states.values():
-                state.moves.clear()
-            self._states.clear()
+            self._moves.clear()
+            self._numbers.clear()
+            self._places.clear()
             self._remembered = amount
 
 
@@ -288,7 +312,7 @@ def compile_expression(expression: str, budget: Budget | None = None) -> Program
         _programs.move_to_end(expression)
         return known
     if budget is not None:
-        budget.spend(_PARSE_COST * len(expression))
+        budget.spend(_PARSE_COST * len(expression) + _CLASS_COST * expression.count("["))
     node, size = parse(expression)
     if budget is not None:
         budget.spend(_COMPILE_COST * size)
