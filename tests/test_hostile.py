@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from benchmarks.attacks import connections, crafting, floods
+from benchmarks.attacks import connections, crafting, filters
 from benchmarks.attacks.attacker import Attacker
 from benchmarks.attacks.catalogue import ATTACKS
 from benchmarks.attacks.crafting import Run
@@ -37,7 +37,7 @@ def test_queries_with_filters_differ_and_can_be_read() -> None:
         target=("127.0.0.1", 9), victim="v", honest="h", host="127.0.0.1", seconds=1
     )
     seen = set()
-    packets = floods._filtered(attacker, floods.EXPRESSIONS[:1], 60, flags=2)
+    packets = filters._filtered(attacker, filters.EXPRESSIONS[:1], 60, flags=2)
     for _ in range(20):
         decoded = decode_packet(next(packets), PacketCodec())
         assert () == decoded.problems

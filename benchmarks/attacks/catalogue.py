@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from . import connections, floods
+from . import connections, filters, floods, ghosts
 from .attacker import Attacker
 
 
@@ -54,11 +54,12 @@ class Attack:
 
 
 ATTACKS = (
-    Attack("S1", floods.filters),
-    Attack("S1", floods.filters_few),
-    Attack("S1", floods.filters_gossiped),
-    Attack("S1", floods.filters_of_all_kinds),
-    Attack("S1", floods.filters_of_names),
+    Attack("S1", filters.filters),
+    Attack("S1", filters.filters_few),
+    Attack("S1", filters.filters_gossiped),
+    Attack("S1", filters.filters_of_all_kinds),
+    Attack("S1", filters.filters_of_names),
+    Attack("S1", filters.filters_of_nothing),
     Attack("S2", floods.events_large),
     Attack("S2", floods.events_of_one_time),
     Attack("S2", floods.events_of_many_times),
@@ -82,23 +83,23 @@ ATTACKS = (
     Attack("S6", floods.log_long_names),
     Attack("S6", floods.log_control_characters, apart=True),
     Attack("S6", floods.log_old_events),
-    Attack("S7", floods.votes, apart=True),
-    Attack("S7", floods.votes_alone, alone=True, apart=True),
+    Attack("S7", ghosts.votes, apart=True),
+    Attack("S7", ghosts.votes_alone, alone=True, apart=True),
     Attack("S8", floods.many_keys, encrypted=True),
     Attack("S8", connections.join_flag, apart=True),
     Attack("S8", floods.conflict_queries),
     Attack("S8", floods.acks_guessed),
-    Attack("S8", floods.ghosts, apart=True),
-    Attack("S8", floods.ghosts_slowly, apart=True),
+    Attack("S8", ghosts.ghosts, apart=True),
+    Attack("S8", ghosts.ghosts_slowly, apart=True),
     Attack("S8", connections.state_of_ghosts, apart=True),
     Attack("S8", connections.ghosts_through_peer, apart=True),
-    Attack("S8", floods.ghosts_answering, apart=True, age=20),
-    Attack("S8", floods.ghosts_at_many_addresses, apart=True, age=20),
-    Attack("S8", floods.ghosts_declared_dead, apart=True),
-    Attack("S8", floods.ghosts_suspected, apart=True),
-    Attack("S8", floods.ghosts_updated, apart=True),
-    Attack("S8", floods.names_in_other_case, apart=True),
-    Attack("S8", floods.intents_of_nobody, apart=True),
+    Attack("S8", ghosts.ghosts_answering, apart=True, age=20),
+    Attack("S8", ghosts.ghosts_at_many_addresses, apart=True, age=20),
+    Attack("S8", ghosts.ghosts_declared_dead, apart=True),
+    Attack("S8", ghosts.ghosts_suspected, apart=True),
+    Attack("S8", ghosts.ghosts_updated, apart=True),
+    Attack("S8", ghosts.names_in_other_case, apart=True),
+    Attack("S8", ghosts.intents_of_nobody, apart=True),
     Attack("S8", floods.acks_and_nacks),
     Attack("S8", floods.labels),
     Attack("S8", floods.pings),
