@@ -80,6 +80,9 @@ class Figures:
     streams: int = 0
     sent: int = 0
     hold: float = 0.0
+    held_by: str = ""
+    collecting: float = 0.0
+    collections: Sequence[int] = (0, 0, 0)
     peer_hold: float = 0.0
     control: float = 0.0
     late: float = 0.0
@@ -223,6 +226,8 @@ async def measure(running: Cluster, figures: Figures, rest: int) -> None:
     figures.memory = report["memory"] - rest
     figures.log = report["log"] / max(figures.seconds, LOG_BURST)
     figures.forged = report["unprintable"] + report["forged"]
+    figures.collecting, figures.collections = report["collecting"], report["collections"]
+    figures.held_by = ", ".join(f"{name} {took * 1e3:.0f}" for name, took in report["tasks"])
     figures.cpu = report["cpu"] / figures.seconds
     figures.lost = missing
     if honest is not None:
@@ -415,8 +420,11 @@ def show(figures: Figures) -> None:
             rows.append((title, f"{value:.1f} s", f"{RECOVERY:g} s"))
     rows.append(("beside, not attacked", f"{figures.control * 1e3:.0f} ms", ""))
     rows.append(("processor", f"{figures.cpu * 100:.0f} %", ""))
+    rows.append(("collections of garbage", "/".join(map(str, figures.collections)), ""))
     for title, shown, most in rows:
         print(f"    {title:22}{shown:>16}{most:>10}")
+    collecting = f"collecting garbage {figures.collecting * 1e3:.0f}"
+    print(f"    longest turn, in ms: {figures.held_by or 'short'}; {collecting}")
     for note in figures.notes:
         print(f"    {note}")
     broken = figures.broken()

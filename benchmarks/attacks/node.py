@@ -10,11 +10,15 @@ the time in which another process had the processor: a busy machine shall not be
 Where a thread of the node computes the loop may wait for the interpreter, which that thread keeps
 while it waits for the processor itself.  Such a turn counts no more than the processor time that
 the whole process used in it.
+
+Of the longest turn the report also says how much of it was a collection of garbage, whose length is
+that of the program's heap, and which tasks ran in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -38,17 +42,36 @@ EVENT_INTERVAL = 0.2
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+class Collections:
+    """Counts collections of garbage by generation, and adds up how long they took."""
+
+    def __init__(self) -> None:
+        self.counts = [0, 0, 0]
+        self.seconds = 0.0
+        self._start = 0.0
+        gc.callbacks.append(self._on_phase)
+
+    def _on_phase(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._start = time.thread_time()
+        else:
+            self.seconds += time.thread_time() - self._start
+            self.counts[info["generation"]] += 1
+
+
 class HoldMeter(trio.abc.Instrument):
     """The longest turn of the event loop since `reset` (seconds)."""
 
     def __init__(self) -> None:
+        self.collections = Collections()
         self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
         self._start = time.perf_counter()
         self._waited = self._wait()
         self._used = time.process_time()
         self._shared = False
-        self.longest = 0.0
-        self.longest_wall = 0.0
+        self._steps: dict[str, float] = {}
+        self._step_start = self._collecting = 0.0
+        self.reset()
 
     def _wait(self) -> float:
         """How long this thread could have run and did not, since its start (seconds)."""
@@ -57,6 +80,17 @@ class HoldMeter(trio.abc.Instrument):
     def after_io_wait(self, timeout: float) -> None:
         self._start, self._waited = time.perf_counter(), self._wait()
         self._used, self._shared = time.process_time(), _a_thread_computes()
+        self._steps.clear()
+        self._collecting = self.collections.seconds
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self._step_start = time.perf_counter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        took = time.perf_counter() - self._step_start
+        if took > WORTH_A_LOOK / 10:
+            name = task.name.rpartition(".")[2]
+            self._steps[name] = self._steps.get(name, 0.0) + took
 
     def before_io_wait(self, timeout: float) -> None:
         wall = time.perf_counter() - self._start
@@ -65,10 +99,15 @@ class HoldMeter(trio.abc.Instrument):
             held = wall - (self._wait() - self._waited)
             if self._shared or _a_thread_computes():
                 held = min(held, time.process_time() - self._used)
-            self.longest = max(self.longest, held)
+            if held > self.longest:
+                self.longest = held
+                self.collecting = self.collections.seconds - self._collecting
+                self.tasks = sorted(self._steps.items(), key=lambda item: -item[1])[:3]
 
     def reset(self) -> None:
-        self.longest = self.longest_wall = 0.0
+        self.longest = self.longest_wall = self.collecting = 0.0
+        self.tasks: list[tuple[str, float]] = []
+        self.collections.counts = [0, 0, 0]
         self._start, self._waited = time.perf_counter(), self._wait()
 
 
@@ -194,6 +233,9 @@ class Driver:
         return {
             "hold": self.meter.longest,
             "wall": self.meter.longest_wall,
+            "collecting": self.meter.collecting,
+            "collections": self.meter.collections.counts,
+            "tasks": self.meter.tasks,
             "memory": peak_memory(),
             "log": self.log.size,
             "unprintable": self.log.unprintable,
