@@ -380,8 +380,13 @@ class LargeStateDelegate(Protocol):
     def decode_state(self, state: bytes) -> object:
         """Decode what a peer sent, perhaps in another thread; changes nothing, never raises."""
 
-    def merge_decoded(self, decoded: object, join: bool) -> Iterator[None]:
-        """Merge what `decode_state` returned; each step is short, and others run in between."""
+    def merge_decoded(self, decoded: object, join: bool, began: bool) -> Iterator[None]:
+        """Merge what `decode_state` returned; each step is short, and others run in between.
+
+        Args:
+          join: the flag of the push/pull.
+          began: whether this node began the push/pull.
+        """
 
 
 class EventHandler(Protocol):

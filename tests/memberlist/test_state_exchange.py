@@ -283,7 +283,6 @@ class Large(Delegate):
         super().__init__(state=b"first")
         self.pieces, self.pause = pieces, pause
         self.encoded, self.steps, self.began = 0, [], []
-        self.node = None
 
     def state_version(self):
         return self.state
@@ -300,11 +299,10 @@ class Large(Delegate):
     def decode_state(self, state):
         return state.decode()
 
-    def merge_decoded(self, decoded, join):
+    def merge_decoded(self, decoded, join, began):
         for number in range(self.pieces):
             self.steps.append((decoded, number, join))
-            if self.node is not None:
-                self.began.append(self.node.began_exchange())
+            self.began.append(began)
             if self.pause:
                 trio.lowlevel.current_clock().jump(self.pause)
             yield
@@ -344,7 +342,6 @@ async def test_other_tasks_run_between_the_pieces_of_a_merge(mock_clock):
 async def test_each_exchange_knows_who_began_it_while_others_are_merged(mock_clock):
     delegate = Large(pieces=20, pause=USER_STEP)
     state = UserState(delegate, None)
-    delegate.node = type("Node", (), {"began_exchange": lambda _: state.began})()
     async with trio.open_nursery() as nursery:
         for began in (True, False):
 

@@ -80,8 +80,8 @@ def state_encoder(
     members: MemberRegistry, events: UserEventLog, queries: QueryLog, limit: int = MAX_STATE
 ) -> Callable[[], bytes]:
     """Note the state of this moment; the function returned encodes it, in whatever thread."""
-    ring = events.encoded_slots()
     before, after = _noted(members, events, queries)
+    ring = events.encoded_slots()
     if (
         len(ring) + MEMBER_SIZE * (len(after["StatusLTimes"]) + len(after["LeftMembers"]) + 1)
         > limit

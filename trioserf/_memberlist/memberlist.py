@@ -445,10 +445,6 @@ class Memberlist:
         self._wire.set_keyring(ring)
         self.user_message_limit = self._wire.packet_room - USER_OVERHEAD
 
-    def began_exchange(self) -> bool:
-        """In the delegate's ``merge_remote_state``: whether this node began the push/pull."""
-        return self._exchange.user_state.began
-
     def statistics(self) -> MemberlistStatistics:
         """Counters and sizes of this moment."""
         table, metrics = self._table, self._metrics

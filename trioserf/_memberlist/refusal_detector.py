@@ -488,7 +488,7 @@ class StreamChecker:
         if name == table.name or name in self._names:
             return
         node = table.nodes.get(name)
-        if node is not None and not node.was_connected:
+        if node is not None and node.connected_in != node.incarnation:
             delay = self.rng.random() * CHECK_SPREAD * len(table.sequence)
             self._push(trio.current_time() + delay, CHECK_AGAIN, name)
 

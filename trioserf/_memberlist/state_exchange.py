@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeVar, cast
 
 import trio
 
@@ -52,6 +52,8 @@ from .stream_io import (
     turn,
 )
 from .wire_format import WireFormat
+
+T = TypeVar("T")
 
 MERGE_SLICE: Final = 50
 """Most records merged before other tasks get their turn."""
@@ -127,7 +129,7 @@ class StateExchange:
     async def local_frame(self, *, join: bool, fresh: bool = True) -> bytes:
         """The whole local state as one frame for a stream.
 
-        *Checkpoint*: always.
+        *Checkpoint*: where the state is large.
 
         Args:
           fresh: that of this moment.  Else it may be as old as ten times the time that it took
@@ -141,24 +143,22 @@ class StateExchange:
         known, began = self._encoded.get(join), trio.current_time()
         if known is not None and not fresh and known.may_serve(compress, began):
             inner = known.inner
-            return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
+            return await _done(lambda: frame(inner, outside, nonce), len(inner))
         version = self.user_state.version(join)
         depends_on = (self.apply.changes, version, compress)
         if known is not None and depends_on == known.depends_on:
             inner = known.inner
-            return await run_cpu_bound(lambda: frame(inner, outside, nonce), len(inner))
+            return await _done(lambda: frame(inner, outside, nonce), len(inner))
         records = await self._records()
         size = _RECORD_SIZE * len(records)
-        encode = self.user_state.encoder(version, join)
-        # What is small is encoded in one step: the wait is below.
-        user_state = encode() if size < AT_ONCE else await run_cpu_bound(encode, size)
+        user_state = await _done(self.user_state.encoder(version, join), size)
 
         def build() -> tuple[bytes, bytes]:
             plain = push_pull_bytes(join, records, user_state)
             inner = compress_message(plain, make_way) if compress else plain
             return inner, frame(inner, outside, nonce)
 
-        inner, framed = await run_cpu_bound(build, size + len(user_state))
+        inner, framed = await _done(build, size + len(user_state))
         self.user_state.report_failure()
         if self.metrics.tap is not None:
             self.metrics.gauge("memberlist.size.local", len(inner))
@@ -192,8 +192,8 @@ class StateExchange:
         50,000 members that everybody knows.  If it joins two clusters at once the exchanges that
         follow a join bring each what it lacks.
         Test: test_a_newcomer_does_not_gossip_the_state_of_a_large_cluster.
-        *Checkpoint*: always, before anything is merged too.  *Cancellation*: what was not
-        merged yet is not.
+        *Checkpoint*: where there is much to merge.  *Cancellation*: what was not merged yet is
+        not.
 
         Args:
           state: its nodes, and the user state for the delegate.
@@ -206,7 +206,8 @@ class StateExchange:
           MergeRefused: by the merge handler; nothing was merged.
         """
         records = state.records
-        await trio.lowlevel.checkpoint()
+        if len(records) > MERGE_STEP:
+            await trio.lowlevel.checkpoint()
         self.table.check(records, join=join)
         newcomer = source is not None and len(self.table.sequence) == 1 and not self.faithful
         quiet = newcomer and len(records) >= QUIET_STATE
@@ -244,6 +245,11 @@ class StateExchange:
                 self.metrics.gauge(
                     "memberlist.node.instances", counts.get(status, 0), node_state=str(status)
                 )
+
+
+async def _done(work: Callable[[], T], size: int) -> T:
+    """As `run_cpu_bound`, without its checkpoint if the work is small: a stream is awaited next."""
+    return work() if size < AT_ONCE else await run_cpu_bound(work, size)
 
 
 # --- push/pulls of this node --------------------------------------------------------------
@@ -349,9 +355,10 @@ class PushPuller:
             self.history.exchange_failed(to, error)
             raise
         else:
-            for node in self.table.at(to) if not name else (self.table.nodes.get(name),):
-                if node is not None and node.address == to:
-                    node.exchanged_at = trio.current_time()
+            node = self.table.nodes.get(name)
+            found = [node] if node is not None and node.address == to else self.table.at(to)
+            for answered in found:
+                answered.exchanged_at = trio.current_time()
         finally:
             if self.metrics.tap is not None:
                 duration = (trio.current_time() - started) * 1000
@@ -472,8 +479,6 @@ class UserState:
     drop_log: DropLog
     is_behind: Callable[[], bool] | None = attrs.field(init=False)
     """Whether readers of what the delegate published are catching up."""
-    began: bool = attrs.field(default=False, init=False)
-    """While the delegate merges: whether this node began the exchange."""
     _large: LargeStateDelegate | None = attrs.field(init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
 
@@ -533,7 +538,6 @@ class UserState:
             return
         try:
             if self._large is None:
-                self.began = began
                 self.delegate.merge_remote_state(state, join)
             else:
                 await self._merge_in_pieces(self._large, state, join, began)
@@ -544,22 +548,21 @@ class UserState:
         self, large: LargeStateDelegate, state: bytes, join: bool, began: bool
     ) -> None:
         if len(state) <= SHORT:
-            steps = large.merge_decoded(large.decode_state(state), join)
-            if self._merge_some(steps, began):
+            steps = large.merge_decoded(large.decode_state(state), join, began)
+            if self._merge_some(steps):
                 return
         else:
             decoded = await run_cpu_bound(lambda: large.decode_state(state), len(state))
-            steps = large.merge_decoded(decoded, join)
+            steps = large.merge_decoded(decoded, join, began)
             del decoded
         while True:
             async with turn():  # other peers may have as much to merge
-                if self._merge_some(steps, began):
+                if self._merge_some(steps):
                     return
             await let_readers_catch_up(self.is_behind)
 
-    def _merge_some(self, steps: Iterator[None], began: bool) -> bool:
+    def _merge_some(self, steps: Iterator[None]) -> bool:
         """Merge for as long as others can wait; whether that was all."""
-        self.began = began
         until = trio.current_time() + USER_STEP
         while trio.current_time() < until:
             if next(steps, steps) is steps:

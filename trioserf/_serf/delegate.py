@@ -348,7 +348,7 @@ class SerfDelegate:
 
     def merge_remote_state(self, state: bytes, join: bool) -> None:
         """Serf's part of what a peer sent."""
-        for _ in self.merge_decoded(self.decode_state(state), join):
+        for _ in self.merge_decoded(self.decode_state(state), join, began=False):
             pass
 
     # --- abc.LargeStateDelegate
@@ -371,13 +371,12 @@ class SerfDelegate:
             error.__traceback__ = error.__cause__ = error.__context__ = None
             return error
 
-    def merge_decoded(self, decoded: object, join: bool) -> Iterator[None]:
+    def merge_decoded(self, decoded: object, join: bool, began: bool) -> Iterator[None]:
         """Merge it in pieces.  The effects of each are applied before anything else happens."""
         if not isinstance(decoded, PushPull):
             self.drop_log("push/pull", "a peer", str(decoded))
             return
         core = self.core
-        began = self.memberlist.began_exchange()
         pieces = merge_pieces(
             decoded,
             ignore_old=join and ignore_old_events.get(),
