@@ -71,6 +71,10 @@ class Handlers(TypedDict, total=False):
     ping: PingHandler | None
 
 
+def _nobody(_effect: Applied) -> None:
+    """Nobody wants to know."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Applier:
     """Applies effects, in order; also of what the table does when time passes."""
@@ -91,8 +95,8 @@ class Applier:
     deadlines: Deadlines
     changes: int = attrs.field(default=0, init=False)
     """Grows whenever the table may have changed."""
-    applied: Callable[[Applied], object] | None = attrs.field(default=None, init=False)
-    """Is called after each message that changed the table, if somebody wants to know."""
+    applied: Callable[[Applied], object] = attrs.field(default=_nobody, init=False)
+    """Is called after each message that changed the table."""
     conflicts: int = attrs.field(default=0, init=False)
     refuted: int = attrs.field(default=0, init=False)
     turned_away: Callable[[], object] | None = attrs.field(default=None, init=False)
@@ -125,7 +129,8 @@ class Applier:
                     self.gossiper.wake(effect.max_delay)
                 case Applied(kind=kind):
                     self.metrics.count("memberlist.msg." + kind)
-                    self._was_applied(effect, source)
+                    self.history.applied(effect, source)
+                    self.applied(effect)
                 case Confirmed(name=name, by=by):
                     self.history.note(name, "confirmed", by=by, source=source)
                 case NodeJoined(node=node):
@@ -183,11 +188,6 @@ class Applier:
         deadline = self.table.suspicions.next_deadline()
         if deadline != self.suspicion_timer.due:
             self.suspicion_timer.set(deadline)
-
-    def _was_applied(self, effect: Applied, source: Source) -> None:
-        self.history.applied(effect, source)
-        if self.applied is not None:
-            self.applied(effect)
 
     def spread_soon(self) -> None:
         """Do not let what is queued wait for the next gossip interval."""

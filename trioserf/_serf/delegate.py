@@ -79,7 +79,7 @@ from .core import Core, ignore_old_events
 from .fanout import Fanout, Subscription
 from .following import Followers
 from .internal_queries import InternalQueryStage
-from .log_lines import log_member_event
+from .log_lines import MEMBER_LEVELS, log_member_event
 from .membership import Membership
 from .pipeline import Sink, coalescing_stages
 from .query_tracker import QueryTracker
@@ -215,8 +215,10 @@ class SerfDelegate:
                         self.snapshotter.note(event)
                     self.pipeline.put(event)
                     if isinstance(event, MemberEvent):
-                        local, notes = self.core.config.node_name, self.memberlist.history.notes
-                        log_member_event(self.log, event, local, notes)
+                        level = MEMBER_LEVELS.get(event.type)
+                        if level is not None and self.log.isEnabledFor(level):
+                            local, notes = self.core.config.node_name, self.memberlist.history.notes
+                            log_member_event(self.log, event, local, notes)
                         if event.type in _GONE:
                             self._members_gone(event)
                 case Deliver():
@@ -257,7 +259,8 @@ class SerfDelegate:
             for member in event.members:
                 self.memberlist.history.left(member.name)
                 self.memberlist.forget(member.name)
-        self.user_events.release()
+        if self.user_events.waiting:
+            self.user_events.release()
 
     def _sample_detection(self, event: MemberEvent) -> None:
         """How long it took from the first suspicion to the failure (milliseconds)."""
@@ -419,7 +422,8 @@ class SerfDelegate:
         """Whether this event, query or intent was here before, byte for byte."""
         if not self.core.broadcasts.knows(message):
             return False
-        self.user_events.came_back(message)
+        if self.user_events.under_way:
+            self.user_events.came_back(message)
         return True
 
     def is_request(self, message: bytes) -> bool:

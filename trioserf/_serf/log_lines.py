@@ -7,13 +7,20 @@ suspected it before that is in the record of this node (`trioserf._memberlist.hi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from .._events import EventType, Member, MemberEvent
 from .._memberlist.drop_log import Log
 from .._memberlist.history import Note
 from .._text import host_and_port
 
+MEMBER_LEVELS: Final[Mapping[EventType, int]] = {
+    EventType.MEMBER_JOIN: logging.INFO,
+    EventType.MEMBER_LEAVE: logging.INFO,
+    EventType.MEMBER_FAILED: logging.WARNING,
+}
+"""Levels of the lines; the other kinds of events have none."""
 NAMES_SHOWN = 5
 """Nodes named in one line."""
 
@@ -23,15 +30,11 @@ def log_member_event(
 ) -> None:
     """One line for each member of the event but this node.
 
-    A failure is a warning, the others are information.  Updates have no line.
-
     Args:
+      event: of a kind that has lines, see `MEMBER_LEVELS`.
       local: the name of this node.
       notes: gives what is known about a node, the oldest first.
     """
-    level = logging.WARNING if event.type is EventType.MEMBER_FAILED else logging.INFO
-    if not log.isEnabledFor(level):
-        return
     for member in event.members:
         if member.name == local:
             continue

@@ -60,25 +60,25 @@ class UserEventSender:
     core: Core
     apply: Callable[[Iterable[Effect]], object]
     waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
-    _under_way: dict[bytes, tuple[int, float]] = attrs.field(factory=dict, init=False)
+    under_way: dict[bytes, tuple[int, float]] = attrs.field(factory=dict, init=False)
     """Lamport time, and when it is given up (trio clock, seconds), in the order of sending."""
 
     def _is_full(self) -> bool:
         core, queue = self.core, self.core.broadcasts.queues["event"]
         mark = core.config.queue_depth_warning
-        full = self._under_way and self._is_behind()
+        full = self.under_way and self._is_behind()
         if not full and len(queue.entries) >= mark:
-            full = len(self._under_way) >= FEW or queue.local_depth() >= mark
+            full = len(self.under_way) >= FEW or queue.local_depth() >= mark
         if not full:
             return False
         if core.members.others_alive():
             return True
-        self._under_way.clear()
+        self.under_way.clear()
         return False
 
     def _is_behind(self) -> bool:
         """Whether the cluster has not taken in what was sent."""
-        under_way = self._under_way
+        under_way = self.under_way
         now = trio.current_time()
         for message, (ltime, until) in list(under_way.items()):
             if until > now:
@@ -91,8 +91,8 @@ class UserEventSender:
         return False
 
     def came_back(self, message: bytes) -> None:
-        """A copy of a message came from a peer.  Cheap."""
-        if self._under_way.pop(message, None) is not None:
+        """A copy of a message came from a peer."""
+        if self.under_way.pop(message, None) is not None:
             self.release()
 
     async def send(self, name: str, payload: bytes, *, coalesce: bool) -> None:
@@ -108,7 +108,7 @@ class UserEventSender:
             try:
                 self.send_nowait(name, payload, coalesce=coalesce)
             except trio.WouldBlock:
-                until = min((until for _, until in self._under_way.values()), default=math.inf)
+                until = min((until for _, until in self.under_way.values()), default=math.inf)
                 with self.core.until_closed(), trio.CancelScope(deadline=until):
                     await self.waiting.park()
             else:
@@ -131,7 +131,7 @@ class UserEventSender:
             until = trio.current_time() + GIVE_UP_AFTER * core.config.memberlist.gossip_interval
             for effect in effects:
                 if isinstance(effect, Broadcast):
-                    self._under_way[effect.message] = ltime, until
+                    self.under_way[effect.message] = ltime, until
 
     def release(self) -> None:
         """There may be room: called after every packet, and when members leave or fail."""

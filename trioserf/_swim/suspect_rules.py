@@ -34,7 +34,7 @@ from .effects import (
     TimeoutDegraded,
 )
 from .nodes import Incarnation, Node, NodeStatus, NodeStore
-from .refutation import plausible_suspect, refute, refute_implausible
+from .refutation import SUSPECT_BAND, plausible_suspect, refute, refute_implausible
 from .scaling import suspicion_timeout
 from .suspicion import Suspicion
 
@@ -58,8 +58,8 @@ class SuspectRules:
         node = store.nodes.get(suspect.node)
         if node is None or suspect.incarnation < node.incarnation:
             return []
-        if not (self._faithful or plausible_suspect(suspect.incarnation, node.incarnation)):
-            return self._implausible(node, suspect)
+        if suspect.incarnation >= SUSPECT_BAND and self._is_implausible(suspect, node):
+            return self._refuse(node, suspect)
         suspicion = store.suspicions.get(suspect.node)
         if suspicion is not None:
             return self._confirm(node, suspicion, suspect, local)
@@ -118,8 +118,8 @@ class SuspectRules:
         node = store.nodes.get(dead.node)
         if node is None or dead.incarnation < node.incarnation:
             return []
-        if not (self._faithful or plausible_suspect(dead.incarnation, node.incarnation)):
-            return self._implausible(node, dead)
+        if dead.incarnation >= SUSPECT_BAND and self._is_implausible(dead, node):
+            return self._refuse(node, dead)
         if node.is_gone:
             raised = self._raise_incarnation(node, dead)
             return [Broadcast(dead.node, encode_message(dead), local=local)] if raised else []
@@ -200,7 +200,10 @@ class SuspectRules:
         node.update(incarnation=message.incarnation)
         return True
 
-    def _implausible(self, node: Node, message: Suspect | Dead) -> list[Effect]:
+    def _is_implausible(self, message: Suspect | Dead, node: Node) -> bool:
+        return not (self._faithful or plausible_suspect(message.incarnation, node.incarnation))
+
+    def _refuse(self, node: Node, message: Suspect | Dead) -> list[Effect]:
         if node is not self._store.local_node:
             return [Refused(node.name, f"implausible incarnation {message.incarnation}")]
         return [] if self._store.leaving else refute_implausible(node, message.incarnation)
