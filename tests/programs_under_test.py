@@ -34,6 +34,24 @@ def free_ports(count: int) -> list[str]:
     return found
 
 
+def loaded_after(program: str) -> set[str]:
+    """Names of the modules that a fresh interpreter has after the program.
+
+    A measurement of coverage loads modules into every process that is started with its
+    variables, such as `ipaddress`; this process is started without them.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
 class Program:
     """An example that runs: its lines so far, and a way to wait for one."""
 

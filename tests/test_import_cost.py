@@ -5,12 +5,9 @@ Times are measured by ``python -m benchmarks.import_cost``; here are the modules
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.source_tree import ROOT
+from .programs_under_test import loaded_after
 
 HEAVY = {
     *("IPython", "argparse", "asyncio", "cryptography", "dns", "hypothesis", "ipykernel"),
@@ -27,15 +24,6 @@ async def main():
         pass
 trio.run(main)
 """
-
-
-def loaded_after(program: str) -> set[str]:
-    """Names of the modules that a fresh interpreter has after the program."""
-    code = f"{program}\nimport sys; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT
-    )
-    return set(done.stdout.splitlines()[-1].split())
 
 
 def ours(names: set[str]) -> set[str]:

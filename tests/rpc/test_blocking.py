@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,8 +14,8 @@ from typing import TypeVar
 import pytest
 import trio
 
+from tests.programs_under_test import loaded_after
 from tests.serf.clusters import cluster
-from tests.source_tree import ROOT
 from trioserf._exceptions import RemoteProtocolError, RPCError
 from trioserf._rpc.blocking import connect
 from trioserf._rpc.server import RPCServer, serve
@@ -167,10 +165,6 @@ def test_what_is_no_agent_is_an_error() -> None:
 
 
 def test_it_needs_neither_trio_nor_attrs() -> None:
-    code = "import trioserf._rpc.blocking, sys; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True, cwd=ROOT
-    )
-    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    loaded = loaded_after("import trioserf._rpc.blocking")
     heavy = {"trio", "attr", "attrs", "argparse", "asyncio", "cryptography", "ipaddress", "logging"}
     assert set() == heavy & loaded
