@@ -77,3 +77,20 @@ def test_a_report_does_not_show_keys() -> None:
     tally = KeyTally(1)
     tally.add("a", encode_serf(KeyAnswer(result=True, keys=("secret",), primary_key="secret")))
     assert "secret" not in repr(tally.response())
+
+
+def test_a_report_in_a_notebook_numbers_the_keys_and_says_who_reported_what() -> None:
+    tally = KeyTally(3)
+    for name in "ab":
+        keys = ("secret", "other") if name == "a" else ("secret",)
+        tally.add(name, encode_serf(KeyAnswer(result=True, keys=keys, primary_key="secret")))
+    tally.add("c", encode_serf(KeyAnswer(result=False, message="no such key")))
+    table = tally.response()._table()
+    assert (
+        ("nodes alive", "3"),
+        ("answered", "3"),
+        ("reported failure", "1"),
+        ("key 1", "held by 2, first of 2"),
+        ("key 2", "held by 1, first of 0"),
+        ("said by c", "no such key"),
+    ) == table.rows

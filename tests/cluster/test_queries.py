@@ -267,6 +267,25 @@ def test_a_filter_that_cannot_be_decided_is_logged(filters: tuple[bytes | None, 
     assert 1 == len(warnings(effects))
 
 
+def test_filters_that_cost_more_than_their_share_of_time_are_counted_and_not_logged() -> None:
+    """Who sends them could fill the log besides."""
+    queries = log()
+    costly = encode_filters([], {"role": "(?i)((a|[a-z]*){20}){20}"}) * 50
+    last = []
+    for number in range(1, 100):
+        again, last = receive(queries, query(id=number, filters=costly), role="aAbB" * 100)
+        assert again
+        assert [] == delivered(last)
+    assert Count("trioserf.serf.filters_over_budget") in last
+    assert [] == warnings(last)
+    # What this node asks itself is not charged, and a second later there is time again.
+    usual = encode_filters([], {"role": "^a"})
+    own = ask(queries, filter_tags={"role": "^a"}, tags={"role": "ab"})
+    assert 1 == len(delivered(own.effects))
+    _, effects = queries.on_query(query(ltime=2, id=1, filters=usual), 101.0, {"role": "ab"})
+    assert 1 == len(delivered(effects))
+
+
 def test_a_query_for_this_node_is_delivered() -> None:
     """Checklist 76, the rule."""
     filters = encode_filters(["other", LOCAL], {"role": "^web"})

@@ -10,6 +10,8 @@ import pytest
 from trioserf._swim.gossip_order import (
     LOOK_INTERVAL,
     LOOKED_AT_ONCE,
+    MAX_RINGS,
+    ONE_RING,
     RING_LIMIT,
     GossipOrder,
     distances,
@@ -56,6 +58,17 @@ def test_a_message_passed_to_the_successors_reaches_everybody(n: int, k: int) ->
     assert set(names) == reached
     if k > 1:
         assert hops <= 8
+
+
+def test_who_gossips_to_more_nodes_than_there_are_rings_sends_to_all_others_in_turn() -> None:
+    names, k = names_of(3 * ONE_RING), MAX_RINGS + 10
+    order = GossipOrder(store_of(names[0], names))
+    rng = random.Random(1)
+    first = order.first_targets(k, 0.0, rng)
+    assert MAX_RINGS // 2 < len({node.name for node in first}) == len(first) <= MAX_RINGS
+    rest = {*names[1:]} - {node.name for node in first}
+    later = [node.name for _ in range(4) for node in order.gossip_targets(k, 0.0, rng)]
+    assert rest == set(later[: len(rest)])
 
 
 def test_nobody_depends_on_one_predecessor_alone() -> None:

@@ -14,6 +14,7 @@ from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.probing import (
     LOOKED_AT_ONCE,
     RECHECK,
+    SHUFFLED_AT_ONCE,
     ProbeReport,
     ProbeResult,
     ProbeRound,
@@ -52,6 +53,23 @@ def test_every_other_node_is_probed_once_in_a_round() -> None:
 def test_rounds_come_in_different_orders() -> None:
     schedule = ProbeSchedule(table_with(*"bcdefg"), random.Random(1))
     assert 1 < len({tuple(names(schedule, 6)) for _ in range(5)})
+
+
+def test_rounds_of_a_large_table_come_in_different_orders_without_a_shuffle_at_once() -> None:
+    """Shuffling a hundred thousand nodes would hold everything else for a tenth of a second."""
+
+    class StepByStep(random.Random):
+        def shuffle(self, x: Any) -> None:
+            raise AssertionError(f"{len(x)} nodes are shuffled at once")
+
+    table = table_with()
+    everybody = {f"node-{number}" for number in range(SHUFFLED_AT_ONCE)}
+    for name in everybody:
+        table._store.insert(node(name))
+    schedule = ProbeSchedule(table, StepByStep(1))
+    rounds = [names(schedule, len(everybody)) for _ in range(2)]
+    assert [everybody] * 2 == [set(round_) for round_ in rounds]
+    assert rounds[0] != rounds[1]
 
 
 def test_no_node_waits_longer_than_two_rounds() -> None:

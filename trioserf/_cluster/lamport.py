@@ -159,9 +159,8 @@ class LamportClock:
         return GAP
 
     def fill(self) -> None:
-        """A message came whose time had been passed over."""
-        if self.skipped:
-            self.skipped -= 1
+        """A message came whose time had been passed over: only if any is `skipped`."""
+        self.skipped -= 1
 
     def _spend(self, cost: float, now: float) -> bool:
         refill = GAP_RATE * (now - self._refilled_at) if now > self._refilled_at else 0.0

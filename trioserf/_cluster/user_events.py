@@ -196,9 +196,9 @@ class UserEventLog:
             while self._known > MAX_KNOWN * 7 // 8:
                 self.recent.drop_lowest(1)
         for slot in sorted(self.recent, key=lambda slot: slot.ltime):
-            while slot.events:
-                if self._bytes <= self._room * 7 // 8 and self._kept <= MAX_KEPT * 7 // 8:
-                    return
+            while slot.events and (
+                self._bytes > self._room * 7 // 8 or self._kept > MAX_KEPT * 7 // 8
+            ):
                 self._bytes -= slot.drop_oldest()
                 self._kept -= 1
 
@@ -225,9 +225,8 @@ class UserEventLog:
         slots = [slot for slot in self.recent.in_ring() if slot is not None]
         kept: dict[int, bytes] = {}
         room = limit - len(self._list_header) - self._size
-        for slot in sorted(slots, key=lambda slot: slot.ltime, reverse=True):
-            room -= len(slot.as_bytes())
-            if room < 0:
-                break
+        slots.sort(key=lambda slot: slot.ltime)
+        while (room := room - len(slots[-1].as_bytes())) >= 0:  # not all of them fit
+            slot = slots.pop()
             kept[slot.ltime % self._size] = slot.as_bytes()
         return self._list_header + b"".join([kept.get(at, _NIL) for at in range(self._size)])

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from collections import OrderedDict
-from typing import Final
+from typing import Final, assert_never
 
 from ..._exceptions import RemoteProtocolError
 from .charsets import MAX_RUNE, Chars, CharSet
@@ -98,6 +98,8 @@ class _Code:
                 return self._split([self.emit(option, to) for option in options])
             case Repeat():
                 return self._repeat(node, to)
+            case never:
+                assert_never(never)
 
     def _add(self, kind: int, first: int, second: int) -> int:
         self.kinds.append(kind)
@@ -156,6 +158,8 @@ def _holds(assertion: Assertion, behind: int, ahead: int) -> bool:
             return (behind == _WORD) is not (ahead == _WORD)
         case Assertion.NO_WORD_BOUNDARY:
             return (behind == _WORD) is (ahead == _WORD)
+        case never:
+            assert_never(never)
 
 
 # --- running --------------------------------------------------------------------------------
