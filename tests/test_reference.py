@@ -87,7 +87,7 @@ def test_every_log_line_has_its_meaning() -> None:
 def test_no_call_of_a_log_is_overlooked() -> None:
     assert {
         "_agent/agent.py: _run_node",  # what the preparation of the agent found: its own words
-        "_memberlist/drop_log.py: log",  # hands on what others log
+        "_memberlist/node_log.py: log",  # hands on what others log
         "_serf/delegate.py: apply_effects",  # writes the texts of `Log` effects
     } == set(unread_calls())
 

@@ -1,8 +1,9 @@
-"""Counting and logging of what goes wrong because of peers."""
+"""Dropped input: counted in full, logged once in a while."""
 
 import trio
 
-from trioserf._memberlist.drop_log import LOG_PERIOD, DropLog, node_log
+from trioserf._memberlist.drop_log import LOG_PERIOD, DropLog
+from trioserf._memberlist.node_log import node_log
 
 
 async def test_a_flood_is_counted_in_full_and_logged_once_in_a_while(autojump_clock, caplog):
@@ -31,60 +32,3 @@ async def test_a_crash_of_a_handler_shows_its_traceback_once(autojump_clock, cap
     assert 3 == bad.counts["handler"]
     (record,) = caplog.records
     assert record.exc_info is not None
-
-
-HOSTILE = "web\n1: forged line\x1b[31m\u202e" + "x" * 1_000_000
-
-
-async def test_what_a_peer_gave_forges_no_line_and_fills_no_log(autojump_clock, caplog):
-    log = node_log("memberlist", "n1")
-    log.warning("%s joined: %r", HOSTILE, HOSTILE)
-    log.error("%s", f"reply of {HOSTILE} for a query")
-    log.warning("push/pull failed: %s", ValueError(HOSTILE))
-    for record in caplog.records:
-        text = record.getMessage()
-        assert text.isprintable()
-        assert len(text) < 800
-    assert caplog.records[0].getMessage().startswith(r"n1: web\n1: forged line\x1b[31m\u202e")
-
-
-async def test_the_text_of_a_logged_exception_is_cut_and_printable(autojump_clock, caplog):
-    log = DropLog(node_log("memberlist", "n1"))
-    try:
-        raise ValueError(HOSTILE)
-    except ValueError as error:
-        log.crash("handler", HOSTILE, error)
-    (record,) = caplog.records
-    _, error, traceback = record.exc_info
-    assert str(error).startswith("ValueError: web\\n1: forged line")
-    assert len(str(error)) < 3000
-    assert traceback is not None
-
-
-async def test_numbers_keep_their_formats_and_the_caller_is_named(autojump_clock, caplog):
-    node_log("memberlist", "100% sure").warning("%s took %.1f s, %d times", "x", 1.25, 3)
-    (record,) = caplog.records
-    assert "100% sure: x took 1.2 s, 3 times" == record.getMessage()
-    assert "test_drop_log.py" == record.filename
-
-
-async def test_each_kind_of_line_is_rationed(autojump_clock, caplog):
-    log = node_log("serf", "n1")
-    for number in range(1000):
-        log.warning("%s", f"reply of peer{number} for a query that is not open")
-    assert 20 == len(caplog.records)
-    log.warning("%s", "Another kind is written all the same")
-    assert 21 == len(caplog.records)
-    await trio.sleep(2)
-    log.warning("%s", "reply of peer1000 for a query that is not open")
-    assert caplog.records[-1].getMessage().endswith("open [and 980 such lines since the last one]")
-    for number in range(1000):
-        log.error("cannot probe %s", f"peer{number}")
-    assert 42 == len(caplog.records)
-
-
-def test_outside_of_trio_every_line_is_written(caplog):
-    log = node_log("serf", "n1")
-    for number in range(100):
-        log.warning("line %d", number)
-    assert 100 == len(caplog.records)

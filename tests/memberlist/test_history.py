@@ -7,7 +7,6 @@ import pytest
 import trio
 
 from trioserf._config import MemberlistConfig
-from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.history import (
     MAX_NOTES,
     MAX_PER_NODE,
@@ -16,6 +15,7 @@ from trioserf._memberlist.history import (
     History,
 )
 from trioserf._memberlist.loop_lag import LoopLag
+from trioserf._memberlist.node_log import node_log
 from trioserf._swim.effects import Applied, Refuted
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.probing import ProbeReport, ProbeRound, StreamPing

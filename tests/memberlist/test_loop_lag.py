@@ -3,8 +3,9 @@
 import pytest
 import trio
 
-from trioserf._memberlist.drop_log import LOG_PERIOD, node_log
+from trioserf._memberlist.drop_log import LOG_PERIOD
 from trioserf._memberlist.loop_lag import KEPT, SHORTEST, LoopLag
+from trioserf._memberlist.node_log import node_log
 from trioserf.testing import SimCluster
 
 from .kit import one_node

@@ -2,8 +2,8 @@
 
 import logging
 
-from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
+from trioserf._memberlist.node_log import node_log
 from trioserf._wire.messages import Ack, Nack, Ping, UserMessage
 from trioserf._wire.streams import PushPullState
 

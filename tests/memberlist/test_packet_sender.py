@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from trioserf._exceptions import LocalProtocolError
-from trioserf._memberlist.drop_log import DropLog, node_log
+from trioserf._memberlist.drop_log import DropLog
 from trioserf._memberlist.metrics import Metrics
+from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.packet_sender import (
     EAGER_MESSAGES,
     ROUND_MESSAGES,

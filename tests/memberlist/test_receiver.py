@@ -7,7 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from trioserf._memberlist.drop_log import DropLog, node_log
+from trioserf._memberlist.drop_log import DropLog
+from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.receiver import (
     BATCH,
     BATCH_BYTES,

@@ -7,8 +7,8 @@ import trio
 
 from trioserf._config import MemberlistConfig
 from trioserf._exceptions import LocalProtocolError, MergeRefused, RemoteProtocolError
-from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
+from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import read_message
 from trioserf._swim.nodes import Node
 from trioserf._swim.probing import ProbeRound, StreamPing

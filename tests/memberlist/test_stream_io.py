@@ -7,8 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
+from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import (
     CHUNK,
     FREE,

@@ -6,8 +6,8 @@ import pytest
 import trio
 
 from trioserf._exceptions import JoinError, MergeRefused
-from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.metrics import Metrics
+from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import FREE, read_message
 from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS
 from trioserf._wire.compression import compress_message

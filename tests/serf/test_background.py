@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from tests.serf.clusters import address, answer_queries, cluster, known, status, until
 from trioserf._events import MemberStatus
-from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.node_log import node_log
 from trioserf._serf.background import _address
 from trioserf._serf.open import open_serf
 from trioserf.abc import Address

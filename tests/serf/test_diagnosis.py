@@ -16,9 +16,9 @@ import trio
 from trio.testing import MockClock
 
 from trioserf._events import MemberStatus
-from trioserf._memberlist.drop_log import node_log
 from trioserf._memberlist.history import DroppedInput, History
 from trioserf._memberlist.loop_lag import LoopLag
+from trioserf._memberlist.node_log import node_log
 from trioserf._serf.diagnosis import (
     causes_of_address,
     causes_of_member,

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from tests.serf.clusters import cluster
 from trioserf._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
-from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.receiver import BATCH
 from trioserf._serf.fanout import BEHIND, TURNS, Fanout, check_kinds
 from trioserf._wire.messages import UserMessage

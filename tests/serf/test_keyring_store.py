@@ -12,7 +12,7 @@ import trio
 
 from tests.serf.clusters import address, cluster
 from trioserf._exceptions import ConfigError, JoinError, KeyringError
-from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.node_log import node_log
 from trioserf._serf import atomic_files
 from trioserf._serf.atomic_files import AtomicFile
 from trioserf._serf.keyring_store import MAX_SIZE, KeyringStore

@@ -18,7 +18,7 @@ from trioserf._events import (
     UserEvent,
 )
 from trioserf._memberlist.deadlines import Deadlines
-from trioserf._memberlist.drop_log import node_log
+from trioserf._memberlist.node_log import node_log
 from trioserf._serf.fanout import Fanout
 from trioserf._serf.pipeline import CoalescingStage, NodeEvent, coalescing_stages
 

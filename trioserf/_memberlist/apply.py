@@ -53,10 +53,11 @@ from ..abc import (
 )
 from .address_prober import AddressProber
 from .deadlines import Deadlines, Timer
-from .drop_log import DropLog, Log
+from .drop_log import DropLog
 from .gossiper import Gossiper
 from .history import History, Source
 from .metrics import Metrics
+from .node_log import Log
 from .packet_sender import PacketSender
 
 

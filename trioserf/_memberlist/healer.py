@@ -27,8 +27,9 @@ from .._config import MemberlistConfig
 from .._swim.nodes import Node
 from .._swim.scaling import push_pull_scale
 from .._swim.table import NodeTable
-from .drop_log import Log
-from .joiner import Joiner, Seeds
+from .joiner import Joiner
+from .node_log import Log
+from .seeds import Seeds
 from .state_exchange import EXCHANGE_ERRORS
 
 PERIOD: Final = 30.0

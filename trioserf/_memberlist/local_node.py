@@ -34,7 +34,7 @@ from .._wire.limits import MAX_U16, MAX_U32
 from .._wire.messages import Alive, encode_message
 from ..abc import Address, Delegate, Transport
 from .apply import Applier
-from .drop_log import Log
+from .node_log import Log
 from .wire_format import PART_OVERHEAD, WireFormat
 
 CHECK_PERIOD: Final = 5.0

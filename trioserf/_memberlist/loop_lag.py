@@ -15,7 +15,8 @@ import math
 from typing import Final, final
 
 from .. import _attrs as attrs
-from .drop_log import LOG_PERIOD, Log
+from .drop_log import LOG_PERIOD
+from .node_log import Log
 
 SHORTEST: Final = 0.1
 """Shortest time for which the loop was blocked that is reported (seconds): a busy machine has many

@@ -53,20 +53,22 @@ from .address_prober import AddressProber
 from .alarm import run_clock
 from .apply import Applier, Handlers
 from .deadlines import Deadlines
-from .drop_log import DropLog, node_log
+from .drop_log import DropLog
 from .gossiper import Gossiper
 from .healer import Healer
 from .history import History
 from .indirect_pings import IndirectPings
-from .joiner import Joiner, Seeds
+from .joiner import Joiner
 from .local_node import Announcer, LocalAddress, meta_limit
 from .loop_lag import LoopLag
 from .metrics import Metrics
+from .node_log import node_log
 from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part
 from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .receiver import Handoff, Receiver, requests_in_packet
 from .refusal_detector import RefusalDetector
+from .seeds import Seeds
 from .short_tasks import ShortTasks
 from .state_exchange import PushPuller, StateExchange
 from .statistics import MemberlistStatistics

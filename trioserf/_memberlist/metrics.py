@@ -22,7 +22,7 @@ from .. import _attrs as attrs
 from .._wire.messages import BODY_TYPES, MessageType, UserMessage
 from .._wire.streams import PushPullState, UserMessageStream
 from ..abc import Tap
-from .drop_log import Log
+from .node_log import Log
 
 Key: TypeAlias = "int | type[object]"
 

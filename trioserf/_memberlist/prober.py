@@ -26,9 +26,10 @@ from .._wire.messages import Ack
 from ..abc import Address, PingHandler
 from .alarm import Alarm
 from .apply import Applier
-from .drop_log import DropLog, Log
+from .drop_log import DropLog
 from .history import History
 from .metrics import Metrics
+from .node_log import Log
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
 from .refusal_detector import RefusalDetector

@@ -47,9 +47,9 @@ from .._wire.messages import Ack, Dead, IndirectPing, Nack, Suspect, encode_mess
 from ..abc import Address, Transport
 from .alarm import Alarm, TokenBucket
 from .apply import Applier
-from .drop_log import Log
 from .history import History
 from .indirect_pings import IndirectPings
+from .node_log import Log
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks, host_of
 from .refusal_looks import Looker

@@ -21,7 +21,7 @@ from .._swim.refusal import Look
 from .._swim.table import NodeTable
 from .._wire.messages import Ack, Suspect, encode_message
 from ..abc import Address, DialRefused, Transport
-from .drop_log import Log
+from .node_log import Log
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
 

@@ -38,9 +38,10 @@ from .._wire.streams import PushPullState, frame, push_pull_bytes
 from ..abc import Address, Delegate, LargeStateDelegate
 from .alarm import Alarm
 from .apply import Applier
-from .drop_log import DropLog, Log
+from .drop_log import DropLog
 from .history import History
 from .metrics import Metrics
+from .node_log import Log
 from .stream_client import StreamClient
 from .stream_io import (
     AT_ONCE,

@@ -34,8 +34,9 @@ from .._exceptions import MergeRefused, RemoteProtocolError
 from .._wire.messages import Ack, ErrorReply, MessageType, Ping, encode_message
 from .._wire.streams import PushPullState, StreamError, UserMessageStream
 from ..abc import Address, Transport
-from .drop_log import DropLog, Log
+from .drop_log import DropLog
 from .metrics import Metrics
+from .node_log import Log
 from .pending_acks import host_of
 from .receiver import Handoff
 from .state_exchange import StateExchange

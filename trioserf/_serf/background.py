@@ -17,8 +17,8 @@ from .._cluster.effects import Effect
 from .._cluster.member_record import choose_reconnect, member_address
 from .._cluster.snapshot_replay import PreviousNode
 from .._memberlist.deadlines import Deadlines
-from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
+from .._memberlist.node_log import Log
 from .._memberlist.state_exchange import EXCHANGE_ERRORS
 from .._net.addresses import parse_address
 from ..abc import Address

@@ -18,8 +18,8 @@ from .._cluster.internal_queries import CONFLICT
 from .._cluster.queries import QueryParams
 from .._events import MemberStatus
 from .._exceptions import FeatureNotSupported, QueryError
-from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
+from .._memberlist.node_log import Log
 from .._swim.nodes import NEVER
 from .._text import raw_text
 from .core import Core

@@ -54,10 +54,11 @@ from .._config import (
 from .._events import EventType, Member, MemberEvent
 from .._exceptions import ConfigError, LocalProtocolError, MergeRefused, RemoteProtocolError
 from .._memberlist.deadlines import Deadlines
-from .._memberlist.drop_log import DropLog, node_log
-from .._memberlist.drop_log import Log as NodeLog
+from .._memberlist.drop_log import DropLog
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.metrics import Metrics
+from .._memberlist.node_log import Log as NodeLog
+from .._memberlist.node_log import node_log
 from .._net.udp_tcp import NetTransport
 from .._wire.serf_messages import (
     JoinIntent,

@@ -19,7 +19,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
-from .._memberlist.drop_log import Log
+from .._memberlist.node_log import Log
 from .pipeline import NodeEvent
 
 MemberKind: TypeAlias = (

@@ -24,8 +24,8 @@ from .._cluster.responses import QueryResponder
 from .._cluster.size_limits import payload_bytes
 from .._events import Query
 from .._exceptions import LocalProtocolError, QueryError, RelayError
-from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
+from .._memberlist.node_log import Log
 from .._wire.keyring import Keyring
 from .core import Core
 from .pipeline import Sink

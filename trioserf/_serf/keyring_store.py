@@ -19,7 +19,7 @@ from typing import Final
 from .. import _attrs as attrs
 from .._config import Config
 from .._exceptions import ConfigError, KeyringError
-from .._memberlist.drop_log import Log
+from .._memberlist.node_log import Log
 from .._wire.keyring import Keyring
 from .._wire.keyring_file import keyring_file_text, parse_keyring_file
 from .atomic_files import DISK_LIMIT, AtomicFile, within

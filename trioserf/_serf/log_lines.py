@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from .._events import EventType, Member, MemberEvent
-from .._memberlist.drop_log import Log
 from .._memberlist.history import Note
+from .._memberlist.node_log import Log
 from .._text import host_and_port
 
 MEMBER_LEVELS: Final[Mapping[EventType, int]] = {

@@ -15,9 +15,9 @@ from .._cluster.effects import Effect
 from .._cluster.size_limits import check_intent, check_tags
 from .._events import SerfState
 from .._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
-from .._memberlist.drop_log import Log
 from .._memberlist.local_node import while_needed
 from .._memberlist.memberlist import Memberlist
+from .._memberlist.node_log import Log
 from .._wire.tags import encode_tags
 from .core import Core, ignore_old_events
 from .snapshotter import Snapshotter

@@ -21,8 +21,8 @@ import trio
 
 from .._config import Config
 from .._events import SerfState
-from .._memberlist.drop_log import node_log
 from .._memberlist.end_cause import end_of_block, leaf
+from .._memberlist.node_log import node_log
 from .._public_names import set_public_module
 from .._swim.refutation import SUSPECT_BAND
 from .arguments import node_config

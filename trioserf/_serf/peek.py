@@ -28,8 +28,8 @@ from .._cluster.member_record import member_of
 from .._config import DEFAULT_PORT
 from .._events import Member, MemberStatus
 from .._exceptions import LocalProtocolError, RemoteProtocolError
-from .._memberlist.drop_log import node_log
 from .._memberlist.metrics import Metrics
+from .._memberlist.node_log import node_log
 from .._memberlist.stream_io import read_message
 from .._net.addresses import family_of, parse_address, to_sockaddr
 from .._public_names import set_public_module

@@ -30,8 +30,8 @@ from .._cluster.member_record import member_address
 from .._cluster.queries import QueryParams, default_timeout
 from .._cluster.query_collector import QueryCollector, eligible_members
 from .._memberlist.deadlines import Deadlines
-from .._memberlist.drop_log import Log
 from .._memberlist.memberlist import Memberlist
+from .._memberlist.node_log import Log
 from .._wire.serf_messages import QueryResponseMessage, encode_serf
 from .core import Core
 from .query_response import QueryResponse, QueryResult

@@ -15,7 +15,7 @@ import trio
 from .. import _attrs as attrs
 from .._config import Config
 from .._exceptions import InvalidState, JoinError
-from .._memberlist.drop_log import Log
+from .._memberlist.node_log import Log
 from .membership import Membership
 
 

@@ -33,7 +33,7 @@ from .._cluster.snapshot_replay import (
 from .._config import Config
 from .._events import MemberEvent, UserEvent
 from .._exceptions import SnapshotError
-from .._memberlist.drop_log import Log, node_log
+from .._memberlist.node_log import Log, node_log
 from .._seams import run_in_thread
 from .atomic_files import DISK_LIMIT, within
 from .core import Core
