@@ -16,6 +16,8 @@ from trioserf._memberlist.receiver import (
     MAX_LONG,
     MAX_LONG_WAITING,
     MAX_REQUESTS,
+    PIECES,
+    PIECES_PERIOD,
     SHORT_OUTPUT,
     STRANGERS,
     TURN,
@@ -581,6 +583,34 @@ async def test_in_a_flood_packets_of_strangers_are_not_even_decoded(autojump_clo
         await trio.sleep(5)
         deliver(wire, Ping(9, "n1"), source=stranger)
         assert [(Ack(9, None), stranger)] == answers(wire, Ack)[asked + 1 :]
+
+
+@pytest.mark.parametrize("faithful_go", [True, False])
+async def test_packets_of_many_pieces_are_taken_from_strangers_at_a_bounded_rate(
+    faithful_go, autojump_clock
+):
+    """They cost more to take apart than to send, whatever is in them; those of members are read."""
+    async with one_node(faithful_go=faithful_go) as (node, wire):
+        deliver(wire, alive_of("n2"), source=AWAY)
+        await trio.testing.wait_all_tasks_blocked()
+        stranger = Address("10.9.9.9", 7946)
+
+        def read_of(source, count=100):
+            before = node._drop_log.counts["requests"]
+            for number in range(count):
+                many = [Ping(number, "n1"), *[Nack(7_777_777)] * 99, *[Ping(1, "n1")] * 4]
+                deliver(wire, *many, source=source)
+            return node._drop_log.counts["requests"] - before
+
+        assert (100 if faithful_go else PIECES // 104 + 1) == read_of(stranger)
+        assert 100 == read_of(AWAY)
+        await trio.sleep(0.5)
+        assert (100 if faithful_go else 0.5 / PIECES_PERIOD // 104) == pytest.approx(
+            read_of(stranger), abs=5
+        )
+        await trio.sleep(5)
+        deliver(wire, *[Nack(7_777_777)] * 10, source=stranger)
+        assert node._receiver._pieces.ready_at < trio.current_time(), "a few cost nothing"
 
 
 @pytest.mark.parametrize("flood", [True, False])

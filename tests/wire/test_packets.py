@@ -14,7 +14,7 @@ from tests.wire.wire_objects import ring
 from trioserf._exceptions import LocalProtocolError, RemoteProtocolError
 from trioserf._wire.compression import compress_message
 from trioserf._wire.labels import add_label
-from trioserf._wire.limits import MAX_DEPTH, MAX_PIECES
+from trioserf._wire.limits import MAX_COMPRESSED, MAX_DEPTH, MAX_PIECES
 from trioserf._wire.messages import Ack, Ping, UserMessage, encode_message
 from trioserf._wire.packets import (
     MAX_PART,
@@ -250,6 +250,17 @@ def test_after_a_bomb_nothing_more_of_the_packet_is_decompressed() -> None:
     assert () == decode_packet(make_compound([good, PING_BYTES]), codec).problems
     decoded = decode_packet(make_compound([bomb, good, PING_BYTES]), codec)
     assert DecodedPacket((PING,), ("compress", "compress")) == decoded
+
+
+def test_few_messages_of_a_packet_are_compressed_for_themselves() -> None:
+    """Each takes as long as ten others; Go compresses a packet once, as a whole."""
+    tiny = compress_message(PING_BYTES)
+    decoded = decode_packet(make_compound([tiny] * 100), PLAIN)
+    assert DecodedPacket((PING,) * MAX_COMPRESSED, ("compress",) * (100 - MAX_COMPRESSED)) == (
+        decoded
+    )
+    inside = compress_message(make_compound([tiny] * 100))
+    assert MAX_COMPRESSED - 1 == len(decode_packet(inside, PLAIN).messages)
 
 
 def test_the_number_of_messages_in_a_packet_is_bounded() -> None:

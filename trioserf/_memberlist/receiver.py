@@ -59,6 +59,13 @@ SHORT_OUTPUT: Final = 1 << 14
 before it is compressed; one that becomes longer is read again, within `MAX_LONG`."""
 _OVERHEAD: Final = 512
 """What label, encryption and checksum may add to a packet (bytes)."""
+FREE_PIECES: Final = 16
+"""Messages of a packet that cost a stranger nothing."""
+PIECES: Final = 2000
+"""Further ones of strangers that are decoded at once, and then one more every `PIECES_PERIOD`: two
+kilobytes may hold hundreds, which take milliseconds."""
+PIECES_PERIOD: Final = 0.0002
+"""(Seconds.)"""
 MAX_REQUESTS: Final = 4
 """Pings and indirect pings answered for one datagram; no Go node sends more than one."""
 
@@ -98,6 +105,7 @@ class Receiver:
     _full: PacketCodec = attrs.field(init=False)
     _short: PacketCodec = attrs.field(init=False)
     """Decodes as `_full` does, with less output."""
+    _pieces: TokenBucket = attrs.field(init=False)
     _long_left: float = attrs.field(default=MAX_LONG, init=False)
     _long_at: float = attrs.field(default=-math.inf, init=False)
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
@@ -106,6 +114,7 @@ class Receiver:
         hand_off = self.handoff.put
         self._full = self.wire.packet
         self._short = attrs.evolve(self._full, max_output=SHORT_OUTPUT)
+        self._pieces = TokenBucket(PIECES, PIECES_PERIOD)
         self._usual = self.config.udp_buffer_size + _OVERHEAD
         self._routes = {
             Ping: self._on_ping,
@@ -130,7 +139,9 @@ class Receiver:
         if size > self._usual and not self._may_be_long(size, packet.received_at):
             self.drop_log("long", packet.source, f"more than {MAX_LONG} bytes a second")
             return
-        if self.handoff.turns_away(packet):
+        if self.handoff.turns_away(packet) or (
+            self._pieces.ready_at > packet.received_at and self.handoff.is_of_stranger(packet)
+        ):
             self.metrics.packet_received((), size)
             self.drop_log("handoff", packet.source, "more packets of strangers than are taken")
             return
@@ -141,8 +152,12 @@ class Receiver:
             self.drop_log(error.layer, packet.source, error)
             return
         self.metrics.packet_received(messages, size)
-        for layer in problems:
-            self.drop_log(layer, packet.source, "part of a packet")
+        if problems:
+            for layer in set(problems):
+                self.drop_log(layer, packet.source, "part of a packet", problems.count(layer))
+        pieces = len(messages) + len(problems)
+        if pieces > FREE_PIECES and self.handoff.is_of_stranger(packet):
+            self._pieces.spend(packet.received_at, pieces)
         self._requests = 0
         self._messages = messages
         for message in messages:
@@ -439,7 +454,12 @@ class Handoff:
         now = packet.received_at
         if now >= self._flood_until or self._strangers.ready_at <= now:
             return False
-        self._room_for(packet)  # looks again, once in a while
+        return self.is_of_stranger(packet)
+
+    def is_of_stranger(self, packet: Packet) -> bool:
+        """Whether a packet is of a host of no node; False before the first look has ended."""
+        if self._room_for(packet) == self.depth or not self._rooms:
+            return False
         return host_of(packet.source) not in self._rooms
 
     def _may_be_of_stranger(self, packet: Packet) -> bool:

@@ -62,8 +62,10 @@ MAX_PACKET_OUTPUT: Final = 1 << 20
 """Bytes that one datagram may decompress to, unless configured."""
 MAX_DEPTH: Final = 4
 """Compounds and compressed messages inside each other; Go nests two."""
-MAX_PIECES: Final = 1024
+MAX_PIECES: Final = 512
 """Messages, compounds and compressed messages in one datagram; Go packs 255."""
+MAX_COMPRESSED: Final = 4
+"""Compressed messages in one datagram: each takes as long as ten others; Go packs one."""
 MAX_PARTS_SIZE: Final = 1 << 16
 """Bytes of all messages of compounds in one datagram; Go packs ``UDPBufferSize``."""
 FREE_PARTS_SIZE: Final = 1 << 14

@@ -216,13 +216,15 @@ def _unpack(data: bytes, max_output: int) -> DecodedPacket:
     DIFFERS: Go recurses as deep as the packet asks for, decompresses without a bound, and
     reads all that the parts hold.
     `test_nesting_is_bounded`, `test_a_packet_of_many_bombs_is_bounded`,
+    `test_few_messages_of_a_packet_are_compressed_for_themselves`,
     `test_odd_parts_of_a_compound_are_read_up_to_a_bound`.
     """
     messages: list[PacketMessage] = []
-    problems: list[tuple[str, str]] = []
+    problems: list[str] = []
+    first = ""  # in words
     whole = True  # nothing was split yet, so a problem concerns everything
     todo = [(data, 0)]  # the next one is the last
-    room = limits.MAX_PIECES
+    room, compressed = limits.MAX_PIECES, limits.MAX_COMPRESSED
     size = 0  # of the messages that were parts
     while todo:
         piece, depth = todo.pop()
@@ -242,22 +244,26 @@ def _unpack(data: bytes, max_output: int) -> DecodedPacket:
                 parts, missing = split_compound(piece[1:])
                 whole = False
                 if missing:
-                    problems.append(("compound", f"{missing} parts are missing"))
+                    problems.append("compound")
                 if len(parts) > room:
-                    problems.append(("compound", f"more than {limits.MAX_PIECES} messages"))
+                    problems.append("compound")
                     del parts[room:]
                 room -= len(parts)
                 todo += [(part, depth + 1) for part in reversed(parts)]
+            elif not compressed:
+                raise RemoteProtocolError(f"more than {limits.MAX_COMPRESSED} compressed messages")
             else:
+                compressed -= 1
                 allowed, max_output = max_output, 0  # of a packet with a bomb, no more is read
                 plain = decompress_message(piece[1:], allowed)
                 max_output = allowed - len(plain)
                 todo.append((plain, depth + 1))
         except RemoteProtocolError as error:
-            problems.append((layer, str(error)))
+            problems.append(layer)
+            first = first or str(error)
     if whole and problems:
-        raise PacketError(*problems[0])
-    return DecodedPacket(tuple(messages), tuple(layer for layer, _ in problems))
+        raise PacketError(problems[0], first)
+    return DecodedPacket(tuple(messages), tuple(problems))
 
 
 def _check_part(piece: bytes, size: int) -> None:
