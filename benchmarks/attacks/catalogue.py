@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from . import connections, filters, floods, ghosts
+from . import connections, filters, floods, ghosts, pieces
 from .attacker import Attacker
 
 
@@ -107,6 +107,10 @@ ATTACKS = (
     Attack("S8", floods.suspects),
     Attack("S8", floods.garbage),
     Attack("S8", floods.bombs),
+    Attack("S8", pieces.pieces_alike),
+    Attack("S8", pieces.pieces_compressed),
+    Attack("S8", pieces.pieces_of_pings),
+    Attack("S8", pieces.checksums),
     Attack("S8", floods.wrong_key, encrypted=True, outsider=True),
     Attack("S8", floods.no_key, encrypted=True, outsider=True),
     Attack("S8", connections.wrong_key_streams, encrypted=True, outsider=True),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import socket
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -170,6 +171,11 @@ def compounds(messages: Iterable[bytes], limit: int = 1300) -> Iterable[bytes]:
         size += len(message) + 2
     if batch:
         yield make_compound(batch)
+
+
+def crc(message: bytes) -> bytes:
+    """The checksum of a message, as it stands in front of it."""
+    return zlib.crc32(message).to_bytes(4, "big")
 
 
 def random_bytes(rng: random.Random, sizes: Sequence[int]) -> bytes:
