@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Literal, NamedTuple, Protocol, final
+from typing import Literal, NamedTuple, Protocol, final, runtime_checkable
 
 import trio
 
@@ -308,7 +308,11 @@ class NodeView(Protocol):
 
 
 class Delegate(Protocol):
-    """What rides on membership: metadata, messages, broadcasts and state exchange."""
+    """What rides on membership: metadata, messages, broadcasts and state exchange.
+
+    It may be a `BulkDelegate`, a `PublishingDelegate` and a `LargeStateDelegate` besides: that is
+    found out by the methods it has, once, when the node is made.
+    """
 
     def node_meta(self, limit: int) -> bytes:
         """The metadata of the local node, at most ``limit`` bytes."""
@@ -326,11 +330,9 @@ class Delegate(Protocol):
         """What a peer sent in a push/pull; never empty."""
 
 
-class BulkDelegate(Protocol):
-    """What a `Delegate` may have besides, to handle many messages at little cost.
-
-    A delegate that has none of this works as in Go.
-    """
+@runtime_checkable
+class BulkDelegate(Delegate, Protocol):
+    """A delegate that handles many messages at little cost; one without this works as in Go."""
 
     def get_broadcasts_for(self, copies: int, overhead: int, limit: int) -> list[bytes]:
         """As `Delegate.get_broadcasts`, for a packet to ``copies`` nodes that have nothing of it.
@@ -354,21 +356,23 @@ class BulkDelegate(Protocol):
         """
 
 
-class PublishingDelegate(Protocol):
-    """What a `Delegate` may have besides, if tasks read what it publishes.
+@runtime_checkable
+class PublishingDelegate(Delegate, Protocol):
+    """A delegate that publishes what other tasks read.
 
-    Without it they get one turn for each batch of messages, however much that published.
+    Without `is_behind` they get one turn for each batch of messages, however much that published.
     """
 
     def is_behind(self) -> bool:
         """Whether readers have much to catch up with, and do: then they get some turns first."""
 
 
-class LargeStateDelegate(Protocol):
-    """What a `Delegate` may have besides, if its part of a push/pull takes long to handle.
+@runtime_checkable
+class LargeStateDelegate(Delegate, Protocol):
+    """A delegate whose part of a push/pull takes long to handle.
 
-    A delegate that has none of this works as in Go: `Delegate.local_state` and
-    `Delegate.merge_remote_state` hold up everything else for as long as they take.
+    One without this works as in Go: `Delegate.local_state` and `Delegate.merge_remote_state` hold
+    up everything else for as long as they take.
     """
 
     def state_version(self) -> object:

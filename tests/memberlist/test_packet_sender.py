@@ -14,7 +14,6 @@ from trioserf._memberlist.packet_sender import (
     ROUND_MESSAGES,
     PacketSender,
     address_of,
-    bulk_part,
 )
 from trioserf._memberlist.wire_format import WireFormat, configured_keyring
 from trioserf._swim.broadcasts import TransmitLimitedQueue
@@ -252,7 +251,7 @@ class Bulk(Delegate):
 def bulk_sender(**fields):
     delegate = Bulk()
     sender = make(delegate, **fields)
-    sender.spreads = bulk_part(delegate)
+    sender.spreads = delegate
     return sender, delegate
 
 

@@ -45,6 +45,7 @@ from .._wire.keyring import Keyring
 from .._wire.messages import USER_PREFIX
 from ..abc import (
     Address,
+    BulkDelegate,
     Delegate,
     NodeView,
     Transport,
@@ -63,7 +64,7 @@ from .local_node import Announcer, LocalAddress, meta_limit
 from .loop_lag import LoopLag
 from .metrics import Metrics
 from .node_log import node_log
-from .packet_sender import USER_OVERHEAD, PacketSender, address_of, bulk_part
+from .packet_sender import USER_OVERHEAD, PacketSender, address_of
 from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .receiver import Handoff, Receiver, requests_in_packet
@@ -167,7 +168,7 @@ class Memberlist:
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
         delegate = handlers.get("delegate")
-        bulk = bulk_part(delegate)
+        bulk = delegate if isinstance(delegate, BulkDelegate) else None
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
         drop_log, transport, faithful = self._drop_log, self._transport, config.faithful_go
         self._queue = TransmitLimitedQueue(
@@ -224,7 +225,6 @@ class Memberlist:
             delegate=delegate,
             is_duplicate=None if bulk is None else bulk.is_duplicate,
             is_request=None if bulk is None else bulk.is_request,
-            is_behind=getattr(delegate, "is_behind", None),
             max_requests=requests_in_packet(config.udp_buffer_size),
             reserve=not faithful,
             drop_log=drop_log,

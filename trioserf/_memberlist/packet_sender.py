@@ -22,7 +22,7 @@ state.go: gossip; broadcast.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import trio
 
@@ -245,15 +245,6 @@ def encode_parts(messages: Sequence[bytes], wire: WireFormat, *, crc: bool) -> b
     codec = wire.packet
     nonce = None if codec.key is None else wire.random_bytes(NONCE_SIZE)
     return encode_packet(message, codec, crc=crc, nonce=nonce)
-
-
-def bulk_part(delegate: Delegate | None) -> BulkDelegate | None:
-    """The delegate, if it can do what a `BulkDelegate` does."""
-    able = all(
-        hasattr(delegate, name)
-        for name in ("get_broadcasts_for", "waiting", "unsent", "is_duplicate", "is_request")
-    )
-    return cast(BulkDelegate, delegate) if able else None
 
 
 def address_of(node: NodeView) -> Address:

@@ -39,7 +39,7 @@ from .._wire.messages import (
     encode_message,
 )
 from .._wire.packets import DecodedPacket, PacketCodec, PacketError, decode_packet
-from ..abc import Address, Delegate, Packet, PingHandler, Transport
+from ..abc import Address, Delegate, Packet, PingHandler, PublishingDelegate, Transport
 from .alarm import TokenBucket
 from .drop_log import DropLog
 from .history import History, Source
@@ -357,7 +357,6 @@ class Handoff:
       is_duplicate: whether a user message need not be queued at all.
       is_request, max_requests: which user messages are answered to an address that they name, and
         how many such messages of one packet are taken.
-      is_behind: whether readers of what the messages published are catching up.
       reserve: whether strangers, hosts of no node that was reached, may fill only a part of each
         queue.
     """
@@ -369,7 +368,6 @@ class Handoff:
     drop_log: DropLog
     is_duplicate: Callable[[bytes], bool] | None = None
     is_request: Callable[[bytes], bool] | None = None
-    is_behind: Callable[[], bool] | None = None
     max_requests: int = 0
     reserve: bool = False
     _rooms: dict[str, int] = attrs.field(factory=dict, init=False)
@@ -392,10 +390,13 @@ class Handoff:
     _requests: int = attrs.field(default=0, init=False)
     _long: int = attrs.field(default=0, init=False)
     """Bytes of waiting messages that are longer than `BATCH_BYTES`."""
+    _is_behind: Callable[[], bool] | None = attrs.field(default=None, init=False)
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._strangers = TokenBucket(STRANGERS, STRANGERS_PERIOD)
+        if isinstance(self.delegate, PublishingDelegate):
+            self._is_behind = self.delegate.is_behind
 
     def __len__(self) -> int:
         return len(self._high) + len(self._first or ()) + len(self._low)
@@ -535,7 +536,7 @@ class Handoff:
 
     async def _let_others_run(self) -> None:
         await trio.lowlevel.checkpoint()
-        await let_readers_catch_up(self.is_behind)
+        await let_readers_catch_up(self._is_behind)
 
     def _handle(self, message: Message, packet: Packet) -> None:
         """Handle one message.  Never raises."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar, cast
+from typing import Final, NamedTuple, TypeVar
 
 import trio
 
@@ -35,7 +35,7 @@ from .._swim.table import NodeTable
 from .._wire.compression import compress_message
 from .._wire.messages import ErrorReply, MessageType, NodeRecord
 from .._wire.streams import PushPullState, frame, push_pull_bytes
-from ..abc import Address, Delegate, LargeStateDelegate
+from ..abc import Address, Delegate, LargeStateDelegate, PublishingDelegate
 from .alarm import Alarm
 from .apply import Applier
 from .drop_log import DropLog
@@ -478,16 +478,16 @@ class UserState:
 
     delegate: Delegate | None
     drop_log: DropLog
-    is_behind: Callable[[], bool] | None = attrs.field(init=False)
+    is_behind: Callable[[], bool] | None = attrs.field(default=None, init=False)
     """Whether readers of what the delegate published are catching up."""
     _large: LargeStateDelegate | None = attrs.field(init=False)
     _failure: Exception | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        names = ("state_version", "state_encoder", "decode_state", "merge_decoded")
-        able = all(hasattr(self.delegate, name) for name in names)
-        self._large = cast(LargeStateDelegate, self.delegate) if able else None
-        self.is_behind = getattr(self.delegate, "is_behind", None)
+        delegate = self.delegate
+        self._large = delegate if isinstance(delegate, LargeStateDelegate) else None
+        if isinstance(delegate, PublishingDelegate):
+            self.is_behind = delegate.is_behind
 
     def version(self, join: bool) -> object:
         """What is equal as long as nothing changed; without pieces, the state itself."""
