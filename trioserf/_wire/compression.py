@@ -3,9 +3,9 @@
     09 || {Algo: 0, Buf: LZW stream}
 
 The stream is least significant bit first, with 8-bit literals.  The code numbers: 0 to 255 are
-literal bytes, 256 clears the table, 257 ends the stream, 258
-to 4095 are strings seen before.  Codes follow each other without gaps, 9 bits wide after a
-clear and growing to 12 with the number of codes since that clear (the *place* of a code):
+literal bytes, 256 clears the table, 257 ends the stream, 258 to 4095 are strings seen before.
+Codes follow each other without gaps, 9 bits wide after a clear and growing to 12 with the number
+of codes since that clear (the *place* of a code):
 
     places 0-254: 9 bits    255-766: 10    767-1790: 11    from 1791: 12
 
@@ -17,9 +17,9 @@ one long integer are moved apart to 16 bits each (or together), half of them, th
 of them, and so on, by one mask and one shift for all.  What remains in Python is one turn of
 a small loop for each code when reading, for each byte when writing.
 
-DIFFERS: Go takes any number of clears.  Each costs us a hundred times what it costs a
-sender, so a stream may have only so many; Go's encoder writes one in 3838 codes.
-`test_a_stream_of_nothing_but_clears_is_refused`.
+DIFFERS: Go takes any number of clears.  Each costs the reader a hundred times what it costs the
+sender, so a stream may have only so many; Go's encoder writes one in 3838 codes
+(test_a_stream_of_nothing_but_clears_is_refused).
 
 Source: Go 1.21 standard library, compress/lzw/reader.go, writer.go; hashicorp/memberlist v0.2.2,
 util.go: compressPayload, decompressPayload.
