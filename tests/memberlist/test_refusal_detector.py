@@ -11,8 +11,8 @@ from trio.testing import MockClock
 
 from tests.memberlist.kit import cluster
 from trioserf._exceptions import LocalProtocolError
+from trioserf._memberlist.port_checks import PortChecker
 from trioserf._memberlist.refusal_detector import RefusalDetector
-from trioserf._memberlist.refusal_looks import Looker
 from trioserf._wire.messages import IndirectPing, Nack, Suspect, encode_message
 from trioserf.abc import Address
 from trioserf.testing.sim_transport import SimTransport
@@ -91,7 +91,7 @@ async def test_a_host_that_is_gone_takes_no_longer_than_without_it(
     assert took[0] <= took[1] + 1.5
 
 
-async def test_the_last_of_two_is_declared_after_a_longer_look(autojump_clock: MockClock) -> None:
+async def test_the_last_of_two_is_declared_after_a_longer_check(autojump_clock: MockClock) -> None:
     async with settled(2) as c:
         c.kill(2)
         assert 2.0 < await until_dead(c, 2) < 4.5
@@ -219,7 +219,7 @@ async def test_hints_about_addresses_that_are_no_node_s_cost_nothing(
         assert not detector._running
 
 
-async def test_a_forged_hint_costs_one_look(autojump_clock: MockClock) -> None:
+async def test_a_forged_hint_costs_one_check(autojump_clock: MockClock) -> None:
     async with settled(3) as c:
         detector = c.nodes[1]._refusals
         for _ in range(200):
@@ -269,7 +269,7 @@ async def test_who_asks_about_a_node_that_left_is_sent_its_leave(autojump_clock:
                 await trio.sleep(0.01)
 
 
-async def test_two_who_look_at_the_same_time_answer_each_other(autojump_clock: MockClock) -> None:
+async def test_two_who_check_at_the_same_time_answer_each_other(autojump_clock: MockClock) -> None:
     """Each has a round of its own, and needs the other."""
     async with settled(3) as c:
         c.kill(3)
@@ -347,21 +347,21 @@ async def test_a_flood_of_forged_hints_is_looked_into_at_a_bounded_rate(
         assert 20 <= len(looked_up) <= 32 + 20 + 1
 
 
-async def test_suspicions_about_everybody_cost_each_a_look_and_kill_nobody(
+async def test_suspicions_about_everybody_cost_each_a_check_and_kill_nobody(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that says so about all is no corroboration of anything."""
     async with settled(12) as c:
-        looks = []
-        looker = c.nodes[1]._refusals._looker
-        look = Looker.look
+        checks = []
+        checker = c.nodes[1]._refusals._port_checker
+        check = PortChecker.check
 
         async def counted(self, node, **kwargs):
-            if self is looker:
-                looks.append(node.name)
-            return await look(self, node, **kwargs)
+            if self is checker:
+                checks.append(node.name)
+            return await check(self, node, **kwargs)
 
-        monkeypatch.setattr(Looker, "look", counted)
+        monkeypatch.setattr(PortChecker, "check", counted)
         for _ in range(20):
             for number in range(3, 13):
                 node = c.nodes[1].node(f"n{number}")
@@ -372,8 +372,8 @@ async def test_suspicions_about_everybody_cost_each_a_look_and_kill_nobody(
             await trio.sleep(0.1)
         await trio.sleep(5)
         assert 0 == declared(c)
-        assert looks
-        assert max(looks.count(name) for name in looks) <= 3
+        assert checks
+        assert max(checks.count(name) for name in checks) <= 3
         assert {"ALIVE"} == {*status(c, 7)}
         assert 0 == c.nodes[1].health_score
 
@@ -435,7 +435,7 @@ async def test_a_detector_that_is_cancelled_in_the_middle_leaves_nothing(
         assert not detector._asked
         assert not detector._running
         assert not detector._rounds_at
-        assert not detector._looker._under_way
+        assert not detector._port_checker._under_way
         assert 0 == len(pending)
         detector.stream_refused(detector.table.nodes["n2"])  # and nothing begins
         assert not detector._running
@@ -488,7 +488,7 @@ async def test_who_is_answered_at_once_is_sent_one_nack(autojump_clock: MockCloc
 
 
 @pytest.mark.parametrize(("seconds", "dies"), [(1.5, False), (4.0, True)])
-async def test_the_only_two_ride_out_a_reject_that_is_shorter_than_the_longer_look(
+async def test_the_only_two_ride_out_a_reject_that_is_shorter_than_the_longer_check(
     seconds: float, dies: bool, autojump_clock: MockClock
 ) -> None:
     async with settled(2) as c:
@@ -551,7 +551,7 @@ async def test_nothing_is_tried_where_it_is_turned_off(autojump_clock: MockClock
 
 
 @pytest.mark.parametrize(
-    ("settings", "nack_after", "suspects", "looks"),
+    ("settings", "nack_after", "suspects", "checks"),
     [
         ({**ON, "faithful_go": True}, 0.5, False, False),
         (OFF, 0.4, False, False),
@@ -559,25 +559,25 @@ async def test_nothing_is_tried_where_it_is_turned_off(autojump_clock: MockClock
     ],
     ids=["Go's rules", "turned off", "turned on"],
 )
-async def test_with_go_s_rules_there_is_no_evidence_no_look_and_no_early_nack(
+async def test_with_go_s_rules_there_is_no_evidence_no_check_and_no_early_nack(
     settings: dict[str, bool],
     nack_after: float,
     suspects: bool,
-    looks: bool,
+    checks: bool,
     autojump_clock: MockClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looked = []
-    look = Looker.look
+    checked = []
+    check = PortChecker.check
 
-    async def noted_look(self, node, **kw):
-        looked.append(node.name)
-        return await look(self, node, **kw)
+    async def noted_check(self, node, **kw):
+        checked.append(node.name)
+        return await check(self, node, **kw)
 
-    monkeypatch.setattr(Looker, "look", noted_look)
+    monkeypatch.setattr(PortChecker, "check", noted_check)
     async with settled(5, settings=settings) as c:
         exchanges = sum(node.statistics().push_pulls for node in c.nodes.values())
-        assert looks == (c.network.statistics().streams > exchanges)
+        assert checks == (c.network.statistics().streams > exchanges)
         c.kill(3)
         answers, receiver = [], c.nodes[2]._receiver
 
@@ -598,9 +598,9 @@ async def test_with_go_s_rules_there_is_no_evidence_no_look_and_no_early_nack(
         assert suspects == (Suspect in kinds)
         assert pytest.approx(nack_after, abs=0.05) == after
         await until_dead(c, 3)
-        assert looks == bool(looked)
-        assert looks == bool(declared(c))
-        assert looks == any(node.statistics().refusals for node in c.nodes.values())
+        assert checks == bool(checked)
+        assert checks == bool(declared(c))
+        assert checks == any(node.statistics().refusals for node in c.nodes.values())
 
 
 UNSENT = [
@@ -629,8 +629,8 @@ async def test_what_cannot_be_sent_ends_neither_a_round_nor_the_node(
         c.kill(3)
         detector.stream_refused(target)
         await until_dead(c, 3)
-        assert "cannot ask n2 to look at n3" in caplog.text
-        assert "cannot ask n4 to look at n3" in caplog.text
+        assert "cannot ask n2 to check the ports of n3" in caplog.text
+        assert "cannot ask n4 to check the ports of n3" in caplog.text
         detector._answer(target, request, Address("10.0.0.2", 7946))
         assert "cannot answer 10.0.0.2:7946" in caplog.text
         await trio.sleep(5)
@@ -694,10 +694,10 @@ async def test_no_stream_is_tried_to_a_node_that_answers_no_pings_on_streams(
         node.connected_in = None
         node.update(versions=bytes((1, 2, 2, 0, 0, 0)))
         before = c.network.statistics().streams
-        detector._checker.add("n2")
-        assert 1 == len(detector._checker)
+        detector._stream_checker.add("n2")
+        assert 1 == len(detector._stream_checker)
         await trio.sleep(10)
-        assert 0 == len(detector._checker)
+        assert 0 == len(detector._stream_checker)
         assert before == c.network.statistics().streams
 
 
@@ -705,7 +705,7 @@ async def test_no_stream_is_due_to_nobody_or_to_one_that_was_reached(
     autojump_clock: MockClock,
 ) -> None:
     async with settled(2) as c:
-        checker = c.nodes[1]._refusals._checker
+        checker = c.nodes[1]._refusals._stream_checker
         for name in ("nobody", "n1", "n2"):
             checker.add(name)
         assert 0 == len(checker)

@@ -14,10 +14,10 @@ from trioserf._swim.effects import SHORT_DELAY, Applied, Broadcast
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.refusal import (
     ALONE,
-    MAX_LOOKS,
-    MOST_LOOKS,
+    MAX_CHECKS,
+    MOST_CHECKS,
     TOO_LATE,
-    Look,
+    PortCheck,
     RefusalRound,
     Step,
 )
@@ -33,7 +33,7 @@ def begin(*, alone: bool = False, rtt: float | None = 0.001, grace: float = GRAC
 
 
 def steps(round: RefusalRound, now: float) -> list[Step]:
-    """The steps until the round waits, looks, or is over."""
+    """The steps until the round waits, checks, or is over."""
     taken = []
     while True:
         step = round.next_step(now)
@@ -43,28 +43,28 @@ def steps(round: RefusalRound, now: float) -> list[Step]:
 
 
 def refused(round: RefusalRound, now: float) -> list[Step]:
-    """A look that was refused, and what follows."""
-    round.looked(Look.REFUSED, now)
+    """A port check that was refused, and what follows."""
+    round.checked(PortCheck.REFUSED, now)
     return steps(round, now)
 
 
-def test_a_crash_is_declared_after_the_second_look() -> None:
+def test_a_crash_is_declared_after_the_second_check() -> None:
     round = begin()
-    assert [Step.LOOK] == steps(round, 100.0)
+    assert [Step.CHECK] == steps(round, 100.0)
     assert [Step.ASK, Step.WAIT] == refused(round, 100.001)
     round.corroborated("c")
     assert [Step.SUSPECT, Step.WAIT] == steps(round, 100.003)
     assert [Step.ASK, Step.WAIT] == steps(round, round.wake_at)
     assert pytest.approx(100.003 + GRACE) == round.wake_at
     assert [Step.WAIT] == steps(round, 100.5)
-    assert [Step.LOOK] == steps(round, 100.503)
+    assert [Step.CHECK] == steps(round, 100.503)
     assert [Step.DECLARE_DEAD] == refused(round, 100.504)
     report = round.report()
     assert ("a", "c") == report.seen_by
     assert "its host refuses its ports, seen by a and c" == str(report)
 
 
-def test_half_way_to_the_next_look_more_nodes_are_asked() -> None:
+def test_half_way_to_the_next_check_more_nodes_are_asked() -> None:
     round = begin()
     refused(round, 100.0)
     assert [Step.WAIT] == steps(round, 100.2)
@@ -73,20 +73,20 @@ def test_half_way_to_the_next_look_more_nodes_are_asked() -> None:
 
 
 def test_without_corroboration_the_round_ends_and_says_so() -> None:
-    round, now, looks = begin(), 100.0, 0
+    round, now, checks = begin(), 100.0, 0
     while (step := round.next_step(now)) is not Step.END:
         assert step not in (Step.SUSPECT, Step.DECLARE_DEAD)
-        if step is Step.LOOK:
-            looks += 1
-            round.looked(Look.REFUSED, now)
+        if step is Step.CHECK:
+            checks += 1
+            round.checked(PortCheck.REFUSED, now)
         elif step is Step.WAIT:
             now = round.wake_at
-    assert MAX_LOOKS == looks
+    assert MAX_CHECKS == checks
     assert round.uncorroborated
     assert "no other node was refused" == round.ended
 
 
-def test_two_nodes_alone_look_for_longer() -> None:
+def test_two_nodes_alone_check_for_longer() -> None:
     round = begin(alone=True)
     assert [Step.SUSPECT, Step.WAIT] == refused(round, 100.0)
     for number in range(1, ALONE):
@@ -100,8 +100,8 @@ def test_the_suspect_has_its_time_to_refute_however_late_another_was_refused() -
     refused(round, 100.5)
     round.corroborated("c")
     assert Step.SUSPECT in steps(round, 100.6)
-    assert Step.LOOK not in [*steps(round, 100.9), *steps(round, 101.0)]
-    assert [Step.LOOK] == steps(round, 101.1)
+    assert Step.CHECK not in [*steps(round, 100.9), *steps(round, 101.0)]
+    assert [Step.CHECK] == steps(round, 101.1)
     assert [Step.DECLARE_DEAD] == refused(round, 101.1)
 
 
@@ -114,49 +114,49 @@ def test_the_suspect_has_its_time_to_refute_however_late_another_was_refused() -
         (0.0, 0.3, 1.2),
     ],
 )
-def test_the_time_between_looks_is_the_grace_or_some_round_trips(
+def test_the_time_between_checks_is_the_grace_or_some_round_trips(
     grace: float, rtt: float | None, between: float
 ) -> None:
     round = begin(grace=grace, rtt=rtt)
     round.corroborated("c")
     refused(round, 100.0)
-    assert Step.LOOK not in steps(round, 100.0 + between - 0.001)
-    assert Step.LOOK in steps(round, 100.0 + between + 1e-9)
+    assert Step.CHECK not in steps(round, 100.0 + between - 0.001)
+    assert Step.CHECK in steps(round, 100.0 + between + 1e-9)
 
 
-def test_one_look_that_shows_less_than_both_begins_nothing() -> None:
+def test_one_check_that_shows_less_than_both_begins_nothing() -> None:
     round = begin()
-    round.looked(Look.UNCLEAR, 100.0)
+    round.checked(PortCheck.UNCLEAR, 100.0)
     assert [Step.END] == steps(round, 100.0)
     assert not round.uncorroborated
 
 
-def test_a_look_in_between_that_shows_nothing_only_costs_time() -> None:
+def test_a_check_in_between_that_shows_nothing_only_costs_time() -> None:
     round = begin()
     refused(round, 100.0)
     round.corroborated("c")
     steps(round, 100.0)
-    round.looked(Look.UNCLEAR, 100.5)
+    round.checked(PortCheck.UNCLEAR, 100.5)
     assert Step.DECLARE_DEAD not in steps(round, 100.5)
     assert [Step.DECLARE_DEAD] == refused(round, 101.0)
 
 
 def test_a_round_that_is_refused_too_seldom_ends() -> None:
-    round, now, looks = begin(), 100.0, 0
+    round, now, checks = begin(), 100.0, 0
     round.corroborated("c")
     while (step := round.next_step(now)) is not Step.END:
-        if step is Step.LOOK:
-            round.looked(Look.UNCLEAR if looks else Look.REFUSED, now)
-            looks += 1
+        if step is Step.CHECK:
+            round.checked(PortCheck.UNCLEAR if checks else PortCheck.REFUSED, now)
+            checks += 1
         elif step is Step.WAIT:
             now = round.wake_at
-    assert MOST_LOOKS == looks
+    assert MOST_CHECKS == checks
     assert not round.uncorroborated
 
 
 def test_every_sign_of_life_ends_a_round() -> None:
     def answer(round: RefusalRound, node: Node) -> None:
-        round.looked(Look.ANSWERED, 100.5)
+        round.checked(PortCheck.ANSWERED, 100.5)
 
     def ack_elsewhere(round: RefusalRound, node: Node) -> None:
         round.sign_of_life("it answered c")
@@ -186,36 +186,36 @@ def test_every_sign_of_life_ends_a_round() -> None:
         refused(round, 100.1)
         round.corroborated("c")
         steps(round, 100.1)
-        round.check(node)
+        round.on_record(node)
         assert "" == round.ended
         sign(round, node)
-        round.check(node)
+        round.on_record(node)
         assert round.ended, sign
         assert Step.DECLARE_DEAD not in refused(round, 100.7), sign
         assert not round.uncorroborated
 
 
-def test_an_answer_to_the_last_look_is_no_lack_of_corroboration() -> None:
-    """Else a node that restarts in place counts against the health of those who looked."""
-    round, now, looks = begin(), 100.0, 0
+def test_an_answer_to_the_last_check_is_no_lack_of_corroboration() -> None:
+    """Else a node that restarts in place counts against the health of those who checked."""
+    round, now, checks = begin(), 100.0, 0
     while (step := round.next_step(now)) is not Step.END:
-        if step is Step.LOOK:
-            looks += 1
-            round.looked(Look.ANSWERED if looks == MAX_LOOKS else Look.REFUSED, now)
+        if step is Step.CHECK:
+            checks += 1
+            round.checked(PortCheck.ANSWERED if checks == MAX_CHECKS else PortCheck.REFUSED, now)
         elif step is Step.WAIT:
             now = round.wake_at
-    assert MAX_LOOKS == looks
+    assert MAX_CHECKS == checks
     assert "it answered" == round.ended
     assert not round.uncorroborated
 
 
-def test_who_was_stopped_between_two_looks_begins_again() -> None:
+def test_who_was_stopped_between_two_checks_begins_again() -> None:
     round = begin()
     refused(round, 100.0)
     round.corroborated("c")
     assert Step.SUSPECT in steps(round, 100.1)
     assert [Step.END] == refused(round, 100.6 + TOO_LATE + 0.5 + 0.1)
-    assert "this node did not look in time" == round.ended
+    assert "this node did not check in time" == round.ended
     assert not round.uncorroborated
 
     slow = begin()
@@ -230,38 +230,38 @@ def test_a_ping_from_before_the_refusal_is_no_sign_of_life() -> None:
     node = round.node.copy()
     node.pinged(100.0, "10.0.0.2")
     refused(round, 100.1)
-    round.check(node)
+    round.on_record(node)
     assert "" == round.ended
 
 
 def test_a_record_that_was_dropped_ends_a_round() -> None:
     round = begin()
-    round.check(None)
+    round.on_record(None)
     assert [Step.END] == steps(round, 100.0)
 
 
-looks_drawn = st.lists(
-    st.tuples(st.sampled_from(Look), st.floats(0, 1.5), st.booleans()), max_size=20
+checks_drawn = st.lists(
+    st.tuples(st.sampled_from(PortCheck), st.floats(0, 1.5), st.booleans()), max_size=20
 )
 
 
-@given(looks_drawn, st.booleans(), st.floats(0, 3))
+@given(checks_drawn, st.booleans(), st.floats(0, 3))
 def test_nothing_is_declared_dead_without_all_that_it_takes(
-    looks: list[tuple[Look, float, bool]], alone: bool, grace: float
+    checks: list[tuple[PortCheck, float, bool]], alone: bool, grace: float
 ) -> None:
     round = begin(alone=alone, grace=grace)
     now, first, others, suspected, answered = 100.0, math.inf, alone, math.inf, False
-    for look, pause, corroborated in looks:
+    for check, pause, corroborated in checks:
         now += pause
         step = round.next_step(now)
         if step is Step.SUSPECT:
             suspected = now
         if step is Step.DECLARE_DEAD:
             break
-        round.looked(look, now)
-        if look is Look.REFUSED:
+        round.checked(check, now)
+        if check is PortCheck.REFUSED:
             first = min(first, now)
-        answered = answered or look is Look.ANSWERED
+        answered = answered or check is PortCheck.ANSWERED
         if corroborated:
             round.corroborated("c")
             others = True

@@ -1,15 +1,15 @@
-"""Tasks: look at nodes whose hosts refuse their ports, and answer peers that ask for a look.
+"""Tasks: check the ports of nodes whose hosts refuse, and answer peers that ask for a check.
 
 The network says which addresses refuse packets (`abc.Transport.refusals`).  That is a reason to
-look and no more, for anybody can forge it.  A *look* sends one more ping and opens a stream; a
-*round* is the looks at one node until it is declared dead or shows that it lives, by the rules of
-`_swim/refusal.py`.  Three things make this node look:
+check and no more, for anybody can forge it.  A *port check* sends one more ping and opens a stream;
+a *round* is the checks of one node until it is declared dead or shows that it lives, by the rules
+of `_swim/refusal.py`.  Three things make this node check:
 
 * an address of a node refuses packets, or the stream of a probe is refused: a round begins;
 * a suspicion arrives: some of the nodes that receive it begin a round;
-* the packet of an indirect ping is refused: one look for the peer that asked for the ping.
+* the packet of an indirect ping is refused: one check for the peer that asked for the ping.
 
-Looks are bounded, for each node and in all, and no more than `MAX_ROUNDS` rounds run.
+Checks are bounded, for each node and in all, and no more than `MAX_ROUNDS` rounds run.
 
 The detector does nothing, and costs nothing, with ``dead_on_refusal=False``, with
 ``faithful_go``, and on transports that do not learn of refusals.
@@ -34,9 +34,9 @@ from .._swim.nodes import Node, NodeStatus
 from .._swim.probing import NACK_PROTOCOL, STREAM_PING_PROTOCOL
 from .._swim.refusal import (
     ASKED_AT_ONCE,
-    LOOKING,
+    CHECKERS,
     QUIET,
-    Look,
+    PortCheck,
     RefusalReport,
     RefusalRound,
     Step,
@@ -52,29 +52,29 @@ from .indirect_pings import IndirectPings
 from .node_log import Log
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks, host_of
-from .refusal_looks import Looker
+from .port_checks import PortChecker
 from .short_tasks import ShortTasks
 from .stream_client import StreamClient
 
 MAX_ROUNDS: Final = 32
 """Most rounds at once: a rack full of processes may end together."""
-LOOK_BURST: Final = 32
-"""Looks, each because of a hint from the network, that may begin before `LOOK_PERIOD` applies."""
-LOOK_PERIOD: Final = 0.05
-"""Time after which one more look may begin (seconds)."""
+CHECK_BURST: Final = 32
+"""Checks, each because of a hint from the network, that may begin before `CHECK_PERIOD` applies."""
+CHECK_PERIOD: Final = 0.05
+"""Time after which one more check may begin (seconds)."""
 FRESH: Final = 0.5
-"""Time after a refused look in which this node need not look again at the same node (seconds)."""
+"""Time after a refused check in which this node need not check the same node again (seconds)."""
 SEVERAL: Final = 2
 """If so many nodes refused this node alone within `AT_ONCE`, its health score rises: nothing may
 get out of this node."""
 AT_ONCE: Final = 10.0
 """Time for which it is remembered that a node refused (seconds)."""
-CHECK_PERIOD: Final = 0.2
+STREAM_PERIOD: Final = 0.2
 """Time between two streams that this node opens to see whether streams work (seconds)."""
-CHECK_SPREAD: Final = 0.1
+STREAM_SPREAD: Final = 0.1
 """Each node opens its stream to a new node within this time, multiplied by the number of nodes
 (seconds)."""
-CHECK_AGAIN: Final = 1.0
+STREAM_AGAIN: Final = 1.0
 """Time until a stream that did not work is tried again; doubled each time (seconds)."""
 MOST_AGAIN: Final = 60.0
 """Longest time until a stream that did not work is tried again (seconds)."""
@@ -88,7 +88,7 @@ class _Running:
 
     round: RefusalRound
     packet_refused: bool = False
-    """Whether the address has refused a packet since the last look."""
+    """Whether the address has refused a packet since the last check."""
     asked: set[str] = attrs.field(factory=set)
     changed: trio.Event = attrs.field(factory=trio.Event)
 
@@ -99,7 +99,7 @@ class _Running:
 
 @attrs.define(eq=False)
 class RefusalDetector:
-    """Looks at nodes because of what this node found out, and because peers ask for it.
+    """Checks the ports of nodes because of what this node found out, and because peers ask for it.
 
     Attributes:
       wanted: whether the settings turn the detector on.
@@ -116,8 +116,8 @@ class RefusalDetector:
     refusals: int = attrs.field(default=0, init=False)
     declared: int = attrs.field(default=0, init=False)
     wanted: bool = attrs.field(init=False)
-    _looker: Looker = attrs.field(init=False)
-    _checker: StreamChecker = attrs.field(init=False)
+    _port_checker: PortChecker = attrs.field(init=False)
+    _stream_checker: StreamChecker = attrs.field(init=False)
     config: MemberlistConfig = attrs.field(init=False)
     transport: Transport = attrs.field(init=False)
     table: NodeTable = attrs.field(init=False)
@@ -135,14 +135,14 @@ class RefusalDetector:
     """When a round about a node last ended because nobody else was refused."""
     _asked: dict[int, tuple[_Running, str]] = attrs.field(factory=dict, init=False)
     _budget: TokenBucket = attrs.field(
-        factory=lambda: TokenBucket(LOOK_BURST, LOOK_PERIOD), init=False
+        factory=lambda: TokenBucket(CHECK_BURST, CHECK_PERIOD), init=False
     )
 
     def __attrs_post_init__(self) -> None:
         client, apply = self.client, self.apply
         self.config, self.transport, self.table = client.config, client.transport, client.table
         self.sender, self.history, self.log = apply.sender, apply.history, apply.log
-        self._looker = Looker(
+        self._port_checker = PortChecker(
             config=self.config,
             transport=self.transport,
             table=self.table,
@@ -150,13 +150,13 @@ class RefusalDetector:
             pending_acks=self.pending_acks,
             log=self.log,
         )
-        self._checker = StreamChecker(client, self.pending_acks, self.rng)
+        self._stream_checker = StreamChecker(client, self.pending_acks, self.rng)
         self.wanted = self.config.dead_on_refusal and not self.config.faithful_go
         if self.wanted:
             apply.applied = self.applied
 
     async def run(self) -> None:
-        """Look where something refuses, until cancelled.  Returns at once if that is turned off."""
+        """Check ports where something refuses, until cancelled.  Returns at once if turned off."""
         refusals = self.transport.refusals() if self.wanted else None
         if refusals is None:
             if self.wanted:
@@ -165,19 +165,19 @@ class RefusalDetector:
             return
         await self.tasks.begun.wait()
         for node in self.table.sequence:
-            self._checker.add(node.name)
-        self._on = self.tasks.start(self._checker.run)
+            self._stream_checker.add(node.name)
+        self._on = self.tasks.start(self._stream_checker.run)
         try:
             async for address in refusals:
                 self._packet_refused(address)
         finally:
             self._on = False
 
-    # --- what makes this node look ---------------------------------------------------------
+    # --- what makes this node check ---------------------------------------------------------
 
     def _packet_refused(self, address: Address) -> None:
         """The network says that an address refuses packets."""
-        if self._looker.packet_refused(address):
+        if self._port_checker.packet_refused(address):
             return
         running = self._rounds_at.get(address)
         if running is not None:
@@ -194,7 +194,7 @@ class RefusalDetector:
         if node is None:
             return
         if self.indirect_pings.waiting_for(address):
-            self.tasks.start(self._look_for_others, node)
+            self.tasks.start(self._check_for_others, node)
         else:
             self._begin(node, packet_refused=True)
 
@@ -208,7 +208,7 @@ class RefusalDetector:
         """A message changed the record of a node."""
         match effect.kind:
             case "alive":
-                self._checker.add(effect.name)
+                self._stream_checker.add(effect.name)
             case "suspect" if effect.by != self.table.name:
                 self._suspected(effect.name)
             case "dead" if self.refused(effect.name):
@@ -221,7 +221,7 @@ class RefusalDetector:
         node = self.table.nodes.get(name)
         if not self._on or node is None or not node.was_connected:
             return
-        if self.rng.random() * self.table.live_count() < LOOKING:
+        if self.rng.random() * self.table.live_count() < CHECKERS:
             self._begin(node)
 
     def refused(self, name: str) -> bool:
@@ -230,7 +230,7 @@ class RefusalDetector:
         return trio.current_time() - at <= max(FRESH, 2 * self.config.probe_interval)
 
     def _refused_lately(self, node: Node) -> bool:
-        """Whether a look of this node was refused so recently that it need not look again."""
+        """Whether a check of this node was refused so recently that it need not check again."""
         return trio.current_time() - self._refused_at.get(node.name, -math.inf) <= FRESH
 
     # --- a round ---------------------------------------------------------------------------
@@ -259,15 +259,15 @@ class RefusalDetector:
         try:
             with ExitStack() as expected:
                 while True:
-                    round.check(self.table.nodes.get(name))
+                    round.on_record(self.table.nodes.get(name))
                     now = trio.current_time()
                     match round.next_step(now):
-                        case Step.LOOK:
+                        case Step.CHECK:
                             seen, running.packet_refused = running.packet_refused, False
-                            look = await self._look(
+                            result = await self._check_ports(
                                 round.node, suspected=round.suspected, packet_refused=seen
                             )
-                            round.looked(look, trio.current_time())
+                            round.checked(result, trio.current_time())
                         case Step.ASK:
                             self._ask(running, expected)
                         case Step.SUSPECT:
@@ -288,7 +288,7 @@ class RefusalDetector:
                 del self._quiet_until[next(iter(self._quiet_until))]
 
     def _ask(self, running: _Running, expected: ExitStack) -> None:
-        """Ask some nodes that were not asked yet to ping the node: they look, if it refuses."""
+        """Ask some nodes that were not asked yet to ping the node: they check, if it refuses."""
         round, local = running.round, self.table.local_node
         node, refused = round.node, self._refused_at
         _drop_old(refused, trio.current_time())
@@ -321,7 +321,9 @@ class RefusalDetector:
             try:
                 self.sender.send(encode_message(request), helper.address, helper.name)
             except _SEND_ERRORS as error:
-                self.log.debug("cannot ask %s to look at %s: %s", helper.name, node.name, error)
+                self.log.debug(
+                    "cannot ask %s to check the ports of %s: %s", helper.name, node.name, error
+                )
 
     @contextmanager
     def _expected(self, seq_no: int, running: _Running, helper: Node) -> Iterator[None]:
@@ -388,9 +390,11 @@ class RefusalDetector:
         if len(self._alone_refused) >= SEVERAL:
             self.apply.change_health(1)
 
-    async def _look(self, node: Node, *, suspected: bool, packet_refused: bool) -> Look:
-        look = await self._looker.look(node, suspected=suspected, packet_refused=packet_refused)
-        if look is Look.REFUSED:
+    async def _check_ports(self, node: Node, *, suspected: bool, packet_refused: bool) -> PortCheck:
+        result = await self._port_checker.check(
+            node, suspected=suspected, packet_refused=packet_refused
+        )
+        if result is PortCheck.REFUSED:
             _drop_old(self._refused_at, trio.current_time())
             if node.name not in self._refused_at:
                 self.refusals += 1
@@ -398,15 +402,15 @@ class RefusalDetector:
                 self.history.note(node.name, "refuses", detail=str(seen))
             self._refused_at[node.name] = trio.current_time()
             self._answer_who_asked(node)
-        elif look is Look.ANSWERED:
+        elif result is PortCheck.ANSWERED:
             self._refused_at.pop(node.name, None)
-        return look
+        return result
 
     # --- for others --------------------------------------------------------------------------
 
-    async def _look_for_others(self, node: Node) -> None:
-        """Look because an indirect ping was refused, and answer those who asked for it."""
-        await self._look(node.copy(), suspected=False, packet_refused=True)
+    async def _check_for_others(self, node: Node) -> None:
+        """Check because an indirect ping was refused, and answer those who asked for it."""
+        await self._check_ports(node.copy(), suspected=False, packet_refused=True)
 
     def _answer_who_asked(self, node: Node) -> None:
         """This node was refused: say so to those whose indirect pings to the same node wait."""
@@ -489,8 +493,8 @@ class StreamChecker:
             return
         node = table.nodes.get(name)
         if node is not None and node.connected_in != node.incarnation:
-            delay = self.rng.random() * CHECK_SPREAD * len(table.sequence)
-            self._push(trio.current_time() + delay, CHECK_AGAIN, name)
+            delay = self.rng.random() * STREAM_SPREAD * len(table.sequence)
+            self._push(trio.current_time() + delay, STREAM_AGAIN, name)
 
     def _push(self, due: float, again: float, name: str) -> None:
         if name in self._names:
@@ -509,7 +513,7 @@ class StreamChecker:
                 await self._alarm.wait()
                 continue
             await self._check()
-            await trio.sleep(CHECK_PERIOD)
+            await trio.sleep(STREAM_PERIOD)
 
     async def _check(self) -> None:
         _, again, name = heappop(self._due)

@@ -1,6 +1,6 @@
 """Task: gives tasks that end by themselves a nursery to run in.
 
-Joins, pings of addresses and looks at ports begin in plain functions, or go on after the call that
+Joins, pings of addresses and checks of ports begin in plain functions, or go on after the call that
 began them has returned.  They share one nursery, because each nursery takes two kilobytes.
 """
 

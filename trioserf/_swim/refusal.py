@@ -7,33 +7,34 @@ the suspicion timeout otherwise has to wait.  It is not proof: firewalls refuse,
 that restarts refuses for a moment.  A node is declared dead without the suspicion timeout only if
 all of this is true:
 
-*Evidence.*  In one look both are refused, a packet and a connection, the latter with a reset from
-the address itself.  Either alone is what a firewall for one protocol does.  An address to which no
-connection was ever opened since the node has had this incarnation is no evidence: perhaps its port
-was never reachable from here.  What was forged or rejected on the way costs a look, no more.
+*Evidence.*  In one port check both are refused, a packet and a connection, the latter with a reset
+from the address itself.  Either alone is what a firewall for one protocol does.  An address to
+which no connection was ever opened since the node has had this incarnation is no evidence: perhaps
+its port was never reachable from here.  What was forged or rejected on the way costs a check, no
+more.
 
-*Twice.*  Two such looks, `refusal_grace` apart, and no sign of life in between.  A restart in
+*Twice.*  Two such checks, `refusal_grace` apart, and no sign of life in between.  A restart in
 place, and a short reject of a whole host, are over by then.  A process that was stopped itself
-has not seen what was there in between: a look that comes `TOO_LATE` ends the round.
+has not seen what was there in between: a check that comes `TOO_LATE` ends the round.
 
-*Corroboration.*  Another node has looked for itself, and was refused as well.  It is asked, and
+*Corroboration.*  Another node has checked for itself, and was refused as well.  It is asked, and
 its own reset and its own unreachable packet are what counts: that something does not answer says
 nothing here, because silence has many causes.  A firewall between two nodes refuses to one of
 them.  Nodes are asked by an indirect ping, so that each of them may also bring an ack, from any
 version of any implementation; see *Signs of life*.
 
 *Time to refute.*  As soon as a second node was refused the suspicion is broadcast, and sent to the
-suspect with the pings of the looks, by both nodes.  From then on it has at least as long as
-between two looks, and four round trips.
+suspect with the pings of the checks, by both nodes.  From then on it has at least as long as
+between two checks, and four round trips.
 
 *Signs of life* end the round at once: an ack, by whatever way; a connection that is accepted; a
 ping of the suspect that arrives; its refutation.  Half of a firewall lets the other half through.
 
-Without corroboration the round ends after `MAX_LOOKS` looks, and the suspicion by missing acks,
+Without corroboration the round ends after `MAX_CHECKS` checks, and the suspicion by missing acks,
 which goes on beside it all the time, decides as always.  If several nodes refuse at once and
 nobody else was refused, then it is this node from which nothing goes out: that raises its health
 score, as missing nacks do.  Where there is nobody to ask, because this node and the suspect are
-all there is, the looks go on for `ALONE` times as long instead.
+all there is, the checks go on for `ALONE` times as long instead.
 
 Why ask before suspecting: a firewall that rejects between two nodes is there for hours.  If the
 one said each time that it suspects the other, that node would have to refute each time, and under
@@ -62,29 +63,29 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .nodes import Node
 
-MAX_LOOKS: Final = 4
-"""Looks without corroboration after which a round ends."""
-MOST_LOOKS: Final = 16
-"""Looks after which a round ends in any case."""
+MAX_CHECKS: Final = 4
+"""Checks without corroboration after which a round ends."""
+MOST_CHECKS: Final = 16
+"""Checks after which a round ends in any case."""
 ALONE: Final = 4
-"""Factor for the least time from the first refused look to the last, if no node can be asked."""
+"""Factor for the least time from the first refused check to the last, if no node can be asked."""
 ROUND_TRIPS: Final = 4
 """Least time that a suspect has to refute (round trips to it)."""
 ASKED_AT_ONCE: Final = 3
-"""Least nodes that are asked to look at the same time; further ones are asked at each look, and in
-between."""
+"""Least nodes that are asked to check at the same time; further ones are asked at each check, and
+in between."""
 TOO_LATE: Final = 2.0
-"""A look that ends so much later than it was due, beside a ``probe_timeout``, ends the round
+"""A check that ends so much later than it was due, beside a ``probe_timeout``, ends the round
 (seconds): this process may have been stopped in between."""
 QUIET: Final = 2.0
 """Time until a further round about the same node may begin, if the last ended without a result
 (seconds)."""
-LOOKING: Final = 8
-"""Nodes that look for themselves, on average, of those that receive a suspicion."""
+CHECKERS: Final = 8
+"""Nodes that check for themselves, on average, of those that receive a suspicion."""
 
 
-class Look(enum.Enum):
-    """What one look at the ports of a node showed."""
+class PortCheck(enum.Enum):
+    """What one check of the ports of a node showed."""
 
     REFUSED = "refused"
     """A packet and a connection, the latter with a reset from the address itself."""
@@ -99,7 +100,7 @@ class Step(enum.Enum):
 
     WAIT = "wait"
     """Nothing before `RefusalRound.wake_at`, or before something else is noted."""
-    LOOK = "look"
+    CHECK = "check"
     ASK = "ask"
     """Ask more nodes."""
     SUSPECT = "suspect"
@@ -127,9 +128,9 @@ class RefusalReport:
 
 
 class RefusalRound:
-    """The looks at one node that refuses, and what follows from them.
+    """The port checks of one node that refuses, and what follows from them.
 
-    Its task looks, asks and waits, and calls `next_step` after everything that it notes here.
+    Its task checks, asks and waits, and calls `next_step` after everything that it notes here.
 
     Args:
       node: the node as it is now; a copy is taken.
@@ -160,33 +161,33 @@ class RefusalRound:
         self._between = max(config.refusal_grace, config.gossip_interval, round_trips)
         self._too_late = TOO_LATE + config.probe_timeout
         self._refused_at: list[float] = []
-        self._looks = 0
-        self._look_at = now
+        self._checks = 0
+        self._check_at = now
         self._ask_at = math.inf
         self._suspected_at = math.inf
         self._corroborated_by: list[str] = []
 
     # --- what is noted --------------------------------------------------------------------
 
-    def looked(self, look: Look, now: float) -> None:
-        """This node has looked, just now."""
-        self._looks += 1
-        if self._refused_at and now > self._look_at + self._too_late:
-            self._end("this node did not look in time")
-        self._look_at = now + self._between
-        match look:
-            case Look.REFUSED:
+    def checked(self, result: PortCheck, now: float) -> None:
+        """This node has checked, just now."""
+        self._checks += 1
+        if self._refused_at and now > self._check_at + self._too_late:
+            self._end("this node did not check in time")
+        self._check_at = now + self._between
+        match result:
+            case PortCheck.REFUSED:
                 self._refused_at.append(now)
                 if not self._alone:
                     self._ask_at = now
-            case Look.ANSWERED:
+            case PortCheck.ANSWERED:
                 self.sign_of_life("it answered")
             case _:
                 if not self._refused_at:
                     self._end("nothing, or not everything, was refused")
 
     def corroborated(self, name: str) -> None:
-        """Another node has looked because it was asked, and was refused as well."""
+        """Another node has checked because it was asked, and was refused as well."""
         if name not in self._corroborated_by:
             self._corroborated_by.append(name)
 
@@ -199,7 +200,7 @@ class RefusalRound:
 
     # --- what follows ---------------------------------------------------------------------
 
-    def check(self, node: Node | None) -> None:
+    def on_record(self, node: Node | None) -> None:
         """End the round if the record has changed by now, or if the node has pinged since."""
         begun = self.node
         if node is None or node.is_gone:
@@ -212,34 +213,34 @@ class RefusalRound:
             self._end("it answered")
 
     def next_step(self, now: float) -> Step:
-        """What to do now.  Each step is given once; `LOOK` until it was `looked`."""
+        """What to do now.  Each step is given once; `CHECK` until it was `checked`."""
         if self.ended:
             return Step.END
         if not self.suspected and self._refused_at and self._supported:
             self._suspected_at, self.suspected = now, True
-            self._look_at = max(self._look_at, now + self._between)
+            self._check_at = max(self._check_at, now + self._between)
             return Step.SUSPECT
         if self._convinced(now):
             return Step.DECLARE_DEAD
-        if now >= self._look_at and (enough := self._looked_enough()):
+        if now >= self._check_at and (enough := self._checked_enough()):
             self._end(enough)
             return Step.END
         if now >= self._ask_at:
-            # Again half-way to the next look, whatever was answered: an ack ends the round.
+            # Again half-way to the next check, whatever was answered: an ack ends the round.
             halfway = self._refused_at[-1] + self._between / 2
             self._ask_at = halfway if self._ask_at < halfway else math.inf
             return Step.ASK
-        if now >= self._look_at:
-            return Step.LOOK
-        self.wake_at = min(self._look_at, self._ask_at)
+        if now >= self._check_at:
+            return Step.CHECK
+        self.wake_at = min(self._check_at, self._ask_at)
         return Step.WAIT
 
-    def _looked_enough(self) -> str:
-        """Why there shall be no more looks; "" if there shall be."""
-        if self._looks >= MAX_LOOKS and not self._supported:
+    def _checked_enough(self) -> str:
+        """Why there shall be no more checks; "" if there shall be."""
+        if self._checks >= MAX_CHECKS and not self._supported:
             self.uncorroborated = True
             return "no other node was refused"
-        return "it was refused too seldom" if self._looks >= MOST_LOOKS else ""
+        return "it was refused too seldom" if self._checks >= MOST_CHECKS else ""
 
     @property
     def _supported(self) -> bool:
