@@ -11,7 +11,7 @@ import trio
 
 from trioserf._config import MemberlistConfig
 from trioserf._exceptions import BroadcastTimeout, ConfigError, InvalidState, LocalProtocolError
-from trioserf._memberlist.local_node import ABSENT_LOOKS, CHECK_PERIOD, LocalAddress, meta_limit
+from trioserf._memberlist.local_node import ABSENT_CHECKS, CHECK_PERIOD, LocalAddress, meta_limit
 from trioserf._memberlist.wire_format import WireFormat
 from trioserf._swim.nodes import META_LIMIT, NodeStatus
 from trioserf._wire.messages import Dead, encode_message
@@ -19,7 +19,7 @@ from trioserf.abc import Address
 
 from .kit import HOME, Delegate, Wire, alive_of, cluster, config, one_node
 
-LONG = CHECK_PERIOD * (ABSENT_LOOKS + 0.5)
+LONG = CHECK_PERIOD * (ABSENT_CHECKS + 0.5)
 
 
 async def test_leaving_is_known_to_all_when_it_returns(autojump_clock):

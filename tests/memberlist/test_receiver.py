@@ -12,12 +12,12 @@ from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.receiver import (
     BATCH,
     BATCH_BYTES,
-    LOOKED_AT_ONCE,
     MAX_LONG,
     MAX_LONG_WAITING,
     MAX_REQUESTS,
     PIECES,
     PIECES_PERIOD,
+    SCANNED_AT_ONCE,
     SHORT_OUTPUT,
     STRANGERS,
     TURN,
@@ -647,16 +647,16 @@ async def test_members_of_a_large_table_are_looked_up_step_by_step():
     recorder = Recorder()
     recorder.sequence = [
         alive_node(f"n{number}", f"10.1.{number // 256}.{number % 256}")
-        for number in range(3 * LOOKED_AT_ONCE)
+        for number in range(3 * SCANNED_AT_ONCE)
     ]
     handoff = handoff_to(recorder, depth=10)
     handoff.reserve = True
     last = Packet(b"", Address("10.1.5.255", 7946), 1.0)
     asked = 0
-    while handoff._room_for(last) < 10:
+    while handoff._limit_for(last) < 10:
         asked += 1
     assert asked in (3, 4)
-    assert 5 == handoff._room_for(Packet(b"", Address("10.9.9.9", 7946), 1.0))
+    assert 5 == handoff._limit_for(Packet(b"", Address("10.9.9.9", 7946), 1.0))
 
 
 async def test_of_one_packet_only_so_many_requests_are_taken():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from trioserf._exceptions import RemoteProtocolError
 from trioserf._swim.admission import (
-    LOOK_INTERVAL,
+    COUNT_INTERVAL,
     MAX_CHECKS,
     MAX_UNREACHED,
     OWN_SHARE,
@@ -256,7 +256,7 @@ def address_of(number: int) -> bytes:
     return bytes((10, 1, number // 256 % 256, number % 256))
 
 
-def hear(table: NodeTable, numbers: range, now: float = 0.0) -> int:
+def receive(table: NodeTable, numbers: range, now: float = 0.0) -> int:
     """Give the table alive messages by packets; how many were turned away."""
     away = 0
     for number in numbers:
@@ -275,66 +275,66 @@ def records(numbers: range, addr: bytes | None = None) -> list[NodeRecord]:
 
 def test_names_known_by_hearsay_are_bounded() -> None:
     table = new_table()
-    assert 100 == hear(table, range(MAX_UNREACHED + 100))
+    assert 100 == receive(table, range(MAX_UNREACHED + 100))
     assert MAX_UNREACHED + 1 == table.num_nodes
     effects = table.on_alive(Alive(1, "x", address_of(9), PORT, b"", VERSIONS), 9.0)
     assert [TurnedAway(1)] == effects, "not gossiped on either"
     assert [TurnedAway(50)] == table.merge_checked(records(range(1000, 1050)), 9.0, peer=PEER)
-    assert 0 == hear(table, range(MAX_UNREACHED), 9.0), "those that are known are not concerned"
+    assert 0 == receive(table, range(MAX_UNREACHED), 9.0), "those that are known are not concerned"
 
 
 def test_in_faithful_mode_every_name_is_entered() -> None:
     table = new_table(faithful_go=True)
-    assert 0 == hear(table, range(2 * MAX_UNREACHED))
+    assert 0 == receive(table, range(2 * MAX_UNREACHED))
 
 
 def test_room_grows_with_every_node_that_is_reached() -> None:
     table = new_table()
-    hear(table, range(MAX_UNREACHED))
+    receive(table, range(MAX_UNREACHED))
     for number in range(10):
         table.nodes[f"n{number}"].acked_at = 1.0
     for number in range(10, 15):
         table.nodes[f"n{number}"].exchanged_at = 1.0
     table.nodes["n20"].pinged(1.0, "10.1.0.20")
-    assert 100 - 2 * 15 == hear(table, range(1000, 1100), 1.0), "a ping proves nothing"
+    assert 100 - 2 * 15 == receive(table, range(1000, 1100), 1.0), "a ping proves nothing"
 
 
 def test_records_are_counted_anew_once_in_a_while() -> None:
     table = new_table()
-    assert 1 == hear(table, range(MAX_UNREACHED + 1), 0.0)
+    assert 1 == receive(table, range(MAX_UNREACHED + 1), 0.0)
     table.nodes["n0"].acked_at = 0.1
-    assert 1 == hear(table, range(1000, 1001), LOOK_INTERVAL / 2)
-    assert 0 == hear(table, range(1000, 1002), LOOK_INTERVAL)
+    assert 1 == receive(table, range(1000, 1001), COUNT_INTERVAL / 2)
+    assert 0 == receive(table, range(1000, 1002), COUNT_INTERVAL)
 
 
 def test_a_failed_node_counts_until_its_record_is_dropped() -> None:
     table = new_table()
-    hear(table, range(MAX_UNREACHED))
+    receive(table, range(MAX_UNREACHED))
     for number in range(MAX_UNREACHED):
         node = table.nodes[f"n{number}"]
         table.suspect_failed(node.name, node.incarnation, 0.0)
     table.expired(1e6)
-    assert 1 == hear(table, range(1000, 1001), 1e6)
+    assert 1 == receive(table, range(1000, 1001), 1e6)
     table.purge(2e6)
-    assert 0 == hear(table, range(1000, 1000 + MAX_UNREACHED), 2e6)
+    assert 0 == receive(table, range(1000, 1000 + MAX_UNREACHED), 2e6)
 
 
 def test_the_state_of_a_peer_that_was_dialled_is_merged_as_a_whole() -> None:
     table = new_table()
-    hear(table, range(MAX_UNREACHED))
+    receive(table, range(MAX_UNREACHED))
     effects = table.merge_checked(
         records(range(1000, 3000)), 0.0, source=Address(PEER, PORT), peer=PEER
     )
     assert 2000 == sum(isinstance(effect, NodeJoined) for effect in effects)
-    assert 1 == hear(table, range(5000, 5001), 5.0), "and makes no room for others"
+    assert 1 == receive(table, range(5000, 5001), 5.0), "and makes no room for others"
     table.nodes["n2000"].acked_at = 5.0
-    assert 0 == hear(table, range(5000, 5001), 7.0), "nor takes it"
+    assert 0 == receive(table, range(5000, 5001), 7.0), "nor takes it"
 
 
 @pytest.mark.parametrize("form", [b"", bytes(10) + b"\xff\xff"])
 def test_a_peer_that_joins_by_this_node_is_entered(form: bytes) -> None:
     table = new_table()
-    hear(table, range(MAX_UNREACHED))
+    receive(table, range(MAX_UNREACHED))
     addr = form + bytes((10, 9, 9, 9))
     state = [*records(range(1000, 1001)), *records(range(2000, 2005), addr)]
     effects = table.merge_checked(state, 0.0, peer=PEER)

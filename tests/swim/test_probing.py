@@ -12,8 +12,8 @@ from trioserf._memberlist_config import MemberlistConfig
 from trioserf._swim.effects import NodeDropped, NodeForgotten
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.probing import (
-    LOOKED_AT_ONCE,
     RECHECK,
+    SCANNED_AT_ONCE,
     SHUFFLED_AT_ONCE,
     ProbeReport,
     ProbeResult,
@@ -110,7 +110,7 @@ def test_made_up_nodes_do_not_keep_real_ones_from_being_probed(faithful: bool) -
 
 def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_at_all() -> None:
     table = table_with("b", "c", "d")
-    for number in range(4 * LOOKED_AT_ONCE):
+    for number in range(4 * SCANNED_AT_ONCE):
         table._store.insert(node(f"ghost-{number}"))
     for name in "bcd":
         table.nodes[name].acked_at = 0.0
@@ -139,7 +139,7 @@ def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_a
 
 def test_between_two_looks_one_that_died_or_had_its_turn_is_passed_over() -> None:
     table = table_with("b", "c", "d", "e")
-    for number in range(4 * LOOKED_AT_ONCE):
+    for number in range(4 * SCANNED_AT_ONCE):
         table._store.insert(node(f"ghost-{number}"))
     for place, name in enumerate("bcde"):
         table.nodes[name].acked_at = float(place)

@@ -38,9 +38,9 @@ from .node_log import Log
 from .wire_format import PART_OVERHEAD, WireFormat
 
 CHECK_PERIOD: Final = 5.0
-"""Seconds between two looks at whether the address is there: well within a suspicion timeout."""
-ABSENT_LOOKS: Final = 2
-"""So many looks in turn must miss it: an interface that is set up anew lacks it for a moment."""
+"""Seconds between two checks whether the address is there: well within a suspicion timeout."""
+ABSENT_CHECKS: Final = 2
+"""So many checks in turn must miss it: an interface that is set up anew lacks it for a moment."""
 
 
 def meta_limit(config: MemberlistConfig, wire: WireFormat) -> int:
@@ -184,8 +184,8 @@ class LocalAddress:
                 absent = 0
                 continue
             absent += 1
-            if absent >= ABSENT_LOOKS:
-                new = self._another(warn=absent == ABSENT_LOOKS)
+            if absent >= ABSENT_CHECKS:
+                new = self._another(warn=absent == ABSENT_CHECKS)
                 if new is not None:
                     self._advertised = new
                     now = trio.current_time()

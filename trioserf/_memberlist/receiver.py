@@ -310,9 +310,9 @@ BATCH_BYTES: Final = 1 << 14
 MAX_LONG_WAITING: Final = 1 << 21
 """Bytes of user messages longer than `BATCH_BYTES` that may wait, all together; no honest packet
 has such a message."""
-LOOK_INTERVAL: Final = 1.0
+SCAN_INTERVAL: Final = 1.0
 """How often the hosts of all nodes are read from the table, while there is a flood (seconds)."""
-LOOKED_AT_ONCE: Final = 512
+SCANNED_AT_ONCE: Final = 512
 """Nodes of the table whose hosts are read while one message is queued; the next message goes on
 with further nodes, so that a large table delays no message for long."""
 STRANGERS: Final = 1024
@@ -370,13 +370,13 @@ class Handoff:
     is_request: Callable[[bytes], bool] | None = None
     max_requests: int = 0
     reserve: bool = False
-    _rooms: dict[str, int] = attrs.field(factory=dict, init=False)
-    """How many messages may wait before one of this host is dropped, as of the last look."""
-    _look_at: float = attrs.field(default=-math.inf, init=False)
-    _looking: Iterator[Node] | None = attrs.field(default=None, init=False)
-    """The nodes whose hosts are still to be read in the look under way; None between looks."""
-    _looked: dict[str, int] = attrs.field(factory=dict, init=False)
-    """What will be `_rooms` when the look under way has ended."""
+    _limits: dict[str, int] = attrs.field(factory=dict, init=False)
+    """How many messages may wait before one of this host is dropped, as of the last scan."""
+    _scan_at: float = attrs.field(default=-math.inf, init=False)
+    _scanning: Iterator[Node] | None = attrs.field(default=None, init=False)
+    """The nodes whose hosts are still to be read in the scan under way; None between scans."""
+    _scanned: dict[str, int] = attrs.field(factory=dict, init=False)
+    """What will be `_limits` when the scan under way has ended."""
     _flood_until: float = attrs.field(default=-math.inf, init=False)
     _strangers: TokenBucket = attrs.field(init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
@@ -419,10 +419,10 @@ class Handoff:
                     return
         queue = self._high if type(message) is Alive else self._low
         waiting = len(queue) + (len(self._first or ()) if queue is self._low else 0)
-        room, many = self.depth, waiting >= min(BATCH, self.depth // 2)
+        limit, many = self.depth, waiting >= min(BATCH, self.depth // 2)
         if many or packet.received_at < self._flood_until:
-            room = self._room_for(packet)
-            if room < self.depth:
+            limit = self._limit_for(packet)
+            if limit < self.depth:
                 if many:
                     self._flood_until = packet.received_at + FLOOD
                 if not self._may_be_of_stranger(packet):
@@ -431,7 +431,7 @@ class Handoff:
                 if self._first is None:
                     self._first = deque()
                 queue = self._first
-        if waiting >= room:
+        if waiting >= limit:
             kind = type(message).__name__
             self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
             return
@@ -458,10 +458,10 @@ class Handoff:
         return self.is_of_stranger(packet)
 
     def is_of_stranger(self, packet: Packet) -> bool:
-        """Whether a packet is of a host of no node; False before the first look has ended."""
-        if self._room_for(packet) == self.depth or not self._rooms:
+        """Whether a packet is of a host of no node; False before the first scan has ended."""
+        if self._limit_for(packet) == self.depth or not self._limits:
             return False
-        return host_of(packet.source) not in self._rooms
+        return host_of(packet.source) not in self._limits
 
     def _may_be_of_stranger(self, packet: Packet) -> bool:
         """Whether one more message of a stranger is taken in this flood."""
@@ -472,7 +472,7 @@ class Handoff:
         self._strangers.spend(now)
         return True
 
-    def _room_for(self, packet: Packet) -> int:
+    def _limit_for(self, packet: Packet) -> int:
         """Most messages that may wait before one of this packet is dropped.
 
         A flood of strangers shall not keep members out.  Hosts of nodes that were reached may fill
@@ -488,23 +488,23 @@ class Handoff:
         """
         if not self.reserve:
             return self.depth
-        if self._looking is not None or packet.received_at >= self._look_at:
-            self._look(packet.received_at)
-        return self._rooms.get(host_of(packet.source), self.depth // 2)
+        if self._scanning is not None or packet.received_at >= self._scan_at:
+            self._scan(packet.received_at)
+        return self._limits.get(host_of(packet.source), self.depth // 2)
 
-    def _look(self, now: float) -> None:
+    def _scan(self, now: float) -> None:
         """Begin to read the hosts of all nodes, or go on with it."""
-        if self._looking is None:
-            self._look_at = now + LOOK_INTERVAL
-            self._looking, self._looked = iter(tuple(self.table.sequence)), {}
-        rooms, left = self._looked, LOOKED_AT_ONCE
-        for node in islice(self._looking, LOOKED_AT_ONCE):
-            room = self.depth if node.reached else self.depth * 7 // 8
+        if self._scanning is None:
+            self._scan_at = now + SCAN_INTERVAL
+            self._scanning, self._scanned = iter(tuple(self.table.sequence)), {}
+        limits, left = self._scanned, SCANNED_AT_ONCE
+        for node in islice(self._scanning, SCANNED_AT_ONCE):
+            limit = self.depth if node.reached else self.depth * 7 // 8
             for host in node.hosts:
-                rooms[host] = max(room, rooms.get(host, 0))
+                limits[host] = max(limit, limits.get(host, 0))
             left -= 1
         if left:  # those were the last
-            self._rooms, self._looking = rooms, None
+            self._limits, self._scanning = limits, None
 
     async def run(self) -> None:
         """Handle messages until cancelled."""

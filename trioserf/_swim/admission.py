@@ -162,7 +162,7 @@ def _fit_together(records: Sequence[NodeRecord], nodes: Sequence[Node], strict: 
     )
 
 
-# --- room ---------------------------------------------------------------------------------
+# --- limit --------------------------------------------------------------------------------
 
 MAX_UNREACHED: Final = 256
 """Nodes known by hearsay alone that are admitted, beside one for each node that was reached; each
@@ -172,8 +172,8 @@ OWN_SHARE: Final = 4
 thousand nodes may start at once."""
 MAX_CHECKS: Final = 4
 """Most nodes, all at the host of a peer, that this node pings because of one slice of its state."""
-LOOK_INTERVAL: Final = 1.0
-"""Shortest time between two counts of the nodes known by hearsay alone (seconds); a count looks at
+COUNT_INTERVAL: Final = 1.0
+"""Shortest time between two counts of the nodes known by hearsay alone (seconds); a count reads
 all records."""
 
 
@@ -215,7 +215,7 @@ class UnreachedNodes:
         """Whether one more node may be entered; ``share`` multiplies the limit."""
         if self.count < share * self._limit:
             return True
-        if now - self._counted_at < LOOK_INTERVAL:
+        if now - self._counted_at < COUNT_INTERVAL:
             return False
         self._counted_at = now
         reached = self.count = 0

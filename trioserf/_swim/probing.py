@@ -31,8 +31,8 @@ SHUFFLED_AT_ONCE: Final = 4096
 RECHECK: Final = 20
 """Probe intervals, at least, after which a node that was reached is probed before one that never
 was."""
-LOOKED_AT_ONCE: Final = 1024
-"""Up to so many nodes, all are looked at before each probe of a node that was never reached."""
+SCANNED_AT_ONCE: Final = 1024
+"""Up to so many nodes, all are scanned before each probe of a node that was never reached."""
 STREAM_PING_PROTOCOL: Final = 3
 """From this highest protocol version on, a node answers pings over streams."""
 NACK_PROTOCOL: Final = 4
@@ -73,7 +73,7 @@ class ProbeSchedule:
         self._index = 0
         self._instead = False
         self._reached: deque[Node] | None = None
-        self._looked_at = self._look_at = -math.inf
+        self._scanned_at = self._scan_at = -math.inf
 
     def next_node(self, now: float) -> tuple[Node | None, list[Effect]]:
         """The next node to probe (None: there is none), and the effects of purging.
@@ -124,8 +124,8 @@ class ProbeSchedule:
         self._instead = not self._instead
         if not self._instead or self._interval == math.inf:
             return None
-        if now >= self._look_at:
-            self._look(now)
+        if now >= self._scan_at:
+            self._scan(now)
         reached, nodes = self._reached or deque(), self._table.nodes
         due = self._interval * max(len(reached), RECHECK)
         for _ in range(len(reached)):
@@ -135,20 +135,20 @@ class ProbeSchedule:
             elif now - node.tried_at >= due:
                 reached.rotate(-1)
                 return node
-            elif node.tried_at > self._looked_at:  # it had its turn meanwhile
+            elif node.tried_at > self._scanned_at:  # it had its turn meanwhile
                 reached.rotate(-1)
             else:
                 break
         return None
 
-    def _look(self, now: float) -> None:
+    def _scan(self, now: float) -> None:
         """Line up the nodes that were reached, the one that was tried first in front.
 
         In a large table that is done rarely: a node that is reached in between was just tried.
         """
         sequence, local = self._table.sequence, self._table.local_node
-        rarer = max(0.0, len(sequence) / LOOKED_AT_ONCE - 1)
-        self._looked_at, self._look_at = now, now + rarer * self._interval
+        rarer = max(0.0, len(sequence) / SCANNED_AT_ONCE - 1)
+        self._scanned_at, self._scan_at = now, now + rarer * self._interval
         found = [node for node in sequence if node.reached and not node.is_gone]
         found.sort(key=_tried_at)
         self._reached = deque(node for node in found if node is not local)
