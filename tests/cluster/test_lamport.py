@@ -97,7 +97,7 @@ def test_after_a_jump_peers_can_follow(start: int) -> None:
             assert LamportClock(start).observe(own, 0.0) is not None
 
 
-def test_jumps_are_rationed() -> None:
+def test_jumps_are_rate_limited() -> None:
     clock = LamportClock(1)
     assert clock.observe(10**6, 0.0)
     assert clock.observe(2 * 10**6, 15.9) is None

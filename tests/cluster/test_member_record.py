@@ -317,7 +317,7 @@ def test_go_keeps_intents_without_a_bound() -> None:
     assert all(intents.may_pass_on(0.0) for _ in range(2 * UNKNOWN_BURST))
 
 
-def test_intents_of_gossip_are_rationed() -> None:
+def test_intents_of_gossip_are_rate_limited() -> None:
     intents = RecentIntents()
     assert UNKNOWN_BURST == sum(intents.may_pass_on(5.0) for _ in range(2 * UNKNOWN_BURST))
     assert UNKNOWN_RATE == sum(intents.may_pass_on(6.0) for _ in range(2 * UNKNOWN_BURST))

@@ -432,8 +432,8 @@ def test_a_leave_of_an_unknown_node_is_rebroadcast_once() -> None:
 
 
 @pytest.mark.parametrize("faithful", [False, True])
-def test_intents_about_unknown_names_are_rationed(faithful: bool) -> None:
-    """Beyond the ration they are as if they had never come."""
+def test_intents_about_unknown_names_are_rate_limited(faithful: bool) -> None:
+    """Beyond the limit they are as if they had never come."""
     registry = registry_with("foo", MemberStatus.ALIVE, faithful=faithful)
     joins = range(100, 100 + 2 * UNKNOWN_BURST)
     heard = [registry.on_join_intent(JoinIntent(t, f"nobody-{t}"), 0.0) for t in joins]
@@ -475,7 +475,7 @@ def test_members_that_were_never_reached_are_not_kept_without_bound(
     assert () == tuple(registry.reap(float(count))), "so many may stay"
 
 
-def test_intents_of_members_and_of_push_pulls_are_not_rationed() -> None:
+def test_intents_of_members_and_of_push_pulls_are_not_rate_limited() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
     while registry.intents.may_pass_on(0.0):
         pass

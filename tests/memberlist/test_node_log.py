@@ -40,7 +40,7 @@ async def test_numbers_keep_their_formats_and_the_caller_is_named(autojump_clock
     assert "test_node_log.py" == record.filename
 
 
-async def test_each_kind_of_line_is_rationed(autojump_clock, caplog):
+async def test_each_kind_of_line_is_rate_limited(autojump_clock, caplog):
     log = node_log("serf", "n1")
     for number in range(1000):
         log.warning("%s", f"reply of peer{number} for a query that is not open")

@@ -546,7 +546,7 @@ async def test_in_a_flood_members_do_not_wait_behind_strangers(autojump_clock, n
 
 
 @pytest.mark.parametrize("reserve", [True, False])
-async def test_in_a_flood_strangers_are_rationed(reserve):
+async def test_in_a_flood_strangers_are_rate_limited(reserve):
     """However fast this node handles them; and members are not."""
     recorder = Recorder()
     handoff = handoff_to(recorder, depth=1 << 15)

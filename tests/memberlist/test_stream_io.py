@@ -211,7 +211,7 @@ def test_an_allowance_is_spent_and_comes_back():
         allowance.spend(1, 1000.0)
 
 
-async def test_only_what_is_charged_is_rationed():
+async def test_only_what_is_charged_is_rate_limited():
     taken = []
     holding = Holding(ByteBudget(10 * FREE), taken.append)
     for size in (FREE, FREE + 10, FREE + 5, FREE + 25, 0):

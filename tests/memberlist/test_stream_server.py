@@ -393,7 +393,7 @@ async def test_large_requests_of_peers_that_do_not_read_are_few_at_once(autojump
         assert 0 == budget.used
 
 
-async def test_large_exchanges_of_strangers_are_rationed(autojump_clock):
+async def test_large_exchanges_of_strangers_are_rate_limited(autojump_clock):
     async with cluster(latency=0.001) as c:
         node, peer = await with_peer(c, gossip_interval=0, push_pull_interval=0)
         many = push_pull_bytes(False, [record(f"x{number}") for number in range(2000)], b"")

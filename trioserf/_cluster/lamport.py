@@ -12,9 +12,9 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
   come.  Epochs have fixed bounds, so that all nodes of a cluster decide alike.
 * A jump moves the clock to the middle of the next epoch at most.  So its own times are plausible
   to those that are behind, for half an epoch more.
-* Gaps and jumps are rationed, one jump in sixteen seconds: messages of strangers can drive a clock
-  ahead by one epoch in that time, and never faster than its peers learn of it.  A jump costs as
-  much as the gaps that it could be made of, if those are few: so a node that missed some of them
+* Gaps and jumps are rate-limited, one jump in sixteen seconds: messages of strangers can drive a
+  clock ahead by one epoch in that time, and never faster than its peers learn of it.  A jump costs
+  as much as the gaps that it could be made of, if those are few: so a node that missed some of them
   can still follow.
 * Small steps may add up to a gap, too: a query that is not to be passed on moves the clock of this
   node alone, and so does an event that fits into no packet, and the state of a stranger; messages
@@ -22,18 +22,19 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
   counted: times for which no message came, and those that only this node has seen.  Messages that
   fill what was skipped are taken off.  A window of it is a gap; if no gap is allowed
   now, the clock stays where it is, and the message counts all the same.
-* The times that were current before a gap stay so (`is_current`): peers that do not know of it
-  yet are still heard.  They learn of it by a push/pull, which this node begins (`GAP`).
+* The times that were current before a gap stay so (`is_current`): messages of peers that do not
+  know of it yet are still accepted.  They learn of it by a push/pull, which this node begins
+  (`GAP`).
 * A node that has just started has nothing to compare with.  In the first push/pull that it
   begins itself it accepts whatever its peer says (`catch_up` with ``first``).
 
 No clock reaches `LIMIT`, long before it would wrap.  The price: if a cluster is in two parts
-while forged messages drive one of them two epochs ahead, then nodes of the other hear that part
-again only when they restart.
+while forged messages drive one of them two epochs ahead, then nodes of the other accept messages
+of that part again only when they restart.
 
 DIFFERS: Go accepts every time, and wraps (unless ``faithful_go``).
 Tests: test_an_implausible_time_is_not_seen, test_after_a_jump_peers_can_follow,
-test_jumps_are_rationed, test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
+test_jumps_are_rate_limited, test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
 test_a_forged_time_leaves_nobody_deaf, test_small_steps_add_up_to_a_gap,
 test_what_others_never_see_moves_a_clock_slowly.
 

@@ -281,13 +281,13 @@ class RecentIntents:
     Gossip may deliver a leave intent before the alive message of the node.  The newest intent
     about each name is kept for a while and applied when the member joins.
 
-    Anybody can make up names, so intents that came by gossip are rationed: what is beyond the
+    Anybody can make up names, so intents that came by gossip are rate-limited: what is beyond the
     allowance is as if it had never come.  An honest intent is not lost by that.  It is about a
     member as soon as the alive message is here, and its further copies are taken then; and every
     push/pull says the same again.
 
     DIFFERS (unless ``faithful``): Go passes on every one
-    (test_intents_about_unknown_names_are_rationed).
+    (test_intents_about_unknown_names_are_rate_limited).
 
     Args:
       faithful: keep and pass on all of them, as Go.

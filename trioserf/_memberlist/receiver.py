@@ -483,7 +483,7 @@ class Handoff:
         DIFFERS (unless ``reserve`` is off, for ``faithful_go``): in Go a message that is one too
         many is dropped, from any sender.
         Tests: test_a_flood_of_strangers_leaves_room_for_members,
-        test_in_a_flood_strangers_are_rationed,
+        test_in_a_flood_strangers_are_rate_limited,
         test_in_a_flood_members_do_not_wait_behind_strangers.
         """
         if not self.reserve:

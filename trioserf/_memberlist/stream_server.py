@@ -15,7 +15,7 @@ events in each of a hundred streams a second would leave no time for anything el
 turned away gets the reason as an error reply.
 
 DIFFERS: Go serves whatever it has memory for.
-Test: test_large_exchanges_of_strangers_are_rationed.
+Test: test_large_exchanges_of_strangers_are_rate_limited.
 
 Source: hashicorp/memberlist v0.2.2, net.go: streamListen, handleConn; net_transport.go:
 tcpListen.
