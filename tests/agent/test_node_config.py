@@ -14,7 +14,7 @@ import trioserf
 from trioserf._agent import node_config
 from trioserf._agent.agent_options import AgentOptions, OptionsError
 from trioserf._agent.metrics import AgentMetrics
-from trioserf._agent.node_config import address_parts, find_place, prepare, tags_file_text
+from trioserf._agent.node_config import address_parts, find_addresses, prepare, tags_file_text
 
 KEY = base64.b64encode(b"k" * 32).decode()
 
@@ -60,8 +60,8 @@ def test_what_is_no_address_is_said_as_go_says_it(text: str, problem: str) -> No
 
 
 def test_without_a_port_the_bound_one_is_advertised() -> None:
-    place = find_place(AgentOptions(bind="127.0.0.1:5", advertise="10.0.0.1"))
-    assert ("10.0.0.1", 5) == place.advertise
+    addresses = find_addresses(AgentOptions(bind="127.0.0.1:5", advertise="10.0.0.1"))
+    assert ("10.0.0.1", 5) == addresses.advertise
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,15 @@ def test_rpc_that_is_open_to_everybody_is_warned_of(
 
 
 def test_an_interface_gives_the_address() -> None:
-    place = find_place(AgentOptions(interface="lo"))
-    assert ("127.0.0.1", 7946) == place.bind
-    assert ("Using interface 'lo' address '127.0.0.1'",) == place.notes
+    addresses = find_addresses(AgentOptions(interface="lo"))
+    assert ("127.0.0.1", 7946) == addresses.bind
+    assert ("Using interface 'lo' address '127.0.0.1'",) == addresses.notes
 
 
 def test_the_address_must_be_one_of_the_interface() -> None:
-    assert ("127.0.0.1", 7946) == find_place(AgentOptions(bind="127.0.0.1", interface="lo")).bind
+    assert ("127.0.0.1", 7946) == find_addresses(
+        AgentOptions(bind="127.0.0.1", interface="lo")
+    ).bind
     assert "Interface 'lo' has no '127.0.0.9' address" == complaint(
         bind="127.0.0.9", interface="lo"
     )

@@ -362,7 +362,7 @@ def test_the_warned_of_addresses_of_the_local_node_are_bounded() -> None:
         assert ["ProbeAddress"] == kinds(table.on_alive(message, 10.0 * port))
         effects = probed(table, message, False, 10.0 * port + 1)
         assert "FormerAddress" in kinds(effects)
-    assert FORMER_ADDRESSES == len(table._alive_rules._address_changes._local_places)
+    assert FORMER_ADDRESSES == len(table._alive_rules._address_changes._local_addresses)
 
 
 def test_the_local_node_may_move() -> None:

@@ -219,7 +219,7 @@ class Agent:
         if isinstance(error, KeyringError):
             return f"Failed to create memberlist: {error}"
         if isinstance(error, OSError):
-            where = host_and_port(*self.prepared.place.bind)
+            where = host_and_port(*self.prepared.addresses.bind)
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
             return (
                 "Failed to create memberlist: Could not set up network transport: failed to "
@@ -314,10 +314,13 @@ class Agent:
                 )
 
     def _print_banner(self, serf: Serf) -> None:
-        options, place = self.options, self.prepared.place
-        rows = [("Node name", f"'{serf.name}'"), ("Bind addr", f"'{host_and_port(*place.bind)}'")]
-        if place.advertise is not None:
-            rows.append((_ADVERTISE, f"'{host_and_port(*place.advertise)}'"))
+        options, addresses = self.options, self.prepared.addresses
+        rows = [
+            ("Node name", f"'{serf.name}'"),
+            ("Bind addr", f"'{host_and_port(*addresses.bind)}'"),
+        ]
+        if addresses.advertise is not None:
+            rows.append((_ADVERTISE, f"'{host_and_port(*addresses.advertise)}'"))
         rows += [
             ("RPC addr", f"'{options.rpc_addr}'"),
             ("Encrypted", _go_bool(serf.encryption_enabled)),

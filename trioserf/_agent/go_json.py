@@ -30,20 +30,20 @@ class _Scanner:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.place = 0
+        self.position = 0
 
     def skip_space(self) -> None:
-        while self.place < len(self._data) and self._data[self.place] in _SPACE:
-            self.place += 1
+        while self.position < len(self._data) and self._data[self.position] in _SPACE:
+            self.position += 1
 
     def refuse(self, where: str) -> ValueError:
         """What is wrong with the next byte."""
-        return ValueError(f"invalid character {_quoted(self._data[self.place])} {where}")
+        return ValueError(f"invalid character {_quoted(self._data[self.position])} {where}")
 
     def _peek(self) -> bytes:
-        if self.place >= len(self._data):
+        if self.position >= len(self._data):
             raise _End
-        return self._data[self.place : self.place + 1]
+        return self._data[self.position : self.position + 1]
 
     def _next(self) -> bytes:
         self.skip_space()
@@ -57,7 +57,7 @@ class _Scanner:
             if opened:
                 open_ones.append(opened)
                 if len(open_ones) > _MAX_DEPTH:
-                    self.place -= 1
+                    self.position -= 1
                     raise self.refuse("exceeded max depth")
                 closing = b"}" if opened == b"{" else b"]"
                 if self._next() != closing:
@@ -75,14 +75,14 @@ class _Scanner:
             in_object = open_ones[-1] == b"{"
             char = self._next()
             if char == (b"}" if in_object else b"]"):
-                self.place += 1
+                self.position += 1
                 open_ones.pop()
                 just_opened = False
                 continue
             if char != b"," or just_opened:
                 pair = "after object key:value pair"
                 raise self.refuse(pair if in_object else "after array element")
-            self.place += 1
+            self.position += 1
             if in_object:
                 self._key()
             return True
@@ -94,13 +94,13 @@ class _Scanner:
         self._string()
         if self._next() != b":":
             raise self.refuse("after object key")
-        self.place += 1
+        self.position += 1
 
     def _scalar_or_opening(self) -> bytes:
         """Go over a scalar, or return what is opened."""
         char = self._next()
         if char in (b"{", b"["):
-            self.place += 1
+            self.position += 1
             return char
         if char == b'"':
             self._string()
@@ -116,34 +116,34 @@ class _Scanner:
         for expected in word:
             if self._peek()[0] != expected:
                 raise self.refuse(f"in literal {word.decode()} (expecting {_quoted(expected)})")
-            self.place += 1
+            self.position += 1
 
     def _string(self) -> None:
-        self.place += 1
+        self.position += 1
         while (char := self._peek()) != b'"':
             if char < b" ":
                 raise self.refuse("in string literal")
-            self.place += 1
+            self.position += 1
             if char == b"\\":
                 self._escape()
-        self.place += 1
+        self.position += 1
 
     def _escape(self) -> None:
         char = self._peek()
         if char not in b'bfnrt\\/"u':
             raise self.refuse("in string escape code")
-        self.place += 1
+        self.position += 1
         if char == b"u":
             for _ in range(4):
                 if self._peek() not in _HEX:
                     raise self.refuse("in \\u hexadecimal character escape")
-                self.place += 1
+                self.position += 1
 
     def _number(self, char: bytes) -> None:
         if char == b"-":
-            self.place += 1
+            self.position += 1
             char = self._a_digit("in numeric literal")
-        self.place += 1
+        self.position += 1
         if char != b"0":
             self._digits()
         if self._follows(b"."):
@@ -166,8 +166,8 @@ class _Scanner:
 
     def _follows(self, chars: bytes) -> bool:
         """Whether one of these comes next, which is then gone over."""
-        found = self.place < len(self._data) and self._data[self.place] in chars
-        self.place += found
+        found = self.position < len(self._data) and self._data[self.position] in chars
+        self.position += found
         return found
 
 
@@ -189,13 +189,13 @@ def first_json_value(data: bytes) -> Any:
     """
     scanner = _Scanner(data)
     scanner.skip_space()
-    if scanner.place == len(data):
+    if scanner.position == len(data):
         raise ValueError("EOF")
     try:
         scanner.value()
     except _End:
         raise ValueError("unexpected EOF") from None
-    return _parsed(data[: scanner.place])
+    return _parsed(data[: scanner.position])
 
 
 def whole_json_value(data: bytes) -> Any:
@@ -210,7 +210,7 @@ def whole_json_value(data: bytes) -> Any:
     except _End:
         raise ValueError("unexpected end of JSON input") from None
     scanner.skip_space()
-    if scanner.place <= len(data):
+    if scanner.position <= len(data):
         raise scanner.refuse("after top-level value")
     return _parsed(data)
 

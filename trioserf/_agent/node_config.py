@@ -33,7 +33,7 @@ _KEY_SIZE: Final = "key size must be 16, 24 or 32 bytes"
 
 
 @attrs.frozen(kw_only=True)
-class Place:
+class NodeAddresses:
     """Where a node is, with names resolved.
 
     Args:
@@ -47,7 +47,7 @@ class Place:
     notes: tuple[str, ...] = ()
 
 
-def find_place(options: AgentOptions) -> Place:
+def find_addresses(options: AgentOptions) -> NodeAddresses:
     """Resolve the addresses of the settings, by the interface if one is given.
 
     Raises:
@@ -69,7 +69,7 @@ def find_place(options: AgentOptions) -> Place:
             advertise = address_parts(options.advertise, port)
         except ValueError as error:
             raise OptionsError(f"Invalid advertise address: {error}") from None
-    return Place(bind=(host, port), advertise=advertise, notes=tuple(notes))
+    return NodeAddresses(bind=(host, port), advertise=advertise, notes=tuple(notes))
 
 
 def address_parts(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
@@ -222,12 +222,14 @@ def check_encrypt_key(key: str) -> None:
         raise OptionsError(f"Invalid encryption key: {wrong}")
 
 
-def node_config(options: AgentOptions, place: Place, tags: dict[str, str], tap: Tap) -> Config:
+def node_config(
+    options: AgentOptions, addresses: NodeAddresses, tags: dict[str, str], tap: Tap
+) -> Config:
     """The settings of the node.
 
     Args:
       options: completed.
-      place: where it is.
+      addresses: where it is.
       tags: those that it starts with.
       tap: what counts.
 
@@ -241,7 +243,7 @@ def node_config(options: AgentOptions, place: Place, tags: dict[str, str], tap: 
         "node_name": options.node_name,
         "tags": tags,
         "protocol_version": options.protocol,
-        "bind": host_and_port(*place.bind),
+        "bind": host_and_port(*addresses.bind),
         "broadcast_timeout": options.broadcast_timeout,
         "enable_name_conflict_resolution": not options.disable_name_resolution,
         "disable_coordinates": options.disable_coordinates,
@@ -262,8 +264,8 @@ def node_config(options: AgentOptions, place: Place, tags: dict[str, str], tap: 
             settings[key] = getattr(options, key)
     if options.dead_on_refusal is not None:
         settings["dead_on_refusal"] = options.dead_on_refusal
-    if place.advertise is not None:
-        settings["advertise"] = host_and_port(*place.advertise)
+    if addresses.advertise is not None:
+        settings["advertise"] = host_and_port(*addresses.advertise)
     if options.encrypt_key:
         settings["encrypt_key"] = options.encrypt_key.replace("\r", "").replace("\n", "")
     return maker(**settings)
@@ -309,14 +311,14 @@ class Prepared:
 
     Args:
       config: of the node.
-      place: where it is.
+      addresses: where it is.
       notes: what the user should know.
       log: what the log shall say about the files that were read.
       warnings: what it shall say about settings that are taken, and dangerous.
     """
 
     config: Config
-    place: Place
+    addresses: NodeAddresses
     notes: tuple[str, ...]
     log: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -337,12 +339,12 @@ def prepare(
       OptionsError: in Go's words.
       ConfigError: where Go has no words for it.
     """
-    place = find_place(options)
+    addresses = find_addresses(options)
     if options.encrypt_key:
         check_encrypt_key(options.encrypt_key)
     if options.profile not in ("lan", "wan", "local"):
         raise OptionsError(f"Unknown profile: {options.profile}")
-    begin(place.notes)
+    begin(addresses.notes)
     tags, log = options.wanted_tags, []
     if options.tags_file:
         if tags:
@@ -356,9 +358,9 @@ def prepare(
         keys = check_keyring_file(options.keyring_file)
         log.append(f"Restored keyring with {keys} keys from {options.keyring_file}")
     return Prepared(
-        config=node_config(options, place, tags, tap),
-        place=place,
-        notes=place.notes,
+        config=node_config(options, addresses, tags, tap),
+        addresses=addresses,
+        notes=addresses.notes,
         log=tuple(log),
         warnings=_rpc_warnings(options),
     )

@@ -105,12 +105,12 @@ def _alive_at(addresses: Iterable[Address], table: NodeTable) -> set[Address]:
     Records are compared by their bytes: the texts of all addresses would take long to make.
     """
     wanted = {one: [(form, one.port) for form in forms_of(one.host)] for one in addresses}
-    places = {place for forms in wanted.values() for place in forms}
-    if not places:
+    raw = {form for forms in wanted.values() for form in forms}
+    if not raw:
         return set()
     found = {
         (node.addr, node.port)
         for node in table.nodes.values()
-        if (node.addr, node.port) in places and not node.is_gone
+        if (node.addr, node.port) in raw and not node.is_gone
     }
     return {one for one, forms in wanted.items() if not found.isdisjoint(forms)}

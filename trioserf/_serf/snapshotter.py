@@ -294,7 +294,7 @@ class Snapshotter:
             self._fail(problem)
 
 
-def _shuffled(places: Mapping[str, str], rng: random.Random) -> list[PreviousNode]:
-    nodes = [PreviousNode(name, addr) for name, addr in places.items()]
+def _shuffled(addresses: Mapping[str, str], rng: random.Random) -> list[PreviousNode]:
+    nodes = [PreviousNode(name, addr) for name, addr in addresses.items()]
     rng.shuffle(nodes)
     return nodes

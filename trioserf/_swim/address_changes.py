@@ -37,7 +37,8 @@ FORMER_ADDRESSES: Final = 8
 QUIET_INTERVALS: Final = 3
 """For so many probe intervals the old address is not probed again after it acked."""
 
-Place: TypeAlias = tuple[bytes, int]
+RawAddress: TypeAlias = tuple[bytes, int]
+"""Address bytes and port, as in a record: comparing them needs no text."""
 
 
 class AddressDecision(enum.Enum):
@@ -57,13 +58,13 @@ class _Probe:
     """A probe of an address, under way or acked.
 
     Args:
-      place: the address.
+      address: what is probed.
       incarnation: of the record when the probe began.
       until: how long the probe, or its ack, counts (seconds, trio clock).
       answered: whether it was acked.
     """
 
-    place: Place
+    address: RawAddress
     incarnation: Incarnation
     until: float
     answered: bool = False
@@ -81,9 +82,9 @@ class AddressChanges:
         self._faithful = config.faithful_go
         self._time_limit = 2 * config.probe_timeout + config.probe_interval
         self._quiet_time = QUIET_INTERVALS * max(config.probe_interval, config.probe_timeout)
-        self._former: dict[str, dict[Place, Incarnation]] = {}
+        self._former: dict[str, dict[RawAddress, Incarnation]] = {}
         self._probes: dict[str, _Probe] = {}
-        self._local_places: dict[Place, None] = {}
+        self._local_addresses: dict[RawAddress, None] = {}
 
     def decide(self, node: Node, alive: AliveState, now: float) -> AddressDecision:
         """Decide about an alive message with another address than the record's.
@@ -107,15 +108,15 @@ class AddressChanges:
         """
         if self._faithful:
             return AddressDecision.REFUSE
-        return self._probe(name, _place(alive), 0, now)
+        return self._probe(name, _raw_address(alive), 0, now)
 
     def _probe(
-        self, name: str, place: Place, incarnation: Incarnation, now: float
+        self, name: str, address: RawAddress, incarnation: Incarnation, now: float
     ) -> AddressDecision:
         probe = self._probes.get(name)
-        if probe is not None and probe.place == place and now < probe.until:
+        if probe is not None and probe.address == address and now < probe.until:
             return AddressDecision.REFUSE if probe.answered else AddressDecision.WAIT
-        self._probes[name] = _Probe(place, incarnation, now + self._time_limit)
+        self._probes[name] = _Probe(address, incarnation, now + self._time_limit)
         return AddressDecision.PROBE
 
     def _decide_as_go(self, node: Node, now: float) -> AddressDecision:
@@ -134,10 +135,10 @@ class AddressChanges:
 
     def conclude_local(self, name: str, alive: AliveState, answered: bool, now: float) -> bool:
         """Note the result of a probe for the local name; return whether no other node has it."""
-        return self._conclude(name, _place(alive), 0, answered, now)
+        return self._conclude(name, _raw_address(alive), 0, answered, now)
 
     def _conclude(
-        self, name: str, place: Place, incarnation: Incarnation, answered: bool, now: float
+        self, name: str, address: RawAddress, incarnation: Incarnation, answered: bool, now: float
     ) -> bool:
         probe = self._probes.get(name)
         if probe is None or probe.answered:
@@ -147,30 +148,30 @@ class AddressChanges:
             probe.until = now + self._quiet_time
             return False
         del self._probes[name]
-        return probe.place == place and probe.incarnation == incarnation
+        return probe.address == address and probe.incarnation == incarnation
 
     def reached(self, node: Node, alive: AliveState) -> Incarnation:
         """The highest incarnation known of ``node`` at the address of ``alive``; 0 for none."""
         if alive.addr == node.addr and alive.port == node.port:
             return node.incarnation
         former = self._former.get(node.name)
-        return former.get(_place(alive), 0) if former else 0
+        return former.get(_raw_address(alive), 0) if former else 0
 
     def remember(self, node: Node) -> None:
         """Note the address of ``node`` before it changes."""
         former = self._former.setdefault(node.name, {})
-        place = (node.addr, node.port)
-        reached = max(former.pop(place, 0), node.incarnation)
-        former[place] = reached
+        address = (node.addr, node.port)
+        reached = max(former.pop(address, 0), node.incarnation)
+        former[address] = reached
         while len(former) > FORMER_ADDRESSES:
             del former[next(iter(former))]
 
-    def note_local(self, place: Place) -> bool:
+    def note_local(self, address: RawAddress) -> bool:
         """Note a former address of the local node; whether it is new."""
-        places, new = self._local_places, place not in self._local_places
-        places[place] = None
-        while len(places) > FORMER_ADDRESSES:
-            del places[next(iter(places))]
+        addresses, new = self._local_addresses, address not in self._local_addresses
+        addresses[address] = None
+        while len(addresses) > FORMER_ADDRESSES:
+            del addresses[next(iter(addresses))]
         return new
 
     def forget(self, name: str) -> None:
@@ -179,5 +180,5 @@ class AddressChanges:
         self._probes.pop(name, None)
 
 
-def _place(alive: AliveState) -> Place:
+def _raw_address(alive: AliveState) -> RawAddress:
     return alive.addr or b"", alive.port

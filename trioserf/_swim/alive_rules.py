@@ -452,7 +452,7 @@ class StaleReplies:
     def reply(
         self,
         node: Node,
-        place: Address,
+        address: Address,
         reached: Incarnation,
         now: float,
         *,
@@ -462,7 +462,7 @@ class StaleReplies:
         """The reply to a stale alive message about a dead or left node, or None.
 
         Args:
-          place: the address in the message.
+          address: that of the message.
           reached: the highest incarnation known of it there.
           from_the_node: whether the message came from there.
         """
@@ -474,7 +474,7 @@ class StaleReplies:
         self._replied_at[node.name] = now
         from_node = node.name if node.status is NodeStatus.LEFT else self._name
         dead = Dead(incarnation=max(reached, node.incarnation), node=node.name, from_node=from_node)
-        return SendTo(place, node.name, encode_message(dead))
+        return SendTo(address, node.name, encode_message(dead))
 
     def forget(self, name: str) -> None:
         """The record is dropped, or the node is alive."""

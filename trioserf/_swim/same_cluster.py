@@ -40,13 +40,13 @@ def is_same_cluster(
     """
     moved = elsewhere = False
     for record in records:
-        place = _place(record)
-        if record.name == name and place == address:
+        found = _address(record)
+        if record.name == name and found == address:
             return True
         node = known.get(record.name)
-        if node is None or place is None:
+        if node is None or found is None:
             continue
-        if node.address == place:
+        if node.address == found:
             return True
         if record.name == local_name:
             continue
@@ -63,7 +63,7 @@ def name_at(records: Sequence[NodeRecord], address: Address) -> str:
         (
             record.name
             for record in records
-            if record.status < NodeStatus.DEAD and _place(record) == address
+            if record.status < NodeStatus.DEAD and _address(record) == address
         ),
         "",
     )
@@ -77,7 +77,7 @@ def is_only(records: Sequence[NodeRecord], local: Node, known: Mapping[str, Node
     found = False
     for record in records:
         if record.name == local.name:
-            found = _place(record) == local.address
+            found = _address(record) == local.address
         else:
             node = known.get(record.name)
             if record.status < NodeStatus.DEAD or node is None or not node.is_gone:
@@ -85,7 +85,7 @@ def is_only(records: Sequence[NodeRecord], local: Node, known: Mapping[str, Node
     return found
 
 
-def _place(record: NodeRecord) -> Address | None:
+def _address(record: NodeRecord) -> Address | None:
     if len(record.addr or b"") not in (4, 16):
         return None
     return Address.from_bytes(record.addr or b"", record.port)
