@@ -206,9 +206,10 @@ def pick_advertise(bind_addr: str) -> bytes:
 
     A node that is bound to every address advertises its best private one.
 
-    DIFFERS: Go writes the IPv4 address chosen here in 16 bytes; we write 4, the form of
-    every other case.  Bound to ``::`` Go advertises ``::``, which no peer can use; we choose
-    as for ``0.0.0.0``, IPv6 first (test_bound_to_every_ipv6_address_a_real_one_is_chosen).
+    DIFFERS: Go writes the IPv4 address chosen here in 16 bytes; this has 4, the form of every
+    other case.  Bound to ``::`` Go advertises ``::``, which no peer can use; here the address is
+    chosen as for ``0.0.0.0``, IPv6 first
+    (test_bound_to_every_ipv6_address_a_real_one_is_chosen).
 
     Raises:
       ValueError: no IP address, or bound to every address and none is private.

@@ -1,4 +1,4 @@
-"""What Go's agent says where our calls raise: scripts compare these texts.
+"""What Go's agent says where calls of this library raise: scripts compare these texts.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go; serf/event.go, Query.Respond; serf/query.go;
 cmd/serf/command/agent/agent.go; hashicorp/memberlist v0.2.2, memberlist.go, Join; golang/go,

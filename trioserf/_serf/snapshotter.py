@@ -232,7 +232,7 @@ class Snapshotter:
 
     async def _compact(self) -> None:
         data = self._log.compacted()
-        # From here to its success the file is in doubt, also if we are cancelled.
+        # From here to its success the file is in doubt, also if this is cancelled.
         self._broken = True
         self._lines.clear()
         try:

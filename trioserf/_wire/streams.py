@@ -14,8 +14,8 @@ frame as it is, since opening one may be heavy: `decode_layer` takes off one lay
 any thread, and `decode_frame` all of them.  What comes in clear it parses, and returns the
 request itself.
 
-How long a peer may take is the caller's business.  What it can make us do is not: lengths are
-refused before anything is kept for them, and the work in one call is bounded.
+How long a peer may take is the caller's business.  What it can make this node do is not: lengths
+are refused before anything is kept for them, and the work in one call is bounded.
 
 Source: hashicorp/memberlist v0.2.2, net.go: handleConn, readStream, sendLocalState,
 readRemoteState, readUserMsg, encryptLocalState, decryptRemoteState; v0.5.4, label.go;
