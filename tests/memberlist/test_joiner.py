@@ -316,3 +316,14 @@ async def test_clusters_that_were_warned_of_are_remembered_up_to_a_bound(autojum
         for number in range(MAX_WARNED + 5):
             joiner._other_cluster("n2", Address("10.0.0.2", number + 1), "n9")
         assert 5 == len(joiner._warned)
+
+
+async def test_a_lost_node_whose_address_is_this_node_s_by_now_is_not_contacted(autojump_clock):
+    """It would exchange state with itself, and take the lost node for found."""
+    async with cluster() as c:
+        node = await c.start(1)
+        before = node.statistics().packets_sent
+        with pytest.raises(OSError, match=r"^10\.0\.0\.1:7946 is this node itself$"):
+            await node.joiner.reconnect("old", Address("10.0.0.1", 7946))
+        assert before == node.statistics().packets_sent
+        assert 0 == node.statistics().streams

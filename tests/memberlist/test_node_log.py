@@ -3,7 +3,7 @@
 import trio
 
 from trioserf._memberlist.drop_log import DropLog
-from trioserf._memberlist.node_log import node_log
+from trioserf._memberlist.node_log import _MAX_KINDS, node_log
 
 HOSTILE = "web\n1: forged line\x1b[31m\u202e" + "x" * 1_000_000
 
@@ -60,3 +60,14 @@ def test_outside_of_trio_every_line_is_written(caplog):
     for number in range(100):
         log.warning("line %d", number)
     assert 100 == len(caplog.records)
+
+
+async def test_lines_whose_first_word_a_peer_chose_are_remembered_up_to_a_bound(
+    autojump_clock, caplog
+):
+    caplog.set_level("INFO")
+    log = node_log("memberlist", "n1")
+    for number in range(10 * _MAX_KINDS):
+        log.info("%s", f"peer{number} said so")
+    assert 10 * _MAX_KINDS == len(caplog.records)
+    assert len(log._allowances) <= _MAX_KINDS

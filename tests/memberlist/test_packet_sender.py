@@ -394,3 +394,19 @@ def test_how_full_packets_were_is_known_after_a_spread():
         delegate.queue.queue(b"%d" % number * 100)
     sender.spread(several(2))
     assert 1 == sender.fill
+
+
+def test_where_not_one_user_message_fits_the_delegate_is_not_asked():
+    class Asked(Delegate):
+        def get_broadcasts(self, overhead, limit):
+            assert limit > overhead
+            return super().get_broadcasts(overhead, limit)
+
+    delegate = Asked()
+    delegate.broadcasts = [b""]
+    sender = make(delegate, user_share=0.001, enable_compression=False)
+    for number in range(200):
+        sender.queue.queue(SUSPECT + b"%03d" % number, name=str(number))
+    sender.gossip([MODERN])
+    assert {Suspect} == {type(message) for message, _ in opened(sender.transport.sent)}
+    assert [b""] == delegate.broadcasts, "it waits for a packet with room"

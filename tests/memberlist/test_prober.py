@@ -182,6 +182,36 @@ async def test_a_refused_ping_that_helpers_saved_leaves_the_health_score(autojum
         assert 3 == node.health_score
 
 
+async def test_a_helper_that_could_not_be_asked_is_named_so(autojump_clock, caplog):
+    async with one_node(gossip_interval=0, disable_tcp_pings=True) as (node, wire):
+        introduce(wire, "n2", "n3", "n4")
+        ping = await next_ping(wire)
+        helpers = {"n2", "n3", "n4"} - {ping.node}
+        wire.refuse = 1
+        wire.sent.clear()
+        await wire.until_sent()
+        (_, asked_at) = opened(wire.sent)[0]
+        (asked,) = (name for name in helpers if node.node(name).address == asked_at)
+        (unasked,) = helpers - {asked}
+        assert f"cannot ask {unasked} to probe: port unreachable" in caplog.text
+        await trio.sleep(0.6)
+        (note,) = (n for n in node.history.notes(ping.node) if n.what == "probe unanswered")
+        assert {asked: "silent", unasked: "not asked"} == dict(note.detail.helpers)
+
+
+async def test_of_two_acks_the_first_one_counts(autojump_clock):
+    handler = Pings(b"")
+    async with one_node(ping=handler, gossip_interval=0, disable_tcp_pings=True) as (node, wire):
+        introduce(wire, "n2")
+        ping = await next_ping(wire)
+        await trio.sleep(0.2)
+        for _ in range(2):
+            wire.deliver(encode_message(Ack(ping.seq_no, b"")))
+        await trio.sleep(0.1)
+        assert [("n2", pytest.approx(0.2), b"")] == handler.seen
+        assert pytest.approx(0.2) == node.node("n2").rtt
+
+
 async def test_a_closed_transport_ends_probes_without_a_result(autojump_clock):
     async with one_node(gossip_interval=0) as (node, wire):
         introduce(wire, "n2")

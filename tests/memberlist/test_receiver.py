@@ -91,8 +91,22 @@ async def test_a_datagram_full_of_pings_is_no_amplifier(autojump_clock):
         assert 100 - MAX_REQUESTS == node.statistics().bad_input["requests"]
 
 
-async def test_an_indirect_ping_is_sent_on_and_its_ack_passed_back_without_payload(autojump_clock):
+async def test_a_datagram_full_of_indirect_pings_is_no_amplifier(autojump_clock):
     async with one_node() as (node, wire):
+        pings = [
+            IndirectPing(number, b"\x0a\x00\x00\x03", 7003, "n3", False, None, 0, "")
+            for number in range(100)
+        ]
+        deliver(wire, *pings)
+        assert MAX_REQUESTS == len(answers(wire, Ping)) == node.statistics().relays
+        assert 100 - MAX_REQUESTS == node.statistics().bad_input["requests"]
+
+
+@pytest.mark.parametrize("dead_on_refusal", [True, False])
+async def test_an_indirect_ping_is_sent_on_and_its_ack_passed_back_without_payload(
+    dead_on_refusal, autojump_clock
+):
+    async with one_node(dead_on_refusal=dead_on_refusal) as (node, wire):
         request = IndirectPing(
             99, b"\x0a\x00\x00\x03", 7003, "n3", True, b"\x0a\x00\x00\x09", 7000, "n9"
         )
@@ -310,6 +324,24 @@ async def test_datagrams_longer_than_honest_ones_are_read_up_to_a_rate(autojump_
         for _ in range(200):
             deliver(wire, long)
         assert dropped + 200 - MAX_LONG // 60_000 - 1 <= node.statistics().bad_input["long"]
+
+
+async def test_a_long_message_is_read_wherever_in_a_packet_it_is_compressed(autojump_clock):
+    """Beside others, too; and beyond the rate the others are read without it."""
+    delegate = Delegate()
+    body = b"long" * (SHORT_OUTPUT // 2)
+    async with one_node(delegate=delegate) as (node, wire):
+        long = compress_message(encode_message(UserMessage(body)))
+        packet = make_compound([encode_message(UserMessage(b"short")), long])
+        wire.deliver(packet)
+        await trio.sleep(0.1)
+        assert [b"short", body] == sorted(delegate.messages, key=len)
+        for _ in range(100):
+            wire.deliver(packet)
+        await trio.sleep(0.1)
+        assert 101 == delegate.messages.count(b"short")
+        assert 1 < delegate.messages.count(body) < 100
+        assert node.statistics().bad_input["compress"] == 101 - delegate.messages.count(body)
 
 
 # --- the queue before the rules ---------------------------------------------------------

@@ -70,3 +70,13 @@ def test_a_name_is_missing_as_long_as_one_of_its_addresses_is():
     assert ["seed"] == seeds.missing(table, 93.0)
     seeds.update("unknown", [first])
     assert ["seed"] == list(seeds.joined)
+
+
+def test_a_lost_node_whose_address_another_one_has_by_now_is_not_looked_for_there():
+    seeds = Seeds(100.0)
+    seeds.lose(node("a", 1), 0.0)
+    seeds.lose(node("b", 2), 0.0)
+    table = Table(node("new", 1, NodeStatus.ALIVE))
+    assert ["b"] == [missing.name for missing in seeds.missing(table, 10.0)]
+    table.nodes["new"].update(status=NodeStatus.DEAD)
+    assert ["a", "b"] == [missing.name for missing in seeds.missing(table, 11.0)]

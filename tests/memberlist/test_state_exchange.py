@@ -13,13 +13,16 @@ from trioserf._exceptions import RemoteProtocolError
 from trioserf._memberlist import state_exchange
 from trioserf._memberlist.state_exchange import (
     MERGE_SLICE,
+    MERGE_TIME,
     QUIET_STATE,
+    RECORDS_SLICE,
     REPAIR_PERIOD,
     REPAIRS,
     USER_STEP,
     PushPuller,
     UserState,
 )
+from trioserf._swim.nodes import Node
 from trioserf._wire.limits import THREAD_THRESHOLD
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, encode_message
 from trioserf._wire.streams import PushPullState, StreamCodec, StreamParser, decode_frame
@@ -242,6 +245,54 @@ async def test_large_states_of_many_peers_are_merged_one_slice_at_a_time(autojum
         if not is_tick:
             longest = max(longest, sum(group))
     assert longest <= 2 * MERGE_SLICE, "other tasks run after each slice"
+
+
+async def test_records_that_take_long_to_merge_let_others_in_sooner(mock_clock):
+    turns = []
+    async with one_node(probe_interval=0, gossip_interval=0) as (node, _):
+        real = node._table.merge_checked
+
+        def merge(records, now, **fields):
+            mock_clock.jump(MERGE_TIME)
+            turns.append(len(records))
+            return real(records, now, **fields)
+
+        async def tick():
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns.append(0)
+
+        node._table.merge_checked = merge
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tick)
+            state = PushPullState(False, tuple(RECORDS), b"")
+            await node._exchange.merge(state, join=False, source=Address("10.0.0.9", 1))
+            nursery.cancel_scope.cancel()
+        assert 1 + len(RECORDS) == node.num_nodes
+    longest = max(sum(group) for is_tick, group in itertools.groupby(turns, bool) if is_tick)
+    assert longest < MERGE_SLICE
+
+
+async def test_the_state_of_a_large_cluster_is_taken_from_the_table_in_pieces(autojump_clock):
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with one_node(probe_interval=0, gossip_interval=0) as (node, _):
+        for number in range(2 * RECORDS_SLICE):
+            addr = (0x0A010000 + number).to_bytes(4, "big")
+            node._table._store.insert(Node(name=f"x{number}", addr=addr, port=7946))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count)
+            records = await node._exchange._records()
+            nursery.cancel_scope.cancel()
+    assert {f"x{number}" for number in range(2 * RECORDS_SLICE)} < {one.name for one in records}
+    assert len(records) == 1 + 2 * RECORDS_SLICE
+    assert turns, "other tasks run between two pieces"
 
 
 @pytest.mark.parametrize(

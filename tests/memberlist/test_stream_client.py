@@ -259,6 +259,26 @@ async def test_a_ping_on_a_stream_does_not_hang_on_one_lost_packet(faithful, aut
         assert (StreamPing.CONNECTING if faithful else StreamPing.ACKED) is probe.stream
 
 
+async def test_no_stream_is_begun_after_the_probe(autojump_clock):
+    async with cluster() as c:
+        node = await c.start(1, tcp_timeout=5.0)
+        transport = c.network.transport(PEER)
+        await transport.open()
+        accepted = []
+
+        async def accept():
+            while True:
+                stream, _ = await transport.accept_stream()
+                accepted.append(stream)
+
+        c.nursery.start_soon(accept)
+        peer = Node(name="n9", addr=bytes((10, 0, 0, 200)), port=7946)
+        probe = probe_of(node, peer, probe_interval=0.3, probe_timeout=0.1)
+        await node._client.ping(probe)
+        assert 2 == len(accepted), "the third would begin after 0.45 s"
+        assert StreamPing.CONNECTED is probe.stream
+
+
 async def test_a_ping_is_sent_on_a_few_streams_at_most_and_leaves_none_open(autojump_clock):
     async with cluster() as c:
         node = await c.start(1, tcp_timeout=5.0)

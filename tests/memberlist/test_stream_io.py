@@ -10,6 +10,7 @@ import trio.testing
 from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import (
+    CATCH_UP,
     CHUNK,
     FREE,
     MAX_WAITING,
@@ -20,6 +21,7 @@ from trioserf._memberlist.stream_io import (
     ByteBudget,
     Holding,
     StrangerAllowance,
+    let_readers_catch_up,
     make_way,
     read_message,
     run_cpu_bound,
@@ -196,6 +198,35 @@ async def test_one_that_is_cancelled_when_it_was_served_gives_back(autojump_cloc
     assert 0 == budget.used
 
 
+async def test_one_that_is_cancelled_when_it_had_to_give_up_leaves_the_others_their_turns(
+    autojump_clock,
+):
+    budget, served = ByteBudget(100), []
+    await budget.take(100)
+
+    async def wait(size):
+        await budget.take(size)
+        served.append(size)
+
+    async with trio.open_nursery() as nursery:
+        largest = trio.CancelScope()
+
+        async def wait_for_much():
+            with largest:
+                await wait(90)
+
+        nursery.start_soon(wait_for_much)
+        for _ in range(MAX_WAITING - 1):
+            nursery.start_soon(wait, 2)
+        await trio.sleep(0.1)
+        largest.cancel()
+        with trio.move_on_after(0.1):  # one too many: the largest gives up, before it runs again
+            await wait(1)
+        budget.give_back(100)
+    assert [2] * (MAX_WAITING - 1) == served
+    assert 2 * (MAX_WAITING - 1) == budget.used
+
+
 def test_an_allowance_is_spent_and_comes_back():
     allowance = StrangerAllowance()
     allowance.spend(STRANGER_BURST - 1, 10.0)
@@ -294,8 +325,9 @@ async def test_many_records_in_a_short_frame_are_charged():
     assert holding.charged > 1000 * RECORD_SIZE - FREE
 
 
-async def test_what_is_wrong_in_a_short_frame_is_replied_to():
-    stream = Whole(b"\x09" + encode(Compressed(7, b"abc")))
+@pytest.mark.parametrize("data", [b"abc", bytes(2 * SHORT)], ids=["short", "long"])
+async def test_what_is_wrong_in_a_frame_is_replied_to(data):
+    stream = Whole(b"\x09" + encode(Compressed(7, data)))
     with pytest.raises(StreamError, match="algorithm 7") as caught:
         await read_message(stream, CODECS["compressed"], accept_side=True, metrics=METRICS)
     assert caught.value.reply
@@ -312,3 +344,14 @@ async def test_only_a_thread_makes_way_for_the_loop():
 
     assert 0.001 <= await trio.to_thread.run_sync(timed)
     assert timed() < 0.001
+
+
+async def test_a_reader_that_never_catches_up_is_waited_for_a_while_only():
+    looks = []
+
+    def is_behind():
+        looks.append(1)
+        return True
+
+    await let_readers_catch_up(is_behind)
+    assert CATCH_UP == len(looks)

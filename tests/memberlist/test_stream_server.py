@@ -9,7 +9,7 @@ from trioserf._exceptions import JoinError, MergeRefused
 from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import FREE, read_message
-from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS
+from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS, PROTECTED
 from trioserf._wire.compression import compress_message
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, encode_message
@@ -284,6 +284,24 @@ async def test_who_said_nothing_is_shed_first_and_the_oldest_of_them_first(autoj
             await stream.aclose()
 
 
+async def test_of_those_that_send_their_requests_slowly_the_oldest_makes_room(autojump_clock):
+    async with cluster() as c:
+        node, peer = await with_peer(c, max_streams=2)
+        slow = [await peer.dial() for _ in range(2)]
+        for stream in slow:
+            await stream.send_all(b"\x06")
+        await trio.sleep(PROTECTED - 0.1)
+        assert ErrorReply("2 streams are open already") == await peer.ask(
+            encode_message(Ping(1, "n1"))
+        )
+        assert 2 == node.statistics().streams
+        await trio.sleep(0.2)
+        assert Ack(2, None) == await peer.ask(encode_message(Ping(2, "n1")))
+        assert ErrorReply("2 streams are open already") == await reply_on(slow[0])
+        assert 1 == node.statistics().streams
+        await slow[1].aclose()
+
+
 async def test_hundreds_of_silent_connections_keep_no_join_out(autojump_clock):
     async with cluster() as c:
         _, peer = await with_peer(c)
@@ -522,3 +540,69 @@ async def test_a_stream_that_breaks_while_it_is_served_is_no_fault_of_anybody(
         assert 0 == len(server)
         assert {} == node.statistics().bad_input
         assert Ack(1, None) == await peer.ask(encode_message(Ping(1, "n1")))
+
+
+class Odd(trio.abc.Stream):
+    """A stream of a transport of the user's own, which cannot close one direction alone."""
+
+    def __init__(self, stream, error=None):
+        self.stream, self.error = stream, error
+
+    async def receive_some(self, max_bytes=None):
+        await trio.lowlevel.checkpoint()
+        if self.error is not None:
+            raise self.error
+        return await self.stream.receive_some(max_bytes)
+
+    async def send_all(self, data):
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self):
+        await self.stream.wait_send_all_might_not_block()
+
+    async def aclose(self):
+        await self.stream.aclose()
+
+
+async def accept_odd(node, error=None):
+    """Let the streams that are accepted from now on be odd ones."""
+    real = node._stream_server.transport
+
+    class Transport:
+        async def accept_stream(self):
+            stream, source = await real.accept_stream()
+            return Odd(stream, error), source
+
+    node._stream_server.transport = Transport()
+
+
+async def test_a_stream_that_cannot_close_one_direction_says_why_a_peer_is_turned_away(
+    autojump_clock,
+):
+    async with cluster() as c:
+        node, peer = await with_peer(c, max_streams=1)
+        await accept_odd(node)
+        busy = [await peer.dial() for _ in range(2)]  # the first accept was under way
+        await busy[0].aclose()
+        await busy[1].send_all(b"\x06")
+        assert ErrorReply("1 streams are open already") == await peer.ask(
+            encode_message(Ping(1, "n1"))
+        )
+        await busy[1].aclose()
+
+
+async def test_a_stream_that_raises_what_nobody_expects_ends_alone(autojump_clock, caplog):
+    async with cluster() as c:
+        node, peer = await with_peer(c)
+        real = node._stream_server.transport
+        await accept_odd(node, ZeroDivisionError("a bug of the transport"))
+        streams = [await peer.dial() for _ in range(2)]
+        await trio.sleep(0.1)
+        node._stream_server.transport = real
+        assert 1 == node.statistics().bad_input["handler"]
+        assert "a bug of the transport" in caplog.text
+        for stream in streams:
+            await stream.aclose()
+        await trio.sleep(0.1)
+        await peer.dial()  # the accept that was under way
+        assert Ack(2, None) == await peer.ask(encode_message(Ping(2, "n1")))

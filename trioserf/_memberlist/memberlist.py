@@ -48,6 +48,7 @@ from ..abc import (
     BulkDelegate,
     Delegate,
     NodeView,
+    PingHandler,
     Transport,
 )
 from .address_prober import AddressProber
@@ -143,28 +144,7 @@ class Memberlist:
         self._seeds = Seeds(config.seed_memory)
         self._make_packet_parts(rng, handlers)
         self._make_stream_parts(rng, handlers.get("delegate"))
-        self._prober = Prober(
-            config=config,
-            table=self._table,
-            schedule=ProbeSchedule(self._table, rng, config),
-            sender=self._sender,
-            client=self._client,
-            pending_acks=self._pending_acks,
-            awareness=self._awareness,
-            apply=self._apply,
-            ping=handlers.get("ping"),
-            rng=rng,
-            history=self.history,
-            drop_log=self._drop_log,
-            metrics=self._metrics,
-            log=self._log,
-        )
-        acks = self._pending_acks
-        self._refusals = RefusalDetector(
-            self._client, self._apply, acks, self._indirect_pings, rng, self._short_tasks
-        )
-        self._prober.refusals = self._receiver.refusals = self._refusals
-        self._prober.let_refute = self._push_puller.let_refute
+        self._make_probe_parts(rng, handlers.get("ping"))
 
     def _make_packet_parts(self, rng: random.Random, handlers: Handlers) -> None:
         delegate = handlers.get("delegate")
@@ -229,22 +209,6 @@ class Memberlist:
             reserve=not faithful,
             drop_log=drop_log,
         )
-        self._receiver = Receiver(
-            config=config,
-            transport=transport,
-            wire=wire,
-            table=table,
-            sender=self._sender,
-            handoff=self._handoff,
-            pending_acks=self._pending_acks,
-            indirect_pings=self._indirect_pings,
-            ping=handlers.get("ping"),
-            default_port=self._address.default_port,
-            check_reached=self._address_prober.check_reached,
-            history=self.history,
-            drop_log=drop_log,
-            metrics=metrics,
-        )
 
     def _make_stream_parts(self, rng: random.Random, delegate: Delegate | None) -> None:
         config, table, metrics, wire = self._config, self._table, self._metrics, self._wire
@@ -302,6 +266,48 @@ class Memberlist:
         )
         self._healer = Healer(
             config=config, table=table, seeds=self._seeds, joiner=self.joiner, rng=rng, log=log
+        )
+
+    def _make_probe_parts(self, rng: random.Random, ping: PingHandler | None) -> None:
+        config, table, metrics, drop_log = self._config, self._table, self._metrics, self._drop_log
+        acks, indirect_pings = self._pending_acks, self._indirect_pings
+        self._refusals = RefusalDetector(
+            self._client, self._apply, acks, indirect_pings, rng, self._short_tasks
+        )
+        self._prober = Prober(
+            config=config,
+            table=table,
+            schedule=ProbeSchedule(table, rng, config),
+            sender=self._sender,
+            client=self._client,
+            pending_acks=acks,
+            awareness=self._awareness,
+            apply=self._apply,
+            ping=ping,
+            rng=rng,
+            history=self.history,
+            drop_log=drop_log,
+            metrics=metrics,
+            log=self._log,
+            refusals=self._refusals,
+            let_refute=self._push_puller.let_refute,
+        )
+        self._receiver = Receiver(
+            config=config,
+            transport=self._transport,
+            wire=self._wire,
+            table=table,
+            sender=self._sender,
+            handoff=self._handoff,
+            pending_acks=acks,
+            indirect_pings=indirect_pings,
+            ping=ping,
+            default_port=self._address.default_port,
+            check_reached=self._address_prober.check_reached,
+            refusals=self._refusals,
+            history=self.history,
+            drop_log=drop_log,
+            metrics=metrics,
         )
 
     # --- life ---------------------------------------------------------------------------

@@ -196,7 +196,7 @@ class PacketSender:
         # draw would find the same messages again, and count them as sent.
         wanted = queue.size + PART_OVERHEAD * len(queue.entries)
         kept = max(room - wanted, int(room * share))
-        user = self._of_delegate(kept, (), copies) if kept > USER_OVERHEAD else []
+        user = self._of_delegate(kept, (), copies)
         if not wanted:
             return user
         used = sum(map(len, user)) + PART_OVERHEAD * len(user)

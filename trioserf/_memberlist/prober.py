@@ -38,7 +38,11 @@ from .stream_client import StreamClient
 
 @attrs.define(eq=False, kw_only=True)
 class Prober:
-    """The failure detector."""
+    """The failure detector.
+
+    Args:
+      let_refute: is given a suspect that answers on a stream, but not to packets.
+    """
 
     config: MemberlistConfig
     table: NodeTable
@@ -54,9 +58,8 @@ class Prober:
     drop_log: DropLog
     metrics: Metrics
     log: Log
-    refusals: RefusalDetector | None = attrs.field(default=None, init=False)
-    let_refute: Callable[[Node], Awaitable[None]] | None = attrs.field(default=None, init=False)
-    """Is given a suspect that answers on a stream, but not to packets."""
+    refusals: RefusalDetector
+    let_refute: Callable[[Node], Awaitable[None]]
     probes: int = attrs.field(default=0, init=False)
     failed: int = attrs.field(default=0, init=False)
     indirect: int = attrs.field(default=0, init=False)
@@ -175,9 +178,9 @@ class Prober:
 
     async def _ping_on_stream(self, probe: ProbeRound) -> None:
         await self.client.ping(probe)
-        if probe.stream is StreamPing.REFUSED and self.refusals is not None:
+        if probe.stream is StreamPing.REFUSED:
             self.refusals.stream_refused(probe.node)
-        if probe.stream is StreamPing.ACKED and not probe.acked and self.let_refute is not None:
+        if probe.stream is StreamPing.ACKED and not probe.acked:
             node = self.table.nodes.get(probe.node.name)
             if node is not None and node.status is NodeStatus.SUSPECT:
                 await self.let_refute(node)
@@ -206,7 +209,7 @@ class Prober:
         node = probe.node
         result = probe.result()
         # A port that is refused says nothing about the health of this node.
-        if self.refusals is None or not self.refusals.refused(node.name):
+        if not self.refusals.refused(node.name):
             self.apply.change_health(result.delta)
         self.metrics.sample("memberlist.probeNode", (now - started) * 1000)
         if result.failed:

@@ -91,10 +91,10 @@ class Receiver:
     ping: PingHandler | None
     default_port: Callable[[], int]
     check_reached: Callable[[Node], object]
+    refusals: RefusalDetector
     history: History
     drop_log: DropLog
     metrics: Metrics
-    refusals: RefusalDetector | None = attrs.field(default=None, init=False)
     packets: int = attrs.field(default=0, init=False)
     bytes_received: int = attrs.field(default=0, init=False)
     _requests: int = attrs.field(default=0, init=False)
@@ -247,8 +247,7 @@ class Receiver:
             limit = self.indirect_pings.limit
             self.drop_log("relay", packet.source, f"more than {limit} indirect pings")
             return
-        if self.refusals is not None:
-            self.refusals.asked(seq_no, request, reply_to)
+        self.refusals.asked(seq_no, request, reply_to)
         ping = ping_message(seq_no, request.node, self.table.local_node)
         self.sender.send(ping, target, request.node)
 
@@ -266,11 +265,7 @@ class Receiver:
 
     def _on_nack(self, nack: Nack, packet: Packet) -> None:
         first = self._messages[0]
-        if (
-            isinstance(first, Suspect)
-            and self.refusals is not None
-            and self.refusals.answered(nack.seq_no, first, packet.source)
-        ):
+        if isinstance(first, Suspect) and self.refusals.answered(nack.seq_no, first, packet.source):
             return
         if not self.pending_acks.nack(nack.seq_no, packet.source):
             self.history.late_nack(nack.seq_no, packet.source)

@@ -22,7 +22,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from heapq import heappop, heappush
-from typing import Final
+from typing import Final, assert_never
 
 import trio
 
@@ -281,6 +281,8 @@ class RefusalDetector:
                         case Step.WAIT:
                             with trio.move_on_at(round.wake_at):
                                 await running.changed.wait()
+                        case never:
+                            assert_never(never)
         finally:
             del self._running[name], self._rounds_at[round.node.address]
             self._quiet_until[name] = trio.current_time() + QUIET
@@ -369,12 +371,10 @@ class RefusalDetector:
 
     def _declare_dead(self, round: RefusalRound, now: float) -> None:
         node, report = round.node, round.report()
-        effects = self.table.declare_refused(node.name, node.incarnation, str(report), now)
-        if effects:
-            self.declared += 1
-            self.apply.metrics.count("trioserf.memberlist.dead_on_refusal")
-            self.log.info("declaring %s dead: %s", node.name, report)
-            self.apply(effects)
+        self.declared += 1
+        self.apply.metrics.count("trioserf.memberlist.dead_on_refusal")
+        self.log.info("declaring %s dead: %s", node.name, report)
+        self.apply(self.table.declare_refused(node.name, node.incarnation, str(report), now))
 
     def _end(self, round: RefusalRound, now: float) -> None:
         name = round.node.name

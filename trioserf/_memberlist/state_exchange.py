@@ -387,8 +387,8 @@ class PushPuller:
             # A peer that has no room may have said so before it closed the stream.
             codec, budget = self.client.wire.stream, self.client.budget
             reply = await read_reply(stream, codec, self.metrics, budget)
-            if broken is not None and not isinstance(reply, ErrorReply):
-                raise broken
+        if broken is not None and not isinstance(reply, ErrorReply):
+            raise broken
         match reply:
             case PushPullState():
                 return reply

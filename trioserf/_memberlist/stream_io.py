@@ -228,9 +228,8 @@ class Holding:
         await self.resize(self.size + size)
 
     def release(self) -> None:
-        """Everything was dropped."""
-        if self.charged:
-            self.budget.give_back(self.charged)
+        """Everything was dropped: needed only if any of it is `charged`."""
+        self.budget.give_back(self.charged)
         self.size, self.charged, self.since = 0, 0, math.inf
 
 
