@@ -66,8 +66,12 @@ class SerfState(enum.IntEnum):
         return self.name.lower()
 
 
+NIL_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
+"""Tags of a node that says nil in place of a map; it is passed on as it came."""
+
+
 def _read_only(tags: Mapping[str, str]) -> Mapping[str, str]:
-    return MappingProxyType(dict(tags))
+    return tags if tags is NIL_TAGS else MappingProxyType(dict(tags))
 
 
 @final

@@ -16,7 +16,9 @@ from trioserf._cluster.internal_queries import (
     is_internal,
 )
 from trioserf._cluster.key_responses import key_payload
-from trioserf._events import Member
+from trioserf._cluster.member_record import member_of
+from trioserf._events import Member, MemberStatus
+from trioserf._swim.nodes import Node
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import (
     KeyAnswer,
@@ -102,6 +104,23 @@ def test_a_conflict_about_a_member_is_answered_with_what_is_known() -> None:
     ) == decode_conflict_response(answer.payload)
     unknown = ask(CONFLICT, b"bar")
     assert b"\x06\xc0" == unknown.payload
+
+
+def test_a_member_that_says_nil_for_its_tags_is_passed_on_so() -> None:
+    """As Go does; a member without tags has an empty map."""
+    for meta, tags in ((b"\xff\xc0", b"\xc0"), (b"\xff\x80", b"\x80")):
+        node = Node(name="foo", addr=bytes([10, 0, 0, 1]), port=7946, meta=meta)
+        member, _ = member_of(node, MemberStatus.ALIVE)
+        assert {} == member.tags
+        answer = answer_internal(
+            QueryMessage(1, 2, name=CONFLICT, payload=b"foo", source_node="asker"),
+            local_name=LOCAL,
+            find_member=lambda _name, member=member: member,
+            keyring=None,
+            response_limit=1024,
+        )
+        assert answer.payload is not None
+        assert answer.payload.endswith(b"\xa4Tags" + tags)
 
 
 def test_install_adds_the_key_behind_the_others() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import _attrs as attrs
-from .._events import Member
+from .._events import NIL_TAGS, Member
 from .._exceptions import KeyringError, RemoteProtocolError
 from .._text import key_to_text, text
 from .._wire.keyring import Keyring
@@ -111,7 +111,7 @@ def _record(member: Member) -> MemberRecord:
         name=member.name,
         addr=member.addr.packed,
         port=member.port,
-        tags=dict(member.tags),
+        tags=None if member.tags is NIL_TAGS else dict(member.tags),
         status=int(member.status),
         protocol_min=member.protocol_min,
         protocol_max=member.protocol_max,

@@ -178,7 +178,7 @@ class MemberRecord:
     name: str = wire("Name", Kind.STR)
     addr: bytes | None = wire("Addr", Kind.BYTES)
     port: int = wire("Port", Kind.U16)
-    tags: dict[str, str] = wire("Tags", Kind.STR_MAP)
+    tags: dict[str, str] | None = wire("Tags", Kind.STR_MAP)
     status: int = wire("Status", Kind.INT)
     protocol_min: int = wire("ProtocolMin", Kind.U8)
     protocol_max: int = wire("ProtocolMax", Kind.U8)

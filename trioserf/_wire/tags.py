@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .._events import NIL_TAGS
 from .._exceptions import RemoteProtocolError
 from .._text import raw_text, text
 from .codec import pack_value, unpack_prefix, unpack_value
@@ -31,7 +32,7 @@ def encode_tags(tags: Mapping[str, str], protocol: int) -> bytes:
     return bytes((_MAGIC,)) + pack_value(dict(tags))
 
 
-def decode_tags(meta: bytes) -> tuple[dict[str, str], bool]:
+def decode_tags(meta: bytes) -> tuple[Mapping[str, str], bool]:
     """The tags in a node's metadata, and whether they are broken.
 
     Broken metadata gives the tags in front of the damage, as in Go.
@@ -41,7 +42,7 @@ def decode_tags(meta: bytes) -> tuple[dict[str, str], bool]:
     try:
         value = unpack_value(meta[1:])
         if value is None:
-            return {}, False
+            return NIL_TAGS, False
         if isinstance(value, dict):
             return {_string(key): _string(item) for key, item in value.items()}, False
     except RemoteProtocolError:
