@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from trioserf._memberlist.address_prober import CHECK_PERIOD, CHECKS, MAX_PROBES
+from trioserf._memberlist.address_prober import CHECK_BURST, CHECK_PERIOD, MAX_PROBES
 from trioserf._memberlist.short_tasks import ShortTasks
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._wire.messages import Ack, Ping, encode_message
@@ -198,22 +198,22 @@ async def test_nothing_is_checked_like_go_or_without_probes(setting, autojump_cl
 
 async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
     async with one_node(**SLOWLY) as (_node, wire):
-        for last in range(2, 2 + 2 * CHECKS):
+        for last in range(2, 2 + 2 * CHECK_BURST):
             alive(wire, f"x{last}", last)
         await trio.sleep(0.1)
         before = len(wire.sent)
         for _ in range(3):
-            for last in range(2, 2 + 2 * CHECKS):
+            for last in range(2, 2 + 2 * CHECK_BURST):
                 wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))
         await trio.sleep(0.001)
         sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
-        assert CHECKS == len(sent)
+        assert CHECK_BURST == len(sent)
         await trio.sleep(CHECK_PERIOD * 4.5)
-        for last in range(2, 2 + 2 * CHECKS):
+        for last in range(2, 2 + 2 * CHECK_BURST):
             wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))
         await trio.sleep(0.01)
         sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
-        assert CHECKS + 4 == len(sent)
+        assert CHECK_BURST + 4 == len(sent)
 
 
 async def test_a_node_whose_tasks_do_not_run_checks_nobody(autojump_clock):

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from trioserf._memberlist.drop_log import LOG_PERIOD
-from trioserf._memberlist.loop_lag import KEPT, SHORTEST, LoopLag
+from trioserf._memberlist.loop_lag import MAX_BLOCKS, SHORTEST_BLOCK, LoopLag
 from trioserf._memberlist.node_log import node_log
 from trioserf.testing import SimCluster
 
@@ -19,7 +19,7 @@ def test_a_block_is_named_in_the_log_and_those_that_follow_are_counted(caplog):
     assert 30 // LOG_PERIOD == len(lines)
     assert lines[0].startswith("n1: the event loop was blocked for 0.50 s or longer")
     assert "[11 so far]" in lines[1]
-    assert KEPT == len(lag.blocks)
+    assert MAX_BLOCKS == len(lag.blocks)
     assert (30, 0.5) == (lag.statistics().blocks, lag.statistics().worst)
 
 
@@ -32,7 +32,7 @@ def test_two_deadlines_that_passed_in_one_block_are_one_block():
 
 
 def test_short_delays_of_a_busy_machine_are_no_block():
-    assert SHORTEST == LoopLag(0.01, node_log("memberlist", "n1")).limit
+    assert SHORTEST_BLOCK == LoopLag(0.01, node_log("memberlist", "n1")).limit
 
 
 async def test_a_node_that_runs_in_time_has_no_lag(autojump_clock):

@@ -251,7 +251,7 @@ class Bulk(Delegate):
 def bulk_sender(**fields):
     delegate = Bulk()
     sender = make(delegate, **fields)
-    sender.spreads = delegate
+    sender.bulk = delegate
     return sender, delegate
 
 

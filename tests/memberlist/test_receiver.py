@@ -12,15 +12,15 @@ from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.receiver import (
     BATCH,
     BATCH_BYTES,
+    BATCH_TIME,
     MAX_LONG,
     MAX_LONG_WAITING,
     MAX_REQUESTS,
-    PIECES,
+    PIECES_BURST,
     PIECES_PERIOD,
     SCANNED_AT_ONCE,
     SHORT_OUTPUT,
-    STRANGERS,
-    TURN,
+    STRANGERS_BURST,
     Handoff,
     requests_in_packet,
 )
@@ -505,7 +505,7 @@ async def test_messages_that_take_long_let_others_in_between(message, nursery):
             self.on_suspect(UserMessage(body), 0.0)
 
         def on_suspect(self, message, now):
-            until = trio.current_time() + 2 * TURN
+            until = trio.current_time() + 2 * BATCH_TIME
             while trio.current_time() < until:
                 pass
             return super().on_suspect(message, now)
@@ -591,10 +591,12 @@ async def test_in_a_flood_strangers_are_rate_limited(reserve):
             handoff.put(UserMessage(b"x"), Packet(b"", Address(host, 7946), now))
         return len(handoff) - before
 
-    assert (BATCH + STRANGERS if reserve else 3000) == put("10.9.9.9", 3000, 1.0)
+    assert (BATCH + STRANGERS_BURST if reserve else 3000) == put("10.9.9.9", 3000, 1.0)
     assert (250 if reserve else 3000) == put("10.9.9.8", 3000, 1.5)
     assert 3000 == put("10.0.0.2", 3000, 1.5)
-    assert (3000 - BATCH - STRANGERS + 2750 if reserve else 0) == handoff.drop_log.counts["handoff"]
+    assert (3000 - BATCH - STRANGERS_BURST + 2750 if reserve else 0) == handoff.drop_log.counts[
+        "handoff"
+    ]
     handoff._low.clear()
     handoff._first = None
     assert BATCH == put("10.9.9.8", BATCH, 9.0), "few are never counted"
@@ -605,7 +607,7 @@ async def test_in_a_flood_packets_of_strangers_are_not_even_decoded(autojump_clo
         deliver(wire, alive_of("n2"), source=AWAY)
         await trio.testing.wait_all_tasks_blocked()
         handoff, stranger = node._handoff, Address("10.9.9.9", 7946)
-        for _ in range((BATCH + STRANGERS) // 60 + 1):
+        for _ in range((BATCH + STRANGERS_BURST) // 60 + 1):
             deliver(wire, *[Suspect(1, "n2", f"s{n}") for n in range(60)], source=stranger)
         asked = len(answers(wire, Ack))
         deliver(wire, Ping(7, "n1"), source=stranger)
@@ -634,7 +636,7 @@ async def test_packets_of_many_pieces_are_taken_from_strangers_at_a_bounded_rate
                 deliver(wire, *many, source=source)
             return node._drop_log.counts["requests"] - before
 
-        assert (100 if faithful_go else PIECES // 104 + 1) == read_of(stranger)
+        assert (100 if faithful_go else PIECES_BURST // 104 + 1) == read_of(stranger)
         assert 100 == read_of(AWAY)
         await trio.sleep(0.5)
         assert (100 if faithful_go else 0.5 / PIECES_PERIOD // 104) == pytest.approx(

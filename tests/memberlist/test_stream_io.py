@@ -10,11 +10,11 @@ import trio.testing
 from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import (
-    CATCH_UP,
+    CATCH_UP_TURNS,
     CHUNK,
-    FREE,
+    FREE_SIZE,
+    INLINE_FRAME,
     MAX_WAITING,
-    SHORT,
     STRANGER_BURST,
     STRANGER_RATE,
     WAIT_LIMIT,
@@ -123,11 +123,11 @@ async def test_what_many_streams_bring_at_once_is_parsed_one_after_the_other(aut
 async def test_what_is_free_is_not_charged():
     budget = ByteBudget(100)
     holding = Holding(budget)
-    await holding.resize(FREE)
+    await holding.resize(FREE_SIZE)
     assert 0 == budget.used
     await holding.grow(100)
     assert 100 == budget.used
-    await holding.resize(FREE + 40)
+    await holding.resize(FREE_SIZE + 40)
     assert 40 == budget.used
     holding.release()
     assert 0 == budget.used
@@ -244,8 +244,8 @@ def test_an_allowance_is_spent_and_comes_back():
 
 async def test_only_what_is_charged_is_rate_limited():
     taken = []
-    holding = Holding(ByteBudget(10 * FREE), taken.append)
-    for size in (FREE, FREE + 10, FREE + 5, FREE + 25, 0):
+    holding = Holding(ByteBudget(10 * FREE_SIZE), taken.append)
+    for size in (FREE_SIZE, FREE_SIZE + 10, FREE_SIZE + 5, FREE_SIZE + 25, 0):
         await holding.resize(size)
     assert [10, 20] == taken
 
@@ -294,7 +294,7 @@ CODECS = {
 async def test_a_short_frame_is_read_at_once(codec):
     nonce = bytes(12)
     short = frame(push_pull_bytes(True, [RECORD] * 2, b"state"), codec, nonce)
-    assert len(short) <= SHORT
+    assert len(short) <= INLINE_FRAME
     request, holding, turns = await read_one(short, codec)
     assert PushPullState(True, (RECORD, RECORD), b"state") == request
     assert not turns
@@ -309,7 +309,7 @@ async def test_a_short_frame_is_read_at_once(codec):
 async def test_a_short_frame_may_have_a_long_text():
     codec = CODECS["compressed"]
     short = frame(user_message_bytes(bytes(20_000)), codec, None)
-    assert len(short) <= SHORT
+    assert len(short) <= INLINE_FRAME
     request, holding, turns = await read_one(short, codec)
     assert UserMessageStream(bytes(20_000)) == request
     assert turns
@@ -319,13 +319,13 @@ async def test_a_short_frame_may_have_a_long_text():
 async def test_many_records_in_a_short_frame_are_charged():
     nothing = b"\x06" + encode(PushPullHeader(1000, 0, True)) + 1000 * b"\x80"
     short = frame(nothing, CODECS["compressed"], None)
-    assert len(short) <= SHORT
+    assert len(short) <= INLINE_FRAME
     request, holding, _ = await read_one(short, CODECS["compressed"])
     assert 1000 == len(request.records)
-    assert holding.charged > 1000 * RECORD_SIZE - FREE
+    assert holding.charged > 1000 * RECORD_SIZE - FREE_SIZE
 
 
-@pytest.mark.parametrize("data", [b"abc", bytes(2 * SHORT)], ids=["short", "long"])
+@pytest.mark.parametrize("data", [b"abc", bytes(2 * INLINE_FRAME)], ids=["short", "long"])
 async def test_what_is_wrong_in_a_frame_is_replied_to(data):
     stream = Whole(b"\x09" + encode(Compressed(7, data)))
     with pytest.raises(StreamError, match="algorithm 7") as caught:
@@ -354,4 +354,4 @@ async def test_a_reader_that_never_catches_up_is_waited_for_a_while_only():
         return True
 
     await let_readers_catch_up(is_behind)
-    assert CATCH_UP == len(looks)
+    assert CATCH_UP_TURNS == len(looks)

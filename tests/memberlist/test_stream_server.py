@@ -8,8 +8,8 @@ import trio
 from trioserf._exceptions import JoinError, MergeRefused
 from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.node_log import node_log
-from trioserf._memberlist.stream_io import FREE, read_message
-from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS, PROTECTED
+from trioserf._memberlist.stream_io import FREE_SIZE, read_message
+from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS, STREAM_PROTECTED
 from trioserf._wire.compression import compress_message
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, encode_message
@@ -290,7 +290,7 @@ async def test_of_those_that_send_their_requests_slowly_the_oldest_makes_room(au
         slow = [await peer.dial() for _ in range(2)]
         for stream in slow:
             await stream.send_all(b"\x06")
-        await trio.sleep(PROTECTED - 0.1)
+        await trio.sleep(STREAM_PROTECTED - 0.1)
         assert ErrorReply("2 streams are open already") == await peer.ask(
             encode_message(Ping(1, "n1"))
         )
@@ -363,7 +363,7 @@ async def test_what_a_request_holds_counts_until_it_is_dropped(autojump_clock):
             await stream.send_all(bomb(1_000_000))
         await trio.sleep(1)
         assert 1 == node.statistics().streams
-        assert 1_000_000 - FREE < budget.used < 1_000_000
+        assert 1_000_000 - FREE_SIZE < budget.used < 1_000_000
         await stream.aclose()
         await trio.sleep(10)
         assert 0 == budget.used

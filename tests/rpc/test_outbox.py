@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from trioserf._rpc.outbox import AT_ONCE, Outbox, RecordQueue, Turns
+from trioserf._rpc.outbox import MAX_BATCH, Outbox, RecordQueue, Turns
 from trioserf._rpc.records import QueryRecord
 from trioserf._wire.rpc_messages import pack_reply_header
 
@@ -103,7 +103,7 @@ def test_a_query_is_encoded_when_it_is_written() -> None:
 
 
 async def test_writers_are_woken_a_few_at_a_time() -> None:
-    turns, events = Turns(), [trio.Event() for _ in range(3 * AT_ONCE)]
+    turns, events = Turns(), [trio.Event() for _ in range(3 * MAX_BATCH)]
     woken = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(turns.run)
@@ -116,5 +116,5 @@ async def test_writers_are_woken_a_few_at_a_time() -> None:
         await wait_all_tasks_blocked()
         assert last.is_set()
         nursery.cancel_scope.cancel()
-    assert {0, AT_ONCE, 2 * AT_ONCE, 3 * AT_ONCE} >= set(woken)
-    assert {AT_ONCE, 2 * AT_ONCE} & set(woken), "there were pauses in between"
+    assert {0, MAX_BATCH, 2 * MAX_BATCH, 3 * MAX_BATCH} >= set(woken)
+    assert {MAX_BATCH, 2 * MAX_BATCH} & set(woken), "there were pauses in between"

@@ -10,7 +10,7 @@ from tests.serf.clusters import cluster
 from trioserf._events import Event, EventsDropped, EventType, MemberEvent, UserEvent
 from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.receiver import BATCH
-from trioserf._serf.fanout import BEHIND, TURNS, Fanout, check_kinds
+from trioserf._serf.fanout import MAX_WAITING, READING_TURNS, Fanout, check_kinds
 from trioserf._wire.messages import UserMessage
 from trioserf._wire.serf_messages import UserEventMessage, encode_serf
 from trioserf.abc import Packet
@@ -222,12 +222,12 @@ async def test_an_unread_default_channel_is_no_slow_reader(
 async def test_a_reader_is_behind_while_it_takes_much_that_waits() -> None:
     fanout = make_fanout()
     reader, busy = fanout.add(100), fanout.add(100)
-    for number in range(BEHIND + 4):
+    for number in range(MAX_WAITING + 4):
         fanout.put(user(number))
     assert not fanout.is_behind(), "nobody has taken anything yet"
     for _ in range(3):
         await reader.receive_channel.receive()
-        for _ in range(TURNS):
+        for _ in range(READING_TURNS):
             assert fanout.is_behind()
         assert not fanout.is_behind(), "it takes nothing"
     await reader.receive_channel.receive()
@@ -255,7 +255,7 @@ async def test_a_flood_of_events_does_not_run_ahead_of_those_who_read_it(
                 most = max(most, events.statistics().current_buffer_used)
                 if seen == count:
                     break
-    assert most <= BATCH + BEHIND
+    assert most <= BATCH + MAX_WAITING
 
 
 async def test_a_reader_that_goes_away_while_there_is_room_gets_nothing_more() -> None:

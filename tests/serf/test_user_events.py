@@ -12,7 +12,7 @@ from tests.serf.clusters import address, cluster, drain, host, user_events
 from trioserf._events import EventsDropped, UserEvent
 from trioserf._exceptions import QueryTooLarge, UserEventTooLarge
 from trioserf._serf.serf import Serf
-from trioserf._serf.user_events import FEW, UNDER_WAY
+from trioserf._serf.user_events import MAX_UNDER_WAY, MIN_UNDER_WAY
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import UserEventMessage, encode_serf
 
@@ -358,7 +358,7 @@ async def test_what_became_too_long_when_encryption_began_is_dropped_and_counted
 async def test_a_sender_waits_until_its_events_come_back(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.1) as net:
         a, b = await net.joined("a", "b")
-        for number in range(UNDER_WAY):
+        for number in range(MAX_UNDER_WAY):
             a.user_event_nowait("burst", b"%d" % number)
         with pytest.raises(trio.WouldBlock):
             a.user_event_nowait("burst")
@@ -368,16 +368,16 @@ async def test_a_sender_waits_until_its_events_come_back(autojump_clock: MockClo
         await trio.sleep(0.15)
         a.user_event_nowait("burst")
         await trio.sleep(3)
-        assert UNDER_WAY + 1 == len(user_events(drain(b)))
+        assert MAX_UNDER_WAY + 1 == len(user_events(drain(b)))
 
 
 async def test_go_never_waits_for_copies(autojump_clock: MockClock) -> None:
     async with cluster(latency=0.1) as net:
         a, b = await net.joined("a", "b", faithful_go=True)
-        for number in range(2 * UNDER_WAY - 1):
+        for number in range(2 * MAX_UNDER_WAY - 1):
             a.user_event_nowait("burst", b"%d" % number)
         await trio.sleep(20)
-        assert 2 * UNDER_WAY - 1 == len(user_events(drain(b)))
+        assert 2 * MAX_UNDER_WAY - 1 == len(user_events(drain(b)))
 
 
 async def test_a_sender_whose_events_do_not_come_back_goes_on_in_the_end(
@@ -387,7 +387,7 @@ async def test_a_sender_whose_events_do_not_come_back_goes_on_in_the_end(
         a, b = await net.joined("a", "b", probe_interval=1000.0, queue_depth_warning=1000)
         net.network.partition([host(a)], [host(b)])
         before = trio.current_time()
-        for number in range(3 * UNDER_WAY):
+        for number in range(3 * MAX_UNDER_WAY):
             await a.user_event("burst", b"%d" % number)
         # Each time as many as may be under way, and then five gossip intervals.
         assert 2.0 <= trio.current_time() - before <= 2.1
@@ -404,7 +404,7 @@ async def test_a_queue_full_of_the_events_of_others_does_not_silence_a_node(
             a._delegate.notify_message(encode_serf(forged))
         queue = a._delegate.core.broadcasts.queues["event"]
         before = trio.current_time()
-        for number in range(3 * FEW):
+        for number in range(3 * MIN_UNDER_WAY):
             await a.user_event("mine", b"%d" % number)
         assert 2.0 <= trio.current_time() - before <= 2.1, "so many in five gossip intervals"
         await trio.sleep(1.0)

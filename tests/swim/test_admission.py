@@ -14,7 +14,7 @@ from trioserf._swim.admission import (
     COUNT_INTERVAL,
     MAX_CHECKS,
     MAX_UNREACHED,
-    OWN_SHARE,
+    NEWCOMER_FACTOR,
     AllowedNetworks,
     defect,
     sound,
@@ -342,7 +342,7 @@ def test_a_peer_that_joins_by_this_node_is_entered(form: bytes) -> None:
     assert TurnedAway(5) == effects[-1], "one in each state"
     for number in range(3000, 3000 + 5 * MAX_UNREACHED):
         table.merge_checked(records(range(number, number + 1), addr), 9.0, peer=PEER)
-    assert OWN_SHARE * MAX_UNREACHED + 1 == table.num_nodes
+    assert NEWCOMER_FACTOR * MAX_UNREACHED + 1 == table.num_nodes
 
 
 def checked(table: NodeTable, state: list[NodeRecord], peer: str = PEER, **where: Address) -> str:

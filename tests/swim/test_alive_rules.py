@@ -10,7 +10,7 @@ import pytest
 
 from trioserf._exceptions import MergeRefused
 from trioserf._swim import alive_rules
-from trioserf._swim.alive_rules import REPLIES, DroppedNodes, StaleReplies
+from trioserf._swim.alive_rules import REPLYING_NODES, DroppedNodes, StaleReplies
 from trioserf._swim.effects import (
     Applied,
     Broadcast,
@@ -613,12 +613,13 @@ def test_a_few_of_the_nodes_that_received_it_from_others_reply() -> None:
         reply_to(new_replies(seed), known, from_the_node=False, num_nodes=1000) is not None
         for seed in range(1000)
     )
-    assert 0 < given < 3 * REPLIES
+    assert 0 < given < 3 * REPLYING_NODES
 
 
 def test_in_a_small_cluster_all_reply() -> None:
     known = node("b", status=NodeStatus.DEAD)
     assert all(
-        reply_to(new_replies(seed), known, from_the_node=False, num_nodes=REPLIES) is not None
+        reply_to(new_replies(seed), known, from_the_node=False, num_nodes=REPLYING_NODES)
+        is not None
         for seed in range(50)
     )

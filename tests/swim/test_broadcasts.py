@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from trioserf._swim.broadcasts import AMPLE, QueueStatistics, TransmitLimitedQueue
+from trioserf._swim.broadcasts import FEW_TRANSMITS, QueueStatistics, TransmitLimitedQueue
 from trioserf._swim.scaling import retransmit_limit
 
 
@@ -464,7 +464,7 @@ def test_events_that_come_faster_than_further_copies_get_none() -> None:
     sent = 0
     for number in range(100):
         queue.queue(b"%03d" % number)
-        sent += len(queue.take(2, 80, copies=AMPLE))
+        sent += len(queue.take(2, 80, copies=FEW_TRANSMITS))
         assert queue.size < 80 + 3, "no more than a packet waits for further copies"
     assert 100 == sent
 
@@ -482,7 +482,7 @@ def test_single_events_to_fewer_nodes_get_ample_copies_however_many_wait() -> No
     while taken := queue.take(2, 80):
         for message in taken:
             sent[message] += 1
-    assert {AMPLE, 8} == set(sent.values())
+    assert {FEW_TRANSMITS, 8} == set(sent.values())
 
 
 def test_where_others_are_few_a_burst_is_sent_in_several_rounds() -> None:

@@ -12,7 +12,7 @@ from trioserf._memberlist_config import MemberlistConfig
 from trioserf._swim.effects import NodeDropped, NodeForgotten
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.probing import (
-    RECHECK,
+    RECHECK_INTERVALS,
     SCANNED_AT_ONCE,
     SHUFFLED_AT_ONCE,
     ProbeReport,
@@ -102,7 +102,7 @@ def test_made_up_nodes_do_not_keep_real_ones_from_being_probed(faithful: bool) -
     for name in "bc":
         places = [0, *(i for i, probed in enumerate(sequence) if probed == name), len(sequence)]
         longest = max(b - a for a, b in pairwise(places))
-        assert (longest > RECHECK + 4) is faithful
+        assert (longest > RECHECK_INTERVALS + 4) is faithful
     probed = Counter(sequence)
     assert max(probed[name] for name in ghosts) <= 3
     assert sum(probed[name] for name in ghosts) > 400
@@ -132,7 +132,7 @@ def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_a
     assert 90 <= looks <= 110, "every fourth interval or so"
     for name in "bc":
         places = [0, *(i for i, probed in enumerate(sequence) if probed == name), 400]
-        assert max(b - a for a, b in pairwise(places)) <= RECHECK + 4
+        assert max(b - a for a, b in pairwise(places)) <= RECHECK_INTERVALS + 4
     assert "d" in sequence[:200]
     assert "d" not in sequence[200:]
 

@@ -13,7 +13,7 @@ from trioserf._config import MemberlistConfig
 from trioserf._swim.effects import SHORT_DELAY, Applied, Broadcast
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._swim.refusal import (
-    ALONE,
+    ALONE_FACTOR,
     MAX_CHECKS,
     MOST_CHECKS,
     TOO_LATE,
@@ -89,9 +89,9 @@ def test_without_corroboration_the_round_ends_and_says_so() -> None:
 def test_two_nodes_alone_check_for_longer() -> None:
     round = begin(alone=True)
     assert [Step.SUSPECT, Step.WAIT] == refused(round, 100.0)
-    for number in range(1, ALONE):
+    for number in range(1, ALONE_FACTOR):
         assert [Step.WAIT] == refused(round, 100.0 + number * GRACE)
-    assert [Step.DECLARE_DEAD] == refused(round, 100.0 + ALONE * GRACE)
+    assert [Step.DECLARE_DEAD] == refused(round, 100.0 + ALONE_FACTOR * GRACE)
 
 
 def test_the_suspect_has_its_time_to_refute_however_late_another_was_refused() -> None:
@@ -269,7 +269,7 @@ def test_nothing_is_declared_dead_without_all_that_it_takes(
         return
     assert others
     assert not answered
-    assert now - first >= grace * (ALONE if alone else 1)
+    assert now - first >= grace * (ALONE_FACTOR if alone else 1)
     assert now - suspected >= grace
 
 

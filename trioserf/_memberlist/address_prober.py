@@ -43,7 +43,7 @@ MAX_PROBES: Final = 16
 """Most addresses probed at once; a message that would need one more is refused."""
 ATTEMPTS: Final = 2
 """Pings to the old address, so that one lost packet does not decide."""
-CHECKS: Final = 64
+CHECK_BURST: Final = 64
 """Nodes that were never reached and may be pinged before `CHECK_PERIOD` applies."""
 CHECK_PERIOD: Final = 1 / 16
 """Time after which one more node that was never reached may be pinged (seconds): strangers can make
@@ -64,7 +64,7 @@ class AddressProber:
     _checks: TokenBucket = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._checks = TokenBucket(CHECKS, CHECK_PERIOD)
+        self._checks = TokenBucket(CHECK_BURST, CHECK_PERIOD)
 
     def start(self, effect: ProbeAddress, apply: Apply) -> bool:
         """Begin a probe, and apply what follows from it; False if there are too many."""

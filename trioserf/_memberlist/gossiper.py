@@ -13,8 +13,8 @@ While there is nothing to send the task sleeps.  A new broadcast wakes it, for o
 An eager round sends copies that each message may have anyway, up to its retransmit limit: the
 cluster carries as many copies as with Go, only sooner.  How many of them:
 
-* of a *burst*, more than `ALONE` messages, ``limit - 1`` copies of each, because nothing makes up
-  for the copies of a burst that are lost;
+* of a *burst*, more than `FEW_MESSAGES` messages, ``limit - 1`` copies of each, because nothing
+  makes up for the copies of a burst that are lost;
 * of *few messages*, ``limit // 2`` copies of each: every node has to handle all copies, of which
   only the first has anything new for it, and where a lossy network loses some of them the other
   half reaches the node within a second.
@@ -33,7 +33,7 @@ import trio
 
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
-from .._swim.broadcasts import ALONE, ENOUGH
+from .._swim.broadcasts import FEW_MESSAGES, MIN_TRANSMITS
 from .._swim.eager_pace import REFILL, EagerPace
 from .._swim.gossip_order import MAX_RINGS
 from .._swim.scaling import retransmit_limit
@@ -52,7 +52,8 @@ COPIES_WAIT: Final = 5.0
 """How long the further copies of an event wait for other packets (gossip intervals).
 
 On a local network that is a probe interval, in which a node sends about one ping and one ack.
-Where the others are fewer than `ENOUGH` the copies are, too: then they wait for no other packet.
+Where the others are fewer than `MIN_TRANSMITS` the copies are, too: then they wait for no other
+packet.
 """
 
 
@@ -99,7 +100,7 @@ class Gossiper:
         eager = self._eager and max_delay < 1
         if self._regular_at > now + interval:
             wait = 0.0
-            if eager and copies_wait and len(self.table.sequence) > ENOUGH:
+            if eager and copies_wait and len(self.table.sequence) > MIN_TRANSMITS:
                 wait = COPIES_WAIT * interval
             self._regular_at = min(self._regular_at, self._regular_after(now + wait))
         if eager:
@@ -133,7 +134,7 @@ class Gossiper:
                 self._eager_at = math.inf
                 self.eager_rounds += 1
                 limit = retransmit_limit(config.retransmit_mult, len(self.table.sequence))
-                eager = limit // 2 if self._new <= ALONE else limit - 1
+                eager = limit // 2 if self._new <= FEW_MESSAGES else limit - 1
                 fanout = min(2 * config.gossip_nodes, max(config.gossip_nodes, eager))
                 nodes = order.first_targets(min(fanout, MAX_RINGS), now, self.rng)
                 more = self.sender.spread(nodes)
@@ -142,7 +143,7 @@ class Gossiper:
                     self._pace.spend(now, self.sender.fill, share)
                 self._new = 0
                 if more:
-                    self._new = ALONE + 1
+                    self._new = FEW_MESSAGES + 1
                     self._eager_at = max(now, self._ready_at())
             if now >= self._regular_at:
                 self.regular_rounds += 1

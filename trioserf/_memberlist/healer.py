@@ -32,7 +32,7 @@ from .node_log import Log
 from .seeds import Seeds
 from .state_exchange import EXCHANGE_ERRORS
 
-PERIOD: Final = 30.0
+DEFAULT_PERIOD: Final = 30.0
 """Mean time between two attempts (seconds), if ``push_pull_interval`` is 0 and gives none."""
 _CONTACT_ERRORS: Final = (*EXCHANGE_ERRORS, trio.ClosedResourceError)
 
@@ -54,7 +54,7 @@ class Healer:
         if self.config.faithful_go or self.seeds.memory <= 0:
             await trio.lowlevel.checkpoint()
             return
-        period = self.config.push_pull_interval or PERIOD
+        period = self.config.push_pull_interval or DEFAULT_PERIOD
         resolve_at = 0.0
         while True:
             await trio.sleep(period * (0.5 + self.rng.random()))

@@ -18,10 +18,10 @@ from .. import _attrs as attrs
 from .drop_log import LOG_PERIOD
 from .node_log import Log
 
-SHORTEST: Final = 0.1
+SHORTEST_BLOCK: Final = 0.1
 """Shortest time for which the loop was blocked that is reported (seconds): a busy machine has many
 shorter ones."""
-KEPT: Final = 16
+MAX_BLOCKS: Final = 16
 """How many of those times are remembered, the newest."""
 
 
@@ -59,7 +59,7 @@ class LoopLag:
     """Lateness of the prober.
 
     Args:
-      limit: what is at least that late is a block, if not shorter than `SHORTEST` (seconds).
+      limit: what is at least that late is a block, if not shorter than `SHORTEST_BLOCK` (seconds).
       log: where it is named.
 
     Attributes:
@@ -79,7 +79,7 @@ class LoopLag:
 
     def __attrs_post_init__(self) -> None:
         # No converter: with one, attrs would look at every change of `last`.
-        self.limit = max(self.limit, SHORTEST)
+        self.limit = max(self.limit, SHORTEST_BLOCK)
 
     def blocked(self, seconds: float, now: float) -> None:
         """The prober woke so late, which is more than ``limit``."""
@@ -87,7 +87,7 @@ class LoopLag:
         if self.blocks and now - seconds <= self.blocks[-1].at:
             # A second deadline that passed in the same block.
             return
-        self.blocks = (*self.blocks, Block(now, seconds))[-KEPT:]
+        self.blocks = (*self.blocks, Block(now, seconds))[-MAX_BLOCKS:]
         self.count += 1
         if now - self._logged_at >= LOG_PERIOD:
             self._logged_at = now

@@ -160,7 +160,7 @@ class Memberlist:
             wire=wire,
             queue=self._queue,
             delegate=delegate,
-            spreads=bulk,
+            bulk=bulk,
             find_node=table.nodes.get,
             drop_log=drop_log,
             metrics=metrics,

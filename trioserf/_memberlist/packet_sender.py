@@ -65,7 +65,7 @@ class PacketSender:
     """Builds and sends datagrams.
 
     Args:
-      spreads: the delegate, if it is a `BulkDelegate`.
+      bulk: the delegate, if it is a `BulkDelegate`.
       find_node: the record of a name, to learn what a receiver understands.
     """
 
@@ -74,7 +74,7 @@ class PacketSender:
     wire: WireFormat
     queue: TransmitLimitedQueue
     delegate: Delegate | None
-    spreads: BulkDelegate | None = None
+    bulk: BulkDelegate | None = None
     find_node: Callable[[str], Node | None]
     drop_log: DropLog
     metrics: Metrics
@@ -114,7 +114,7 @@ class PacketSender:
         """
         encoded: Encoded = {}
         packets = 1 if self.config.faithful_go else ROUND_PACKETS
-        room, spreads = self.wire.packet_room, self.spreads
+        room, bulk = self.wire.packet_room, self.bulk
         for node in nodes:
             messages = 0
             for number in range(packets):
@@ -126,13 +126,13 @@ class PacketSender:
                 self._send_gossip(broadcasts, node, encoded)
                 messages += len(broadcasts)
                 # Unless the delegate has more than a packet; messages about nodes keep Go's pace.
-                if messages >= ROUND_MESSAGES or spreads is None or spreads.waiting() <= room:
+                if messages >= ROUND_MESSAGES or bulk is None or bulk.waiting() <= room:
                     break
         return bool(nodes)
 
     def waits(self) -> bool:
         """Whether anything waits, if only for an eager round."""
-        return self.spreads is not None and self.spreads.waiting() > 0
+        return self.bulk is not None and self.bulk.waiting() > 0
 
     def spread(self, nodes: Sequence[Node]) -> bool:
         """Send what is new to all of these nodes alike; whether there may be more of it.
@@ -142,8 +142,8 @@ class PacketSender:
         the nodes have is not sent to them again.
         """
         self.fill = 0.0
-        spreads = self.spreads
-        if self.delegate is not None and spreads is None:
+        bulk = self.bulk
+        if self.delegate is not None and bulk is None:
             self.fill = UNKNOWN_FILL
             return self.gossip(nodes)  # it counts a copy for each call
         messages = size = 0
@@ -158,16 +158,16 @@ class PacketSender:
             size += sum(map(len, broadcasts))
             self.fill = min(1.0, (size + PART_OVERHEAD * messages) / self.wire.packet_room)
             # Messages about nodes keep Go's pace: after a join all of a cluster waits, and is old.
-            if spreads is None or broadcasts[-1][:1] != USER_PREFIX:
+            if bulk is None or broadcasts[-1][:1] != USER_PREFIX:
                 return False
-            unsent = spreads.unsent()
+            unsent = bulk.unsent()
             if unsent < self.wire.packet_room or messages >= EAGER_MESSAGES:
                 return unsent > 0
         return bool(nodes)
 
     def unsent_fill(self) -> float:
         """How full a packet would be of what is new, at most 1."""
-        unsent = self.queue.unsent + (0 if self.spreads is None else self.spreads.unsent())
+        unsent = self.queue.unsent + (0 if self.bulk is None else self.bulk.unsent())
         return min(1.0, unsent / self.wire.packet_room)
 
     def _send_gossip(self, messages: list[bytes], node: Node, encoded: Encoded) -> None:
@@ -214,8 +214,8 @@ class PacketSender:
         if room <= USER_OVERHEAD or self.delegate is None:
             return []
         try:
-            if self.spreads is not None:
-                user = self.spreads.get_broadcasts_for(copies, USER_OVERHEAD, room)
+            if self.bulk is not None:
+                user = self.bulk.get_broadcasts_for(copies, USER_OVERHEAD, room)
             else:
                 user = self.delegate.get_broadcasts(USER_OVERHEAD, room)
         except Exception as error:

@@ -25,9 +25,9 @@ from .node_log import Log
 from .packet_sender import PacketSender
 from .pending_acks import PendingAcks
 
-LIMIT: Final = 0.5
+CHECK_LIMIT: Final = 0.5
 """Seconds that a check may take at least; a ``probe_timeout``, if that is longer."""
-AGAIN: Final = 0.15
+RESEND_AFTER: Final = 0.15
 """Seconds until the ping or the SYN is sent again, if nothing came back."""
 
 
@@ -98,7 +98,7 @@ class PortChecker:
             check.note()
 
         seq_no, hosts = self.pending_acks.next_seq_no(), {*node.hosts}
-        limit = max(LIMIT, self.config.probe_timeout)
+        limit = max(CHECK_LIMIT, self.config.probe_timeout)
         try:
             with (
                 self.pending_acks.expect(seq_no, on_ack, hosts=hosts, always=True),
@@ -118,7 +118,7 @@ class PortChecker:
         if suspected:
             suspect = Suspect(node.incarnation, node.name, self.table.name)
             parts.append(encode_message(suspect))
-        wait = AGAIN
+        wait = RESEND_AFTER
         while not check.over.is_set():
             if suspected or not check.packet_refused:
                 try:
@@ -133,7 +133,7 @@ class PortChecker:
             wait *= 2
 
     async def _dial(self, address: Address, check: _Check) -> None:
-        wait = AGAIN
+        wait = RESEND_AFTER
         while True:
             try:
                 with trio.move_on_after(wait):

@@ -61,7 +61,7 @@ _OVERHEAD: Final = 512
 """What label, encryption and checksum may add to a packet (bytes)."""
 FREE_PIECES: Final = 16
 """Messages of a packet that cost a stranger nothing."""
-PIECES: Final = 2000
+PIECES_BURST: Final = 2000
 """Further ones of strangers that are decoded at once, and then one more every `PIECES_PERIOD`: two
 kilobytes may hold hundreds, which take milliseconds."""
 PIECES_PERIOD: Final = 0.0002
@@ -114,7 +114,7 @@ class Receiver:
         hand_off = self.handoff.put
         self._full = self.wire.packet
         self._short = attrs.evolve(self._full, max_output=SHORT_OUTPUT)
-        self._pieces = TokenBucket(PIECES, PIECES_PERIOD)
+        self._pieces = TokenBucket(PIECES_BURST, PIECES_PERIOD)
         self._usual = self.config.udp_buffer_size + _OVERHEAD
         self._routes = {
             Ping: self._on_ping,
@@ -310,17 +310,17 @@ SCAN_INTERVAL: Final = 1.0
 SCANNED_AT_ONCE: Final = 512
 """Nodes of the table whose hosts are read while one message is queued; the next message goes on
 with further nodes, so that a large table delays no message for long."""
-STRANGERS: Final = 1024
+STRANGERS_BURST: Final = 1024
 """Messages of strangers that are taken at once in a flood, as many as Go queues; further ones are
 taken at the rate of `STRANGERS_PERIOD`."""
 STRANGERS_PERIOD: Final = 0.002
 """Time after which one more message of a stranger is taken in a flood (seconds).  Each moves a
 Lamport clock by one at most, and the window of a clock has 512 times: so the window lasts a second,
 and what an honest node sends may be on its way as long."""
-FLOOD: Final = 1.0
+FLOOD_TIME: Final = 1.0
 """How long a flood of strangers counts as going on (seconds), from the last message of a stranger
 that found a whole batch of messages waiting."""
-TURN: Final = 0.002
+BATCH_TIME: Final = 0.002
 """Time after which a batch ends early (seconds): a query may have filters that take long, and the
 effects of a new node take a third of a millisecond."""
 _SHORTEST_REQUEST: Final = 100
@@ -389,7 +389,7 @@ class Handoff:
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._strangers = TokenBucket(STRANGERS, STRANGERS_PERIOD)
+        self._strangers = TokenBucket(STRANGERS_BURST, STRANGERS_PERIOD)
         if isinstance(self.delegate, PublishingDelegate):
             self._is_behind = self.delegate.is_behind
 
@@ -419,7 +419,7 @@ class Handoff:
             limit = self._limit_for(packet)
             if limit < self.depth:
                 if many:
-                    self._flood_until = packet.received_at + FLOOD
+                    self._flood_until = packet.received_at + FLOOD_TIME
                 if not self._may_be_of_stranger(packet):
                     return
             elif queue is self._low and packet.received_at < self._flood_until:
@@ -505,7 +505,7 @@ class Handoff:
         """Handle messages until cancelled."""
         while True:
             room = BATCH_BYTES
-            until = trio.current_time() + TURN
+            until = trio.current_time() + BATCH_TIME
             for turn in range(BATCH):
                 # Alive messages go first, but a flood of them must not keep the rest waiting.
                 queue = self._high or self._first or self._low

@@ -35,7 +35,7 @@ from .._swim.probing import NACK_PROTOCOL, STREAM_PING_PROTOCOL
 from .._swim.refusal import (
     ASKED_AT_ONCE,
     CHECKERS,
-    QUIET,
+    QUIET_TIME,
     PortCheck,
     RefusalReport,
     RefusalRound,
@@ -62,12 +62,12 @@ CHECK_BURST: Final = 32
 """Checks, each because of a hint from the network, that may begin before `CHECK_PERIOD` applies."""
 CHECK_PERIOD: Final = 0.05
 """Time after which one more check may begin (seconds)."""
-FRESH: Final = 0.5
+FRESH_TIME: Final = 0.5
 """Time after a refused check in which this node need not check the same node again (seconds)."""
-SEVERAL: Final = 2
-"""If so many nodes refused this node alone within `AT_ONCE`, its health score rises: nothing may
-get out of this node."""
-AT_ONCE: Final = 10.0
+MANY_REFUSING: Final = 2
+"""If so many nodes refused this node alone within `REFUSED_MEMORY`, its health score rises: nothing
+may get out of this node."""
+REFUSED_MEMORY: Final = 10.0
 """Time for which it is remembered that a node refused (seconds)."""
 STREAM_PERIOD: Final = 0.2
 """Time between two streams that this node opens to see whether streams work (seconds)."""
@@ -76,7 +76,7 @@ STREAM_SPREAD: Final = 0.1
 (seconds)."""
 STREAM_AGAIN: Final = 1.0
 """Time until a stream that did not work is tried again; doubled each time (seconds)."""
-MOST_AGAIN: Final = 60.0
+MAX_STREAM_AGAIN: Final = 60.0
 """Longest time until a stream that did not work is tried again (seconds)."""
 
 _SEND_ERRORS = (LocalProtocolError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -227,11 +227,11 @@ class RefusalDetector:
     def refused(self, name: str) -> bool:
         """Whether this node was refused just now by a node."""
         at = self._refused_at.get(name, -math.inf)
-        return trio.current_time() - at <= max(FRESH, 2 * self.config.probe_interval)
+        return trio.current_time() - at <= max(FRESH_TIME, 2 * self.config.probe_interval)
 
     def _refused_lately(self, node: Node) -> bool:
         """Whether a check of this node was refused so recently that it need not check again."""
-        return trio.current_time() - self._refused_at.get(node.name, -math.inf) <= FRESH
+        return trio.current_time() - self._refused_at.get(node.name, -math.inf) <= FRESH_TIME
 
     # --- a round ---------------------------------------------------------------------------
 
@@ -285,7 +285,7 @@ class RefusalDetector:
                             assert_never(never)
         finally:
             del self._running[name], self._rounds_at[round.node.address]
-            self._quiet_until[name] = trio.current_time() + QUIET
+            self._quiet_until[name] = trio.current_time() + QUIET_TIME
             if len(self._quiet_until) > MAX_ROUNDS * 4:
                 del self._quiet_until[next(iter(self._quiet_until))]
 
@@ -387,7 +387,7 @@ class RefusalDetector:
         )
         self._alone_refused[name] = now
         _drop_old(self._alone_refused, now)
-        if len(self._alone_refused) >= SEVERAL:
+        if len(self._alone_refused) >= MANY_REFUSING:
             self.apply.change_health(1)
 
     async def _check_ports(self, node: Node, *, suspected: bool, packet_refused: bool) -> PortCheck:
@@ -455,8 +455,8 @@ class RefusalDetector:
 
 
 def _drop_old(times: dict[str, float], now: float) -> None:
-    """Forget what was longer than `AT_ONCE` ago: nodes come back, and names may be new."""
-    for name in [name for name, at in times.items() if now - at > AT_ONCE]:
+    """Forget what was longer than `REFUSED_MEMORY` ago: nodes come back, and names may be new."""
+    for name in [name for name, at in times.items() if now - at > REFUSED_MEMORY]:
         del times[name]
 
 
@@ -525,4 +525,4 @@ class StreamChecker:
             return
         worked = await self.client.check(node, self.pending_acks.next_seq_no())
         if not (worked and node.was_connected):
-            self._push(trio.current_time() + again, min(2 * again, MOST_AGAIN), name)
+            self._push(trio.current_time() + again, min(2 * again, MAX_STREAM_AGAIN), name)

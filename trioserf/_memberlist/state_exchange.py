@@ -44,8 +44,8 @@ from .metrics import Metrics
 from .node_log import Log
 from .stream_client import StreamClient
 from .stream_io import (
-    AT_ONCE,
-    SHORT,
+    INLINE_FRAME,
+    INLINE_SIZE,
     let_readers_catch_up,
     make_way,
     read_reply,
@@ -250,7 +250,7 @@ class StateExchange:
 
 async def _done(work: Callable[[], T], size: int) -> T:
     """As `run_cpu_bound`, without its checkpoint if the work is small: a stream is awaited next."""
-    return work() if size < AT_ONCE else await run_cpu_bound(work, size)
+    return work() if size < INLINE_SIZE else await run_cpu_bound(work, size)
 
 
 # --- push/pulls of this node --------------------------------------------------------------
@@ -548,7 +548,7 @@ class UserState:
     async def _merge_in_pieces(
         self, large: LargeStateDelegate, state: bytes, join: bool, began: bool
     ) -> None:
-        if len(state) <= SHORT:
+        if len(state) <= INLINE_FRAME:
             steps = large.merge_decoded(large.decode_state(state), join, began)
             if self._merge_some(steps):
                 return

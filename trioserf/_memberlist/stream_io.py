@@ -44,14 +44,14 @@ R = TypeVar("R")
 CHUNK: Final = 16 * 1024
 """Most bytes read in one go: what is read and what it is parsed with keep buffers of this size."""
 _MAX_THREADS: Final = 2
-_WAY: Final = 0.0001
+_YIELD_TIME: Final = 0.0001
 """How long a thread makes way for the event loop (seconds), once every half a millisecond."""
-CATCH_UP: Final = 64
+CATCH_UP_TURNS: Final = 64
 """Most turns of the loop that readers get to take what was published, before more is published."""
-AT_ONCE: Final = 4_000
+INLINE_SIZE: Final = 4_000
 """Work on fewer bytes than this is done at once, in the task that needs it: it takes less than a
 millisecond (bytes before compression)."""
-SHORT: Final = AT_ONCE // COMPRESSED_WEIGHT
+INLINE_FRAME: Final = INLINE_SIZE // COMPRESSED_WEIGHT
 """A frame of at most so many bytes is decoded at once, with all its layers."""
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("trioserf.cpu_bound")
 _turn: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("trioserf.cpu_bound_here")
@@ -59,7 +59,7 @@ _turn: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("trioserf.cpu_boun
 
 MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes that all streams of a node hold together; the largest exchange that any node makes fits."""
-FREE: Final = 64 * 1024
+FREE_SIZE: Final = 64 * 1024
 """What each stream may hold without asking (bytes): exchanges of some hundred nodes."""
 STRANGER_RATE: Final = 2 << 20
 """Bytes that all exchanges with strangers may be charged in a second: several thousand records."""
@@ -70,7 +70,7 @@ MAX_WAITING: Final = 8
 """Streams that may wait until the budget has room; of more the one that needs most fails."""
 WAIT_LIMIT: Final = 2.0
 """Longest wait for room in the budget (seconds)."""
-_ASK_AGAIN: Final = 0.1
+_RETRY_INTERVAL: Final = 0.1
 """How often a stream that waits for room asks again (seconds)."""
 LIKELY_RATIO: Final = 4
 """A frame is decompressed with room for so many times its length, enough for an honest frame.  If
@@ -132,7 +132,7 @@ class ByteBudget:
                 while place in self._waiting:
                     if self.reclaim is not None:
                         self.reclaim()
-                    with trio.move_on_after(_ASK_AGAIN):
+                    with trio.move_on_after(_RETRY_INTERVAL):
                         await place.called.wait()
             except trio.Cancelled:
                 if place.served:
@@ -186,7 +186,7 @@ class StrangerAllowance:
 class Holding:
     """What one stream holds of a budget: its request in whatever form, and its reply.
 
-    Only what exceeds `FREE` is charged, so that no large exchange keeps small ones waiting.
+    Only what exceeds `FREE_SIZE` is charged, so that no large exchange keeps small ones waiting.
     """
 
     budget: ByteBudget
@@ -201,7 +201,7 @@ class Holding:
 
     async def resize(self, size: int) -> None:
         """Hold so many bytes in all from now on.  Raises as `ByteBudget.take`."""
-        wanted = max(0, size - FREE)
+        wanted = max(0, size - FREE_SIZE)
         if wanted > self.charged:
             if self.allowance is not None:
                 self.allowance(wanted - self.charged)
@@ -266,13 +266,13 @@ async def read_message(
         return None
     if metrics.tap is not None:
         metrics.sample("memberlist.size.remote", size)
-    if size <= SHORT and isinstance(frame, Frame):
+    if size <= INLINE_FRAME and isinstance(frame, Frame):
         try:
-            frame = decode_frame(frame, codec, AT_ONCE)
+            frame = decode_frame(frame, codec, INLINE_SIZE)
         except TextTooLong:
             pass
         else:
-            await holding.resize(footprint(frame, AT_ONCE))
+            await holding.resize(footprint(frame, INLINE_SIZE))
     inner = size
     while isinstance(frame, Frame):
         inner = footprint(frame, inner)
@@ -322,7 +322,7 @@ async def _read_frame(
             begun()
         size += len(data)
         await holding.resize(2 * size + parser.size)  # buffers that grow are half empty
-        if len(data) < AT_ONCE:
+        if len(data) < INLINE_SIZE:
             result = parser.receive(data)
         else:  # many streams may have as much at the same moment
             async with turn():
@@ -347,7 +347,7 @@ async def _take_off(
         result = await _decoded_apart(frame, codec, None, heavy, holding)
     else:
         longest = min(codec.max_output, holding.budget.limit - own)
-        allowed = min(longest, LIKELY_RATIO * own + FREE // 2)
+        allowed = min(longest, LIKELY_RATIO * own + FREE_SIZE // 2)
         while True:
             await holding.resize(own + allowed)
             work = max(heavy, allowed // _WRITTEN_PER_READ)
@@ -389,7 +389,7 @@ async def run_cpu_bound(work: Callable[[], T], size: int) -> T:
 
     *Checkpoint*: always.  *Cancellation*: work that began in a thread is abandoned there.
     """
-    if size < AT_ONCE:
+    if size < INLINE_SIZE:
         await trio.lowlevel.checkpoint()
         return work()
     if size < THREAD_THRESHOLD:
@@ -409,7 +409,7 @@ def make_way() -> None:
     Does nothing in the loop itself.
     """
     if not trio.lowlevel.in_trio_run():
-        time.sleep(_WAY)
+        time.sleep(_YIELD_TIME)
 
 
 def turn() -> trio.Lock:
@@ -428,7 +428,7 @@ async def let_readers_catch_up(is_behind: Callable[[], bool] | None) -> None:
 
     *Checkpoint*: only if a reader is behind.
     """
-    for _ in range(CATCH_UP):
+    for _ in range(CATCH_UP_TURNS):
         if is_behind is None or not is_behind():
             return
         await trio.lowlevel.checkpoint()

@@ -49,13 +49,13 @@ FIRST_BYTE_LIMIT: Final = 3.0
 """How long a stream may say nothing (seconds): a lost first segment is sent again after one
 second, and after two more.  DIFFERS: Go waits for ``TCPTimeout``.
 Test: test_a_stream_that_says_nothing_has_a_short_limit."""
-PROTECTED: Final = 0.5
+STREAM_PROTECTED: Final = 0.5
 """How long a stream that has begun its request keeps its place in any case (seconds)."""
 HOLD_PROTECTED: Final = 1.0
 """How long a stream keeps its share of the budget in any case (seconds)."""
-_LAST_WORDS: Final = 0.1
+_REPLY_LIMIT: Final = 0.1
 """How long a peer that is turned away may take to read why (seconds)."""
-_MAX_LEAVING: Final = 64
+_MAX_REPLIES: Final = 64
 """Most streams that are sent the reason for being turned away at the same time; further ones are
 closed without a reply."""
 _BACKOFF: Final = (0.005, 1.0)
@@ -139,7 +139,7 @@ class StreamServer:
         self.drop_log("streams", source, self._full())
         if self._shed_silent(self._full()):
             return True
-        limit = trio.current_time() - PROTECTED
+        limit = trio.current_time() - STREAM_PROTECTED
         for child in self._children:
             if child.reading and child.since <= limit and not child.holding.busy:
                 self._shed(child, self._full())
@@ -207,10 +207,10 @@ class StreamServer:
         may destroy the reply: so it is read until the peer closes.
         """
         try:
-            if self._leaving < _MAX_LEAVING:
+            if self._leaving < _MAX_REPLIES:
                 self._leaving += 1
                 try:
-                    with trio.move_on_after(_LAST_WORDS):
+                    with trio.move_on_after(_REPLY_LIMIT):
                         await stream.send_all(self.wire.encode_frame(_error(reason)))
                         if isinstance(stream, trio.abc.HalfCloseableStream):
                             await stream.send_eof()

@@ -17,7 +17,7 @@ import trio
 from .. import _attrs as attrs
 from .._wire.rpc_messages import pack_reply_header
 
-AT_ONCE: Final = 50
+MAX_BATCH: Final = 50
 """Writers that are woken together."""
 QUEUE_SIZE: Final = 512
 """Records that may wait for a client in one stream, as in Go."""
@@ -126,7 +126,7 @@ class Turns:
             await self._any.wait()
             self._any = trio.Event()
             while self._waiting:
-                for _ in range(min(AT_ONCE, len(self._waiting))):
+                for _ in range(min(MAX_BATCH, len(self._waiting))):
                     self._waiting.popleft().set()
                 await trio.lowlevel.checkpoint()
 

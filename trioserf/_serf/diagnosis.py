@@ -25,12 +25,12 @@ from ..abc import Address
 from .known import Known, contact_of
 from .wording import listed, seconds, times
 
-TOGETHER: Final = 60.0
+FAILED_TOGETHER: Final = 60.0
 """Members that fail within so long of each other failed at once (seconds): the time until a
 suspicion ends differs by less."""
-FEW: Final = 2
+FEW_FAILED: Final = 2
 """So many lost answers may be chance; more are none."""
-RECENT: Final = 120.0
+RECENT_TIME: Final = 120.0
 """What was last seen so long ago is over (seconds)."""
 
 
@@ -117,7 +117,7 @@ def _failure(known: Known, notes: list[Note], node: Node) -> Iterator[str]:
     if contact is None:
         yield "It never answered this node."
     refutations = sum(note.count for note in notes if note.what == "refuted")
-    if refutations > FEW:
+    if refutations > FEW_FAILED:
         yield f"It was suspected before and refuted that {times(refutations)}: it comes and goes."
 
 
@@ -178,7 +178,7 @@ def _together(known: Known, node: Node) -> Iterator[str]:
     failed = [
         other
         for other in vanished
-        if other.name != node.name and abs(other.changed_at - node.changed_at) <= TOGETHER
+        if other.name != node.name and abs(other.changed_at - node.changed_at) <= FAILED_TOGETHER
     ]
     if failed and node in vanished:
         names = listed([other.name for other in failed])
@@ -192,7 +192,7 @@ def _together(known: Known, node: Node) -> Iterator[str]:
 def _alive(known: Known, notes: list[Note], node: Node) -> Iterator[str]:
     indirect = [note for note in notes if note.what == "reached indirectly"]
     lost = sum(note.count for note in indirect)
-    if lost > FEW and known.now - indirect[-1].at <= RECENT:
+    if lost > FEW_FAILED and known.now - indirect[-1].at <= RECENT_TIME:
         yield from _one_way(known, node, indirect, lost)
         return
     refutations = [note for note in notes if note.what == "refuted"]
@@ -349,7 +349,7 @@ def _isolation(known: Known) -> Iterator[str]:
 def _partition(known: Known, failed: list[Node], others: list[Node]) -> Iterator[str]:
     groups: list[list[Node]] = []
     for node in failed:
-        if groups and node.changed_at - groups[-1][-1].changed_at <= TOGETHER:
+        if groups and node.changed_at - groups[-1][-1].changed_at <= FAILED_TOGETHER:
             groups[-1].append(node)
         else:
             groups.append([node])

@@ -43,9 +43,9 @@ EventKind: TypeAlias = EventType | type[MemberEvent | UserEvent | Query | Events
 A = TypeVar("A", bound=MemberEvent | UserEvent | Query | EventsDropped)
 B = TypeVar("B", bound=MemberEvent | UserEvent | Query | EventsDropped)
 
-BEHIND: Final = 16
+MAX_WAITING: Final = 16
 """Events that may wait for a reader that is not behind."""
-TURNS: Final = 8
+READING_TURNS: Final = 8
 """Turns of the loop in which a reader takes something if it only reads: tasks come in random
 order."""
 _CLASSES: Final = (MemberEvent, UserEvent, Query, EventsDropped)
@@ -86,7 +86,7 @@ class Subscription:
     """Events and marks that went into the buffer."""
     _taken: int = attrs.field(default=0, init=False)
     """And those that had been taken out of it when that was last looked at …"""
-    _still: int = attrs.field(default=TURNS, init=False)
+    _still: int = attrs.field(default=READING_TURNS, init=False)
     """… and how often that has been the same number since."""
     _warned: bool = attrs.field(default=False, init=False)
     receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
@@ -147,7 +147,7 @@ class Subscription:
         taken = self._stored - waiting
         self._still = 0 if taken > self._taken else self._still + 1
         self._taken = taken
-        return waiting > BEHIND and self._still < TURNS
+        return waiting > MAX_WAITING and self._still < READING_TURNS
 
     def _count_missing(self) -> None:
         self._missed += 1

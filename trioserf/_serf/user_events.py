@@ -2,19 +2,19 @@
 
 What is sent faster than the cluster takes it in is lost: queues are pruned, buffers run over,
 and a node that saw newer events refuses those that are hundreds of Lamport times behind.
-Nobody tells a sender so.  But what others have processed they pass on, and a copy comes back: an
-acknowledgement that costs nothing, and by which a sender can be clocked like one of TCP.  So
-a caller waits while
+No message says so to the sender.  But what others have processed they pass on, and a copy comes
+back: an acknowledgement that costs nothing, and by which a sender can be clocked like one of TCP.
+So a caller waits while
 
 * the queue of events is over its high-water mark, ``queue_depth_warning``, with its own events, or
-  with those of others while `FEW` of this node are under way;
-* `UNDER_WAY` events of this node are under way, no copy of which has come back; or
+  with those of others while `MIN_UNDER_WAY` of this node are under way;
+* `MAX_UNDER_WAY` events of this node are under way, no copy of which has come back; or
 * the oldest of those is a quarter of ``event_buffer`` behind the clock: others send, too.
 
 An event whose copy does not come back is given up after `GIVE_UP_AFTER`.  So a stranger who floods
-the cluster with events does not silence a node: it still sends `FEW` in that time, and they go
-out before what is passed on.  Where no other member is
-alive nothing leaves the queue and nothing comes back, so nothing is waited for.
+the cluster with events does not silence a node: it still sends `MIN_UNDER_WAY` in that time, and
+they go out before what is passed on.  Where no other member is alive nothing leaves the queue and
+nothing comes back, so nothing is waited for.
 
 DIFFERS (unless ``faithful_go``): Go's callers never wait.
 Test: test_a_sender_waits_until_its_events_come_back.
@@ -36,13 +36,13 @@ from .._cluster.size_limits import payload_bytes
 from .._events import SerfState
 from .core import Core
 
-UNDER_WAY: Final = 64
+MAX_UNDER_WAY: Final = 64
 """Events of this node under way at once.
 
 Sixteen nodes that all send have 1,024 under way: so many fit into the queue of a Go node's
 worker, and into a receive buffer of the 208 kB that Linux grants by default.
 """
-FEW: Final = 8
+MIN_UNDER_WAY: Final = 8
 """Events of this node under way while the queue is full of those of others."""
 GIVE_UP_AFTER: Final = 5.0
 """When an event is given up of which no copy came back (gossip intervals)."""
@@ -68,7 +68,7 @@ class UserEventSender:
         mark = core.config.queue_depth_warning
         full = self.under_way and self._is_behind()
         if not full and len(queue.entries) >= mark:
-            full = len(self.under_way) >= FEW or queue.local_depth() >= mark
+            full = len(self.under_way) >= MIN_UNDER_WAY or queue.local_depth() >= mark
         if not full:
             return False
         if core.members.others_alive():
@@ -86,7 +86,7 @@ class UserEventSender:
                 # Not by messages, but because a message skipped times: nobody is behind then.
                 distance = clock.time - clock.skipped - ltime
                 far = distance > self.core.config.event_buffer // 4
-                return len(under_way) >= UNDER_WAY or (far and not clock.is_current(ltime))
+                return len(under_way) >= MAX_UNDER_WAY or (far and not clock.is_current(ltime))
             del under_way[message]
         return False
 

@@ -167,7 +167,7 @@ def _fit_together(records: Sequence[NodeRecord], nodes: Sequence[Node], strict: 
 MAX_UNREACHED: Final = 256
 """Nodes known by hearsay alone that are admitted, beside one for each node that was reached; each
 probe interval probes one of them."""
-OWN_SHARE: Final = 4
+NEWCOMER_FACTOR: Final = 4
 """The limit of nodes known by hearsay alone is multiplied by this for a peer that names itself: a
 thousand nodes may start at once."""
 MAX_CHECKS: Final = 4
@@ -193,7 +193,7 @@ class UnreachedNodes:
 
     * the state of a peer that this node dialled: joins and anti-entropy;
     * one node in each state that a peer sends to this node, at the host of that peer, up to
-      `OWN_SHARE` times the limit: newcomers join by a node that knows none of them.
+      `NEWCOMER_FACTOR` times the limit: newcomers join by a node that knows none of them.
 
     DIFFERS (unless ``faithful_go``): Go enters every name, and 100,000 made-up ones hide the rest.
     Test: test_names_known_by_hearsay_are_bounded.

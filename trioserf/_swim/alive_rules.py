@@ -416,7 +416,7 @@ def _from_the_node(alive: AliveState, source: Address | None) -> bool:
 # --- replies to stale messages ----------------------------------------------------------
 
 
-REPLIES: Final = 8
+REPLYING_NODES: Final = 8
 """Nodes that reply to one stale message, on average, of those that got it from a third node."""
 
 
@@ -435,7 +435,7 @@ class StaleReplies:
 
     A reply is smaller than the message, goes to an address that the record has or had, and at most
     one in each ``interval`` goes to one node.  Of the nodes that received the message from a third
-    node only some `REPLIES` reply, whatever the size of the cluster.
+    node only some `REPLYING_NODES` reply, whatever the size of the cluster.
 
     Args:
       name: the local name, the sender of the dead message.
@@ -469,7 +469,7 @@ class StaleReplies:
         last = self._replied_at.get(node.name)
         if last is not None and now - last < self._interval:
             return None
-        if not from_the_node and self._rng.random() * num_nodes >= REPLIES:
+        if not from_the_node and self._rng.random() * num_nodes >= REPLYING_NODES:
             return None
         self._replied_at[node.name] = now
         from_node = node.name if node.status is NodeStatus.LEFT else self._name

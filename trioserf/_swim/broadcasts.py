@@ -37,14 +37,14 @@ _LENGTH_BITS: Final = 32
 _LENGTH_MASK: Final = (1 << _LENGTH_BITS) - 1
 _SKIPPED: Final = 16
 """Events that do not fit into the rest of a packet after which no further one is tried."""
-ENOUGH: Final = 3
+MIN_TRANSMITS: Final = 3
 """Transmissions that an event gets at least, however many others wait."""
-AMPLE: Final = 6
+FEW_TRANSMITS: Final = 6
 """Transmissions that an event gets at most if it fills less than half a packet, while events for a
 whole packet wait for further copies."""
-ALONE: Final = 3
+FEW_MESSAGES: Final = 3
 """Most messages that count as few: an eager round sends few to fewer nodes than it sends many."""
-_ANY: Final = 1 << 20
+_UNLIMITED: Final = 1 << 20
 """A number of transmissions that no message reaches."""
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 
@@ -88,7 +88,7 @@ class _Entry:
     transmits: int = 0
     first: int = 1
     """Transmissions that it gets as something new."""
-    enough: int = _ANY
+    enough: int = _UNLIMITED
     """Transmissions after which it is finished, if that is before the retransmit limit."""
 
     def insert(self) -> None:
@@ -191,11 +191,11 @@ class TransmitLimitedQueue:
         Messages that were sent as often as there are copies already are left for a packet to
         one other node: the nodes that get the copies have them.
 
-        DIFFERS (a bulk queue and copies): what fills half of ``limit`` is sent `ENOUGH` times
-        or to the nodes of one round, and no more.  A node has as many predecessors as there are
-        copies, see `gossip_order`; and under load it is better to be rid of a message.  Where the
-        nodes are fewer than `ENOUGH`, several rounds follow each other.  What finds a packet full
-        of messages that wait for further copies is sent `AMPLE` times.
+        DIFFERS (a bulk queue and copies): what fills half of ``limit`` is sent `MIN_TRANSMITS`
+        times or to the nodes of one round, and no more.  A node has as many predecessors as there
+        are copies, see `gossip_order`; and under load it is better to be rid of a message.  Where
+        the nodes are fewer than `MIN_TRANSMITS`, several rounds follow each other.  What finds a
+        packet full of messages that wait for further copies is sent `FEW_TRANSMITS` times.
         Tests: test_a_burst_of_events_is_sent_in_full_packets_once,
         test_events_that_come_faster_than_further_copies_get_none,
         test_where_others_are_few_a_burst_is_sent_in_several_rounds.
@@ -213,7 +213,7 @@ class TransmitLimitedQueue:
             messages to one node, and -1 a further packet to the node of the last one, with
             nothing that was in those before.
         """
-        enough = _ANY
+        enough = _UNLIMITED
         if copies < 0:
             turn = [entry for entry in self._turn if self.entries.get(entry.key) is entry]
             for entry in turn:
@@ -226,10 +226,10 @@ class TransmitLimitedQueue:
             taken, used = self._take(overhead, limit, local_share, copies)
             self._turn = taken
             if self._bulk and copies:
-                if 2 * used >= limit and len(taken) > ALONE:
-                    enough = ENOUGH
+                if 2 * used >= limit and len(taken) > FEW_MESSAGES:
+                    enough = MIN_TRANSMITS
                 elif self.size - self.unsent >= limit:
-                    enough = ENOUGH if copies < ENOUGH else AMPLE
+                    enough = MIN_TRANSMITS if copies < MIN_TRANSMITS else FEW_TRANSMITS
         if not taken:
             return []
         messages = self._sent(taken, max(copies, 1), enough)
@@ -245,9 +245,9 @@ class TransmitLimitedQueue:
         """Set aside what the packet gets; also return the room that it takes up."""
         taken: list[_Entry] = []
         used = 0
-        most = copies or _ANY
-        if self._bulk and 0 < copies < ENOUGH and self.unsent:
-            most = ENOUGH
+        most = copies or _UNLIMITED
+        if self._bulk and 0 < copies < MIN_TRANSMITS and self.unsent:
+            most = MIN_TRANSMITS
         least = 0 if copies else self._first
         if len(self.entries) == 1:
             for entry in self.entries.values():
@@ -318,8 +318,8 @@ class TransmitLimitedQueue:
             entry.transmits += copies
             if enough < entry.enough:
                 entry.enough = enough
-                if copies < ENOUGH:
-                    entry.first = ENOUGH
+                if copies < MIN_TRANSMITS:
+                    entry.first = MIN_TRANSMITS
             self.unsent += len(entry.message) * ((entry.transmits < entry.first) - was_new)
             if entry.transmits >= limit or entry.transmits >= entry.enough:
                 self._forget(entry)

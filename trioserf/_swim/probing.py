@@ -28,7 +28,7 @@ from .table import NodeTable
 
 SHUFFLED_AT_ONCE: Final = 4096
 """Up to so many nodes the sequence is shuffled as a whole, which takes up to two milliseconds."""
-RECHECK: Final = 20
+RECHECK_INTERVALS: Final = 20
 """Probe intervals, at least, after which a node that was reached is probed before one that never
 was."""
 SCANNED_AT_ONCE: Final = 1024
@@ -116,7 +116,7 @@ class ProbeSchedule:
 
         Made-up nodes are as easily announced as real ones, and a round through hundreds of them
         takes minutes.  The failure of a real node shall be detected meanwhile.  So a node that was
-        reached is due again after `RECHECK` intervals, or after as many as there are such nodes.
+        reached is due again after `RECHECK_INTERVALS`, or after as many as there are such nodes.
 
         DIFFERS (unless ``faithful_go``): Go probes all in turn.
         Test: test_made_up_nodes_do_not_keep_real_ones_from_being_probed.
@@ -127,7 +127,7 @@ class ProbeSchedule:
         if now >= self._scan_at:
             self._scan(now)
         reached, nodes = self._reached or deque(), self._table.nodes
-        due = self._interval * max(len(reached), RECHECK)
+        due = self._interval * max(len(reached), RECHECK_INTERVALS)
         for _ in range(len(reached)):
             node = reached[0]
             if node.is_gone or nodes.get(node.name) is not node:

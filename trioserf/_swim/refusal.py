@@ -34,7 +34,7 @@ Without corroboration the round ends after `MAX_CHECKS` checks, and the suspicio
 which goes on beside it all the time, decides as always.  If several nodes refuse at once and
 nobody else was refused, then it is this node from which nothing goes out: that raises its health
 score, as missing nacks do.  Where there is nobody to ask, because this node and the suspect are
-all there is, the checks go on for `ALONE` times as long instead.
+all there is, the checks go on for `ALONE_FACTOR` times as long instead.
 
 Why ask before suspecting: a firewall that rejects between two nodes is there for hours.  If the
 one said each time that it suspects the other, that node would have to refute each time, and under
@@ -67,7 +67,7 @@ MAX_CHECKS: Final = 4
 """Checks without corroboration after which a round ends."""
 MOST_CHECKS: Final = 16
 """Checks after which a round ends in any case."""
-ALONE: Final = 4
+ALONE_FACTOR: Final = 4
 """Factor for the least time from the first refused check to the last, if no node can be asked."""
 ROUND_TRIPS: Final = 4
 """Least time that a suspect has to refute (round trips to it)."""
@@ -77,7 +77,7 @@ in between."""
 TOO_LATE: Final = 2.0
 """A check that ends so much later than it was due, beside a ``probe_timeout``, ends the round
 (seconds): this process may have been stopped in between."""
-QUIET: Final = 2.0
+QUIET_TIME: Final = 2.0
 """Time until a further round about the same node may begin, if the last ended without a result
 (seconds)."""
 CHECKERS: Final = 8
@@ -250,7 +250,7 @@ class RefusalRound:
         refused_at = self._refused_at
         if len(refused_at) < 2 or not self._supported:
             return False
-        between = self._between * (ALONE if self._alone else 1)
+        between = self._between * (ALONE_FACTOR if self._alone else 1)
         begun = max(refused_at[0], self._suspected_at)
         return refused_at[-1] - begun >= between
 

@@ -27,7 +27,7 @@ from .._config import MemberlistConfig
 from .._exceptions import InvalidState, LocalProtocolError
 from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
-from .admission import MAX_CHECKS, OWN_SHARE, defect, verify
+from .admission import MAX_CHECKS, NEWCOMER_FACTOR, defect, verify
 from .alive_rules import AliveRules, node_from
 from .effects import (
     Applied,
@@ -277,7 +277,7 @@ class NodeTable:
             if record.status == NodeStatus.ALIVE:
                 if hearsay and name not in nodes and not self._alive_rules.has_room(name, now):
                     if record.addr not in at_peer or not self._alive_rules.has_room(
-                        name, now, OWN_SHARE
+                        name, now, NEWCOMER_FACTOR
                     ):
                         turned_away += 1
                         continue

@@ -342,7 +342,7 @@ class _BitStream:
 
 LZW: Final = 0
 """The only algorithm."""
-_WORTH_A_LOOK: Final = 300
+_WORTH_COMPRESSING: Final = 300
 """Longer messages (bytes) are compressed without estimating first."""
 _ENVELOPE: Final = 13
 """Bytes of the shortest envelope."""
@@ -381,7 +381,7 @@ def open_envelope(envelope: Compressed, max_output: int, pause: Pause | None = N
 def compress_if_shorter(data: bytes) -> bytes:
     """A message in its envelope if that is shorter, else the message as it is."""
     size = len(data)
-    if size < _WORTH_A_LOOK and _least_size(data) >= size:
+    if size < _WORTH_COMPRESSING and _least_size(data) >= size:
         return data
     stream = compress_within(data, size - _ENVELOPE)
     if stream is None:
