@@ -264,18 +264,19 @@ async def test_no_stream_is_begun_after_the_probe(autojump_clock):
         node = await c.start(1, tcp_timeout=5.0)
         transport = c.network.transport(PEER)
         await transport.open()
-        accepted = []
+        real, begun = node._transport.connect_stream, []
 
-        async def accept():
-            while True:
-                stream, _ = await transport.accept_stream()
-                accepted.append(stream)
+        async def connect(to):
+            begun.append(trio.current_time())
+            return await real(to)
 
-        c.nursery.start_soon(accept)
+        node._transport.connect_stream = connect
         peer = Node(name="n9", addr=bytes((10, 0, 0, 200)), port=7946)
+        started = trio.current_time()
         probe = probe_of(node, peer, probe_interval=0.3, probe_timeout=0.1)
         await node._client.ping(probe)
-        assert 2 == len(accepted), "the third would begin after 0.45 s"
+        # The third would begin after 0.45 s.
+        assert [0.0, 0.15] == pytest.approx([at - started for at in begun], abs=0.01)
         assert StreamPing.CONNECTED is probe.stream
 
 

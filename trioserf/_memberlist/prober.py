@@ -124,12 +124,12 @@ class Prober:
             self.metrics.count("memberlist.degraded.probe")
 
         def on_ack(ack: Ack, received_at: float, source: Address | None) -> None:
-            if probe.on_ack(received_at, source):
-                node.acked_at = received_at
-                node.rtt = probe.rtt or node.rtt
-                if probe.rtt is None:
-                    node.helped_by = probe.helped_by or node.helped_by
-                self._on_success(probe, ack, now)
+            probe.on_ack(received_at, source)
+            node.acked_at = received_at
+            node.rtt = probe.rtt or node.rtt
+            if probe.rtt is None:
+                node.helped_by = probe.helped_by or node.helped_by
+            self._on_success(probe, ack, now)
 
         hosts = None if self.config.faithful_go else {*node.hosts}
         expected = self.pending_acks.expect(

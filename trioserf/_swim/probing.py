@@ -272,14 +272,11 @@ class ProbeRound:
         """
         self._send_failed = True
 
-    def on_ack(self, received_at: float, source: Address | None = None) -> bool:
-        """An ack with this number arrived; return whether it is the first."""
-        if self._acked_at is not None:
-            return False
+    def on_ack(self, received_at: float, source: Address | None = None) -> None:
+        """The first ack with this number arrived."""
         self._acked_at = received_at
         if source is not None and received_at > self.direct_deadline:
             self._replies[source] = "ack"
-        return True
 
     def on_nack(self, source: Address | None = None) -> None:
         """A helper says that the node did not answer it."""
