@@ -75,7 +75,8 @@ def test_a_peer_with_an_impossible_address_is_refused(size: int) -> None:
 @pytest.mark.parametrize("size", [4, 16])
 def test_a_peer_with_a_possible_address_is_accepted(size: int) -> None:
     """Checklist 96."""
-    check_peer(node("foo", addr=bytes(size)), validate_name=False)
+    seen = check_peer(node("foo", addr=bytes(size)), validate_name=False)
+    assert ("foo", 32 if size == 4 else 128) == (seen.name, seen.addr.max_prefixlen)
 
 
 @pytest.mark.parametrize("name", ["space space", "x" * 132])

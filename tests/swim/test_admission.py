@@ -170,11 +170,22 @@ def test_the_range_of_a_node_that_is_not_alive_does_not_count(status: NodeStatus
     only_three = bytes((3, 5, 3, 2, 5, 4))
     verify([record("b", status=status, versions=only_three)], [node("a")])
     verify([], [node("a"), node("b", status=status, versions=only_three)])
+    # Nor when another one is refused.
+    other = record("z", versions=bytes((1, 5, 6, 2, 5, 4)))
+    for records, nodes in (
+        ([record("b", status=status, versions=only_three), other], [node("a")]),
+        ([other], [node("a"), node("b", status=status, versions=only_three)]),
+    ):
+        with pytest.raises(RemoteProtocolError, match=r"^node 'z' speaks protocol 6, .* 1 to 5$"):
+            verify(records, nodes)
 
 
 @pytest.mark.parametrize("versions", [None, b"", VERSIONS[:5], bytes(6)])
 def test_one_record_without_versions_does_not_refuse_the_others(versions: bytes | None) -> None:
     verify([record("b", versions=versions), record("c")], [node("a")])
+    other = record("z", versions=bytes((1, 5, 6, 2, 5, 4)))
+    with pytest.raises(RemoteProtocolError, match=r"^node 'z' speaks protocol 6, .* 1 to 5$"):
+        verify([record("b", versions=versions), other], [node("a")])
 
 
 @pytest.mark.parametrize("versions", [None, VERSIONS[:5], bytes(6)])

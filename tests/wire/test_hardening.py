@@ -23,7 +23,7 @@ from trioserf._exceptions import KeyringError, LocalProtocolError, RemoteProtoco
 from trioserf._wire.codec import encode
 from trioserf._wire.compression import compress_message
 from trioserf._wire.encryption import encrypt
-from trioserf._wire.limits import MAX_NODES, MAX_USER_MESSAGE, MAX_USER_STATE
+from trioserf._wire.limits import MAX_NODES, MAX_PIECES, MAX_USER_MESSAGE, MAX_USER_STATE
 from trioserf._wire.messages import (
     Alive,
     Compressed,
@@ -281,7 +281,9 @@ def test_a_packet_of_very_many_messages_does_not_stall() -> None:
     inner = make_compound([b"\x00\x80"] * 127)
     bomb = compress_message(make_compound([make_compound([inner] * 127)] * 10))
     with bounded(3.0, 8_000_000):  # 30 ms where memory is not traced
-        decode_packet(bomb, PLAIN)
+        decoded = decode_packet(bomb, PLAIN)
+    assert 127 < len(decoded.messages) <= MAX_PIECES
+    assert {"compound"} == set(decoded.problems)
 
 
 _UNKNOWN_FIELD = b"\x81\xa4Junk"
