@@ -199,3 +199,18 @@ async def test_one_that_has_a_member_in_common_is_merged_whatever_its_name(autoj
         c.network.heal()
         await c.nodes[1].joiner.reconnect("n3", Address("10.0.0.3", 7946))
         assert 3 == c.nodes[1].num_alive
+
+
+async def test_nothing_is_found_again_where_all_are_there_already(autojump_clock, caplog):
+    """The name was missing when it was chosen, and stands for a live node when it is resolved."""
+    caplog.set_level("INFO")
+    async with cluster() as c:
+        node, _ = await c.start_many(2)
+        await c.start(3)
+        node._transport.resolve = resolver({"seed": ["10.0.0.2"], "other": ["10.0.0.3"]})
+        caplog.clear()
+        await node._healer._contact("seed")
+        assert "found" not in caplog.text
+        await node._healer._contact("other")
+        assert "n1: found other again" in caplog.text
+        assert 2 == node.statistics().heals

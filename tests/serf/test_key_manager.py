@@ -141,15 +141,19 @@ async def test_a_rotation_goes_on_where_its_driver_crashed(
     """Any other node takes it up, as soon as the crash is known."""
     rings = [(OLD,), (OLD, NEW), (NEW, OLD), (NEW,)]
 
+    crashed = trio.Event()
+
     async def drive(node: Serf) -> None:
         with pytest.raises(trio.ClosedResourceError):
             await node.keys.rotate(NEW)
+        crashed.set()
 
     async with cluster(latency=0.1) as net:
         a, b, c = await net.joined("a", "b", "c", keyring=[OLD])
         nursery.start_soon(drive, a)
         await until(lambda: rings[steps] in (ring(b), ring(c)))
         await a.aclose()
+        await crashed.wait()
         assert rings.index(ring(b)) <= steps
         await b.keys.rotate(NEW)
         assert (NEW,) == ring(b) == ring(c)

@@ -315,14 +315,19 @@ async def test_ask_of_no_member_ends_at_once(autojump_clock: MockClock) -> None:
 async def test_closing_the_node_ends_ask(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, _ = await net.joined("a", "b")
+        ended = []
 
         async def ask() -> None:
             with pytest.raises(trio.ClosedResourceError):
                 await a.ask("who")
+            ended.append(trio.current_time())
 
         nursery.start_soon(ask)
         await trio.sleep(0.5)
+        assert [] == ended
         await a.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [trio.current_time()] == ended
 
 
 # --- answering ----------------------------------------------------------------------------
