@@ -136,9 +136,9 @@ async def test_a_node_with_several_addresses_may_ack_from_each_that_it_pings_fro
         ping, _ = answers(wire, Ping)[-1]
         deliver(wire, Ack(ping.seq_no, None), source=Address("10.0.9.9", 7946))
         assert {"ack": 1} == dict(node.statistics().bad_input)
-        assert node.node("n2").acked_at < 0
+        assert node.node("n2").answered_at < 0
         deliver(wire, Ack(ping.seq_no, None), source=Address("10.0.1.109", 7946))
-        assert node.node("n2").acked_at > 0
+        assert node.node("n2").answered_at > 0
         assert 4 == len(node.node("n2").other_hosts)
 
 
@@ -373,7 +373,7 @@ class Recorder:
 
 def alive_node(name, host):
     node = Node(name=name, addr=Address(host, 1).to_bytes(), port=7946)
-    node.acked_at = 0.0
+    node.answered(0.0)
     return node
 
 
@@ -531,7 +531,7 @@ async def test_a_flood_of_strangers_leaves_room_for_members(reserve, autojump_cl
     table = new_table()
     for last, name in ((2, "reached"), (3, "named")):
         table.on_alive(alive_of(name, bytes((10, 0, 0, last))), 0.0)
-    table.nodes["reached"].acked_at = 1.0
+    table.nodes["reached"].answered(1.0)
     handoff = handoff_to(table, depth=80)
     handoff.reserve = reserve
 
@@ -553,7 +553,7 @@ async def test_a_flood_of_strangers_leaves_room_for_members(reserve, autojump_cl
     handoff._low.clear()
     handoff._first.clear()
     assert 70 == put("10.0.0.3", 1000, 1.9)
-    table.nodes["named"].acked_at = 1.9
+    table.nodes["named"].answered(1.9)
     assert 10 == put("10.0.0.3", 1000, 2.1), "it was looked up again"
 
 

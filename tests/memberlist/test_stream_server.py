@@ -430,7 +430,7 @@ async def test_large_exchanges_of_strangers_are_rate_limited(autojump_clock):
         assert isinstance(await peer.ask(many), PushPullState)
         # A member that was reached may send as much as it likes.
         await peer.ask(push_pull_bytes(True, [record("member", 200)], b""))
-        node.node("member").acked_at = trio.current_time()
+        node.node("member").answered(trio.current_time())
         assert 20 == await served()
 
 

@@ -297,7 +297,7 @@ def test_ports_that_were_refused_tell_a_crash_unless_the_node_lived_after_it(
     notes: list[tuple[Any, str]], refused: bool
 ) -> None:
     b = node("b", NodeStatus.DEAD)
-    b.acked_at = NOW - 60
+    b.answered(NOW - 60)
     here = known(b)
     for what, detail in notes:
         here.history.note("b", what, detail=detail)
@@ -409,7 +409,7 @@ def test_lost_acks_tell_in_which_direction_packets_are_lost(
 
 def test_a_few_lost_acks_and_those_of_long_ago_are_nothing() -> None:
     b = node("b")
-    b.acked_at = NOW - 1
+    b.answered(NOW - 1)
     here = known(b)
     for _ in range(2):
         here.history.note("b", "reached indirectly", detail=report(reached=True))
@@ -488,7 +488,8 @@ def test_those_that_left_are_no_others() -> None:
 
 def test_an_isolated_node_says_when_it_was_last_in_contact() -> None:
     b, c = node("b", NodeStatus.DEAD), node("c", NodeStatus.DEAD)
-    b.acked_at, c.pinged_at = NOW - 30, NOW - 20
+    b.answered(NOW - 30)
+    c.pinged_at = NOW - 20
     assert "the last contact was 20 s ago" in causes_here(known(b, c))[0]
 
 
@@ -532,7 +533,7 @@ def test_dropped_input_is_explained_for_its_member_its_host_and_this_node(
     layer: str, problem: str, text: str
 ) -> None:
     b = node("b")
-    b.acked_at = NOW - 1
+    b.answered(NOW - 1)
     here = known(b)
     here.history.dropped(layer, b.address, "an older one")
     here.history.inputs()[0].at = NOW - 5

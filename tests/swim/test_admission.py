@@ -302,10 +302,8 @@ def test_in_faithful_mode_every_name_is_entered() -> None:
 def test_room_grows_with_every_node_that_is_reached() -> None:
     table = new_table()
     receive(table, range(MAX_UNREACHED))
-    for number in range(10):
-        table.nodes[f"n{number}"].acked_at = 1.0
-    for number in range(10, 15):
-        table.nodes[f"n{number}"].exchanged_at = 1.0
+    for number in range(15):
+        table.nodes[f"n{number}"].answered(1.0)
     table.nodes["n20"].pinged(1.0, "10.1.0.20")
     assert 100 - 2 * 15 == receive(table, range(1000, 1100), 1.0), "a ping proves nothing"
 
@@ -313,7 +311,7 @@ def test_room_grows_with_every_node_that_is_reached() -> None:
 def test_records_are_counted_anew_once_in_a_while() -> None:
     table = new_table()
     assert 1 == receive(table, range(MAX_UNREACHED + 1), 0.0)
-    table.nodes["n0"].acked_at = 0.1
+    table.nodes["n0"].answered(0.1)
     assert 1 == receive(table, range(1000, 1001), COUNT_INTERVAL / 2)
     assert 0 == receive(table, range(1000, 1002), COUNT_INTERVAL)
 
@@ -338,7 +336,7 @@ def test_the_state_of_a_peer_that_was_dialled_is_merged_as_a_whole() -> None:
     )
     assert 2000 == sum(isinstance(effect, NodeJoined) for effect in effects)
     assert 1 == receive(table, range(5000, 5001), 5.0), "and makes no room for others"
-    table.nodes["n2000"].acked_at = 5.0
+    table.nodes["n2000"].answered(5.0)
     assert 0 == receive(table, range(5000, 5001), 7.0), "nor takes it"
 
 
@@ -374,5 +372,5 @@ def test_a_peer_that_was_never_reached_is_to_be_pinged() -> None:
     assert "" == checked(new_table(faithful_go=True), own)
     table = new_table()
     checked(table, own)
-    table.nodes["n0"].acked_at = 1.0
+    table.nodes["n0"].answered(1.0)
     assert "n1 n2 n3 n4" == checked(table, own)

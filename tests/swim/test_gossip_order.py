@@ -168,7 +168,7 @@ def test_nobody_is_chosen_where_nobody_may_be() -> None:
 
 def reach(store: NodeStore, *names: str) -> None:
     for name in names:
-        store.nodes[name].acked_at = 1.0
+        store.nodes[name].answered(1.0)
 
 
 @pytest.mark.parametrize("fakes", [20, 200, 2000])
@@ -198,7 +198,7 @@ def test_where_all_were_reached_or_none_the_rings_are_the_same() -> None:
     order.gossip_targets(1, 5.0, random.Random(1))
     assert none == order.successors(5)
     # Who was not reached yet has a predecessor all the same.
-    store.nodes[names[3]].acked_at = NEVER
+    store.nodes[names[3]].answered(NEVER)
     order.gossip_targets(1, 50.0, random.Random(1))
     assert none[0] is order.successors(5)[0]
 

@@ -89,6 +89,27 @@ def test_a_copy_keeps_the_moment() -> None:
     assert Address("10.0.0.98", 7946) == copy.address
 
 
+def test_a_copy_has_everything() -> None:
+    example = node("a")
+    fields = [name for name in type(example).__slots__ if name != "__weakref__"]
+    for place, name in enumerate(fields):
+        setattr(example, name, f"value {place}")
+    copy = example.copy()
+    assert {name: getattr(example, name) for name in fields} == {
+        name: getattr(copy, name) for name in fields
+    }
+
+
+def test_an_answer_is_the_last_that_was_tried() -> None:
+    example = node("a")
+    assert not example.reached
+    example.tried_at = 3.0
+    assert not example.reached
+    example.answered(4.0)
+    assert example.reached
+    assert (4.0, 4.0) == (example.tried_at, example.answered_at)
+
+
 def test_nodes_are_compared_by_identity() -> None:
     assert node() != node()
 

@@ -94,7 +94,7 @@ def test_made_up_nodes_do_not_keep_real_ones_from_being_probed(faithful: bool) -
     ghosts = [f"ghost-{number}" for number in range(300)]
     table = table_with("b", "c", *ghosts)
     for name in "bc":
-        table.nodes[name].acked_at = 0.0
+        table.nodes[name].answered(0.0)
     schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan(faithful_go=faithful))
     sequence = []
     for second in range(1, 500):
@@ -113,7 +113,7 @@ def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_a
     for number in range(4 * SCANNED_AT_ONCE):
         table._store.insert(node(f"ghost-{number}"))
     for name in "bcd":
-        table.nodes[name].acked_at = 0.0
+        table.nodes[name].answered(0.0)
     schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan())
     looks = 0
 
@@ -142,11 +142,11 @@ def test_between_two_looks_one_that_died_or_had_its_turn_is_passed_over() -> Non
     for number in range(4 * SCANNED_AT_ONCE):
         table._store.insert(node(f"ghost-{number}"))
     for place, name in enumerate("bcde"):
-        table.nodes[name].acked_at = float(place)
+        table.nodes[name].answered(float(place))
     schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan())
     assert "b" == names(schedule, 2, 100.0)[0]
     table.on_dead(dead("c"), 100.1)
-    table.nodes["d"].acked_at = 100.1
+    table.nodes["d"].answered(100.1)
     first, second = names(schedule, 2, 100.5)
     assert "e" == first
     assert second.startswith("ghost")
@@ -157,7 +157,7 @@ def test_when_most_were_reached_others_keep_half_of_the_probes() -> None:
     reached, others = [f"r{i}" for i in range(100)], [f"n{i}" for i in range(100)]
     table = table_with(*reached, *others)
     for name in reached:
-        table.nodes[name].acked_at = 0.0
+        table.nodes[name].answered(0.0)
     schedule = ProbeSchedule(table, random.Random(1), MemberlistConfig.lan())
     sequence = []
     for second in range(1, 401):
@@ -345,7 +345,7 @@ def test_helpers_are_alive_and_neither_the_local_node_nor_the_target() -> None:
 def test_who_brought_the_last_ack_is_asked_again() -> None:
     nodes = [node(name) for name in "cdefghijk"]
     for each in nodes:
-        each.acked_at = 1.0
+        each.answered(1.0)
     target = node("b")
     first = probe(target)
     helpers = [helper for helper, _ in first.choose_helpers(nodes, random.Random(1))]
@@ -447,7 +447,7 @@ def test_a_stream_that_answers_reaches_the_node_too() -> None:
 def test_nodes_that_were_never_reached_do_not_make_a_prober_slow() -> None:
     nodes = [node(f"ghost{i}") for i in range(100)] + [node("c"), node("d")]
     for real in nodes[-2:]:
-        real.acked_at = 1.0
+        real.answered(1.0)
     round_ = probe()
     helpers = [helper.name for helper, _ in round_.choose_helpers(nodes, random.Random(1))]
     assert (["c", "d"], 3) == (sorted(helpers[:2]), len(helpers)), "reached ones are asked first"

@@ -173,13 +173,10 @@ def test_every_sign_of_life_ends_a_round() -> None:
     def leave(round: RefusalRound, node: Node) -> None:
         node.update(status=NodeStatus.LEFT)
 
-    def ack_of_a_probe(round: RefusalRound, node: Node) -> None:
-        node.acked_at = 100.2
+    def ack_or_exchange(round: RefusalRound, node: Node) -> None:
+        node.answered(100.2)
 
-    def exchange(round: RefusalRound, node: Node) -> None:
-        node.exchanged_at = 100.2
-
-    signs = (answer, ack_elsewhere, ack_of_a_probe, exchange, ping, refute, move, leave)
+    signs = (answer, ack_elsewhere, ack_or_exchange, ping, refute, move, leave)
     for sign in signs:
         round = begin()
         node = round.node.copy()

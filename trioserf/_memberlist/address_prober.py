@@ -92,7 +92,7 @@ class AddressProber:
             return
         finally:
             self._checked.discard(node.name)
-        node.acked_at = trio.current_time()
+        node.answered(trio.current_time())
         node.rtt = rtt if node.rtt is None else node.rtt
 
     async def _probe(self, effect: ProbeAddress, apply: Apply) -> None:

@@ -125,10 +125,11 @@ class Prober:
 
         def on_ack(ack: Ack, received_at: float, source: Address | None) -> None:
             probe.on_ack(received_at, source)
-            node.acked_at = received_at
-            node.rtt = probe.rtt or node.rtt
+            node.answered(received_at)
             if probe.rtt is None:
                 node.helped_by = probe.helped_by or node.helped_by
+            else:
+                node.rtt = probe.rtt or node.rtt
             self._on_success(probe, ack, now)
 
         hosts = None if self.config.faithful_go else {*node.hosts}

@@ -358,8 +358,8 @@ class PushPuller:
         else:
             node = self.table.nodes.get(name)
             found = [node] if node is not None and node.address == to else self.table.at(to)
-            for answered in found:
-                answered.exchanged_at = trio.current_time()
+            for answering in found:
+                answering.answered(trio.current_time())
         finally:
             if self.metrics.tap is not None:
                 duration = (trio.current_time() - started) * 1000

@@ -20,7 +20,6 @@ from .._events import MemberStatus
 from .._exceptions import FeatureNotSupported, QueryError
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.node_log import Log
-from .._swim.nodes import NEVER
 from .._text import raw_text
 from .core import Core
 from .query_tracker import QueryTracker
@@ -92,4 +91,4 @@ class ConflictResolver:
     def _was_reached(self, name: str) -> bool:
         """Whether this node ever got an answer of a node; names alone are easily made up."""
         node = self.memberlist.node(name)
-        return node is not None and max(node.acked_at, node.exchanged_at) > NEVER
+        return node is not None and node.reached

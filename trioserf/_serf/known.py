@@ -98,4 +98,4 @@ class Known:
 
 def contact_of(node: Node) -> float:
     """When a node last answered, pinged, or exchanged state (trio clock, seconds)."""
-    return max(node.acked_at, node.pinged_at, node.exchanged_at)
+    return max(node.answered_at, node.pinged_at)

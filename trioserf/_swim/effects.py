@@ -100,7 +100,7 @@ class ProbeAddress:
 class CheckReached:
     """A node that was never reached seems to be there: ping it.
 
-    An ack is noted in `Node.acked_at`; silence means nothing.
+    An ack is noted in `Node.answered_at`; silence means nothing.
     """
 
     node: Node

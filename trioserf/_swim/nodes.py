@@ -68,10 +68,10 @@ class Node:
       changed_at: when the status last changed (seconds, trio clock); minus infinity for never.
 
     Attributes:
-      probed_at: when the failure detector last probed it (seconds, trio clock).
-      acked_at: when it last acked a probe, by whatever way (seconds, trio clock).
+      tried_at: when the failure detector last probed it, or it answered (seconds, trio clock).
+      answered_at: when it last acked a probe, by whatever way, or state was exchanged with it, by
+        this node's initiative.
       pinged_at: when a ping of it last arrived here.
-      exchanged_at: when state was last exchanged with it, by this node's initiative.
       connected_in: its incarnation when a stream to it was last opened; None for never.
       rtt: the last round-trip time (seconds); None before the first.
       helped_by: name of the node that brought its ack when it last did not answer itself; "" for
@@ -89,10 +89,9 @@ class Node:
     incarnation: Incarnation = attrs.field(kw_only=True, default=0)
     status: NodeStatus = attrs.field(kw_only=True, default=NodeStatus.ALIVE)
     changed_at: float = attrs.field(kw_only=True, default=NEVER)
-    probed_at: float = attrs.field(init=False, default=NEVER, repr=False)
-    acked_at: float = attrs.field(init=False, default=NEVER, repr=False)
+    tried_at: float = attrs.field(init=False, default=NEVER, repr=False)
+    answered_at: float = attrs.field(init=False, default=NEVER, repr=False)
     pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
-    exchanged_at: float = attrs.field(init=False, default=NEVER, repr=False)
     connected_in: Incarnation | None = attrs.field(init=False, default=None, repr=False)
     rtt: float | None = attrs.field(init=False, default=None, repr=False)
     helped_by: str = attrs.field(init=False, default="", repr=False)
@@ -109,10 +108,15 @@ class Node:
             address = self._address = Address.from_bytes(self.addr, self.port)
         return address
 
+    def answered(self, now: float) -> None:
+        """It acked a probe, or state was exchanged with it."""
+        # One object for both: a node has two of these for each other one.
+        self.answered_at = self.tried_at = now
+
     def pinged(self, now: float, host: str) -> None:
         """A ping of this node arrived, from ``host``."""
         self.pinged_at = now
-        if host not in self.hosts:
+        if host != self.address.host and host not in self.other_hosts:
             self.other_hosts = (*self.other_hosts, host)[-MAX_OTHER_HOSTS:]
 
     @property
@@ -126,12 +130,7 @@ class Node:
 
         Pings of it do not count: anybody can send them.
         """
-        return self.acked_at > NEVER or self.exchanged_at > NEVER
-
-    @property
-    def tried_at(self) -> float:
-        """When it was last probed, or answered."""
-        return max(self.probed_at, self.acked_at, self.exchanged_at)
+        return self.answered_at > NEVER
 
     @property
     def record(self) -> NodeRecord:
@@ -200,19 +199,26 @@ class Node:
 
     def copy(self) -> Self:
         """The node as it is now."""
-        # By hand: every probe needs one, and attrs.evolve() takes twice as long.
-        twin = type(self)(
-            name=self.name,
-            addr=self.addr,
-            port=self.port,
-            meta=self.meta,
-            versions=self.versions,
-            incarnation=self.incarnation,
-            status=self.status,
-            changed_at=self.changed_at,
-        )
-        twin._address, twin._record = self._address, self._record
-        twin.rtt, twin.helped_by = self.rtt, self.helped_by
+        # By hand: every probe needs one, and by way of `__init__` it takes twice as long.
+        twin = object.__new__(type(self))
+        twin.name = self.name
+        twin.addr = self.addr
+        twin.port = self.port
+        twin.meta = self.meta
+        twin.versions = self.versions
+        twin.incarnation = self.incarnation
+        twin.status = self.status
+        twin.changed_at = self.changed_at
+        twin.tried_at = self.tried_at
+        twin.answered_at = self.answered_at
+        twin.pinged_at = self.pinged_at
+        twin.connected_in = self.connected_in
+        twin.rtt = self.rtt
+        twin.helped_by = self.helped_by
+        twin.hearsay = self.hearsay
+        twin.other_hosts = self.other_hosts
+        twin._address = self._address
+        twin._record = self._record
         return twin
 
 

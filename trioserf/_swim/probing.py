@@ -107,7 +107,7 @@ class ProbeSchedule:
                 if instead is None:
                     self._index += 1
                     instead = node
-                instead.probed_at = now
+                instead.tried_at = now
                 return instead, effects
             self._index += 1
 
@@ -220,6 +220,9 @@ class ProbeRound:
       interval: probe interval, stretched (seconds).
       direct_deadline: until when the node itself should answer (seconds, trio clock).
       deadline: until when any answer counts (seconds, trio clock).
+      acked: whether an ack came.
+      rtt: seconds between ping and ack, if the node itself answered in time; a later ack may have
+        come by way of a helper, and measures nothing.
       stream: how far the ping over a stream came; set by the task that sends it.
       unasked: names of helpers to whom no packet could be sent; set by that task, too.
     """
@@ -244,7 +247,8 @@ class ProbeRound:
         self._local = local
         self._config = config
         self._started = now
-        self._acked_at: float | None = None
+        self.acked: bool = False
+        self.rtt: float | None = None
         self._send_failed = False
         self._nacks = 0
         self._nacks_expected = 0
@@ -274,8 +278,10 @@ class ProbeRound:
 
     def on_ack(self, received_at: float, source: Address | None = None) -> None:
         """The first ack with this number arrived."""
-        self._acked_at = received_at
-        if source is not None and received_at > self.direct_deadline:
+        self.acked = True
+        if received_at <= self.direct_deadline:
+            self.rtt = received_at - self._started
+        elif source is not None:
             self._replies[source] = "ack"
 
     def on_nack(self, source: Address | None = None) -> None:
@@ -289,21 +295,6 @@ class ProbeRound:
         """The helper that brought the ack; "" if none did."""
         names = (each.name for each in self._helpers if self._replies.get(each.address) == "ack")
         return next(names, "")
-
-    @property
-    def acked(self) -> bool:
-        """Whether an ack came."""
-        return self._acked_at is not None
-
-    @property
-    def rtt(self) -> float | None:
-        """Seconds between ping and ack, if the node itself answered in time.
-
-        A later ack may have come by way of a helper, and measures nothing.
-        """
-        if self._acked_at is None or self._acked_at > self.direct_deadline:
-            return None
-        return self._acked_at - self._started
 
     def choose_helpers(self, nodes: Sequence[Node], rng: random.Random) -> list[tuple[Node, bytes]]:
         """Nodes that are to ping the node instead, each with its indirect ping.

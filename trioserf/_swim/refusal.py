@@ -209,7 +209,7 @@ class RefusalRound:
             self._end("it refuted, or changed")
         elif self._refused_at and node.pinged_at > self._refused_at[0]:
             self._end("it pinged")
-        elif self._refused_at and max(node.acked_at, node.exchanged_at) > self._refused_at[0]:
+        elif self._refused_at and node.answered_at > self._refused_at[0]:
             self._end("it answered")
 
     def next_step(self, now: float) -> Step:
