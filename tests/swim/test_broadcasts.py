@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import weakref
 
 import pytest
@@ -599,3 +600,12 @@ def test_a_queue_at_rest_keeps_nothing_of_what_it_had(copies: int) -> None:
     assert kept() is not None
     assert [b"message"] == queue.take(0, 100, copies=copies)
     assert kept() is None
+
+
+def test_a_queue_at_rest_gives_back_the_room_that_a_burst_took() -> None:
+    queue = queue_for(mult=1)
+    for number in range(1000):
+        queue.queue(b"x", name=str(number))
+    assert sys.getsizeof(queue.entries) > 10_000
+    assert 1000 == len(queue.take(0, 1000))
+    assert sys.getsizeof({}) == sys.getsizeof(queue.entries)

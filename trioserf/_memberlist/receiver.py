@@ -514,6 +514,7 @@ class Handoff:
                 if self._first and turn % FIRST_TURN == 0:
                     queue = self._first
                 if not queue:
+                    self._queued.clear()  # it is empty, but its table may be large
                     await self._idle.park()
                     break
                 message, packet = queue.popleft()

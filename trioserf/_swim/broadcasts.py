@@ -234,7 +234,11 @@ class TransmitLimitedQueue:
             return []
         messages = self._sent(taken, max(copies, 1), enough)
         if not self.entries:
-            self._turn = []  # a queue at rest keeps nothing
+            # A queue at rest keeps nothing, not even the tables of its dictionaries, which the
+            # joins of a cluster made large.
+            self._turn = []
+            self.entries.clear()
+            self._named.clear()
             self._local.clear()
             self._relayed.clear()
         return messages
