@@ -116,6 +116,9 @@ class BroadcastQueues:
         ``copies`` as in `TransmitLimitedQueue.take`.
         """
         messages: list[bytes] = []
+        intents, queries, events = self._order
+        if not (intents.entries or queries.entries or events.entries):
+            return messages  # as mostly: every ping asks
         free = limit
         for index, queue in enumerate(self._order):
             if not queue.entries:

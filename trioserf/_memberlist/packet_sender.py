@@ -186,31 +186,27 @@ class PacketSender:
 
     def _broadcasts(self, room: int, copies: int = 0) -> list[bytes]:
         """What the queues have for one packet, within ``room`` bytes with part overheads."""
-        queue, config, delegate = self.queue, self.config, self.delegate
-        share = 0.0 if config.faithful_go else config.user_share
-        if delegate is None or not share or self._owed:
+        queue, config = self.queue, self.config
+        if not queue.entries:  # as mostly: every ping asks
             self._owed = False
-            parts = self._about_nodes(room, share, copies)
-            return parts if delegate is None else parts + self._of_delegate(room, parts, copies)
+            return self._of_delegate(room, copies)
+        share = 0.0 if config.faithful_go else config.user_share
+        if self.delegate is None or not share or self._owed:
+            self._owed = False
+            about_nodes = self._about_nodes(room, share, copies)
+            return about_nodes + self._of_delegate(room - _size_of(about_nodes), copies)
         # The delegate is asked first, so that what it leaves is filled in one draw: a second
         # draw would find the same messages again, and count them as sent.
-        wanted = queue.size + PART_OVERHEAD * len(queue.entries)
-        kept = max(room - wanted, int(room * share))
-        user = self._of_delegate(kept, (), copies)
-        if not wanted:
-            return user
-        used = sum(map(len, user)) + PART_OVERHEAD * len(user)
-        about_nodes = self._about_nodes(room - used, share, copies)
+        kept = max(room - queue.size - PART_OVERHEAD * len(queue.entries), int(room * share))
+        user = self._of_delegate(kept, copies)
+        about_nodes = self._about_nodes(room - _size_of(user), share, copies)
         self._owed = bool(user and not about_nodes)  # all of them are long: they are next
         return about_nodes + user
 
     def _about_nodes(self, room: int, share: float, copies: int) -> list[bytes]:
-        if not self.queue.entries:
-            return []
         return self.queue.take(PART_OVERHEAD, room, local_share=share, copies=copies)
 
-    def _of_delegate(self, room: int, parts: Sequence[bytes], copies: int) -> list[bytes]:
-        room -= sum(map(len, parts)) + PART_OVERHEAD * len(parts)
+    def _of_delegate(self, room: int, copies: int) -> list[bytes]:
         if room <= USER_OVERHEAD or self.delegate is None:
             return []
         try:
@@ -221,7 +217,7 @@ class PacketSender:
         except Exception as error:
             self.drop_log.crash("handler", self.delegate.get_broadcasts, error)
             return []
-        return [*map(USER_PREFIX.__add__, user)]
+        return [*map(USER_PREFIX.__add__, user)] if user else []
 
     def _understands_crc(self, to: Address, name: str) -> bool:
         if name:
@@ -237,6 +233,10 @@ class PacketSender:
             data = encode_parts(parts, self.wire, crc=crc)
             self.transport.send_packet(data, to)
             self.metrics.packet_sent(parts, len(data))
+
+
+def _size_of(parts: Sequence[bytes]) -> int:
+    return sum(map(len, parts)) + PART_OVERHEAD * len(parts)
 
 
 def encode_parts(messages: Sequence[bytes], wire: WireFormat, *, crc: bool) -> bytes:
