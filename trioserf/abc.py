@@ -270,7 +270,7 @@ class Transport(ABC):
         The same channel at each call, before `open` and after `close`, too.  Only what the host
         of the address said itself belongs here, not what a router said in its place.  An address
         that is repeated within a moment may come once; of too many the rest is dropped: what
-        comes is a reason to look, and anybody might have forged it.
+        comes is a reason to check, and anybody might have forged it.
 
         The default is None: this transport does not learn of refusals.
         """

@@ -1,5 +1,7 @@
 """The command ``agent``: flags and files to settings, and from there to a running agent.
 
+Its exit status is that of `Agent.end` (`agent.py`), and 1 where no node could be started.
+
 Source: hashicorp/serf v0.9.4, cmd/serf/command/agent/command.go, Run, readConfig.
 """
 

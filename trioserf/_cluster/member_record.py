@@ -1,6 +1,8 @@
 """One member: its record, how users see it and all of them in order, and intents that came first.
 
-An intent about a node that is no member yet is kept for a while (`RecentIntents`).
+Here it is also decided which records are reaped (`overdue`, `too_many`), and which failed member is
+tried again (`choose_reconnect`).  An intent about a node that is no member yet is kept for a while
+(`RecentIntents`).
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, memberState, handleNodeJoin, reap, reconnect,
 upsertIntent, recentIntent, reapIntents; main, serf/merge_delegate.go, nodeToMember,

@@ -16,6 +16,7 @@ An intent is newer if its Lamport time is above that of the last one about the m
 one changes nothing and is not rebroadcast, which is what ends its gossip.
 
 A member that failed or left stays in the list (left: a tombstone) until it is reaped or pruned.
+Which are reaped, and what is stored of intents about names that are absent, is in `member_record`.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, handleNodeJoin, handleNodeLeave,
 handleNodeUpdate, handleNodeJoinIntent, handleNodeLeaveIntent, handlePrune, eraseNode, reap,

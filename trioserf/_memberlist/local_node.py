@@ -3,11 +3,12 @@
 Each changes the local record at once and queues a broadcast.  Metadata and leaving wait until that
 was sent its full number of times; with no other live node there is nothing to wait for.
 
-An address of a machine may go: its lease ends, an interface is replaced.  A node whose address is
-gone sends as before, hears acks of its pings by another address perhaps, and sees all well; but its
-peers cannot reach it, suspect it, receive its refutation, and so on without end.  An address that
-was chosen here is chosen anew then; what the user gave is the user's to change, so that is a
-warning.
+Which address it has, where the user gave none, is decided in `_net/addresses.py`
+(`advertised_address`).  An address of a machine may go: its lease ends, an interface is replaced.
+A node whose address is gone sends as before, receives acks of its pings by another address perhaps,
+and sees all well; but its peers cannot reach it, suspect it, receive its refutation, and so on
+without end.  An address that was chosen here is chosen anew then; what the user gave is the user's
+to change, so that is a warning.
 
 Source: hashicorp/memberlist v0.2.2, memberlist.go: Leave, UpdateNode, anyAlive, setAlive; Go does
 not look at its address again.

@@ -13,7 +13,7 @@ the datagram went to.  Two more things happen, which a program has to live with:
 
 All kinds of ICMP errors come this way, but only "port unreachable" is a refusal.  Nobody checks
 that a datagram went to the address that the message names: who knows the port of this node can
-forge such messages.  A refusal read here is therefore a reason to look, and no evidence;
+forge such messages.  A refusal read here is therefore a reason to check, and no evidence;
 `RefusalReporter` bounds what it can cost.
 
 For TCP ``connect`` fails with the same ``ECONNREFUSED`` after a RST of the peer's system and after
@@ -74,7 +74,7 @@ HINTS_A_SECOND = 64
 HINT_INTERVAL = 0.1
 """Seconds in which a further refusal of the same peer is not passed on."""
 WAITING = 64
-"""Refusals that wait to be looked at; looking late is of no use, so there need not be many."""
+"""Refusals that wait to be checked; to check late is of no use, so there need not be many."""
 
 
 def report_errors(sock: socket.socket, wanted: bool = True) -> bool:

@@ -1,9 +1,10 @@
 """One client of the server: its commands one by one, its streams, its monitor, its queries.
 
-One task reads commands and carries them out, strictly in order; replies wait until they are
-written, so a client that does not read is not read from either.  From the first command that
-goes on, another task writes records.  Replies and records do not mix: there is a
-lock for writing.
+Which commands a client may give (handshake, authentication) is decided by
+`_wire/rpc_server_session.py`.  One task reads commands and carries them out, strictly in order;
+replies wait until they are written, so a client that does not read is not read from either.  From
+the first command that goes on, another task writes records; what a slow client has no room for is
+dropped by `outbox.py`.  Replies and records do not mix: there is a lock for writing.
 
 A stream is registered before its command is answered, and what comes meanwhile waits for the
 answer.  DIFFERS: Go registers afterwards and loses events in between.

@@ -1,7 +1,7 @@
 """In the background: reap members, check the queues, reconnect to failed members, and rejoin.
 
-`reconnect` and `rejoin` exchange state only; no join intent is sent, because this node has not
-newly joined.
+Which members are reaped or tried again is decided by `_cluster/member_record.py`.  `reconnect` and
+`rejoin` exchange state only; no join intent is sent, because this node has not newly joined.
 
 Source: hashicorp/serf v0.9.4, serf/serf.go, handleReap, checkQueueDepth, reconnect,
 handleRejoin.

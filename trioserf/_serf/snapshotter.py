@@ -1,9 +1,9 @@
 """The snapshot of a node: read at the start, kept up to date while it runs.
 
-The event pipeline only notes lines.  A task writes them in a worker thread,
-twice a second, and compacts the file when it has grown long.  A disk that fails or hangs
-never stops the node: it is counted and logged, and from time to time the whole file is
-written anew, which repairs it.
+The event pipeline only notes lines.  A task writes them in a worker thread, twice a second, and
+compacts the file when it has grown long.  What the lines are, and how long that is, says
+`_cluster/snapshot_log.py`.  A disk that fails or hangs never stops the node: it is counted and
+logged, and from time to time the whole file is written anew, which repairs it.
 
 DIFFERS: Go flushes only when it appends, so the last lines before a quiet time may stay
 unwritten for hours (test_quiet_data_is_written_too).
