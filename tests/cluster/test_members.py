@@ -451,6 +451,19 @@ def test_intents_about_unknown_names_are_rate_limited(faithful: bool) -> None:
 
 
 @pytest.mark.parametrize("faithful", [False, True])
+def test_an_intent_about_an_impossible_name_is_not_kept(faithful: bool) -> None:
+    """No node of such a name is ever entered; a state exchange may bring thousands of them."""
+    registry = registry_with("foo", MemberStatus.ALIVE, faithful=faithful)
+    for private in (False, True):
+        name = f"{private}" + "x" * 1500
+        again, _ = registry.on_join_intent(JoinIntent(100, name), 0.0, private=private)
+        assert faithful is again
+    again, _ = registry.on_leave_intent(LeaveIntent(101, "y" * 1401, False), 0.0, serf_state=ALIVE)
+    assert faithful is again
+    assert (3 if faithful else 0) == len(registry.intents)
+
+
+@pytest.mark.parametrize("faithful", [False, True])
 @pytest.mark.parametrize("leaves", [False, True])
 def test_members_that_were_never_reached_are_not_kept_without_bound(
     leaves: bool, faithful: bool

@@ -69,6 +69,7 @@ def test_a_well_formed_alive_message_has_no_defect(fields: dict[str, Any]) -> No
     ("fields", "reason"),
     [
         ({"name": ""}, "no name"),
+        ({"name": "x" * 1401}, "a name of 1401 characters"),
         ({"addr": None}, "an address of 0 bytes"),
         ({"addr": b"\x0a\0\0"}, "an address of 3 bytes"),
         ({"addr": bytes(17)}, "an address of 17 bytes"),
@@ -192,6 +193,60 @@ def test_one_record_without_versions_does_not_refuse_the_others(versions: bytes 
 def test_go_refuses_all_for_one_record_without_versions(versions: bytes | None) -> None:
     with pytest.raises(RemoteProtocolError):
         verify([record("b", versions=versions), record("c")], [node("a")], strict=True)
+
+
+IMPOSSIBLE = [
+    bytes((1, 5, 6, 2, 5, 4)),
+    bytes((3, 5, 3, 2, 5, 4)),
+    bytes((1, 5, 2, 2, 5, 6)),
+    bytes((1, 5, 2, 5, 5, 5)),
+    bytes((200, 250, 210, 200, 250, 210)),
+]
+
+
+@pytest.mark.parametrize("versions", IMPOSSIBLE)
+@pytest.mark.parametrize("faithful_go", [False, True])
+def test_a_node_with_impossible_versions_is_not_entered(versions: bytes, faithful_go: bool) -> None:
+    """One packet about such a node would end all joins: no state that has it is merged."""
+    table = new_table(faithful_go=faithful_go)
+    effects = table.on_alive(alive(versions=versions), 1.0)
+    assert (["Refused"] == kinds(effects)) is not faithful_go
+    assert ("b" in table.nodes) is faithful_go
+    # Nor does a member change to them.
+    table.on_alive(alive("c"), 1.0)
+    table.on_alive(alive("c", incarnation=9, versions=versions), 1.0)
+    assert (table.nodes["c"].versions == versions) is faithful_go
+    if not faithful_go:
+        table.check([record("d")])
+        return
+    with pytest.raises(RemoteProtocolError):
+        table.check([record("d")])
+
+
+@pytest.mark.parametrize("versions", IMPOSSIBLE)
+def test_a_few_nodes_with_impossible_versions_end_no_joins(versions: bytes) -> None:
+    """A peer may have entered them, as Go does; a cluster of such nodes is another one."""
+    records = [record("b"), record("c"), record("x", versions=versions)]
+    table = new_table()
+    table.check(records)
+    table.merge(records, 1.0, source=place("b"))
+    assert {"a", "b", "c"} == set(table.nodes)
+    with pytest.raises(RemoteProtocolError, match="speaks"):
+        table.check([record("b"), record("x", versions=versions)])
+    with pytest.raises(RemoteProtocolError, match="speaks"):
+        new_table(faithful_go=True).check(records)
+
+
+def test_nodes_known_by_hearsay_do_not_decide_what_others_must_speak() -> None:
+    table = new_table()
+    only_four = bytes((1, 5, 2, 4, 4, 4))
+    table.on_alive(alive("x", versions=only_four), 1.0)
+    assert "x" in table.nodes
+    five = bytes((1, 5, 2, 2, 5, 5))
+    table.check([record("b", versions=five)])
+    table.nodes["x"].answered(2.0)
+    with pytest.raises(RemoteProtocolError, match="speaks delegate protocol 5"):
+        table.check([record("b", versions=five)])
 
 
 TEN = ip_network("10.0.0.0/24")

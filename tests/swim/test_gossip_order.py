@@ -203,16 +203,39 @@ def test_where_all_were_reached_or_none_the_rings_are_the_same() -> None:
     assert none[0] is order.successors(5)[0]
 
 
-@pytest.mark.parametrize("many", [100, 400])
+@pytest.mark.parametrize("again", [NodeStatus.SUSPECT, NodeStatus.DEAD, NodeStatus.LEFT])
+def test_a_node_stays_old_whatever_is_said_of_it(again: NodeStatus) -> None:
+    store = store_of("local", ["local", "a"])
+    node = store.nodes["a"]
+    store.set_status(node, NodeStatus.ALIVE, 5.0)
+    store.set_status(node, again, 50.0)
+    store.set_status(node, NodeStatus.ALIVE, 51.0)
+    assert (5.0, 51.0) == (node.known_since, node.changed_at)
+
+
+def test_a_node_that_left_and_pings_gets_gossip() -> None:
+    """Anybody can say in its name that it leaves."""
+    for faithful in (False, True):
+        store = store_of("local", ["local", "a"])
+        node, rng = store.nodes["a"], random.Random(1)
+        order = GossipOrder(store, faithful=faithful)
+        store.set_status(node, NodeStatus.LEFT, 50.0)
+        assert [] == order.gossip_targets(3, 51.0, rng)
+        node.pinged(52.0, "10.0.0.2")
+        assert ([] if faithful else [node]) == order.gossip_targets(3, 53.0, rng)
+        assert [] == order.gossip_targets(3, 58.0, rng)
+
+
+@pytest.mark.parametrize("many", [10, 20, 100, 400])
 def test_where_most_nodes_are_new_half_of_the_targets_are_old(many: int) -> None:
     """New ones may be made up, though they answer; not for ever, since clusters grow."""
     old, rng = ["old-1", "old-2"], random.Random(1)
     new = [f"new-{number}" for number in range(many)]
     store = store_of("local", ["local", *old, *new])
     for name in ("local", *old):
-        store.nodes[name].changed_at = 100.0
+        store.nodes[name].known_since = 100.0
     for name in new:
-        store.nodes[name].changed_at = 1000.0
+        store.nodes[name].known_since = 1000.0
     reach(store, *old, *new)
     order = GossipOrder(store)
     for now in (1000.0, 1500.0, 1890.0):
@@ -222,7 +245,7 @@ def test_where_most_nodes_are_new_half_of_the_targets_are_old(many: int) -> None
     later = [order.gossip_targets(3, 1900.0 + number, rng) for number in range(10)]
     assert not all(set(old) <= {node.name for node in targets} for targets in later)
     # In a node that is as young as they are nothing is preferred.
-    store.nodes["local"].changed_at = 990.0
+    store.nodes["local"].known_since = 990.0
     order = GossipOrder(store)
     order.gossip_targets(3, 1100.0, rng)
     assert 2 + many == len(order._reached)

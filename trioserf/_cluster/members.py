@@ -31,6 +31,7 @@ from ipaddress import IPv4Address
 from .. import _attrs as attrs
 from .._config import Config
 from .._events import EventType, Member, MemberEvent, MemberStatus, SerfState
+from .._swim.nodes import NAME_LIMIT
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .effects import Broadcast, Count, Drop, Effect, Log, NodeForgotten, Prune, Publish, SendTo
@@ -244,7 +245,7 @@ class MemberRegistry:
 
         Returns whether to rebroadcast it, and the effects.
         """
-        if not (private or local or self._may_take(msg, now)):
+        if not (local or self._may_take(msg, now, private)):
             return False, [Drop("intents", f"about {msg.node!r}, who is no member")]
         jumped = self._observe(msg.ltime, now, local)
         if jumped is None:
@@ -261,9 +262,17 @@ class MemberRegistry:
         record.prune_due = False
         return True, [*jumped]
 
-    def _may_take(self, msg: JoinIntent | LeaveIntent, now: float) -> bool:
-        """Whether an intent of gossip is taken: beyond the allowance it is as if it never came."""
-        if msg.node in self._records or not self.intents.is_newer(msg.node, msg.ltime):
+    def _may_take(self, msg: JoinIntent | LeaveIntent, now: float, private: bool) -> bool:
+        """Whether an intent is taken: one of gossip beyond the allowance is as if it never came.
+
+        DIFFERS: in Go such an intent may have a name of any length, and is kept
+        (test_an_intent_about_an_impossible_name_is_not_kept).
+        """
+        if msg.node in self._records:
+            return True
+        if len(msg.node) > NAME_LIMIT and not self.faithful:
+            return False
+        if private or not self.intents.is_newer(msg.node, msg.ltime):
             return True
         return self.intents.may_pass_on(now)
 
@@ -322,7 +331,7 @@ class MemberRegistry:
         DIFFERS: so is one as new as the local join, whose time a peer derived
         (test_a_leave_as_new_as_the_local_join_is_refuted).
         """
-        if not (private or local or self._may_take(msg, now)):
+        if not (local or self._may_take(msg, now, private)):
             return False, [Drop("intents", f"about {msg.node!r}, who is no member")]
         jumped = self._observe(msg.ltime, now, local)
         if jumped is None:

@@ -24,7 +24,7 @@ from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import LocalProtocolError
 from .._swim.effects import Effect
-from .._swim.nodes import Node, NodeStatus
+from .._swim.nodes import Node
 from .._swim.probing import ping_message
 from .._swim.table import NodeTable
 from .._wire.messages import (
@@ -209,7 +209,7 @@ class Receiver:
                 pinging.pinged(packet.received_at, host)
                 if not pinging.reached and host == pinging.address.host:
                     self.check_reached(pinging)
-                if pinging.status is NodeStatus.DEAD:
+                if pinging.is_gone:
                     self._let_refute(pinging, packet.received_at)
             payload = self.ping.ack_payload() if self.ping is not None else None
             ack = encode_message(Ack(seq_no=ping.seq_no, payload=payload or None))
@@ -217,6 +217,9 @@ class Receiver:
 
     def _let_refute(self, node: Node, now: float) -> None:
         """A node that is declared dead pings: send it the dead message, so that it can refute.
+
+        The same for one that is said to have left, which anybody can say in its name; one that did
+        leave refutes nothing.
 
         DIFFERS: in Go the node learns that it is declared dead when gossip happens to choose it,
         while a message about it is still gossiped, or at the next state exchange.

@@ -19,7 +19,16 @@ from typing import Final
 from .._config import MemberlistConfig
 from .._exceptions import RemoteProtocolError
 from .._wire.messages import NodeRecord
-from .nodes import META_LIMIT, NEVER, VERSIONS_LENGTH, AliveState, Node, NodeStatus, NodeStore
+from .nodes import (
+    META_LIMIT,
+    NAME_LIMIT,
+    NEVER,
+    VERSIONS_LENGTH,
+    AliveState,
+    Node,
+    NodeStatus,
+    NodeStore,
+)
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 5
@@ -42,6 +51,8 @@ def defect(name: str, alive: AliveState) -> str | None:
     """
     if not name:
         return "no name"
+    if len(name) > NAME_LIMIT:
+        return f"a name of {len(name)} characters"
     if len(alive.addr or b"") not in (4, 16):
         return f"an address of {len(alive.addr or b'')} bytes"
     if alive.port == 0:
@@ -88,6 +99,34 @@ def sound(versions: bytes | None) -> bool:
     return (
         versions is not None and len(versions) >= VERSIONS_LENGTH and 0 < versions[0] <= versions[1]
     )
+
+
+def live_together(one: bytes, other: bytes) -> bool:
+    """Whether each of two sound version vectors speaks what the other understands."""
+    return one == other or all(
+        mine[low] <= yours[speaks] <= mine[high]
+        for mine, yours in ((one, other), (other, one))
+        for low, high, speaks in ((0, 1, 2), (3, 4, 5))
+    )
+
+
+def without_strays(records: Sequence[NodeRecord], local: bytes) -> Sequence[NodeRecord]:
+    """The records without those of nodes with which this one cannot live, if these are few.
+
+    Args:
+      local: the version vector of this node.
+
+    DIFFERS: Go refuses the state of a peer for one such record.  Alive messages may come from
+    anybody, so that one packet would end all joins.  Where they are half of all, this node is in
+    the wrong cluster.
+    Test: test_a_few_nodes_with_impossible_versions_end_no_joins.
+    """
+    vectors = {record.versions or b"" for record in records}
+    strays = {vector for vector in vectors if sound(vector) and not live_together(vector, local)}
+    if not strays:
+        return records
+    rest = [record for record in records if (record.versions or b"") not in strays]
+    return rest if 2 * len(rest) > len(records) else records
 
 
 def verify(records: Sequence[NodeRecord], nodes: Iterable[Node], *, strict: bool = False) -> None:

@@ -21,7 +21,7 @@ from .._exceptions import MergeRefused
 from .._wire.messages import Alive, Dead, NodeRecord, encode_message
 from ..abc import Address
 from .address_changes import AddressChanges, AddressDecision
-from .admission import AllowedNetworks, UnreachedNodes, defect
+from .admission import AllowedNetworks, UnreachedNodes, defect, live_together
 from .effects import (
     Applied,
     Broadcast,
@@ -258,6 +258,11 @@ class AliveRules:
             return Refused(name, reason)
         assert alive.addr is not None, "a well-formed message has an address"
         assert alive.versions is not None, "a well-formed message has versions"
+        # DIFFERS: Go enters such a node by gossip, and from then on refuses all states.
+        # Test: test_a_node_with_impossible_versions_is_not_entered.
+        mine, versions = self._store.local_node, alive.versions[:VERSIONS_LENGTH]
+        if not (self._faithful or mine is None or live_together(mine.versions, versions)):
+            return Refused(name, f"versions {versions.hex()}, with which this node cannot live")
         if self._networks is not None:
             if source is not None and not self._networks.allow(source.host):
                 return Refused(name, f"packet from {source.host} not allowed", quiet=True)

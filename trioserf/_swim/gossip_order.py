@@ -22,7 +22,7 @@ half of the targets of a round robin are reached nodes, too.  So made-up members
 ones from each other.
 
 Made-up members may answer probes, too.  So where most of the reached nodes are new, the old ones
-stand for them: those that have been alive for half of the time since this node began.  Members
+stand for them: those that were first alive before half of the time since this node began.  Members
 that somebody makes up today are not among those, if this node is older than a day.
 
 DIFFERS (unless ``faithful_go``): Go gossips to any of them.
@@ -59,12 +59,14 @@ LOOK_INTERVAL: Final = 1.0
 LOOKED_AT_ONCE: Final = 1024
 """In a table of more nodes the time between two looks is ``LOOK_INTERVAL * nodes /
 LOOKED_AT_ONCE``, so that a node never looks at more than so many nodes in a second."""
-MANY: Final = 32
+MANY: Final = 8
 """Reached nodes are preferred only in a table of more than so many nodes, and the old ones of them
 only if more than so many were reached."""
 FOREIGN: Final = 3
 """Reached nodes are preferred if ``FOREIGN * reached < nodes in the table``, and the old ones of
 them if ``FOREIGN * old < reached``: each if they are less than a third."""
+STILL_THERE: Final = 5.0
+"""How long a node that is said to have left still gets gossip after a ping of it (seconds)."""
 _PLACE: Final = 4
 """Bytes of a name's place in one ring."""
 
@@ -106,8 +108,8 @@ class GossipOrder:
         ]
         self._reached = reached
         if len(reached) > MANY and local is not None:
-            middle = (local.changed_at + now) / 2
-            old = [node for node in reached if node.changed_at <= middle]
+            middle = (local.known_since + now) / 2
+            old = [node for node in reached if node.known_since <= middle]
             if 0 < FOREIGN * len(old) < len(reached):
                 self._reached = old
 
@@ -232,11 +234,13 @@ class GossipOrder:
         """Whether gossip goes to this node."""
         status = node.status
         # Dead nodes learn that way that they are declared dead, and refute it if they live.
-        return (
-            node is not self._store.local_node
-            and status is not NodeStatus.LEFT
-            and (status is not NodeStatus.DEAD or now - node.changed_at <= self._window)
-        )
+        if node is self._store.local_node:
+            return False
+        if status is NodeStatus.LEFT:
+            # DIFFERS: Go never does.  Anybody can say that a node left; one that pings is there.
+            # Test: test_a_node_that_left_and_pings_gets_gossip.
+            return now - node.pinged_at <= STILL_THERE and not self._faithful
+        return status is not NodeStatus.DEAD or now - node.changed_at <= self._window
 
     def _prefer_reached(self, chosen: list[Node], k: int, now: float, rng: random.Random) -> None:
         """Replace some of ``chosen``, so that half of them are reached nodes."""

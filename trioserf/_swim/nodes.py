@@ -26,6 +26,9 @@ AliveState: TypeAlias = Alive | NodeRecord
 
 VERSIONS_LENGTH: Final = 6
 """Bytes in a version vector: ``pmin pmax pcur dmin dmax dcur``."""
+NAME_LIMIT: Final = 1400
+"""Longest name of a node (characters): with a longer one no packet of the usual length has room for
+an alive message, and others would keep and log it all the same."""
 META_LIMIT: Final = 512
 """Most bytes of node metadata.  Source: memberlist.go, MetaMaxSize."""
 NEVER: Final = -math.inf
@@ -68,6 +71,8 @@ class Node:
       changed_at: when the status last changed (seconds, trio clock); minus infinity for never.
 
     Attributes:
+      known_since: when it was first alive (seconds, trio clock); nothing that is said of it later
+        changes that.
       tried_at: when the failure detector last probed it, or it answered (seconds, trio clock).
       answered_at: when it last acked a probe, by whatever way, or state was exchanged with it, by
         this node's initiative.
@@ -89,6 +94,7 @@ class Node:
     incarnation: Incarnation = attrs.field(kw_only=True, default=0)
     status: NodeStatus = attrs.field(kw_only=True, default=NodeStatus.ALIVE)
     changed_at: float = attrs.field(kw_only=True, default=NEVER)
+    known_since: float = attrs.field(init=False, default=NEVER, repr=False)
     tried_at: float = attrs.field(init=False, default=NEVER, repr=False)
     answered_at: float = attrs.field(init=False, default=NEVER, repr=False)
     pinged_at: float = attrs.field(init=False, default=NEVER, repr=False)
@@ -209,6 +215,7 @@ class Node:
         twin.incarnation = self.incarnation
         twin.status = self.status
         twin.changed_at = self.changed_at
+        twin.known_since = self.known_since
         twin.tried_at = self.tried_at
         twin.answered_at = self.answered_at
         twin.pinged_at = self.pinged_at
@@ -282,6 +289,8 @@ class NodeStore:
         if node.is_gone is not gone:
             self.version += 1
         node.changed_at = now
+        if node.known_since == NEVER:
+            node.known_since = now
 
     def remove_gone(self, before: float) -> list[Node]:
         """Drop and return the records dead or left since earlier than ``before``.

@@ -27,7 +27,7 @@ from .._config import MemberlistConfig
 from .._exceptions import InvalidState, LocalProtocolError
 from .._wire.messages import Alive, Dead, NodeRecord, Suspect
 from ..abc import Address
-from .admission import MAX_CHECKS, NEWCOMER_FACTOR, defect, verify
+from .admission import MAX_CHECKS, NEWCOMER_FACTOR, defect, verify, without_strays
 from .alive_rules import AliveRules, node_from
 from .effects import (
     Applied,
@@ -133,7 +133,7 @@ class NodeTable:
         if reason is not None:
             raise LocalProtocolError(f"peers would refuse the local node: {reason}")
         local = node_from(self.name, alive)
-        local.changed_at = now
+        local.changed_at = local.known_since = now
         self._store.local_node = local
         self._store.insert(local)
         return [announce(local), Applied("alive", self.name), NodeJoined(local)]
@@ -241,7 +241,12 @@ class NodeTable:
 
     def check(self, records: Sequence[NodeRecord], *, join: bool = False) -> None:
         """The first half of `merge`: raises what it raises, and changes nothing."""
-        verify(records, self.sequence, strict=self._faithful)
+        local = self._store.local_node
+        if self._faithful or local is None:
+            verify(records, self.sequence, strict=self._faithful)
+        else:
+            known = [node for node in self.sequence if node.reached or node is local]
+            verify(without_strays(records, local.versions), known)
         if join and self._merge_check is not None:
             self._merge_check([_node_from_record(record) for record in records])
 
