@@ -239,9 +239,13 @@ async def measure(running: Cluster, figures: Figures, rest: int) -> None:
             figures.late = max([figures.late, *one["received"].get(other.name, {}).values()])
     if honest is not None and missing:
         for node, other in ((victim, honest), (honest, victim)):
-            lost = sent[other.name] - len(reports[node.name]["received"].get(other.name, {}))
+            got = {int(number) for number in reports[node.name]["received"].get(other.name, {})}
+            lost = [number for number in range(1, sent[other.name] + 1) if number not in got]
             if lost:
-                figures.notes.append(f"{node.name} missed {lost} of {sent[other.name]} events")
+                which = ", ".join(map(str, lost[:10]))
+                figures.notes.append(
+                    f"{node.name} missed {len(lost)} of {sent[other.name]} events: {which}"
+                )
     if report["gaps"]:
         figures.notes.append(f"the victim's reader missed {report['gaps']} events")
     dropped = sorted(report["bad_input"].items(), key=lambda item: -item[1])[:4]

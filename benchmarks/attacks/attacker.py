@@ -86,10 +86,14 @@ class Attacker:
 
     def send(self, message: bytes) -> None:
         """Send one message as a packet."""
-        if self.key is not None:
-            codec = PacketCodec(keyring=Keyring((self.key,)), compress=False)
-            message = encode_packet(message, codec, crc=False, nonce=os.urandom(12))
-        self.send_raw(message)
+        self.send_raw(self.seal(message))
+
+    def seal(self, message: bytes) -> bytes:
+        """A message as a packet: encrypted where there is a key."""
+        if self.key is None:
+            return message
+        codec = PacketCodec(keyring=Keyring((self.key,)), compress=False)
+        return encode_packet(message, codec, crc=False, nonce=os.urandom(12))
 
     def send_raw(self, data: bytes) -> None:
         self.packets += 1

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from . import connections, filters, floods, ghosts, pieces
+from . import connections, filters, floods, ghosts, lies, pieces
 from .attacker import Attacker
 
 
@@ -107,6 +107,22 @@ ATTACKS = (
     Attack("S8", floods.suspects),
     Attack("S8", floods.garbage),
     Attack("S8", floods.bombs),
+    Attack("S3", lies.leaves_forged),
+    Attack("S7", lies.dead_by_their_own_word),
+    Attack("S7", lies.incarnations_last),
+    Attack("S7", lies.addresses_taken),
+    Attack("S7", lies.refusals_claimed),
+    Attack("S8", lies.versions_of_all_kinds, apart=True),
+    Attack("S8", lies.relays),
+    Attack("S8", lies.queries_to_be_relayed),
+    Attack("S5", connections.trickle_of_all_kinds),
+    Attack("S4", connections.state_of_intents),
+    Attack("S4", connections.state_of_long_names, apart=True),
+    Attack("S4", connections.user_messages_of_all_kinds),
+    Attack("S8", ghosts.ghosts_of_long_names, apart=True),
+    Attack("S8", ghosts.ghosts_of_odd_tags, apart=True),
+    Attack("S6", ghosts.names_of_snapshots, apart=True),
+    Attack("S8", floods.many_sources, apart=True),
     Attack("S8", pieces.pieces_alike),
     Attack("S8", pieces.pieces_compressed),
     Attack("S8", pieces.pieces_of_pings),

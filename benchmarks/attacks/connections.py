@@ -9,14 +9,21 @@ import trio
 
 from trioserf._wire.codec import encode
 from trioserf._wire.keyring import Keyring
-from trioserf._wire.messages import NodeRecord, PushPullHeader
+from trioserf._wire.messages import (
+    Ack,
+    ErrorReply,
+    NodeRecord,
+    Ping,
+    PushPullHeader,
+    encode_message,
+)
 from trioserf._wire.serf_messages import (
     PushPull,
     UserEventRecord,
     UserEventSlot,
     encode_serf,
 )
-from trioserf._wire.streams import StreamCodec, frame, push_pull_bytes
+from trioserf._wire.streams import StreamCodec, frame, push_pull_bytes, user_message_bytes
 
 from . import crafting
 from .attacker import Attacker
@@ -69,6 +76,39 @@ async def trickle(attacker: Attacker) -> None:
         for byte in data:
             await attacker.send_all(stream, bytes((byte,)))
             await trio.sleep(0.5)
+
+    await attacker.streams_at_rate(drip)
+
+
+async def trickle_of_all_kinds(attacker: Attacker) -> None:
+    """Streams of every kind that come byte by byte, stop in the middle, or after the first byte."""
+    key = attacker.rng.randbytes(16)
+    codec = StreamCodec(keyring=Keyring((key,)), compress=False)
+    whole = push_pull_bytes(False, [ghost_record(1)], EMPTY)
+    kinds = itertools.cycle(
+        (
+            b"\xf4\xff" + bytes(300),
+            b"\xf4\x03abc" + whole,
+            frame(whole, codec, attacker.rng.randbytes(12)),
+            user_message_bytes(bytes(60_000)),
+            crafting.compressed(b"\x06", Run(0x80, 10_000)),
+            encode_message(Ping(1, attacker.victim)),
+            encode_message(Ack(1, bytes(500))),
+            encode_message(ErrorReply("x" * 500)),
+            b"\x06\x83\xa5Nodes\xce\x00\x0f\xff\xff",
+            b"\x0a\x00\x00\x00\x00",
+        )
+    )
+
+    async def drip(stream: trio.SocketStream) -> None:
+        data = next(kinds)
+        if attacker.key is not None and data[0] not in (10, 244):
+            data = attacker.stream_frame(data)
+        pause, step = attacker.rng.choice(((0.3, 1), (0.01, 1), (0.5, 100), (5.0, 7)))
+        for start in range(0, len(data), step):
+            await attacker.send_all(stream, data[start : start + step])
+            await trio.sleep(pause)
+        await attacker.read_all(stream)
 
     await attacker.streams_at_rate(drip)
 
@@ -173,6 +213,81 @@ async def state_of_events(attacker: Attacker) -> None:
     await attacker.streams_at_rate(use)
 
 
+async def state_of_intents(attacker: Attacker) -> None:
+    """Push/pulls with the Lamport times of 20,000 members that nobody knows, who left or joined."""
+    numbers = itertools.count()
+
+    def state() -> bytes:
+        base = 20_000 * next(numbers)
+        times = {f"nobody-{base + i}": attacker.next_time() for i in range(20_000)}
+        left = tuple(list(times)[::2])
+        return encode_serf(PushPull(attacker.next_time(), times, left, 1, (), 1))
+
+    pool = itertools.cycle(
+        [attacker.stream_frame(push_pull_bytes(False, [], state())) for _ in range(4)]
+    )
+
+    async def use(stream: trio.SocketStream) -> None:
+        await attacker.send_all(stream, next(pool))
+        await attacker.read_all(stream)
+
+    await attacker.streams_at_rate(use)
+
+
+async def state_of_long_names(attacker: Attacker) -> None:
+    """Push/pulls of nodes with names of 100 kB, also as members that left, and as events."""
+    numbers = itertools.count()
+
+    def state() -> bytes:
+        base = 40 * next(numbers)
+        names = [f"{base + i:08}" + "x" * 100_000 for i in range(40)]
+        address = socket.inet_aton("127.111.0.1")
+        records = [
+            NodeRecord(name, address, 9, b"", 1, i % 4, crafting.VERSIONS)
+            for i, name in enumerate(names)
+        ]
+        times = dict.fromkeys(names, 5)
+        slot = UserEventSlot(attacker.next_time(), (UserEventRecord(names[0], b""),))
+        serf = encode_serf(PushPull(5, times, tuple(names), 1, (slot,), 1))
+        return push_pull_bytes(False, records, serf)
+
+    async def use(stream: trio.SocketStream) -> None:
+        await attacker.send_all(stream, attacker.stream_frame(state()))
+        await attacker.read_all(stream)
+
+    attacker.stream_rate, kept = min(10, attacker.stream_rate), attacker.stream_rate
+    await attacker.streams_at_rate(use)
+    attacker.stream_rate = kept
+
+
+async def user_messages_of_all_kinds(attacker: Attacker) -> None:
+    """User messages of megabytes on streams, of whatever is dear to read."""
+
+    def inflated(head: bytes, byte: int, size: int) -> bytes:
+        header = b"\x08\x81\xaaUserMsgLen\xce" + (len(head) + size).to_bytes(4, "big")
+        return attacker.stream_frame(crafting.compressed(header + head, Run(byte, size)))
+
+    size = 6_000_000
+    kinds = [
+        inflated(bytes((kind,)) + head, byte, size)
+        for kind in (0, 1, 3, 4, 5, 6, 9)
+        for head, byte in (
+            (b"\x81\xa4Junk\xdd\x00\x5b\x8d\x80", 0xC0),
+            (b"\xdd\x00\x5b\x8d\x80", 0x90),
+            (b"", 0x81),
+        )
+    ]
+    filters = b"\x04\x8b\xa7Filters\xdd\x00\x5b\x8d\x80"
+    kinds += [inflated(filters, 0xA0, size), inflated(b"\x03", 0xDF, size)]
+    pool = itertools.cycle(kinds)
+
+    async def use(stream: trio.SocketStream) -> None:
+        await attacker.send_all(stream, next(pool))
+        await attacker.read_all(stream)
+
+    await attacker.streams_at_rate(use)
+
+
 async def join_flag(attacker: Attacker) -> None:
     """Requests with and without the flag of a join, in turn, to a node that knows 2,000."""
     records = [ghost_record(i) for i in range(2000)]
@@ -234,7 +349,6 @@ async def wrong_key_streams(attacker: Attacker) -> None:
 
 async def user_messages(attacker: Attacker) -> None:
     """User messages on streams: events and queries that no packet would carry."""
-    from trioserf._wire.streams import user_message_bytes
 
     async def use(stream: trio.SocketStream) -> None:
         body = crafting.event(attacker.next_time(), "streamed", bytes(1_000_000))[1:]

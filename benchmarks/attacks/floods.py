@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 from collections.abc import Iterator
+
+import trio
 
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import (
@@ -20,7 +23,7 @@ from trioserf._wire.packets import PacketCodec, encode_packet, make_compound
 from trioserf._wire.serf_messages import KeyRequest, encode_serf
 
 from . import crafting
-from .attacker import Attacker
+from .attacker import TICK, Attacker
 from .crafting import Run
 
 LAST = (1 << 64) - 1
@@ -292,6 +295,34 @@ async def suspects(attacker: Attacker) -> None:
                 yield encode_message(Dead(i % 100, name, f"s{i}"))
 
     await attacker.flood(messages(), share=0.1)
+
+
+async def many_sources(attacker: Attacker) -> None:
+    """Each packet from an address of its own: broken ones, and nodes that come from there."""
+    head, _, _, _ = attacker.host.split(".")
+
+    def send(number: int) -> None:
+        host = f"{head}.{200 + number % 50}.{number // 50 % 250}.{1 + number // 12_500 % 250}"
+        messages = (
+            b"\x00\xc1",
+            encode_message(Ping(number, "nobody")),
+            crafting.alive(f"ghost-{number}", host, 9),
+            b"\xf4\x03abc",
+            encode_message(Ack(number, b"")),
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.bind((host, 0))
+            made.sendto(attacker.seal(messages[number % len(messages)]), attacker.target)
+        attacker.packets += 1
+
+    numbers, due = itertools.count(), 0.0
+    while attacker.left > 0:
+        due += attacker.rate * TICK
+        for number in itertools.islice(numbers, int(due)):
+            with contextlib.suppress(OSError):
+                send(number)
+        due %= 1
+        await trio.sleep(TICK)
 
 
 async def garbage(attacker: Attacker) -> None:

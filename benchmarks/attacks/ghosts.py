@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import selectors
 import socket
 from collections.abc import Iterator
@@ -24,11 +23,12 @@ from trioserf._wire.messages import (
     UserMessage,
     encode_message,
 )
-from trioserf._wire.packets import PacketCodec, decode_packet, encode_packet, make_compound
+from trioserf._wire.packets import PacketCodec, decode_packet, make_compound
 from trioserf._wire.serf_messages import QueryMessage, decode_serf
 
 from . import crafting
 from .attacker import TICK, Attacker
+from .crafting import Run
 
 
 async def votes(attacker: Attacker) -> None:
@@ -131,11 +131,6 @@ async def _answering(attacker: Attacker, *, addresses: int) -> None:
         selector.register(ear, selectors.EVENT_READ)
         ears.append(ear)
 
-    def seal(message: bytes) -> bytes:
-        if attacker.key is None:
-            return message
-        return encode_packet(message, codec, crc=False, nonce=os.urandom(12))
-
     def answer() -> None:
         for key, _ in selector.select(0):
             ear = key.fileobj
@@ -151,7 +146,9 @@ async def _answering(attacker: Attacker, *, addresses: int) -> None:
                 for message in decoded.messages:
                     if isinstance(message, Ping):
                         with contextlib.suppress(OSError):
-                            ear.sendto(seal(encode_message(Ack(message.seq_no, b""))), source)
+                            ear.sendto(
+                                attacker.seal(encode_message(Ack(message.seq_no, b""))), source
+                            )
 
     def send(number: int) -> None:
         ear = ears[number % len(ears)]
@@ -162,7 +159,7 @@ async def _answering(attacker: Attacker, *, addresses: int) -> None:
         attacker.packets += 1
         attacker.bytes_sent += len(message)
         with contextlib.suppress(OSError):
-            ear.sendto(seal(message), attacker.target)
+            ear.sendto(attacker.seal(message), attacker.target)
 
     burst, numbers = max(1, int(attacker.rate * TICK / 2)), itertools.count()
     while attacker.left > 0:
@@ -211,6 +208,71 @@ async def ghosts_updated(attacker: Attacker) -> None:
             yield crafting.alive(f"ghost-{i % 10}", f"127.103.0.{i % 10}", 9, 1 + i // 10, tags)
 
     await attacker.flood(messages())
+
+
+async def ghosts_of_long_names(attacker: Attacker) -> None:
+    """Made-up nodes whose names have 1, 50 and 900 kilobytes."""
+
+    def long(number: int, size: int) -> bytes:
+        head, _, tail = crafting.alive("NAME", f"127.108.0.{number % 250}", 9).partition(b"NAME")
+        name = Run(65 + number % 26, size)
+        length = b"\xdb" + (size + 8).to_bytes(4, "big")
+        return crafting.compressed(head[:-1] + length + f"{number:08}".encode(), name, tail)
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            yield long(2 * i, 900_000)
+            yield long(2 * i + 1, 50_000)
+            name = f"{i:08}" + "x" * 1000
+            yield crafting.alive(name, f"127.108.1.{i % 250}", 9)
+            yield encode_message(Suspect(1, name, name))
+            yield crafting.join(attacker.next_time(), name)
+
+    await attacker.flood(messages())
+
+
+async def ghosts_of_odd_tags(attacker: Attacker) -> None:
+    """Made-up nodes whose tags are nested, cut short, of numbers, of names of odd bytes."""
+    odd = (
+        b"\xff\x81\xa4role" + b"\x91" * 480,
+        b"\xff" + b"\xdf\xff\xff\xff\xff" * 100,
+        b"\xff\xde\x00\xff" + b"".join(b"\xa1" + bytes((i,)) for i in range(250)),
+        b"\xff\x82\x01\x02\xc0\xc0",
+        b"\xff\x81\xa4role\xd9\x80" + "\x1b[2J\n\u202e".encode() * 14,
+        b"\xfe" * 512,
+        b"\xff\xdc\xff\xff" + b"\xa0" * 500,
+        b"\xff\x81\xda\x01\xf0" + b"k" * 496 + b"\xa0",
+    )
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            name = f"ghost-{i % 50}" if i % 3 else f"g\n\x00{i % 50}\udcff"
+            yield crafting.alive(name, f"127.109.0.{i % 50}", 9, 1 + i, odd[i % len(odd)])
+
+    await attacker.flood(messages())
+
+
+async def names_of_snapshots(attacker: Attacker) -> None:
+    """Nodes and events whose names are lines of a snapshot."""
+    lines = (
+        "x 127.0.0.1:9\nclock: 18446744073709551615",
+        "x\nevent-clock: 18446744073709551614\nquery-clock: 18446744073709551614",
+        "x\nleave",
+        f"x\nnot-alive: {attacker.honest}",
+        f"x\nalive: {attacker.honest} 127.0.0.1:9",
+        "#" * 100,
+        "\n" * 100,
+    )
+
+    def messages() -> Iterator[bytes]:
+        for i in itertools.count():
+            name = f"{lines[i % len(lines)]}\n{i % 40 or ''}"
+            yield crafting.alive(name, f"127.110.0.{i % 200}", 9, 1 + i)
+            yield encode_message(Dead(1 + i, name, name))
+            yield crafting.event(attacker.next_time(), name)
+            yield crafting.query(attacker.next_time(), i, name=name)
+
+    await attacker.flood(messages(), share=0.3)
 
 
 async def names_in_other_case(attacker: Attacker) -> None:
