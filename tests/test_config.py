@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.memberlist.kit import Tap
 from tests.settings_page import PAGE, settings_page
 from trioserf._config import Config, MemberlistConfig, check_node_name
 from trioserf._config_keywords import ConfigKeywords, MemberlistKeywords
@@ -305,7 +306,7 @@ OTHER: dict[str, Any] = {
     "user_share": 0.5,
     "protocol_version": 5,
     "memberlist": MemberlistConfig(label="blue"),
-    "tap": object(),
+    "tap": Tap(),
     "retry_join": ["a.example"],
 }
 
@@ -512,7 +513,9 @@ def test_a_go_name_is_the_name_in_camel_case() -> None:
 def test_help_shows_what_is_said_about_a_field() -> None:
     shown = pydoc.plain(pydoc.render_doc(MemberlistConfig))
     assert "Time between two probes" in shown
-    assert "Default: 1.0 (wan 5.0).  Bound: seconds, 0 or more.  Unit: seconds." in shown
+    assert (
+        "Default: 1.0 (wan 5.0).  Bound: seconds, 0 or more and below 1e9.  Unit: seconds." in shown
+    )
     assert "Go: ProbeInterval." in shown
     assert "Change it: shorter finds a crash sooner" in shown
     assert "Change it: wherever a restarted node" in pydoc.plain(
@@ -550,3 +553,16 @@ def test_the_keywords_of_type_checkers_are_the_fields() -> None:
 
 def annotations_of(kind: type[Any]) -> dict[str, Any]:
     return dict(kind.__annotations__)
+
+
+@pytest.mark.parametrize("tap", [5, "x", object()])
+def test_a_tap_has_the_methods_of_one(tap: Any) -> None:
+    with pytest.raises(ConfigError, match=r"tap=.*: expected a trioserf\.abc\.Tap"):
+        Config.lan(tap=tap)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800"])
+@pytest.mark.parametrize("field", ["snapshot_path", "keyring_file"])
+def test_a_path_that_no_file_can_have_is_refused_by_its_setting(field: str, path: str) -> None:
+    with pytest.raises(ConfigError, match=f"{field}=.*: expected a path"):
+        Config.lan(**{field: path})

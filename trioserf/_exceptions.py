@@ -37,6 +37,7 @@ users at once, ``trio.WouldBlock`` from ``*_nowait`` calls.
 from __future__ import annotations
 
 from ._public_names import set_public_module
+from ._text import short_repr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class ConfigError(SerfError, ValueError):
     """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"{field}={value!r}: expected {expected}")
+        super().__init__(f"{field}={short_repr(value)}: expected {expected}")
         self.field = field
         self.value = value
         self.expected = expected

@@ -61,6 +61,11 @@ def _is_transport(value: object) -> bool:
     return isinstance(value, Transport)
 
 
+def _is_tap(value: object) -> bool:
+    methods = ("count", "gauge", "sample")
+    return value is None or all(callable(getattr(value, name, None)) for name in methods)
+
+
 @final
 @documented
 @attrs.frozen(kw_only=True)
@@ -451,7 +456,11 @@ class MemberlistConfig:
     Go: MetricLabels.
     Change: only without Serf: ``Config.metric_labels`` goes before it.
     """
-    tap: Tap | None = attrs.field(default=None, eq=False)
+    tap: Tap | None = attrs.field(
+        default=None,
+        eq=False,
+        validator=bound(_is_tap, "a trioserf.abc.Tap, with count(), gauge() and sample(), or None"),
+    )
     """Observes metrics; see `trioserf.abc.Tap`.
 
     Go: none; there go-metrics is global.

@@ -49,8 +49,14 @@ def is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-POSITIVE = bound(lambda v: is_number(v) and 0 < v < 1e9, "seconds, more than 0")
-SECONDS = bound(lambda v: is_number(v) and 0 <= v < 1e9, "seconds, 0 or more")
+def is_seconds(value: object) -> bool:
+    """Whether it is a length of time.  One of thirty years stands for what never ends."""
+    return is_number(value) and 0 <= value < 1e9  # type: ignore[operator]  # a number
+
+
+SECONDS_BOUND = "seconds, 0 or more and below 1e9"
+POSITIVE = bound(lambda v: is_seconds(v) and v > 0, "seconds, more than 0 and below 1e9")
+SECONDS = bound(is_seconds, SECONDS_BOUND)
 COUNT = bound(lambda v: is_int(v) and v >= 0, "a whole number, 0 or more")
 COUNT_1 = bound(lambda v: is_int(v) and v >= 1, "a whole number, 1 or more")
 PORT = bound(lambda v: is_int(v) and 0 <= v <= 65535, "a port, 0 to 65535")
@@ -167,9 +173,13 @@ def path_of_keyring(value: str | os.PathLike[str] | None) -> str | None:
 
 def _path(field: str, value: object) -> str | None:
     path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if path is None or (isinstance(path, str) and path):
+    if path is None:
         return path
-    raise ConfigError(field, value, "a path of a file, or None")
+    if not isinstance(path, str) or not path:
+        raise ConfigError(field, value, "a path of a file, or None")
+    if "\0" in path or not is_encodable(path):
+        raise ConfigError(field, value, "a path that a file can have")
+    return path
 
 
 def optional_key(value: str | bytes | None) -> bytes | None:

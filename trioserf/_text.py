@@ -45,6 +45,12 @@ def printable(string: object, limit: int = PRINTED) -> str:
     )
 
 
+def short_repr(value: object, limit: int = PRINTED) -> str:
+    """What a caller gave, for the text of an error: its ``repr``, cut."""
+    shown = repr(value)
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
 def is_short_ipv4(host: str) -> bool:
     """Whether the C library would take this host for an IPv4 address, though it is none.
 

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple, Protocol, final, runtime_checkable
 import trio
 
 from . import _attrs as attrs
-from ._text import host_and_port, is_short_ipv4
+from ._text import host_and_port, is_short_ipv4, short_repr
 
 
 class Address(NamedTuple):
@@ -143,13 +143,15 @@ async def _look_up(host: str, port: int) -> list[Address]:
         raise socket.gaierror(socket.EAI_NONAME, "an empty host name has no address")
     if is_short_ipv4(host):
         await trio.lowlevel.checkpoint()
-        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is neither an address nor a name")
+        raise socket.gaierror(
+            socket.EAI_NONAME, f"{short_repr(host)} is neither an address nor a name"
+        )
     try:
         answers = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
-        raise socket.gaierror(error.errno, f"{host!r}: {error.strerror}") from error
+        raise socket.gaierror(error.errno, f"{short_repr(host)}: {error.strerror}") from error
     except UnicodeError as error:
-        raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
+        raise socket.gaierror(socket.EAI_NONAME, f"{short_repr(host)} is no host name") from error
     addresses = [_plain_address(ip_address(str(answer[4][0])), port) for answer in answers]
     return list(dict.fromkeys(addresses))
 

@@ -76,7 +76,8 @@ def test_an_address_string_is_taken_apart_as_in_go(
 def test_a_wrong_address_string_is_refused_with_its_text(text: str) -> None:
     with pytest.raises(ValueError, match="expected") as caught:
         parse_address(text, 7946)
-    assert repr(text) in str(caught.value)
+    assert repr(text)[:50] in str(caught.value)
+    assert 300 > len(str(caught.value))
 
 
 @given(st.text(max_size=30))

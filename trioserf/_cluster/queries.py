@@ -27,7 +27,8 @@ from .._exceptions import (
     ResponseTooLarge,
 )
 from .._public_names import set_public_module
-from .._settings import is_int, is_number
+from .._settings import is_encodable, is_int, is_number
+from .._text import short_repr
 from .._wire.limits import MAX_I64
 from .._wire.query_filters import encode_filters
 from .._wire.serf_messages import (
@@ -68,22 +69,26 @@ _QUERY_VERSION = 4
 
 def _names(value: Iterable[str] | None) -> tuple[str, ...]:
     """A text is one name, and no list of its letters."""
-    if isinstance(value, str | bytes):
-        raise TypeError(f"filter_nodes={value!r}: expected a list or tuple of node names")
-    names = tuple(value or ())
+    given: object = () if value is None else value
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | bytearray | memoryview):
+        text = short_repr(value)
+        raise TypeError(f"filter_nodes={text}: expected a list or tuple of node names")
+    names: tuple[object, ...] = tuple(given)
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"filter_nodes has {name!r}: expected node names")
-    return names
+            raise TypeError(f"filter_nodes has {short_repr(name)}: expected node names")
+        if not is_encodable(name):
+            raise ConfigError("filter_nodes", name, "names that can be written in UTF-8")
+    return cast("tuple[str, ...]", names)
 
 
 def _tags(value: Mapping[str, str] | None) -> dict[str, str]:
     """Expressions that nobody can evaluate are refused here: no node would say why it is silent."""
-    try:
-        tags = dict(value or {})
-    except (TypeError, ValueError):
-        text = f"filter_tags={value!r}: expected a mapping of tags to expressions"
-        raise TypeError(text) from None
+    given: object = {} if value is None else value
+    if not isinstance(given, Mapping):
+        text = f"filter_tags={short_repr(value)}: expected a mapping of tags to expressions"
+        raise TypeError(text)
+    tags = dict(given)
     if not tags:
         return tags
     from .re2.program import compile_expression  # most programs never send such a query
@@ -91,11 +96,14 @@ def _tags(value: Mapping[str, str] | None) -> dict[str, str]:
     for tag, expression in tags.items():
         for item in cast("tuple[object, object]", (tag, expression)):
             if not isinstance(item, str):
-                raise TypeError(f"filter_tags has {tag!r}: {expression!r}: expected two texts")
+                both = f"{short_repr(tag)}: {short_repr(expression)}"
+                raise TypeError(f"filter_tags has {both}: expected two texts")
+            if not is_encodable(item):
+                raise ConfigError("filter_tags", item, "text that can be written in UTF-8")
         try:
             compile_expression(expression)
         except RemoteProtocolError as error:
-            text = f"an RE2 expression for tag {tag!r}: {error}"
+            text = f"an RE2 expression for tag {short_repr(tag)}: {error}"
             raise ConfigError("filter_tags", expression, text) from None
     return tags
 
@@ -125,8 +133,11 @@ class QueryParams:
     def __attrs_post_init__(self) -> None:
         if not is_int(self.relay_factor) or not 0 <= self.relay_factor <= 255:
             raise ConfigError("relay_factor", self.relay_factor, "0 to 255")
-        if self.timeout is not None and not (is_number(self.timeout) and self.timeout >= 0):
-            raise ConfigError("timeout", self.timeout, "seconds, 0 or more")
+        timeout = 0.0 if self.timeout is None else self.timeout
+        if not is_number(timeout) or not 0 <= timeout < math.inf:
+            raise ConfigError("timeout", timeout, "seconds, 0 or more, and an end")
+        if not isinstance(self.request_ack, bool):
+            raise ConfigError("request_ack", self.request_ack, "True or False")
 
 
 @attrs.frozen(kw_only=True)
@@ -246,7 +257,7 @@ class QueryLog:
             filters=encode_filters(params.filter_nodes, params.filter_tags) or None,
             flags=QUERY_FLAG_ACK if params.request_ack else 0,
             relay_factor=params.relay_factor,
-            timeout=min(round(timeout * 1e9), MAX_I64),
+            timeout=round(min(timeout * 1e9, MAX_I64)),
             name=name,
             payload=payload or None,
         )

@@ -15,7 +15,7 @@ from .._exceptions import (
     UserEventTooLarge,
 )
 from .._swim.nodes import META_LIMIT
-from .._text import raw_text
+from .._text import raw_text, short_repr
 from .._wire.limits import MAX_I64, MAX_U64
 from .._wire.serf_messages import LeaveIntent, encode_serf
 
@@ -38,7 +38,7 @@ def payload_bytes(name: object, payload: object) -> bytes:
       TypeError: the name is no text, or the payload is nothing like bytes.
     """
     if not isinstance(name, str):
-        raise TypeError(f"name={name!r}: expected a str")
+        raise TypeError(f"name={short_repr(name)}: expected a str")
     if not isinstance(payload, bytes | bytearray | memoryview):
         kind = type(payload).__name__
         hint = "; encode text first" if isinstance(payload, str) else ""

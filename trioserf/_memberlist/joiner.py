@@ -34,6 +34,7 @@ from .._net.addresses import parse_address
 from .._swim.nodes import Node, NodeStatus
 from .._swim.same_cluster import is_same_cluster, name_at
 from .._swim.table import NodeTable
+from .._text import short_repr
 from ..abc import Address, Transport
 from .node_log import Log
 from .seeds import Seeds
@@ -74,7 +75,7 @@ class _Contact:
         first, *others = self.errors
         for other in others:
             first.add_note(f"and: {other}")
-        first.add_note(f"while joining {self.text!r}")
+        first.add_note(f"while joining {short_repr(self.text)}")
         return first
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 from .._config import MemberlistConfig
 from .._exceptions import ConfigError
-from .._text import port_from_text
+from .._text import port_from_text, short_repr
 from ..abc import Address
 from .interfaces import InterfaceAddress, IPAddress, machine_addresses
 
@@ -47,7 +47,7 @@ def parse_address(text: str, default_port: int) -> ParsedAddress:
     """
     name, slash, rest = text.rpartition("/")
     if slash and not name:
-        raise ValueError(f"{text!r}: expected a node name before the '/'")
+        raise ValueError(f"{short_repr(text)}: expected a node name before the '/'")
     host, port = _split_port(text, rest)
     return ParsedAddress(name, host, default_port if port is None else port)
 
@@ -56,7 +56,9 @@ def _split_port(text: str, rest: str) -> tuple[str, int | None]:
     if rest.startswith("["):
         host, bracket, port = rest[1:].rpartition("]")
         if not bracket or (port and not port.startswith(":")):
-            raise ValueError(f"{text!r}: expected '[' address ']', then ':' and a port or nothing")
+            raise ValueError(
+                f"{short_repr(text)}: expected '[' address ']', then ':' and a port or nothing"
+            )
         if not port:
             return host, None
         return host, _port(text, port[1:])
@@ -70,7 +72,9 @@ def _port(text: str, port: str) -> int:
     try:
         return port_from_text(port)
     except ValueError:
-        raise ValueError(f"{text!r}: expected a port from 0 to 65535 after the ':'") from None
+        raise ValueError(
+            f"{short_repr(text)}: expected a port from 0 to 65535 after the ':'"
+        ) from None
 
 
 # --- what socket calls take and give ------------------------------------------------------

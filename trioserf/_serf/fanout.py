@@ -20,6 +20,7 @@ import trio
 from .. import _attrs as attrs
 from .._events import Event, EventsDropped, EventType, MemberEvent, Query, UserEvent
 from .._memberlist.node_log import Log
+from .._text import short_repr
 from .pipeline import NodeEvent
 
 MemberKind: TypeAlias = (
@@ -60,7 +61,9 @@ def check_kinds(types: Iterable[EventKind]) -> frozenset[EventKind]:
     kinds = tuple(types)
     for item in kinds:
         if not isinstance(item, EventType) and item not in _CLASSES:
-            raise TypeError(f"{item!r}: expected an EventType, MemberEvent, UserEvent or Query")
+            raise TypeError(
+                f"{short_repr(item)}: expected an EventType, MemberEvent, UserEvent or Query"
+            )
     return frozenset(kinds)
 
 

@@ -14,7 +14,7 @@ from .. import _attrs as attrs
 from .._events import Member, MemberStatus
 from .._public_names import set_public_module
 from .._tables import Table, shown_as_table
-from .._text import host_and_port, tags_text
+from .._text import host_and_port, short_repr, tags_text
 
 _VERSIONS: Final = (
     *("protocol_min", "protocol_max", "protocol_cur"),
@@ -58,7 +58,7 @@ class Selection:
           TypeError: it is something else.
         """
         if tags is not None and not isinstance(tags, Mapping):
-            raise TypeError(f"tags={tags!r}: expected a mapping of names to values")
+            raise TypeError(f"tags={short_repr(tags)}: expected a mapping of names to values")
         return cls(
             None if status is None else _statuses(status),
             tuple((name, _test_of(name, value)) for name, value in (tags or {}).items()),
@@ -78,22 +78,26 @@ class Selection:
 
 
 def _statuses(status: object) -> frozenset[MemberStatus]:
-    several = [status] if isinstance(status, (str, int)) else status
+    several = [status] if isinstance(status, str | bytes | int) else status
     found = tuple(several) if isinstance(several, Iterable) else (several,)
     for one in found:
         if not isinstance(one, MemberStatus):
-            raise TypeError(f"status={one!r}: expected a MemberStatus, as MemberStatus.ALIVE")
+            raise TypeError(
+                f"status={short_repr(one)}: expected a MemberStatus, as MemberStatus.ALIVE"
+            )
     return frozenset(found)
 
 
 def _test_of(name: object, value: object) -> Callable[[str], object]:
     if not isinstance(name, str):
-        raise TypeError(f"tags={{{name!r}: ...}}: expected the name of a tag")
+        raise TypeError(f"tags={{{short_repr(name)}: ...}}: expected the name of a tag")
     if isinstance(value, str):
         return value.__eq__
     if isinstance(value, Pattern):
         return value.fullmatch
-    raise TypeError(f"tags={{{name!r}: {value!r}}}: expected a string or a compiled expression")
+    raise TypeError(
+        f"tags={{{name!r}: {short_repr(value)}}}: expected a string or a compiled expression"
+    )
 
 
 def _as_tuple(members: Iterable[Member]) -> tuple[Member, ...]:

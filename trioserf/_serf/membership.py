@@ -14,7 +14,7 @@ from .. import _attrs as attrs
 from .._cluster.effects import Effect
 from .._cluster.size_limits import check_intent, check_tags
 from .._events import SerfState
-from .._exceptions import BroadcastTimeout, InvalidState, LocalProtocolError
+from .._exceptions import BroadcastTimeout, ConfigError, InvalidState, LocalProtocolError
 from .._memberlist.local_node import while_needed
 from .._memberlist.memberlist import Memberlist
 from .._memberlist.node_log import Log
@@ -132,6 +132,8 @@ class Membership:
     async def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace all tags; see `Serf.set_tags`."""
         core = self.core
+        if not isinstance(tags, Mapping):  # None is a slip, and no wish to have no tags
+            raise ConfigError("tags", tags, "a mapping of strings to strings")
         with self.core.until_closed():
             fresh = attrs.evolve(core.config, tags=tags).tags
             encoded = encode_tags(fresh, core.config.protocol_version)

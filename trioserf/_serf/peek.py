@@ -51,6 +51,7 @@ from .._wire.streams import (
     push_pull_bytes,
 )
 from ..abc import Address, resolve
+from .arguments import a_text, seconds
 from .members_view import Members
 
 Connect: TypeAlias = Callable[[Address], Awaitable[trio.abc.Stream]]
@@ -100,10 +101,14 @@ async def peek(
       OSError: nobody is there, as ``ConnectionRefusedError``, ``TimeoutError`` and the like.
       RemoteProtocolError: what is there is no node, or one with another key or label; the text
         says which.
-      ConfigError: a key that cannot be one.
+      TypeError, ConfigError: an argument of another type or out of its bounds, such as a key that
+        cannot be one.
       LocalProtocolError: an address or label that cannot be one.
     """
-    return await look(address, _codec(encrypt_key, label), timeout, connect=_connect)
+    a_text("address", address, "host:port")
+    a_text("label", label, "a label")
+    codec, limit = _codec(encrypt_key, label), seconds("timeout", timeout)
+    return await look(address, codec, limit, connect=_connect)
 
 
 def _codec(encrypt_key: str | bytes | None, label: str) -> StreamCodec:

@@ -25,7 +25,7 @@ from .._memberlist.memberlist import Memberlist
 from .._public_names import set_public_module
 from .._tables import Table, shown_as_table
 from .._vivaldi.coordinate import Coordinate
-from .arguments import buffer_size, join_addresses, member_name
+from .arguments import buffer_size, flag, join_addresses, member_name
 from .delegate import SerfDelegate
 from .fanout import A, B, EventKind, MemberKind, QueryKind, UserKind
 from .following import MemberStates
@@ -158,6 +158,8 @@ class Serf:
           name_or_address: a member, also one that is gone; or an IP address, with or without a
             port: what came from there.  None for this node's own situation.
         """
+        if name_or_address is not None:
+            member_name(name_or_address, "name_or_address")
         from .explaining import explain
         from .known import Known
 
@@ -172,14 +174,15 @@ class Serf:
 
     def cached_coordinate(self, name: str) -> Coordinate | None:
         """The coordinate of a node when it last acknowledged a probe; None if not known."""
-        return self._delegate.coordinates.cached(name)
+        return self._delegate.coordinates.cached(member_name(name))
 
     def rtt(self, a: str, b: str | None = None) -> float | None:
         """The estimated round-trip time between ``a`` and ``b``, or this node (seconds).
 
         None if one of them is not known yet.  Raises `CoordinatesDisabled`.
         """
-        return self._delegate.coordinates.rtt(a, b)
+        member_name(a, "a")
+        return self._delegate.coordinates.rtt(a, b if b is None else member_name(b, "b"))
 
     # --- membership ---------------------------------------------------------------------
 
@@ -202,7 +205,8 @@ class Serf:
           trio.ClosedResourceError: the node is closed.
         """
         texts = join_addresses(addresses)
-        reached = await self._membership.join(texts, ignore_old=ignore_old)
+        ignoring = flag("ignore_old", ignore_old)
+        reached = await self._membership.join(texts, ignore_old=ignoring)
         self._delegate.log.info("joined, by %d of %s", reached, ", ".join(texts))
         return reached
 
@@ -232,7 +236,8 @@ class Serf:
           BroadcastTimeout: the message is still queued, but was not sent out in time.
           trio.ClosedResourceError: the node is closed.
         """
-        await self._membership.remove_failed_node(member_name(name), prune=prune)
+        forgotten = flag("prune", prune)
+        await self._membership.remove_failed_node(member_name(name), prune=forgotten)
 
     async def set_tags(self, tags: Mapping[str, str]) -> None:
         """Replace all tags of this node; returns when that is broadcast.

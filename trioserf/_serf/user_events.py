@@ -34,6 +34,7 @@ from .. import _attrs as attrs
 from .._cluster.effects import Broadcast, Effect
 from .._cluster.size_limits import payload_bytes
 from .._events import SerfState
+from .arguments import flag
 from .core import Core
 
 MAX_UNDER_WAY: Final = 64
@@ -119,8 +120,9 @@ class UserEventSender:
         core = self.core
         if core.state is SerfState.SHUTDOWN:
             raise core.closed_error()
-        if type(name) is not str or type(payload) is not bytes:
+        if type(name) is not str or type(payload) is not bytes or type(coalesce) is not bool:
             payload = payload_bytes(name, payload)
+            flag("coalesce", coalesce)
         if self._is_full():
             raise trio.WouldBlock
         ltime = core.events.clock.time

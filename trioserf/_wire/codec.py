@@ -34,7 +34,7 @@ import msgpack  # type: ignore[import-untyped]
 
 from .. import _attrs as attrs
 from .._exceptions import LocalProtocolError, RemoteProtocolError
-from .._text import text
+from .._text import short_repr, text
 from .limits import (
     FEW_CONTAINERS,
     FEW_VALUES,
@@ -79,6 +79,9 @@ def pack_value(value: Any) -> bytes:
             data = packer.pack(value)
         except UnicodeEncodeError:  # a name that is not UTF-8
             return _pack_any_text(value)
+    except UnicodeEncodeError as error:  # half a character, and no byte of a name of Go
+        wrong = short_repr(error.object)
+        raise LocalProtocolError(f"{wrong} cannot be written in UTF-8") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise LocalProtocolError(f"cannot be packed: {error}") from error
     if len(data) <= _SMALL:
