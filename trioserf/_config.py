@@ -335,7 +335,8 @@ class Config:
     Change: together with ``user_coalesce_period``, and shorter.
     """
     event_buffer: int = setting(512, COUNT_1)
-    """Lamport times of user events remembered, to tell what is new.
+    """Lamport times of user events in a state exchange; of four times as many is remembered what
+    was delivered.
 
     Unit: Lamport times.
     Go: EventBuffer.

@@ -215,8 +215,9 @@ class Transport(ABC):
     ) -> None:
         """Call ``handler`` for every datagram, in order, until cancelled or closed.
 
-        ``handler`` is a plain function that does not raise.  One receiver at a time
-        (``trio.BusyResourceError``).  Returns when the transport is closed.
+        ``handler`` is a plain function that does not raise.  If what it returns can be called, that
+        may be awaited before the next datagram: a busy receiver leaves them to the system so.  One
+        receiver at a time (``trio.BusyResourceError``).  Returns when the transport is closed.
         """
 
     @abstractmethod

@@ -15,6 +15,7 @@ from trioserf._cluster.user_events import (
     MAX_KEPT,
     MAX_KNOWN,
     MAX_SLOT_EVENTS,
+    RINGS,
     UserEventLog,
 )
 from trioserf._config import USER_EVENT_SIZE_LIMIT
@@ -115,21 +116,43 @@ def test_received_events_are_delivered_in_order() -> None:
     assert 7 == events.clock.time
 
 
-def test_an_event_older_than_the_ring_is_dropped() -> None:
+@pytest.mark.parametrize("faithful", [False, True])
+def test_an_event_older_than_the_ring_is_dropped(faithful: bool) -> None:
     """Checklist 71."""
-    events = log()
-    events.clock.witness(512 + 1000 - 1)
+    events = UserEventLog(config(faithful=faithful))
+    rings = 1 if faithful else RINGS
+    events.clock.witness(512 * rings + 1000 - 1)
     again, effects = events.on_user_event(event(1))
     assert not again
     assert [] == published(effects)
     assert ["old_event"] == [e.reason for e in effects if isinstance(e, Drop)]
 
 
-def test_the_oldest_event_of_the_ring_is_delivered() -> None:
-    events = log(event_buffer=4)
-    events.clock.witness(10)  # reads 11
+@pytest.mark.parametrize("faithful", [False, True])
+def test_the_oldest_event_of_the_ring_is_delivered(faithful: bool) -> None:
+    events = UserEventLog(config(event_buffer=4, faithful=faithful))
+    rings = 1 if faithful else RINGS
+    events.clock.witness(6 + 4 * rings)
     assert events.on_user_event(event(6))[0] is False
     assert events.on_user_event(event(7))[0] is True
+
+
+def test_an_event_may_be_some_rings_behind() -> None:
+    """It is delivered once; state exchanges have the ring of Go all the same."""
+    events = log(event_buffer=8)
+    for ltime in range(1, 31):
+        if ltime != 9:
+            events.on_user_event(event(ltime))
+    assert [True, False] == [events.on_user_event(event(9))[0] for _ in range(2)]
+    assert [False] * 30 == [events.on_user_event(event(n))[0] for n in range(1, 31)]
+    assert list(range(23, 31)) == sorted(slot.ltime for slot in events.slots() if slot)
+
+
+def test_what_is_remembered_of_old_events_is_bounded() -> None:
+    events = log(event_buffer=8)
+    for ltime in range(1, 1000):
+        events.on_user_event(event(ltime))
+        assert (RINGS + 1) * 8 >= len(list(events.recent))
 
 
 def test_events_of_one_time_are_all_delivered() -> None:

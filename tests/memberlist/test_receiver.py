@@ -16,6 +16,7 @@ from trioserf._memberlist.receiver import (
     MAX_LONG,
     MAX_LONG_WAITING,
     MAX_REQUESTS,
+    MAX_WAIT,
     PIECES_BURST,
     PIECES_PERIOD,
     SCANNED_AT_ONCE,
@@ -561,6 +562,56 @@ async def test_a_flood_of_strangers_leaves_room_for_members(reserve, autojump_cl
     assert 70 == put("10.0.0.3", 1000, 1.9)
     table.nodes["named"].answered(1.9)
     assert 10 == put("10.0.0.3", 1000, 2.1), "it was looked up again"
+
+
+async def test_who_just_joined_and_sends_much_is_soon_no_stranger():
+    """A member that was never reached is pinged, and looked up again at once in a small cluster."""
+    table = Recorder()
+    late = Node(name="late", addr=Address("10.0.0.3", 1).to_bytes(), port=7946)
+    table.sequence = [alive_node("reached", "10.0.0.2"), late]
+    handoff = handoff_to(table, depth=1 << 15)
+    handoff.reserve, asked = True, []
+    handoff.check_reached = asked.append
+
+    def put(count, now):
+        before = len(handoff)
+        for _ in range(count):
+            handoff.put(UserMessage(b"x"), Packet(b"", Address("10.0.0.3", 7946), now))
+        return len(handoff) - before
+
+    assert BATCH + STRANGERS_BURST == put(3000, 1.0)
+    assert {"late"} == {node.name for node in asked}
+    late.answered(1.005)
+    assert 3000 == put(3000, 1.01)
+
+
+@pytest.mark.parametrize("reserve", [True, False])
+async def test_who_was_held_up_reads_no_faster_than_it_handles(autojump_clock, nursery, reserve):
+    recorder = Recorder()
+    handoff = handoff_to(recorder, depth=1024)
+    handoff.reserve = reserve
+    recorder.sequence = [alive_node("member", "10.0.0.2")]
+    nursery.start_soon(handoff.run)
+    await trio.testing.wait_all_tasks_blocked()
+    for number in range(5000):
+        packet = Packet(b"", Address("10.0.0.2", 7946), 1.0)
+        handoff.put(UserMessage(b"%d" % number), packet)
+        if handoff.is_crowded:
+            await handoff.wait_for_room()
+    await trio.testing.wait_all_tasks_blocked()
+    assert (5000 if reserve else 1024) == len(recorder.seen)
+    assert 0 == trio.current_time()
+    nursery.cancel_scope.cancel()
+
+
+async def test_nobody_waits_long_for_room_nor_without_need(autojump_clock):
+    handoff = handoff_to(Recorder(), depth=1024)
+    handoff.is_crowded = True
+    await handoff.wait_for_room()
+    assert (0, False) == (trio.current_time(), handoff.is_crowded)
+    handoff._low.extend([(UserMessage(b"x"), PACKET)] * 1024)
+    await handoff.wait_for_room()
+    assert MAX_WAIT == trio.current_time()
 
 
 async def test_in_a_flood_members_do_not_wait_behind_strangers(autojump_clock, nursery):

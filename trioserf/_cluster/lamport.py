@@ -192,10 +192,6 @@ class LamportClock:
 # --- what was received lately -----------------------------------------------------------
 
 
-_SPARE: Final = 2
-"""Slots that are kept for each one of the configured size: room for both sides of a gap."""
-
-
 class Slot(Protocol):
     """What is known of one Lamport time."""
 
@@ -223,18 +219,26 @@ class RecentTimes(Generic[S]):
 
     Args:
       clock: the clock of the messages.
-      size: how many times are remembered.
+      size: how many times the ring has.
       dropped: called with each slot that is forgotten.
+      memory: how many times are remembered; as many as the ring has if that is more.
 
     Attributes:
       floor: messages of this time and below may have been forgotten; -1 for none.
+      memory: how far behind the clock a message may be that is not stale.
     """
 
     def __init__(
-        self, clock: LamportClock, size: int, dropped: Callable[[S], object] | None = None
+        self,
+        clock: LamportClock,
+        size: int,
+        dropped: Callable[[S], object] | None = None,
+        *,
+        memory: int = 0,
     ) -> None:
         clock.window = max(WINDOW, size)
         self.floor: int = -1
+        self.memory: int = max(size, memory)
         self._clock = clock
         self._size = size
         self._slots: dict[int, S] = {}
@@ -243,7 +247,7 @@ class RecentTimes(Generic[S]):
     def is_old(self, ltime: int) -> bool:
         """Whether a time is so far behind that its messages may have been forgotten."""
         time = self._clock.time
-        return time > self._size and ltime < time - self._size
+        return time > self.memory and ltime < time - self.memory
 
     def get(self, ltime: int) -> S | None:
         """The slot of a time; None for an unused one."""
@@ -258,7 +262,7 @@ class RecentTimes(Generic[S]):
             self._slots[index] = slot
             return
         self._slots[slot.ltime] = slot
-        if len(self._slots) > _SPARE * self._size:
+        if len(self._slots) > self.memory + self._size:  # room for both sides of a gap
             self._sweep()
 
     def _sweep(self) -> None:
@@ -266,7 +270,7 @@ class RecentTimes(Generic[S]):
         clock, slots = self._clock, self._slots
         for ltime in [one for one in slots if self.is_old(one) and not clock.is_current(one)]:
             self._drop(ltime)
-        if len(slots) > _SPARE * self._size - self._size // 2:
+        if len(slots) > self.memory + self._size - self._size // 2:
             self.drop_lowest(self._size // 2 + 1)
 
     def drop_lowest(self, count: int) -> None:

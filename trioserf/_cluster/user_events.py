@@ -2,8 +2,13 @@
 
 The ring has one slot per Lamport time, taken modulo its size; a slot belongs to the time that
 used it last and has all events of that time.  An event is stale, and ignored, once the clock
-is more than a ring ahead of it: its slot could have been reused, so it is unknown whether the
-event was delivered before.
+is too far ahead of it: its slot was forgotten, so it is unknown whether the event was delivered
+before.
+
+DIFFERS (unless ``faithful_go``): in Go that is one ring, half a second of a busy cluster.  A node
+whose processor is busy for so long gets events that are on their way by one of its peers later
+than newer ones by another, and loses them.  So `RINGS` are remembered; a push/pull has the newest
+time of each slot, as in Go (test_an_event_may_be_some_rings_behind).
 
 The ring is bounded, whatever comes.  Of the oldest events the contents are dropped first, and a
 hash is kept, so that a further copy is known as one; they are missing in push/pulls only.  If
@@ -50,6 +55,10 @@ MAX_SLOT_EVENTS: Final = 1 << 12
 """Events of one Lamport time; as many nodes would have to send at the same moment."""
 MAX_KNOWN: Final = 1 << 16
 """Events that are known as seen, all together; 8 MB at most."""
+RINGS: Final = 4
+"""How far behind the clock an event may be that is not stale (rings): two seconds of a thousand
+events each.  What is remembered of one takes less than a kilobyte, and contents have `LEAST_BYTES`
+all together."""
 _NIL: Final = b"\xc0"
 
 
@@ -109,9 +118,14 @@ class UserEventLog:
         self.clock: LamportClock = clock or LamportClock()
         self.clock.faithful = config.memberlist.faithful_go
         self.min_time = min_time
+        rings = 1 if config.memberlist.faithful_go else RINGS
         self.recent: RecentTimes[_Slot] = RecentTimes(
-            self.clock, config.event_buffer, self._slot_dropped
+            self.clock,
+            config.event_buffer,
+            self._slot_dropped,
+            memory=rings * config.event_buffer,
         )
+        self._memory = self.recent.memory
         self._config = config
         usual = config.event_buffer * config.user_event_size_limit
         self._room = min(MAX_BYTES, max(LEAST_BYTES, usual))
@@ -165,7 +179,7 @@ class UserEventLog:
         if msg.ltime < self.min_time:
             return False, []
         forgotten = msg.ltime <= self.recent.floor
-        if forgotten or msg.ltime < clock.time - self._size:  # `RecentTimes.is_old`, inlined
+        if forgotten or msg.ltime < clock.time - self._memory:  # `RecentTimes.is_old`, inlined
             if forgotten or not clock.is_current(msg.ltime):
                 problem = f"received old event {msg.name} of time {msg.ltime} (now {clock.time})"
                 return False, [Drop("old_event", problem)]

@@ -205,6 +205,7 @@ class Memberlist:
             delegate=delegate,
             is_duplicate=None if bulk is None else bulk.is_duplicate,
             is_request=None if bulk is None else bulk.is_request,
+            check_reached=self._address_prober.check_reached,
             max_requests=requests_in_packet(config.udp_buffer_size),
             reserve=not faithful,
             drop_log=drop_log,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
@@ -131,26 +131,29 @@ class Receiver:
         except trio.ClosedResourceError:
             task_status.started()
 
-    def on_packet(self, packet: Packet) -> None:
-        """Handle one datagram.  Never raises, never waits."""
+    def on_packet(self, packet: Packet) -> Callable[[], Awaitable[None]] | None:
+        """Handle one datagram.  Never raises, never waits.
+
+        Returns what to wait for before the next one; None for nothing.
+        """
         size = len(packet.data)
         self.packets += 1
         self.bytes_received += size
         if size > self._usual and not self._may_be_long(size, packet.received_at):
             self.drop_log("long", packet.source, f"more than {MAX_LONG} bytes a second")
-            return
+            return None
         if self.handoff.turns_away(packet) or (
             self._pieces.ready_at > packet.received_at and self.handoff.is_of_stranger(packet)
         ):
             self.metrics.packet_received((), size)
             self.drop_log("handoff", packet.source, "more packets of strangers than are taken")
-            return
+            return None
         try:
             messages, problems = self._decode(packet)
         except PacketError as error:
             self.metrics.packet_received((), size)
             self.drop_log(error.layer, packet.source, error)
-            return
+            return None
         self.metrics.packet_received(messages, size)
         if problems:
             for layer in set(problems):
@@ -168,6 +171,7 @@ class Receiver:
                 self.drop_log("answer", packet.source, e)
             except Exception as error:
                 self.drop_log.crash("handler", handler, error)
+        return self.handoff.wait_for_room if self.handoff.is_crowded else None
 
     def _decode(self, packet: Packet) -> DecodedPacket:
         """Decode a packet; a long output of decompression is accepted only at a bounded rate."""
@@ -308,8 +312,14 @@ BATCH_BYTES: Final = 1 << 14
 MAX_LONG_WAITING: Final = 1 << 21
 """Bytes of user messages longer than `BATCH_BYTES` that may wait, all together; no honest packet
 has such a message."""
+ROOM_FOR_PACKET: Final = 128
+"""Messages for which there is room in the queue when a packet is read: no honest one has more."""
+MAX_WAIT: Final = 0.25
+"""Longest time for which no packet is read because of it (seconds): peers wait twice that for an
+ack."""
 SCAN_INTERVAL: Final = 1.0
-"""How often the hosts of all nodes are read from the table, while there is a flood (seconds)."""
+"""How often the hosts of `SCANNED_AT_ONCE` nodes or more are read from the table, while there is a
+flood (seconds); of fewer in proportion sooner, because a node may have been reached since."""
 SCANNED_AT_ONCE: Final = 512
 """Nodes of the table whose hosts are read while one message is queued; the next message goes on
 with further nodes, so that a large table delays no message for long."""
@@ -355,6 +365,7 @@ class Handoff:
       is_duplicate: whether a user message need not be queued at all.
       is_request, max_requests: which user messages are answered to an address that they name, and
         how many such messages of one packet are taken.
+      check_reached: is given a node that was never reached and is about to be taken for a stranger.
       reserve: whether strangers, hosts of no node that was reached, may fill only a part of each
         queue.
     """
@@ -366,6 +377,7 @@ class Handoff:
     drop_log: DropLog
     is_duplicate: Callable[[bytes], bool] | None = None
     is_request: Callable[[bytes], bool] | None = None
+    check_reached: Callable[[Node], object] | None = None
     max_requests: int = 0
     reserve: bool = False
     _limits: dict[str, int] = attrs.field(factory=dict, init=False)
@@ -375,6 +387,8 @@ class Handoff:
     """The nodes whose hosts are still to be read in the scan under way; None between scans."""
     _scanned: dict[str, int] = attrs.field(factory=dict, init=False)
     """What will be `_limits` when the scan under way has ended."""
+    _unreached: dict[str, Node] = attrs.field(factory=dict, init=False)
+    """Nodes that were not reached when they were scanned, by their hosts."""
     _flood_until: float = attrs.field(default=-math.inf, init=False)
     _strangers: TokenBucket = attrs.field(init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
@@ -389,6 +403,9 @@ class Handoff:
     _long: int = attrs.field(default=0, init=False)
     """Bytes of waiting messages that are longer than `BATCH_BYTES`."""
     _is_behind: Callable[[], bool] | None = attrs.field(default=None, init=False)
+    is_crowded: bool = attrs.field(default=False, init=False)
+    """Whether a further packet of a member may find no room."""
+    _crowd: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -421,6 +438,9 @@ class Handoff:
         if many or packet.received_at < self._flood_until:
             limit = self._limit_for(packet)
             if limit < self.depth:
+                unreached = self._unreached.get(host_of(packet.source))
+                if unreached is not None and self.check_reached is not None:
+                    self.check_reached(unreached)
                 if many:
                     self._flood_until = packet.received_at + FLOOD_TIME
                 if not self._may_be_of_stranger(packet):
@@ -429,6 +449,8 @@ class Handoff:
                 if self._first is None:
                     self._first = deque()
                 queue = self._first
+            elif waiting >= self.depth - ROOM_FOR_PACKET and self.reserve:
+                self.is_crowded = True
         if waiting >= limit:
             kind = type(message).__name__
             self.drop_log("handoff", packet.source, f"{kind} message, the queue is full")
@@ -443,6 +465,20 @@ class Handoff:
         queue.append((message, packet))
         if self._idle:
             self._idle.unpark_all()
+
+    async def wait_for_room(self) -> None:
+        """Wait until a further packet of a member finds room.
+
+        A node that was held up finds more in its receive buffer than this queue holds.  What is
+        left there is dropped by the system if it is too much, and counted.
+
+        DIFFERS (unless ``reserve`` is off): Go reads on, and drops.  Test:
+        test_who_was_held_up_reads_no_faster_than_it_handles.
+        """
+        self.is_crowded = False
+        with trio.move_on_after(MAX_WAIT):
+            while len(self._low) + ROOM_FOR_PACKET >= self.depth:
+                await self._crowd.park()
 
     def turns_away(self, packet: Packet) -> bool:
         """Whether a packet is dropped before it is decoded, because of a flood of strangers.
@@ -475,14 +511,16 @@ class Handoff:
 
         A flood of strangers shall not keep members out.  Hosts of nodes that were reached may fill
         the whole queue.  Hosts of other nodes may fill seven eighths of it, and other hosts half,
-        both at a bounded rate.  What nodes that were reached send during a flood does not wait
-        behind the messages of strangers.
+        both at a bounded rate.  A node that sends so much and was never reached is pinged, so that
+        a member that has just joined is soon known as one.  What nodes that were reached send
+        during a flood does not wait behind the messages of strangers.
 
         DIFFERS (unless ``reserve`` is off, for ``faithful_go``): in Go a message that is one too
         many is dropped, from any sender.
         Tests: test_a_flood_of_strangers_leaves_room_for_members,
         test_in_a_flood_strangers_are_rate_limited,
-        test_in_a_flood_members_do_not_wait_behind_strangers.
+        test_in_a_flood_members_do_not_wait_behind_strangers,
+        test_who_just_joined_and_sends_much_is_soon_no_stranger.
         """
         if not self.reserve:
             return self.depth
@@ -493,13 +531,16 @@ class Handoff:
     def _scan(self, now: float) -> None:
         """Begin to read the hosts of all nodes, or go on with it."""
         if self._scanning is None:
-            self._scan_at = now + SCAN_INTERVAL
-            self._scanning, self._scanned = iter(tuple(self.table.sequence)), {}
+            nodes = tuple(self.table.sequence)
+            self._scan_at = now + SCAN_INTERVAL * min(1.0, len(nodes) / SCANNED_AT_ONCE)
+            self._scanning, self._scanned, self._unreached = iter(nodes), {}, {}
         limits, left = self._scanned, SCANNED_AT_ONCE
         for node in islice(self._scanning, SCANNED_AT_ONCE):
             limit = self.depth if node.reached else self.depth * 7 // 8
             for host in node.hosts:
                 limits[host] = max(limit, limits.get(host, 0))
+            if not node.reached:
+                self._unreached[node.address.host] = node
             left -= 1
         if left:  # those were the last
             self._limits, self._scanning = limits, None
@@ -534,6 +575,7 @@ class Handoff:
                 await self._let_others_run()
 
     async def _let_others_run(self) -> None:
+        self._crowd.unpark_all()
         await trio.lowlevel.checkpoint()
         await let_readers_catch_up(self._is_behind)
 

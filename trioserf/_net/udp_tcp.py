@@ -204,7 +204,7 @@ class NetTransport(Transport):
 
     async def receive_packets(
         self,
-        handler: Callable[[Packet], object],
+        handler: Callable[[Packet], Any],
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
@@ -235,8 +235,10 @@ class NetTransport(Transport):
                     continue
                 until = received_at + TURN
                 for data, sockaddr in read:
-                    if not self._hand_over(handler, data, sockaddr, received_at):
-                        return
+                    wait = self._hand_over(handler, data, sockaddr, received_at)
+                    if callable(wait):
+                        await wait()
+                        until = trio.current_time() + TURN
                     if trio.current_time() > until:
                         await trio.lowlevel.checkpoint()
                         until = trio.current_time() + TURN
@@ -269,12 +271,12 @@ class NetTransport(Transport):
         return None if failed and not read else read
 
     def _hand_over(
-        self, handler: Callable[[Packet], object], data: bytes, source: Any, received_at: float
-    ) -> bool:
-        """Hand a datagram over, unless the transport was closed meanwhile; whether it is open."""
-        if not self._closed:
-            handler(Packet(data, from_sockaddr(source), received_at))
-        return not self._closed
+        self, handler: Callable[[Packet], Any], data: bytes, source: Any, received_at: float
+    ) -> Any:
+        """Hand a datagram over, unless the transport was closed meanwhile; what to wait for."""
+        if self._closed:
+            return None
+        return handler(Packet(data, from_sockaddr(source), received_at))
 
     # --- streams --------------------------------------------------------------------------
 
