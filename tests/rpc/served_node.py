@@ -28,8 +28,12 @@ class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
     def connect(self, *, lockstep: bool = False) -> trio.abc.Stream:
         """A connection; with ``lockstep`` each write waits until it is read."""
         ours, theirs = lockstep_stream_pair() if lockstep else memory_stream_pair()
-        self._send.send_nowait(theirs)
+        self.take(theirs)
         return ours
+
+    def take(self, stream: trio.abc.Stream) -> None:
+        """Accept a connection that somebody else has made."""
+        self._send.send_nowait(stream)
 
     async def accept(self) -> trio.abc.Stream:
         return await self._receive.receive()

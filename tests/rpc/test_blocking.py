@@ -168,3 +168,42 @@ def test_it_needs_neither_trio_nor_attrs() -> None:
     loaded = loaded_after("import trioserf._rpc.blocking")
     heavy = {"trio", "attr", "attrs", "argparse", "asyncio", "cryptography", "ipaddress", "logging"}
     assert set() == heavy & loaded
+
+
+async def test_answers_to_other_commands_are_passed_over() -> None:
+    def work() -> None:
+        with connect(server.address) as agent:
+            agent.send("stats")
+            assert 1 == len(agent.call("members")["Members"])
+            agent.send("stats")
+            body = {"Name": "q", "RequestAck": True, "Timeout": 200_000_000}
+            assert ["ack"] == [record["Type"] for record in agent.records("query", body)]
+
+    async with served() as (_, server):
+        await in_thread(work)
+
+
+def test_a_record_of_nobody_ends_no_query_and_is_not_shown() -> None:
+    """A Go agent sends one at the end of a query."""
+
+    def header(seq: int) -> bytes:
+        return b"\x82\xa5Error\xa0\xa3Seq" + bytes([seq])
+
+    def record(kind: bytes, sender: bytes) -> bytes:
+        text = bytes([0xA0 + len(kind)]) + kind, bytes([0xA0 + len(sender)]) + sender
+        fields = b"\xa4Type%b\xa4From%b\xa7Payload\xa0" % text
+        return header(2) + b"\x83" + fields
+
+    pieces = [
+        *(header(1), header(2), record(b"response", b""), record(b"response", b"beta")),
+        record(b"done", b""),
+    ]
+    with answering(*pieces) as address, connect(address) as agent:
+        body = {"Name": "q", "Timeout": 200_000_000}
+        assert ["beta"] == [each["From"] for each in agent.records("query", body)]
+
+
+def test_a_short_form_of_an_address_is_no_host() -> None:
+    """The system would read 127.1 as 127.0.0.1, and 1.2.3 as 1.2.0.3; Go does not."""
+    with pytest.raises(OSError, match=r"'127\.1' is neither an address nor a name"):
+        connect("127.1:7373")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.rpc.served_node import serve_node, served
+from tests.rpc.served_node import pack, serve_node, served
 from tests.serf.clusters import address, cluster, status, until
 from trioserf import client as public
 from trioserf._cluster.key_responses import KeyResponse
@@ -445,3 +447,65 @@ def test_the_public_module() -> None:
     assert public.open_client is open_client
     assert public.RPCClient is RPCClient
     assert "0 lost" in repr(RPCStream[str](lambda fields: "", 1))
+
+
+class ScriptedAgent:
+    """The other end of a connection, which answers what the test says."""
+
+    def __init__(self) -> None:
+        self.ours, self.stream = trio.testing.memory_stream_pair()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[RPCClient]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.answer, {"Error": "", "Seq": 1})
+            async with client_on(self.ours, "x", None, connect_timeout=3) as client:
+                yield client
+
+    async def answer(self, *objects: object) -> None:
+        """Read whatever comes, and send these."""
+        await self.stream.receive_some()
+        await self.stream.send_all(b"".join(map(pack, objects)))
+
+
+async def test_a_response_of_nobody_is_none(autojump_clock: MockClock) -> None:
+    """A Go agent sends one at the end of a query."""
+    agent, header = ScriptedAgent(), {"Error": "", "Seq": 2}
+
+    def record(kind: str, sender: str) -> dict[str, object]:
+        return {"Type": kind, "From": sender, "Payload": b""}
+
+    async with agent.client() as client, trio.open_nursery() as nursery:
+        nursery.start_soon(
+            agent.answer,
+            *(header, header, record("response", ""), header, record("response", "b")),
+            *(header, record("done", "")),
+        )
+        async with client.query("q") as answers:
+            assert [NodeResponse("b", b"")] == [answer async for answer in answers]
+
+
+async def test_a_connection_that_takes_no_more_ends_calls_to_come(
+    autojump_clock: MockClock,
+) -> None:
+    agent = ScriptedAgent()
+    async with agent.client() as client:
+        assert isinstance(agent.stream.receive_stream, trio.testing.MemoryReceiveStream)
+        agent.stream.receive_stream.close()
+        for _ in range(2):
+            with pytest.raises(trio.BrokenResourceError, match="connection to the agent ended"):
+                await client.members()
+        await agent.stream.aclose()  # its end is no further failure
+        with pytest.raises(trio.BrokenResourceError, match="connection to the agent ended"):
+            await client.members()
+
+
+async def test_a_key_operation_that_is_not_allowed_has_no_report(
+    autojump_clock: MockClock,
+) -> None:
+    async with served(auth_key="s3cret") as node:
+        stream = node.listener.connect()
+        async with client_on(stream, "x", None, connect_timeout=3) as agent:
+            with pytest.raises(RPCError, match=r"^Authentication required$") as caught:
+                await agent.list_keys()
+            assert caught.value.response is None

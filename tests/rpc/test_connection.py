@@ -338,6 +338,23 @@ async def test_a_query_ends_with_done_at_its_deadline_and_not_before(
         await client.quiet()
 
 
+async def test_answers_wait_for_a_slow_client(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that find no room are dropped; of the answers to a query none is."""
+    monkeypatch.setattr("trioserf._rpc.connection.QUEUE_SIZE", 2)
+    names = [f"n{number}" for number in range(8)]
+    async with cluster() as net:
+        first, *_ = await net.joined(*names)
+        async with serve_node(first) as node:
+            client = await node.connect(lockstep=True)
+            body = {"Name": "q", "RequestAck": True, "Timeout": 2_000_000_000}
+            assert "" == await client.ask("query", body)
+            await trio.sleep(10)
+            records = await answers_of(client, client.seq)
+            assert names == sorted(record["From"] for record in records)
+
+
 async def test_a_response_goes_to_the_one_who_asked(autojump_clock: MockClock) -> None:
     async with served() as node:
         asking, answering = await node.connect(), await node.connect()

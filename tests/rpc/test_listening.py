@@ -101,6 +101,19 @@ async def test_a_socket_in_use_is_not_replaced(tmp_path: Path) -> None:
         assert path.exists()
 
 
+async def test_a_socket_whose_program_has_no_time_to_accept_is_not_replaced(tmp_path: Path) -> None:
+    path = str(tmp_path / "serf.sock")
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(path)
+        busy.listen(0)
+        first.connect(path)  # nobody else fits in
+        with pytest.raises(OSError, match="in use"):
+            async with listening(f"unix:{path}", protected=False):
+                raise AssertionError("it must not be open")
+        accepted, _ = busy.accept()
+        accepted.close()
+
+
 async def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "serf.sock"
     path.write_text("mine")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import struct
 from functools import partial
 
 import pytest
@@ -73,3 +75,21 @@ async def test_garbage_on_many_connections_holds_nobody_up(autojump_clock: MockC
         client = await node.connect()
         await client.get("members")
         assert started == trio.current_time()
+
+
+async def test_a_client_that_went_before_it_was_served_is_named_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A load balancer looks whether the port is open, and resets the connection."""
+    caplog.set_level("INFO")
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    with socket.create_connection(listener.socket.getsockname()) as client:
+        stream = await listener.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    await trio.testing.wait_all_tasks_blocked()
+    async with served() as node:
+        node.listener.take(stream)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert "Accepted client: (gone)" in caplog.text
+        assert 0 == node.server.statistics().clients
+    await listener.aclose()

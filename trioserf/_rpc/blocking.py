@@ -84,7 +84,6 @@ class BlockingClient:
         Records of a query without a sender, which Go agents send at its end, are dropped.
         """
         seq = self.send(command, body)
-        accepted = False
         while True:
             event = self.next_event()
             if event.seq != seq:
@@ -92,13 +91,12 @@ class BlockingClient:
             if isinstance(event, Reply):
                 if event.error:
                     raise RPCError(event.error, command, event.body)
-                accepted = True
-            elif accepted:
-                kind = event.body.get("Type")
-                if kind == "done":
-                    return
-                if kind is None or event.body["From"]:
-                    yield event.body
+                continue
+            kind = event.body.get("Type")
+            if kind == "done":
+                return
+            if kind is None or event.body["From"]:
+                yield event.body
 
     # --- several commands at once
 

@@ -121,7 +121,7 @@ class ClientConnection:
             self._calls.pop(seq, None)
         if call.reply is None:
             self._require_usable()
-            raise AssertionError("a call ends with its answer or with the connection")
+        assert call.reply is not None, "a call ends with its answer or with the connection"
         if call.reply.error:
             raise RPCError(call.reply.error, call.command, call.reply.body)
         return call.reply.body

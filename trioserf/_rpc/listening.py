@@ -59,8 +59,6 @@ class PatientListener(trio.abc.Listener[trio.abc.Stream]):
         while True:
             try:
                 stream = await self._listener.accept()
-            except trio.ClosedResourceError:
-                raise
             except OSError as error:
                 if error.errno not in _NONE_LEFT:
                     raise

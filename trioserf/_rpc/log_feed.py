@@ -101,9 +101,10 @@ class LogFeed(logging.Handler):
             return
         if threading.get_ident() == self._thread:
             self._add(level, line)
-        elif self._token is not None:
-            with suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(self._add, level, line)
+            return
+        assert self._token is not None, "lines come to those that are attached"
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._add, level, line)
 
     def _add(self, level: int, line: bytes) -> None:
         self._lines.append((level, line))
