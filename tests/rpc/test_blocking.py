@@ -175,7 +175,7 @@ async def test_answers_to_other_commands_are_passed_over() -> None:
         with connect(server.address) as agent:
             agent.send("stats")
             assert 1 == len(agent.call("members")["Members"])
-            agent.send("stats")
+            agent.send("respond", {"ID": 99, "Payload": b""})  # is refused: there is no such query
             body = {"Name": "q", "RequestAck": True, "Timeout": 200_000_000}
             assert ["ack"] == [record["Type"] for record in agent.records("query", body)]
 

@@ -490,14 +490,15 @@ async def test_a_connection_that_takes_no_more_ends_calls_to_come(
 ) -> None:
     agent = ScriptedAgent()
     async with agent.client() as client:
-        assert isinstance(agent.stream.receive_stream, trio.testing.MemoryReceiveStream)
-        agent.stream.receive_stream.close()
-        for _ in range(2):
+        with trio.fail_after(60):
+            assert isinstance(agent.stream.receive_stream, trio.testing.MemoryReceiveStream)
+            agent.stream.receive_stream.close()
+            for _ in range(2):
+                with pytest.raises(trio.BrokenResourceError, match="connection to the agent ended"):
+                    await client.members()
+            await agent.stream.aclose()  # its end is no further failure
             with pytest.raises(trio.BrokenResourceError, match="connection to the agent ended"):
                 await client.members()
-        await agent.stream.aclose()  # its end is no further failure
-        with pytest.raises(trio.BrokenResourceError, match="connection to the agent ended"):
-            await client.members()
 
 
 async def test_a_key_operation_that_is_not_allowed_has_no_report(
