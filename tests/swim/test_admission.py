@@ -195,6 +195,13 @@ def test_go_refuses_all_for_one_record_without_versions(versions: bytes | None) 
         verify([record("b", versions=versions), record("c")], [node("a")], strict=True)
 
 
+def test_where_nobody_lives_go_has_no_range_that_a_record_could_be_out_of() -> None:
+    gone = [record("b", status=NodeStatus.DEAD, versions=b"")]
+    verify(gone, [node("a", status=NodeStatus.LEFT)], strict=True)
+    with pytest.raises(RemoteProtocolError, match=r"^node 'b' speaks protocol 0, .* 1 to 5$"):
+        verify(gone, [node("a")], strict=True)
+
+
 IMPOSSIBLE = [
     bytes((1, 5, 6, 2, 5, 4)),
     bytes((3, 5, 3, 2, 5, 4)),
