@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trioserf._cluster.allowance import Allowance
 from trioserf._cluster.filters import (
     MAX_STEPS,
     STEPS_PER_SECOND,
     FilterResult,
     matches,
 )
+from trioserf._swim.token_bucket import TokenBucket
 from trioserf._wire.query_filters import TagFilter, encode_filter, encode_filters
 
 NAME = "n1"
@@ -127,19 +127,19 @@ COSTLY = [
 def test_filters_of_others_cost_no_more_than_their_allowance(
     costly: Callable[[int], str],
 ) -> None:
-    allowance = Allowance(STEPS_PER_SECOND, STEPS_PER_SECOND)
+    bucket = TokenBucket(STEPS_PER_SECOND, STEPS_PER_SECOND)
     spent = 0
     for number in range(300):
         raw = encode_filter(TagFilter("role", costly(number)))
-        before = allowance.left(0.0)
-        result = matches([raw] * 60, NAME, {"role": "aAbB" * 100}, allowance, 0.0)
-        spent += before - allowance.left(0.0)
-        assert before - allowance.left(0.0) <= MAX_STEPS
+        before = bucket.left(0.0)
+        result = matches([raw] * 60, NAME, {"role": "aAbB" * 100}, bucket, 0.0)
+        spent += before - bucket.left(0.0)
+        assert before - bucket.left(0.0) <= MAX_STEPS
     assert spent <= STEPS_PER_SECOND
     if result.exhausted:
-        assert allowance.left(0.0) < MAX_STEPS
+        assert bucket.left(0.0) < MAX_STEPS
         usual = encode_filter(TagFilter("role", "^a"))
-        assert matches([usual], NAME, {"role": "ab"}, allowance, 0.1)
+        assert matches([usual], NAME, {"role": "ab"}, bucket, 0.1)
 
 
 def test_names_and_tags_that_are_not_utf_8_can_be_asked_for() -> None:

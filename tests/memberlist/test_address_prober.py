@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from trioserf._memberlist.address_prober import CHECK_BURST, CHECK_PERIOD, MAX_PROBES
+from trioserf._memberlist.address_prober import CHECK_BURST, CHECK_RATE, MAX_PROBES
 from trioserf._memberlist.short_tasks import ShortTasks
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf._wire.messages import Ack, Ping, encode_message
@@ -208,7 +208,7 @@ async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
         await trio.sleep(0.001)
         sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
         assert CHECK_BURST == len(sent)
-        await trio.sleep(CHECK_PERIOD * 4.5)
+        await trio.sleep(4.5 / CHECK_RATE)
         for last in range(2, 2 + 2 * CHECK_BURST):
             wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))
         await trio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The timer that can be moved, the rate limit, and the clock of the run."""
+"""The timer that can be moved, and the clock of the run."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from trioserf._memberlist.alarm import Alarm, TokenBucket, run_clock
+from trioserf._memberlist.alarm import Alarm, run_clock
 
 
 async def test_it_rings_at_its_deadline(autojump_clock):
@@ -89,25 +89,3 @@ async def test_the_clock_of_a_run_is_that_of_trio(autojump_clock):
     for _ in range(2):
         assert trio.current_time() == clock()
         await trio.sleep(1)
-
-
-def test_a_bucket_allows_a_burst_and_then_one_each_period():
-    bucket = TokenBucket(3, 0.1)
-    ready = []
-    now = 0.0
-    for _ in range(6):
-        now = max(now, bucket.ready_at)
-        ready.append(round(now, 6))
-        bucket.spend(now)
-    assert [0.0, 0.0, 0.0, 0.1, 0.2, 0.3] == ready
-    assert 0.3 < bucket.ready_at < 100.0
-    bucket.spend(100.0)
-    assert bucket.ready_at < 100.0
-
-
-def test_a_dear_use_takes_as_much_of_a_bucket_as_several() -> None:
-    bucket = TokenBucket(3, 0.1)
-    bucket.spend(0.0, 2.5)
-    assert 0.05 == pytest.approx(bucket.ready_at)
-    bucket.spend(0.05, 1.0)
-    assert 0.15 == pytest.approx(bucket.ready_at)

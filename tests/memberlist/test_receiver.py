@@ -18,7 +18,7 @@ from trioserf._memberlist.receiver import (
     MAX_REQUESTS,
     MAX_WAIT,
     PIECES_BURST,
-    PIECES_PERIOD,
+    PIECES_RATE,
     SCANNED_AT_ONCE,
     SHORT_OUTPUT,
     STRANGERS_BURST,
@@ -696,7 +696,7 @@ async def test_packets_of_many_pieces_are_taken_from_strangers_at_a_bounded_rate
         assert (100 if faithful_go else PIECES_BURST // 104 + 1) == read_of(stranger)
         assert 100 == read_of(AWAY)
         await trio.sleep(0.5)
-        assert (100 if faithful_go else 0.5 / PIECES_PERIOD // 104) == pytest.approx(
+        assert (100 if faithful_go else 0.5 * PIECES_RATE // 104) == pytest.approx(
             read_of(stranger), abs=5
         )
         await trio.sleep(5)

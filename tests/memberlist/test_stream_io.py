@@ -20,12 +20,13 @@ from trioserf._memberlist.stream_io import (
     WAIT_LIMIT,
     ByteBudget,
     Holding,
-    StrangerAllowance,
     let_readers_catch_up,
     make_way,
     read_message,
     run_cpu_bound,
+    spend_of_strangers,
 )
+from trioserf._swim.token_bucket import TokenBucket
 from trioserf._wire.codec import encode
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.limits import RECORD_SIZE, THREAD_THRESHOLD
@@ -227,19 +228,19 @@ async def test_one_that_is_cancelled_when_it_had_to_give_up_leaves_the_others_th
     assert 2 * (MAX_WAITING - 1) == budget.used
 
 
-def test_an_allowance_is_spent_and_comes_back():
-    allowance = StrangerAllowance()
-    allowance.spend(STRANGER_BURST - 1, 10.0)
-    allowance.spend(STRANGER_RATE, 10.0)
+def test_what_strangers_may_send_is_spent_and_comes_back():
+    bucket = TokenBucket(STRANGER_BURST, STRANGER_RATE)
+    spend_of_strangers(bucket, STRANGER_BURST - 1, 10.0)
+    spend_of_strangers(bucket, STRANGER_RATE, 10.0)
     for now in (10.0, 10.9):
         with pytest.raises(StreamError, match="busy"):
-            allowance.spend(1, now)
-    allowance.spend(STRANGER_BURST, 11.1)
+            spend_of_strangers(bucket, 1, now)
+    spend_of_strangers(bucket, STRANGER_BURST, 11.1)
     with pytest.raises(StreamError, match="busy"):
-        allowance.spend(1, 14.0)
-    allowance.spend(STRANGER_BURST, 1000.0)
+        spend_of_strangers(bucket, 1, 14.0)
+    spend_of_strangers(bucket, STRANGER_BURST, 1000.0)
     with pytest.raises(StreamError, match="busy"):
-        allowance.spend(1, 1000.0)
+        spend_of_strangers(bucket, 1, 1000.0)
 
 
 async def test_only_what_is_charged_is_rate_limited():

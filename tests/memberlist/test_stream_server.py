@@ -1,5 +1,6 @@
 """Streams that peers open, friendly and hostile."""
 
+import math
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from trioserf._memberlist.metrics import Metrics
 from trioserf._memberlist.node_log import node_log
 from trioserf._memberlist.stream_io import FREE_SIZE, read_message
 from trioserf._memberlist.stream_server import FIRST_BYTE_LIMIT, MAX_PUSH_PULLS, STREAM_PROTECTED
+from trioserf._swim.token_bucket import TokenBucket
 from trioserf._wire.compression import compress_message
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import Ack, ErrorReply, NodeRecord, Ping, encode_message
@@ -341,13 +343,6 @@ async def test_a_refused_peer_that_still_writes_learns_why(autojump_clock):
         await trio.aclose_forcefully(busy)
 
 
-class NoAllowance:
-    """Strangers may have as much as there is room for."""
-
-    def spend(self, size, now):
-        pass
-
-
 def bomb(size):
     """A push/pull of a few kilobytes that holds ``size`` bytes."""
     return compress_message(push_pull_bytes(True, [record()], bytes(size)))
@@ -374,7 +369,7 @@ async def test_large_requests_of_peers_that_do_not_read_are_few_at_once(autojump
         delegate = Delegate(state=b"x" * 200_000)
         node, peer = await with_peer(c, delegate=delegate, enable_compression=False)
         budget = node._stream_server.budget
-        node._stream_server._allowance = NoAllowance()
+        node._stream_server._strangers = TokenBucket(math.inf, 1.0)
         budget.limit, most, data = 8_000_000, [], bomb(1_000_000)
 
         async def attack():

@@ -6,7 +6,7 @@ still rebroadcast.
 
 Filters come from the network, and anybody can send a thousand a second.  So every piece of
 work, reading a filter, parsing, compiling and matching, is charged to a `Budget` before it is
-done: a small one for each query, and an `Allowance` of so much a second for the queries of
+done: a small one for each query, and a `TokenBucket` of so much a second for the queries of
 all other nodes together.
 
 DIFFERS: Go has no bounds; its expressions cost little, and need no interpreter
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final
 
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
+from .._swim.token_bucket import TokenBucket
 from .._wire.query_filters import NodeFilter, decode_filter
-from .allowance import Allowance
 
 if TYPE_CHECKING:
     from .re2.program import Budget
@@ -61,7 +61,7 @@ def matches(
     filters: Sequence[bytes | None],
     node_name: str,
     tags: Mapping[str, str],
-    allowance: Allowance | None = None,
+    bucket: TokenBucket | None = None,
     now: float = 0.0,
 ) -> FilterResult:
     """Evaluate the filters of a query, up to the first that fails.
@@ -69,14 +69,14 @@ def matches(
     Args:
       filters: as they are in the query.
       node_name, tags: of the node; a tag that it does not have is empty.
-      allowance: pays for the work; None for queries of this node.
-      now: trio clock (seconds), for the allowance.
+      bucket: pays for the work; None for queries of this node.
+      now: trio clock (seconds), for the bucket.
     """
     if not filters:
         return FilterResult(True)
     from .re2.program import Budget, OverBudget  # most programs never see a query with filters
 
-    steps = MAX_STEPS if allowance is None else int(min(MAX_STEPS, allowance.left(now)))
+    steps = MAX_STEPS if bucket is None else int(max(0.0, min(MAX_STEPS, bucket.left(now))))
     budget = Budget(steps)
     try:
         for filter in filters:
@@ -87,8 +87,8 @@ def matches(
     except RemoteProtocolError as error:
         return FilterResult(False, str(error))
     finally:
-        if allowance is not None:
-            allowance.spend(steps - max(0, budget.left))
+        if bucket is not None:
+            bucket.spend(now, steps - max(0, budget.left))
     return FilterResult(True)
 
 

@@ -43,11 +43,11 @@ Source: hashicorp/serf v0.9.4, serf/lamport.go.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 from .. import _attrs as attrs
+from .._swim.token_bucket import TokenBucket
 from .._wire.limits import MAX_U64
 from .effects import Count, Effect, ExchangeState
 
@@ -98,8 +98,7 @@ class LamportClock:
     """Times of a window that no message had, or only messages that others never see."""
     _left: tuple[int, ...] = attrs.field(default=(), init=False)
     """The values that the clock had before its last gaps."""
-    _gaps_left: float = attrs.field(default=GAP_BURST, init=False)
-    _refilled_at: float = attrs.field(default=-math.inf, init=False)
+    _gaps: TokenBucket = attrs.field(factory=lambda: TokenBucket(GAP_BURST, GAP_RATE), init=False)
 
     def increment(self) -> int:
         """Advance by one and return the new time."""
@@ -137,7 +136,7 @@ class LamportClock:
         least = PRIVATE_COST if private and not cost else 1
         if ahead <= self.window:
             return self._skip(seen, ahead + private, now, cost or least)
-        if not self._spend(min(JUMP_COST, max(least, ahead / STEP)), now):
+        if not self._gaps.take(now, min(JUMP_COST, max(least, ahead / STEP))):
             return None
         self._left = (*self._left, self.time)[-_GAPS:]
         middle = (self.time // EPOCH + 1) * EPOCH + EPOCH // 2
@@ -151,7 +150,7 @@ class LamportClock:
             self.skipped = skipped
             self.witness(seen)
             return ()
-        if not self._spend(cost, now):
+        if not self._gaps.take(now, cost):
             return ()
         left = max(0, self.time - self.skipped)
         self._left = (*self._left, left)[-_GAPS:]
@@ -162,15 +161,6 @@ class LamportClock:
     def fill(self) -> None:
         """A message came whose time had been passed over: only if any is `skipped`."""
         self.skipped -= 1
-
-    def _spend(self, cost: float, now: float) -> bool:
-        refill = GAP_RATE * (now - self._refilled_at) if now > self._refilled_at else 0.0
-        self._gaps_left = min(GAP_BURST, self._gaps_left + refill)
-        self._refilled_at = max(now, self._refilled_at)
-        if self._gaps_left < cost:
-            return False
-        self._gaps_left -= cost
-        return True
 
     def catch_up(self, peer: int, now: float, *, first: bool = False) -> tuple[Effect, ...] | None:
         """Observe the clock of a peer, who has not used its value yet.  Returns as `observe`.

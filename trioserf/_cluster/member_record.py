@@ -22,9 +22,9 @@ from .. import _attrs as attrs
 from .._config import check_node_name
 from .._events import IPAddress, Member, MemberStatus
 from .._exceptions import InvalidNodeName, MergeRefused
+from .._swim.token_bucket import TokenBucket
 from .._wire.tags import decode_tags
 from ..abc import Address, NodeView
-from .allowance import Allowance
 from .size_limits import TAGS_LIMIT
 
 
@@ -284,7 +284,7 @@ class RecentIntents:
     about each name is kept for a while and applied when the member joins.
 
     Anybody can make up names, so intents that came by gossip are rate-limited: what is beyond the
-    allowance is as if it had never come.  An honest intent is not lost by that.  It is about a
+    limit is as if it had never come.  An honest intent is not lost by that.  It is about a
     member as soon as the alive message is here, and its further copies are taken then; and every
     push/pull says the same again.
 
@@ -298,10 +298,10 @@ class RecentIntents:
     faithful: bool = False
     _intents: dict[str, RecentIntent] = attrs.field(factory=dict, init=False)
     """The one stored first in front."""
-    _allowance: Allowance = attrs.field(init=False)
+    _unknown: TokenBucket = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._allowance = Allowance(UNKNOWN_BURST, UNKNOWN_RATE)
+        self._unknown = TokenBucket(UNKNOWN_BURST, UNKNOWN_RATE)
 
     def __len__(self) -> int:
         return len(self._intents)
@@ -313,7 +313,7 @@ class RecentIntents:
 
     def may_pass_on(self, now: float) -> bool:
         """Whether one more intent of gossip is taken; it counts as taken then."""
-        return self.faithful or self._allowance.take(now)
+        return self.faithful or self._unknown.take(now)
 
     def upsert(self, name: str, kind: IntentKind, ltime: int, now: float) -> bool:
         """Store an intent if it is newer than the one stored; returns whether it was."""

@@ -263,7 +263,7 @@ class MemberRegistry:
         return True, [*jumped]
 
     def _may_take(self, msg: JoinIntent | LeaveIntent, now: float, private: bool) -> bool:
-        """Whether an intent is taken: one of gossip beyond the allowance is as if it never came.
+        """Whether an intent is taken: one of gossip beyond the limit is as if it never came.
 
         DIFFERS: in Go such an intent may have a name of any length, and is kept
         (test_an_intent_about_an_impossible_name_is_not_kept).

@@ -28,6 +28,7 @@ from .._exceptions import (
 )
 from .._public_names import set_public_module
 from .._settings import is_encodable, is_int, is_number
+from .._swim.token_bucket import TokenBucket
 from .._text import short_repr
 from .._wire.limits import MAX_I64
 from .._wire.query_filters import encode_filters
@@ -40,7 +41,6 @@ from .._wire.serf_messages import (
     encode_serf,
 )
 from ..abc import Address
-from .allowance import Allowance
 from .effects import Broadcast, Count, Deliver, Drop, Effect, ExchangeState, Log, SendTo
 from .filters import STEPS_PER_SECOND, matches
 from .internal_queries import is_internal
@@ -210,9 +210,9 @@ class QueryLog:
             self.clock, config.query_buffer, self._slot_dropped
         )
         self._known = 0
-        self._filters = Allowance(STEPS_PER_SECOND, STEPS_PER_SECOND)
-        self._internal = Allowance(INTERNAL_BURST, INTERNAL_RATE)
-        self._strangers = Allowance(STRANGER_BURST, STRANGER_RATE)
+        self._filters = TokenBucket(STEPS_PER_SECOND, STEPS_PER_SECOND)
+        self._internal = TokenBucket(INTERNAL_BURST, INTERNAL_RATE)
+        self._strangers = TokenBucket(STRANGER_BURST, STRANGER_RATE)
         self.find_member: Callable[[str], Member | None] | None = None
 
     def originate(
@@ -307,8 +307,8 @@ class QueryLog:
             clock.fill()
         effects: list[Effect] = [Count("serf.queries"), *spread]
         name = self._config.node_name
-        allowance = None if local else self._filters
-        result = matches(msg.filters or (), name, tags, allowance, now)
+        bucket = None if local else self._filters
+        result = matches(msg.filters or (), name, tags, bucket, now)
         if not result.passed:
             if result.exhausted:
                 effects.append(Count("trioserf.serf.filters_over_budget"))

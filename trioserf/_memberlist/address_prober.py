@@ -32,7 +32,7 @@ from .._exceptions import LocalProtocolError, NoAckError
 from .._swim.effects import Effect, ProbeAddress
 from .._swim.nodes import Node
 from .._swim.table import NodeTable
-from .alarm import TokenBucket
+from .._swim.token_bucket import TokenBucket
 from .history import History
 from .pending_acks import Pinger
 from .short_tasks import ShortTasks
@@ -44,10 +44,10 @@ MAX_PROBES: Final = 16
 ATTEMPTS: Final = 2
 """Pings to the old address, so that one lost packet does not decide."""
 CHECK_BURST: Final = 64
-"""Nodes that were never reached and may be pinged before `CHECK_PERIOD` applies."""
-CHECK_PERIOD: Final = 1 / 16
-"""Time after which one more node that was never reached may be pinged (seconds): strangers can make
-this node send pings at this rate."""
+"""Nodes that were never reached and may be pinged before `CHECK_RATE` applies."""
+CHECK_RATE: Final = 16.0
+"""Further such nodes that may be pinged in a second: strangers can make this node send so many
+pings."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -64,7 +64,7 @@ class AddressProber:
     _checks: TokenBucket = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._checks = TokenBucket(CHECK_BURST, CHECK_PERIOD)
+        self._checks = TokenBucket(CHECK_BURST, CHECK_RATE)
 
     def start(self, effect: ProbeAddress, apply: Apply) -> bool:
         """Begin a probe, and apply what follows from it; False if there are too many."""

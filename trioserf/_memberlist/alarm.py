@@ -1,4 +1,4 @@
-"""Time for the tasks: a timer that can be moved, a rate limit, and the clock of the run.
+"""Time for the tasks: a timer that can be moved, and the clock of the run.
 
 A task that sleeps until "the next deadline" would have to be woken whenever that deadline
 moves.  Moving an `Alarm` only changes the deadline of the scope that the task sleeps in, so a
@@ -67,22 +67,6 @@ class Alarm:
         if self.deadline <= now:
             self.late = now - self.deadline
             self.deadline = math.inf
-
-
-@attrs.define(eq=False)
-class TokenBucket:
-    """Allows ``burst`` uses at once and one more every ``period`` seconds."""
-
-    burst: int
-    period: float
-    ready_at: float = attrs.field(default=-math.inf, init=False)
-    """When the next use is allowed; at any time if that is over."""
-    _full_at: float = attrs.field(default=-math.inf, init=False)
-
-    def spend(self, now: float, uses: float = 1.0) -> None:
-        """Count one use, or one that is as dear as ``uses``."""
-        self._full_at = max(now, self._full_at) + uses * self.period
-        self.ready_at = self._full_at - (self.burst - 1) * self.period
 
 
 def run_clock() -> Callable[[], float]:

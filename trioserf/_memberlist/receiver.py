@@ -27,6 +27,7 @@ from .._swim.effects import Effect
 from .._swim.nodes import Node
 from .._swim.probing import ping_message
 from .._swim.table import NodeTable
+from .._swim.token_bucket import TokenBucket
 from .._wire.messages import (
     Ack,
     Alive,
@@ -40,7 +41,6 @@ from .._wire.messages import (
 )
 from .._wire.packets import DecodedPacket, PacketCodec, PacketError, decode_packet
 from ..abc import Address, Delegate, Packet, PingHandler, PublishingDelegate, Transport
-from .alarm import TokenBucket
 from .drop_log import DropLog
 from .history import History, Source
 from .indirect_pings import IndirectPings
@@ -62,10 +62,9 @@ _OVERHEAD: Final = 512
 FREE_PIECES: Final = 16
 """Messages of a packet that cost a stranger nothing."""
 PIECES_BURST: Final = 2000
-"""Further ones of strangers that are decoded at once, and then one more every `PIECES_PERIOD`: two
+"""Further ones of strangers that are decoded at once, and then `PIECES_RATE` more in a second: two
 kilobytes may hold hundreds, which take milliseconds."""
-PIECES_PERIOD: Final = 0.0002
-"""(Seconds.)"""
+PIECES_RATE: Final = 5000.0
 MAX_REQUESTS: Final = 4
 """Pings and indirect pings answered for one datagram; no Go node sends more than one."""
 
@@ -106,15 +105,15 @@ class Receiver:
     _short: PacketCodec = attrs.field(init=False)
     """Decodes as `_full` does, with less output."""
     _pieces: TokenBucket = attrs.field(init=False)
-    _long_left: float = attrs.field(default=MAX_LONG, init=False)
-    _long_at: float = attrs.field(default=-math.inf, init=False)
+    _long: TokenBucket = attrs.field(factory=lambda: TokenBucket(MAX_LONG, MAX_LONG), init=False)
+    """Bytes of long datagrams that are read."""
     _routes: dict[type, Callable[[Any, Packet], object]] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         hand_off = self.handoff.put
         self._full = self.wire.packet
         self._short = attrs.evolve(self._full, max_output=SHORT_OUTPUT)
-        self._pieces = TokenBucket(PIECES_BURST, PIECES_PERIOD)
+        self._pieces = TokenBucket(PIECES_BURST, PIECES_RATE)
         self._usual = self.config.udp_buffer_size + _OVERHEAD
         self._routes = {
             Ping: self._on_ping,
@@ -139,7 +138,7 @@ class Receiver:
         size = len(packet.data)
         self.packets += 1
         self.bytes_received += size
-        if size > self._usual and not self._may_be_long(size, packet.received_at):
+        if size > self._usual and not self._long.take(packet.received_at, size):
             self.drop_log("long", packet.source, f"more than {MAX_LONG} bytes a second")
             return None
         if self.handoff.turns_away(packet) or (
@@ -191,17 +190,7 @@ class Receiver:
         return decode_packet(packet.data, full)
 
     def _may_inflate(self, now: float) -> bool:
-        return self._may_be_long(min(self._full.max_output, MAX_LONG), now)
-
-    def _may_be_long(self, size: int, now: float) -> bool:
-        """Whether one more long datagram is read: a token bucket of one second."""
-        if now > self._long_at:
-            self._long_left = min(MAX_LONG, self._long_left + MAX_LONG * (now - self._long_at))
-            self._long_at = now
-        if self._long_left < size:
-            return False
-        self._long_left -= size
-        return True
+        return self._long.take(now, min(self._full.max_output, MAX_LONG))
 
     def _on_ping(self, ping: Ping, packet: Packet) -> None:
         if ping.node and ping.node != self.config.name:
@@ -325,11 +314,11 @@ SCANNED_AT_ONCE: Final = 512
 with further nodes, so that a large table delays no message for long."""
 STRANGERS_BURST: Final = 1024
 """Messages of strangers that are taken at once in a flood, as many as Go queues; further ones are
-taken at the rate of `STRANGERS_PERIOD`."""
-STRANGERS_PERIOD: Final = 0.002
-"""Time after which one more message of a stranger is taken in a flood (seconds).  Each moves a
-Lamport clock by one at most, and the window of a clock has 512 times: so the window lasts a second,
-and what an honest node sends may be on its way as long."""
+taken at the rate of `STRANGERS_RATE`."""
+STRANGERS_RATE: Final = 500.0
+"""Further messages of strangers that are taken in a second of a flood.  Each moves a Lamport clock
+by one at most, and the window of a clock has 512 times: so the window lasts a second, and what an
+honest node sends may be on its way as long."""
 FLOOD_TIME: Final = 1.0
 """How long a flood of strangers counts as going on (seconds), from the last message of a stranger
 that found a whole batch of messages waiting."""
@@ -409,7 +398,7 @@ class Handoff:
     _idle: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._strangers = TokenBucket(STRANGERS_BURST, STRANGERS_PERIOD)
+        self._strangers = TokenBucket(STRANGERS_BURST, STRANGERS_RATE)
         if isinstance(self.delegate, PublishingDelegate):
             self._is_behind = self.delegate.is_behind
 

@@ -43,9 +43,10 @@ from .._swim.refusal import (
 )
 from .._swim.selection import select
 from .._swim.table import NodeTable
+from .._swim.token_bucket import TokenBucket
 from .._wire.messages import Ack, Dead, IndirectPing, Nack, Suspect, encode_message
 from ..abc import Address, Transport
-from .alarm import Alarm, TokenBucket
+from .alarm import Alarm
 from .apply import Applier
 from .history import History
 from .indirect_pings import IndirectPings
@@ -59,9 +60,9 @@ from .stream_client import StreamClient
 MAX_ROUNDS: Final = 32
 """Most rounds at once: a rack full of processes may end together."""
 CHECK_BURST: Final = 32
-"""Checks, each because of a hint from the network, that may begin before `CHECK_PERIOD` applies."""
-CHECK_PERIOD: Final = 0.05
-"""Time after which one more check may begin (seconds)."""
+"""Checks, each because of a hint from the network, that may begin before `CHECK_RATE` applies."""
+CHECK_RATE: Final = 20.0
+"""Further checks that may begin in a second."""
 FRESH_TIME: Final = 0.5
 """Time after a refused check in which this node need not check the same node again (seconds)."""
 MANY_REFUSING: Final = 2
@@ -135,7 +136,7 @@ class RefusalDetector:
     """When a round about a node last ended because nobody else was refused."""
     _asked: dict[int, tuple[_Running, str]] = attrs.field(factory=dict, init=False)
     _budget: TokenBucket = attrs.field(
-        factory=lambda: TokenBucket(CHECK_BURST, CHECK_PERIOD), init=False
+        factory=lambda: TokenBucket(CHECK_BURST, CHECK_RATE), init=False
     )
 
     def __attrs_post_init__(self) -> None:

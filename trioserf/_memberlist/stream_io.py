@@ -21,6 +21,7 @@ import trio
 from .. import _attrs as attrs
 from .._exceptions import RemoteProtocolError
 from .._seams import run_in_thread
+from .._swim.token_bucket import TokenBucket
 from .._wire.compression import TextTooLong
 from .._wire.limits import COMPRESSED_WEIGHT, THREAD_THRESHOLD
 from .._wire.messages import Compressed
@@ -161,25 +162,18 @@ class ByteBudget:
             place.called.set()
 
 
-@attrs.define(eq=False)
-class StrangerAllowance:
-    """How much the large exchanges of strangers may have in a while: a token bucket of bytes.
+def spend_of_strangers(bucket: TokenBucket, size: int, now: float) -> None:
+    """Charge a large exchange with a stranger (bytes).
 
     Parsing and merging take time as well as memory.  Anybody can send states of thousands of nodes
-    or events, as many as there are places for streams, and a node would do nothing else.
+    or events, as many as there may be streams, and a node would do nothing else.
+
+    Raises:
+      StreamError: those before took too much.
     """
-
-    _left: float = attrs.field(default=STRANGER_BURST, init=False)
-    _at: float = attrs.field(default=-math.inf, init=False)
-
-    def spend(self, size: int, now: float) -> None:
-        """Take so many bytes.  Raises `StreamError` if those before took too much."""
-        if now > self._at:
-            self._left = min(STRANGER_BURST, self._left + STRANGER_RATE * (now - self._at))
-            self._at = now
-        if self._left <= 0:
-            raise StreamError("busy: others who are no members sent too much just now", reply=True)
-        self._left -= size
+    if bucket.left(now) <= 0:
+        raise StreamError("busy: others who are no members sent too much just now", reply=True)
+    bucket.spend(now, size)
 
 
 @attrs.define(eq=False)
@@ -190,7 +184,7 @@ class Holding:
     """
 
     budget: ByteBudget
-    allowance: Callable[[int], object] | None = None
+    charge: Callable[[int], object] | None = None
     """Is given how much more is to be charged; may raise `StreamError`."""
     size: int = attrs.field(default=0, init=False)
     charged: int = attrs.field(default=0, init=False)
@@ -203,8 +197,8 @@ class Holding:
         """Hold so many bytes in all from now on.  Raises as `ByteBudget.take`."""
         wanted = max(0, size - FREE_SIZE)
         if wanted > self.charged:
-            if self.allowance is not None:
-                self.allowance(wanted - self.charged)
+            if self.charge is not None:
+                self.charge(wanted - self.charged)
             with self.being_busy():
                 await self.budget.take(wanted - self.charged)
             self.since = min(self.since, trio.current_time())

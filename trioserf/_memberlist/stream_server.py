@@ -31,6 +31,7 @@ import trio
 from .. import _attrs as attrs
 from .._config import MemberlistConfig
 from .._exceptions import MergeRefused, RemoteProtocolError
+from .._swim.token_bucket import TokenBucket
 from .._wire.messages import Ack, ErrorReply, MessageType, Ping, encode_message
 from .._wire.streams import PushPullState, StreamError, UserMessageStream
 from ..abc import Address, Transport
@@ -40,7 +41,15 @@ from .node_log import Log
 from .pending_acks import host_of
 from .receiver import Handoff
 from .state_exchange import StateExchange
-from .stream_io import CHUNK, ByteBudget, Holding, StrangerAllowance, read_message
+from .stream_io import (
+    CHUNK,
+    STRANGER_BURST,
+    STRANGER_RATE,
+    ByteBudget,
+    Holding,
+    read_message,
+    spend_of_strangers,
+)
 from .wire_format import WireFormat
 
 MAX_PUSH_PULLS: Final = 127
@@ -95,7 +104,9 @@ class StreamServer:
     _silent: dict[_Child, None] = attrs.field(factory=dict, init=False)
     """Those of them that said nothing yet, the oldest first."""
     _push_pulls: int = attrs.field(default=0, init=False)
-    _allowance: StrangerAllowance = attrs.field(factory=StrangerAllowance, init=False)
+    _strangers: TokenBucket = attrs.field(
+        factory=lambda: TokenBucket(STRANGER_BURST, STRANGER_RATE), init=False
+    )
     _leaving: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -174,8 +185,8 @@ class StreamServer:
     async def _serve(self, stream: trio.abc.Stream, source: Address) -> None:
         """One stream from the first byte to the last.  Never raises."""
         now = trio.current_time()
-        allowance = partial(self._spend_allowance, source)
-        child = _Child(trio.CancelScope(), now, Holding(self.budget, allowance))
+        charge = partial(self._charge, source)
+        child = _Child(trio.CancelScope(), now, Holding(self.budget, charge))
         self._children[child] = self._silent[child] = None
         child.scope.deadline = now + min(FIRST_BYTE_LIMIT, self.config.tcp_timeout)
         try:
@@ -289,7 +300,7 @@ class StreamServer:
         await stream.send_all(data)
         self.metrics.frame_sent(MessageType(plain[0]), len(data))
 
-    def _spend_allowance(self, source: Address, size: int) -> None:
+    def _charge(self, source: Address, size: int) -> None:
         """More is to be held for a stream.
 
         Raises `StreamError` if strangers, hosts of no node that was reached, had too much.
@@ -298,7 +309,7 @@ class StreamServer:
         for node in self.exchange.table.sequence:
             if node.reached and host in node.hosts:
                 return
-        self._allowance.spend(size, trio.current_time())
+        spend_of_strangers(self._strangers, size, trio.current_time())
 
     def _extend(self, child: _Child) -> None:
         """The request was read: give the reply a time limit of its own."""
