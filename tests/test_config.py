@@ -343,7 +343,7 @@ def names(config: type[Any]) -> set[str]:
     return {field.name for field in attrs.fields(config)}
 
 
-def test_the_interval_of_looks_at_queues_is_that_of_both_halves() -> None:
+def test_the_interval_of_queue_checks_is_that_of_both_halves() -> None:
     config = Config.lan(queue_check_interval=7.0)
     assert (7.0, 7.0) == (config.queue_check_interval, config.memberlist.queue_check_interval)
 

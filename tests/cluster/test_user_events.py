@@ -208,7 +208,7 @@ def test_an_event_of_an_implausible_time_is_dropped(ltime: int) -> None:
     assert {None} == set(events.slots())
 
 
-def test_after_a_jump_peers_that_do_not_know_of_it_are_still_heard_once() -> None:
+def test_after_a_jump_peers_that_do_not_know_of_it_are_still_accepted_once() -> None:
     events = log()
     for ltime in range(1, 101):
         assert events.on_user_event(event(ltime), 0.0)[0]

@@ -368,7 +368,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("message", FORGED)
-async def test_a_forged_time_leaves_nobody_deaf(
+async def test_a_forged_time_leaves_every_clock_usable(
     nursery: trio.Nursery, autojump_clock: MockClock, message: bytes
 ) -> None:
     async with cluster() as net:
@@ -428,7 +428,7 @@ def creeping_short_events(time: int, number: int) -> bytes:
         (creeping_short_events, 8000),
     ],
 )
-async def test_a_clock_that_is_driven_ahead_in_small_steps_leaves_nobody_deaf(
+async def test_a_clock_that_is_driven_ahead_in_small_steps_leaves_every_clock_usable(
     nursery: trio.Nursery,
     autojump_clock: MockClock,
     make: Callable[[int, int], bytes],
@@ -469,7 +469,7 @@ async def answer_queries(node: Serf) -> None:
             await query.respond(b"")
 
 
-async def test_a_restarted_node_is_not_deaf_whatever_its_snapshot_says(
+async def test_a_restarted_node_accepts_messages_whatever_its_snapshot_says(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:
     path = tmp_path / "snapshot"

@@ -108,7 +108,7 @@ def test_made_up_nodes_do_not_keep_real_ones_from_being_probed(faithful: bool) -
     assert sum(probed[name] for name in ghosts) > 400
 
 
-def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_at_all() -> None:
+def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_scan_of_all() -> None:
     table = table_with("b", "c", "d")
     for number in range(4 * SCANNED_AT_ONCE):
         table._store.insert(node(f"ghost-{number}"))
@@ -137,7 +137,7 @@ def test_in_a_large_table_nodes_that_were_reached_are_due_again_without_a_look_a
     assert "d" not in sequence[200:]
 
 
-def test_between_two_looks_one_that_died_or_had_its_turn_is_passed_over() -> None:
+def test_between_two_scans_one_that_died_or_had_its_turn_is_passed_over() -> None:
     table = table_with("b", "c", "d", "e")
     for number in range(4 * SCANNED_AT_ONCE):
         table._store.insert(node(f"ghost-{number}"))

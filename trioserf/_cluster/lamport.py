@@ -35,7 +35,7 @@ of that part again only when they restart.
 DIFFERS: Go accepts every time, and wraps (unless ``faithful_go``).
 Tests: test_an_implausible_time_is_not_seen, test_after_a_jump_peers_can_follow,
 test_jumps_are_rate_limited, test_the_times_before_a_jump_stay_current, test_a_clock_never_wraps,
-test_a_forged_time_leaves_nobody_deaf, test_small_steps_add_up_to_a_gap,
+test_a_forged_time_leaves_every_clock_usable, test_small_steps_add_up_to_a_gap,
 test_what_others_never_see_moves_a_clock_slowly.
 
 Source: hashicorp/serf v0.9.4, serf/lamport.go.
