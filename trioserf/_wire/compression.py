@@ -268,28 +268,31 @@ def compress_within(text: bytes, limit: int, pause: Pause | None = None) -> byte
     codes: list[int] = []
     emit = codes.append
     free = _FIRST
-    # The strings of the table: the code of the string before, and the byte that follows, as one
-    # number.  A tree of dicts makes thousands of objects for the collector of garbage, whose
-    # passes hold up every thread; this makes none, and takes half the time where little repeats.
-    known: dict[int, int] = {}
+    # The strings of the table as a tree: for each code the bytes that may follow, with the codes
+    # of those longer strings.  A dict of numbers alone is nothing to the collector of garbage,
+    # whose passes hold up every thread; a tree of dicts in dicts would be.
+    none: list[dict[int, int] | None] = [None] * min(_FULL, _FIRST + len(text))
+    branches = none.copy()
     code = text[0]
     for start in range(1, len(text), _PAUSE_EVERY):
         if pause is not None and start > 1:
             pause()
         for byte in text[start : start + _PAUSE_EVERY]:
-            key = code << 8 | byte
-            if key in known:
-                code = known[key]
+            branch = branches[code]
+            if branch is None:
+                branches[code] = {byte: free}
+            elif byte in branch:
+                code = branch[byte]
                 continue
-            emit(code)
-            if free < _FULL - 1:
-                known[key] = free
-                free += 1
             else:
+                branch[byte] = free
+            emit(code)
+            free += 1
+            if free == _FULL:
                 emit(_CLEAR)
                 _write_block(stream, codes)
                 codes.clear()
-                known.clear()
+                branches = none.copy()
                 free = _FIRST
             code = byte
     emit(code)
