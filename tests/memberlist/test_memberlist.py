@@ -140,6 +140,33 @@ async def test_a_closed_node_says_so(autojump_clock):
             await call
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda node: node.ping("n2", AWAY),
+        lambda node: node.update_node(0),
+        lambda node: node.leave(0),
+    ],
+    ids=["ping", "update_node", "leave"],
+)
+async def test_a_call_that_waits_ends_when_the_node_closes(autojump_clock, call):
+    async with one_node(gossip_interval=0, eager_gossip=False) as (node, wire):
+        wire.deliver(encode_message(alive_of("n2")))
+        await trio.testing.wait_all_tasks_blocked()
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def _waits():
+                with pytest.raises(trio.ClosedResourceError, match="this node is closed"):
+                    await call(node)
+
+            await trio.testing.wait_all_tasks_blocked()
+            node.close()
+        assert began == trio.current_time()
+        assert set() == node._calls
+
+
 async def test_keys_are_rotated_while_the_cluster_runs(autojump_clock):
     async with cluster() as c:
         nodes = await c.start_many(3, secret_key=KEY)

@@ -84,8 +84,9 @@ async def test_a_node_without_encryption_has_no_keys(autojump_clock: MockClock) 
     async with cluster() as net:
         a = await net.start("a")
         assert not a.encryption_enabled
-        with pytest.raises(KeyOperationError, match="1/1 nodes reported failure"):
+        with pytest.raises(KeyOperationError, match="1/1 nodes reported failure") as caught:
             await a.keys.list()
+        assert ["a: Keyring is empty"] == [note[:19] for note in caught.value.__notes__]
 
 
 async def test_text_that_is_no_base64_is_refused(autojump_clock: MockClock) -> None:

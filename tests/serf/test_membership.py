@@ -589,7 +589,7 @@ async def test_new_tags_after_leaving_are_refused_and_the_old_ones_stay(
     async with cluster() as net:
         a, _ = await net.joined("a", "b", tags={"role": "web"})
         await a.leave()
-        with pytest.raises(InvalidState):
+        with pytest.raises(InvalidState, match="'a' has left: its tags can no longer be changed"):
             await a.set_tags({"role": "db"})
         assert {"role": "web"} == dict(a.local_member.tags)
         # What is asked for the local tags, queries with filters, sees the old ones as well.

@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Unpack, final
@@ -116,6 +117,7 @@ class Memberlist:
         self._config = config
         self._transport = transport
         self._announced = self._closed = False
+        self._calls: set[trio.CancelScope] = set()
         self._log = node_log("memberlist", config.name)
         self._address = LocalAddress(config=config, transport=transport, log=self._log)
         self._metrics = Metrics(config.tap, config.metric_labels, self._log)
@@ -377,6 +379,8 @@ class Memberlist:
         """Close the transport.  Idempotent, never waits, sends nothing."""
         self._closed = True
         self._transport.close()
+        for call in self._calls:
+            call.cancel()
 
     # --- reads --------------------------------------------------------------------------
 
@@ -544,8 +548,9 @@ class Memberlist:
         Raises:
           NoAckError: no answer within ``probe_timeout``.
         """
-        self._check_open()
-        return await self._pinger.ping(self.local_node, name, address, self._config.probe_timeout)
+        with self._until_closed():
+            limit = self._config.probe_timeout
+            return await self._pinger.ping(self.local_node, name, address, limit)
 
     # --- membership ---------------------------------------------------------------------
 
@@ -581,8 +586,8 @@ class Memberlist:
         Raises:
           BroadcastTimeout: the node has left, but perhaps not all peers know.
         """
-        self._check_open()
-        await self._announcer.leave(timeout)
+        with self._until_closed():
+            await self._announcer.leave(timeout)
 
     def forget(self, name: str) -> None:
         """A node that is gone was removed on purpose: do not look for it any more.
@@ -604,8 +609,21 @@ class Memberlist:
           InvalidState: after leaving.
           LocalProtocolError: metadata of more than 512 bytes; nothing changed.
         """
+        with self._until_closed():
+            await self._announcer.update(timeout)
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Around a call that waits: the end of the node ends the call, too."""
         self._check_open()
-        await self._announcer.update(timeout)
+        with trio.CancelScope() as call:
+            self._calls.add(call)
+            try:
+                yield
+            finally:
+                self._calls.discard(call)
+        if call.cancelled_caught:
+            self._check_open()
 
     def _check_open(self) -> None:
         if self._closed:

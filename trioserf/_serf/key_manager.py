@@ -9,6 +9,7 @@ Source: hashicorp/serf v0.9.4, serf/keymanager.go.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final, final
 
 import trio
@@ -25,11 +26,14 @@ from .._cluster.queries import QueryParams
 from .._events import MemberStatus
 from .._exceptions import KeyOperationError
 from .._public_names import set_public_module
+from .._text import printable
 from .core import Core
 from .query_tracker import QueryTracker
 
 ROTATION_ATTEMPTS: Final = 10
 """Reports with missing confirmations in a row after which a rotation gives up."""
+MAX_NOTES: Final = 8
+"""Messages of nodes that an error shows in a traceback; ``response`` has all."""
 _RETRY_PAUSE: Final = 1.0
 """Pause before a step of a rotation is repeated (seconds)."""
 
@@ -158,7 +162,10 @@ def _confirmed(tally: KeyTally) -> KeyResponse:
     response = tally.response()
     error = tally.error()
     if error is not None:
-        raise KeyOperationError(error, response)
+        refused = KeyOperationError(error, response)
+        for node, message in islice(response.messages.items(), MAX_NOTES):
+            refused.add_note(f"{printable(node)}: {printable(message)}")
+        raise refused
     return response
 
 

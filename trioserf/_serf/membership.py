@@ -141,6 +141,11 @@ class Membership:
             before, core.tags = core.tags, fresh
             try:
                 await self.memberlist.update_node(core.config.broadcast_timeout)
-            except LocalProtocolError:  # nothing was announced, for example after leaving
+            except InvalidState:
+                core.tags = before
+                raise InvalidState(
+                    f"node {core.name!r} has left: its tags can no longer be changed"
+                ) from None
+            except LocalProtocolError:  # nothing was announced
                 core.tags = before
                 raise
