@@ -26,6 +26,18 @@ async def test_what_a_crash_left_behind_is_no_obstacle(tmp_path: Path) -> None:
     assert b"new" == path.read_bytes()
 
 
+async def test_a_link_stays_one_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    """As Go does, which writes through links: configuration is often a tree of them."""
+    real, link = tmp_path / "real.json", tmp_path / "etc" / "keyring.json"
+    link.parent.mkdir()
+    link.symlink_to("../real.json")
+    for content in (b"first, to where there was nothing", b"second"):
+        await AtomicFile(str(link), 0o600).write(content)
+        assert link.is_symlink()
+        assert content == real.read_bytes()
+    assert ["keyring.json"] == os.listdir(link.parent)
+
+
 async def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "keyring.json"
     path.mkdir()

@@ -74,7 +74,8 @@ async def test_no_file_and_no_key_is_refused(tmp_path: Path) -> None:
     ("content", "problem"),
     [
         (b"not json", "is not JSON"),
-        (b"[]", "holds no list of keys"),
+        (b"[]", "has no keys: expected at least one"),
+        (b'[""]', "key 1 of the keyring file is empty"),
         (b'{"keys": []}', "holds no list of keys"),
         (b'["AAAA"]', "3 bytes: expected 16, 24 or 32"),
         (b'["?"]', "key 1 of the keyring file is not base64"),

@@ -73,9 +73,12 @@ async def within(seconds: float, call: Callable[..., T], *args: object) -> T:
 def replace_now(path: str, data: bytes, mode: int) -> None:
     """Replace a file safely; for threads: it blocks.
 
+    Of a symbolic link the file that it leads to is replaced, and the link stays.
+
     Raises:
       OSError: the file is as it was.
     """
+    path = os.path.realpath(path)
     temporary = path + _SUFFIX
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)  # left by a crash, perhaps with other permissions

@@ -29,8 +29,10 @@ def parse_keyring_file(data: bytes) -> Keyring:
         texts = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise KeyringError(f"the keyring file is not JSON: {error}") from None
-    if not isinstance(texts, list) or not texts:
+    if not isinstance(texts, list):
         raise KeyringError("the keyring file holds no list of keys")
+    if not texts:
+        raise KeyringError("the keyring file has no keys: expected at least one")
     keys = [_decode_key(text, number) for number, text in enumerate(texts, 1)]
     return Keyring.create(keys, keys[0])
 
@@ -40,6 +42,9 @@ def _decode_key(text: object, number: int) -> bytes:
         raise KeyringError(f"key {number} of the keyring file is no text")
     try:
         # Go's decoder skips line ends and nothing else.
-        return key_from_text(text.replace("\r", "").replace("\n", ""))
+        key = key_from_text(text.replace("\r", "").replace("\n", ""))
     except ValueError:
         raise KeyringError(f"key {number} of the keyring file is not base64") from None
+    if not key:
+        raise KeyringError(f"key {number} of the keyring file is empty")
+    return key
