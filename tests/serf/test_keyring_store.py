@@ -56,8 +56,23 @@ async def test_after_a_rotation_a_node_with_the_old_key_comes_back(
         await a.keys.rotate(NEW)
         again = await net.start("again", secret_key=OLD, keyring_file=str(path))
         assert (NEW,) == ring(again)
-        assert "the keys are those of" in caplog.text
+        [line] = [r for r in caplog.records if "keys of the settings" in r.getMessage()]
+        assert f"are not in keyring file {path}, whose keys count" in line.getMessage()
+        assert "WARNING" == line.levelname, "or is it the new key that is meant to count?"
         assert 1 == await again.join([address(a)])
+
+
+async def test_keys_of_the_settings_that_the_file_has_are_no_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ring"
+    caplog.set_level(logging.INFO)
+    async with cluster() as net:
+        await net.start("a", secret_key=OLD, keyring_file=str(path))
+        assert "the keys are those of" not in caplog.text
+        await net.start("b", secret_key=OLD, keyring_file=str(path))
+    [line] = [r for r in caplog.records if "the keys are those of" in r.getMessage()]
+    assert "INFO" == line.levelname
 
 
 async def test_no_file_and_no_key_is_refused(tmp_path: Path) -> None:

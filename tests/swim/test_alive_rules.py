@@ -170,12 +170,18 @@ def test_new_metadata_is_an_update() -> None:
     assert b"m" == table.nodes["b"].meta
 
 
-def test_new_versions_are_applied_without_an_update() -> None:
-    table = table_with("b")
+@pytest.mark.parametrize("faithful_go", [False, True])
+def test_new_versions_are_an_update(faithful_go: bool) -> None:
+    """A node that is back at once, from an upgrade: others would show its former versions."""
+    table = table_with("b", faithful_go=faithful_go)
     newer = bytes((1, 5, 3, 2, 5, 4))
     effects = table.on_alive(alive(incarnation=6, versions=newer), 9.0)
-    assert ["Broadcast", "Applied"] == kinds(effects)
+    assert ["Broadcast", "Applied"] == kinds(effects)[:2]
+    assert ([] if faithful_go else ["NodeUpdated"]) == kinds(effects)[2:]
     assert newer == table.nodes["b"].versions
+    assert ["Broadcast", "Applied"] == kinds(
+        table.on_alive(alive(incarnation=7, versions=newer), 9.0)
+    )
 
 
 def test_a_suspicion_ends_only_with_a_higher_incarnation() -> None:

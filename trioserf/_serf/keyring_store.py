@@ -74,7 +74,14 @@ class KeyringStore:
                 ring = parse_keyring_file(data)
             except KeyringError as error:
                 raise KeyringError(f"keyring file {self.path}: {error}") from None
-            if given.secret_key or given.keyring:
+            configured = {*(given.keyring or ()), given.secret_key} - {None}
+            if not configured <= {*ring.keys}:
+                self.log.warning(
+                    "keys of the settings are not in keyring file %s, whose keys count: "
+                    "to begin with those of the settings, remove the file",
+                    self.path,
+                )
+            elif configured:
                 self.log.info("the keys are those of %s, not those of the settings", self.path)
             return attrs.evolve(
                 config, memberlist=attrs.evolve(given, secret_key=None, keyring=ring.keys)

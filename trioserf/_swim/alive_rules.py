@@ -330,6 +330,9 @@ class AliveRules:
             if node.address != before:
                 changed, moved_from = True, before
         versions = alive.versions and _shared(alive.versions)
+        # DIFFERS: to Go this is no update, so that Serf goes on showing the versions from before
+        # an upgrade.  Test: test_new_versions_are_an_update.
+        changed = changed or bool(versions and versions != node.versions and not self._faithful)
         node.update(incarnation=alive.incarnation, meta=meta, versions=versions)
         if status is NodeStatus.SUSPECT:
             self._store.suspicions.refute(name)

@@ -51,7 +51,7 @@ class NodeJoined:
 
 @attrs.frozen
 class NodeUpdated:
-    """The metadata of a live node changed, or its address did."""
+    """The metadata of a live node changed, or its address or versions did."""
 
     node: Node
 
