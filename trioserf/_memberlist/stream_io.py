@@ -82,8 +82,8 @@ _WRITTEN_PER_READ: Final = 20
 
 
 @attrs.define(eq=False)
-class _Place:
-    """A place in the queue for room, the smallest first."""
+class _Waiter:
+    """A stream that waits for room in the budget; the one that needs least is served first."""
 
     size: int
     turn: int
@@ -91,7 +91,7 @@ class _Place:
     """Set when it is served, or has to give up."""
     served: bool = attrs.field(default=False, init=False)
 
-    def __lt__(self, other: _Place) -> bool:
+    def __lt__(self, other: _Waiter) -> bool:
         return (self.size, self.turn) < (other.size, other.turn)
 
 
@@ -107,7 +107,7 @@ class ByteBudget:
     limit: int
     reclaim: Callable[[], object] | None = None
     used: int = attrs.field(default=0, init=False)
-    _waiting: list[_Place] = attrs.field(factory=list, init=False)
+    _waiting: list[_Waiter] = attrs.field(factory=list, init=False)
     _turns: int = attrs.field(default=0, init=False)
 
     async def take(self, size: int) -> None:
@@ -124,26 +124,26 @@ class ByteBudget:
             self.used += size
             return
         self._turns += 1
-        place = _Place(size, self._turns)
-        bisect.insort(self._waiting, place)
+        waiter = _Waiter(size, self._turns)
+        bisect.insort(self._waiting, waiter)
         if len(self._waiting) > MAX_WAITING:
             self._waiting.pop().called.set()
         with trio.move_on_after(WAIT_LIMIT):
             try:
-                while place in self._waiting:
+                while waiter in self._waiting:
                     if self.reclaim is not None:
                         self.reclaim()
                     with trio.move_on_after(_RETRY_INTERVAL):
-                        await place.called.wait()
+                        await waiter.called.wait()
             except trio.Cancelled:
-                if place.served:
+                if waiter.served:
                     self.give_back(size)
-                elif place in self._waiting:
-                    self._waiting.remove(place)
+                elif waiter in self._waiting:
+                    self._waiting.remove(waiter)
                     self._serve()
-                place.served = False
+                waiter.served = False
                 raise
-        if not place.served:
+        if not waiter.served:
             raise StreamError(
                 f"busy: requests hold {self.used} of {self.limit} bytes, {size} more are needed",
                 reply=True,
@@ -156,10 +156,10 @@ class ByteBudget:
 
     def _serve(self) -> None:
         while self._waiting and self.used + self._waiting[0].size <= self.limit:
-            place = self._waiting.pop(0)
-            self.used += place.size
-            place.served = True
-            place.called.set()
+            waiter = self._waiting.pop(0)
+            self.used += waiter.size
+            waiter.served = True
+            waiter.called.set()
 
 
 def spend_of_strangers(bucket: TokenBucket, size: int, now: float) -> None:

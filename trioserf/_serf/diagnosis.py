@@ -28,7 +28,7 @@ from .wording import listed, seconds, times
 FAILED_TOGETHER: Final = 60.0
 """Members that fail within so long of each other failed at once (seconds): the time until a
 suspicion ends differs by less."""
-FEW_FAILED: Final = 2
+MAX_BY_CHANCE: Final = 2
 """So many lost answers may be chance; more are none."""
 RECENT_TIME: Final = 120.0
 """What was last seen so long ago is over (seconds)."""
@@ -117,7 +117,7 @@ def _failure(known: Known, notes: list[Note], node: Node) -> Iterator[str]:
     if contact is None:
         yield "It never answered this node."
     refutations = sum(note.count for note in notes if note.what == "refuted")
-    if refutations > FEW_FAILED:
+    if refutations > MAX_BY_CHANCE:
         yield f"It was suspected before and refuted that {times(refutations)}: it comes and goes."
 
 
@@ -192,7 +192,7 @@ def _together(known: Known, node: Node) -> Iterator[str]:
 def _alive(known: Known, notes: list[Note], node: Node) -> Iterator[str]:
     indirect = [note for note in notes if note.what == "reached indirectly"]
     lost = sum(note.count for note in indirect)
-    if lost > FEW_FAILED and known.now - indirect[-1].at <= RECENT_TIME:
+    if lost > MAX_BY_CHANCE and known.now - indirect[-1].at <= RECENT_TIME:
         yield from _one_way(known, node, indirect, lost)
         return
     refutations = [note for note in notes if note.what == "refuted"]

@@ -191,12 +191,12 @@ class RefusalRound:
         if name not in self._corroborated_by:
             self._corroborated_by.append(name)
 
-    def sign_of_life(self, how: str) -> None:
+    def sign_of_life(self, reason: str) -> None:
         """The node lives, or its address is another process by now."""
-        self._end(how)
+        self._end(reason)
 
-    def _end(self, why: str) -> None:
-        self.ended = self.ended or why
+    def _end(self, reason: str) -> None:
+        self.ended = self.ended or reason
 
     # --- what follows ---------------------------------------------------------------------
 
