@@ -139,6 +139,7 @@ def test_a_bad_serf_setting_names_field_and_value(field: str, value: object) -> 
         ("udp_buffer_size", 100),
         ("cidrs_allowed", ["10.0.0.0/33"]),
         ("secret_key", b"short"),
+        ("secret_key", 5),
         ("keyring", [b"short"]),
         ("gossip_nodes", -1),
         ("probe_interval", float("nan")),

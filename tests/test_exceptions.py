@@ -49,3 +49,12 @@ def test_errors_survive_pickling() -> None:
     assert ("no", "join") == (str(refused), refused.command)
     partial = pickle.loads(pickle.dumps(KeyOperationError("one of two", "report")))
     assert ("one of two", "report") == (str(partial), partial.response)
+
+
+def test_what_is_left_of_a_join_error_is_one_still() -> None:
+    error = JoinError("none of 2", [OSError("down"), ValueError("bad")])
+    handled, rest = error.split(OSError)
+    assert isinstance(handled, JoinError)
+    assert isinstance(rest, JoinError)
+    assert "none of 2\n  OSError: down" == str(handled)
+    assert "none of 2\n  ValueError: bad" == str(rest)

@@ -140,6 +140,13 @@ async def test_what_a_watched_node_is_is_true_at_the_scrape(
         assert 0 == value("trioserf_dropped_total", reason="slow_reader")
         serf._delegate.drop_log("serf", "10.0.0.9", "garbage")
         assert 1 == value("trioserf_dropped_total", reason="serf")
+        serf._delegate.metrics.count("trioserf.serf.queries_over_budget")
+        assert 1 == value("trioserf_dropped_total", reason="queries_over_budget")
+        async with SimCluster(seed=2) as other:
+            await other.spawn(1)
+            namesake = other["node-1"].serf
+            with pytest.raises(ValueError, match="another node named 'node-1' is watched"):
+                tap.watch(namesake)
         with pytest.raises(ValueError, match="watched already"):
             PrometheusTap(prometheus_client.CollectorRegistry(), max_series=0).watch(serf)
         before = text(registry)

@@ -457,6 +457,28 @@ async def count(events: AsyncIterator[object]) -> int:
     return len([event async for event in events])
 
 
+def test_reads_are_those_of_the_node_on_trio_and_go_on_after_the_block() -> None:
+    async def main() -> None:
+        async with (
+            trioserf.asyncio.open(config("a", secret_key=bytes(16))) as a,
+            a.query("load", timeout=60) as query,
+        ):
+            for name in ("name", "state", "local_member", "num_nodes", "protocol_version"):
+                assert getattr(a._node, name) == getattr(a, name)
+            assert a.encryption_enabled
+            assert repr(a._node) == repr(a)
+            assert "a" in repr(a)
+            assert repr(query._node) == repr(query)
+            assert not query.finished
+        assert query.finished
+        assert () == query.result().responses
+        query.close()  # nothing to do
+        assert "shutdown" == str(a.state)
+        assert ("a", 1) == (a.name, a.num_nodes)
+
+    run(main)
+
+
 def test_events_can_be_read_after_the_block() -> None:
     async def main() -> None:
         async with trioserf.asyncio.open(config("a", event_buffer_size=100)) as a:

@@ -45,3 +45,13 @@ async def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="keyring"):
         await AtomicFile(str(path), 0o600).write(b"new")
     assert ["keyring.json"] == os.listdir(tmp_path)
+
+
+def test_a_write_that_was_overtaken_does_not_bring_back_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    file = AtomicFile(str(path), 0o600)
+    file._replace(2, b"newer")
+    file._replace(1, b"older")
+    assert b"newer" == path.read_bytes()
+    file._replace(3, b"newest")
+    assert b"newest" == path.read_bytes()

@@ -80,6 +80,14 @@ async def test_a_list_counts_the_nodes_with_each_key(autojump_clock: MockClock) 
         assert {text(OLD): 2} == dict(response.primary_keys)
 
 
+async def test_with_go_s_rules_keys_are_listed_and_changed_too(autojump_clock: MockClock) -> None:
+    async with cluster() as net:
+        a, b = await net.joined("a", "b", keyring=[OLD], faithful_go=True)
+        assert {text(OLD): 2} == dict((await a.keys.list()).keys)
+        assert 2 == (await a.keys.install(NEW)).num_resp
+        assert (OLD, NEW) == ring(a) == ring(b)
+
+
 async def test_a_node_without_encryption_has_no_keys(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a = await net.start("a")

@@ -19,7 +19,7 @@ from trioserf._serf.members_view import Members
 from trioserf._serf.open import open_serf
 from trioserf._serf.peek import MAX_ADDRESSES, _codec, look
 from trioserf._serf.serf import Serf
-from trioserf._wire.messages import NodeRecord, Ping, encode_message
+from trioserf._wire.messages import ErrorReply, NodeRecord, Ping, encode_message
 from trioserf._wire.streams import StreamCodec, frame, push_pull_bytes
 
 from .clusters import Cluster, address, cluster, drain, host, status, until
@@ -170,6 +170,10 @@ async def served(
             frame(encode_message(Ping(1, "x", None, 0, "")), StreamCodec(), None),
             "replied with Ping, expected its state",
         ),
+        (
+            frame(encode_message(ErrorReply("no room")), StreamCodec(), None),
+            "replied with an error: no room",
+        ),
     ],
 )
 async def test_what_is_no_node_is_named(nursery: trio.Nursery, reply: bytes, text: str) -> None:
@@ -211,6 +215,25 @@ async def test_a_name_that_nobody_knows_is_an_error_of_the_resolver() -> None:
     trio.socket.set_custom_hostname_resolver(resolver)
     with pytest.raises(socket.gaierror, match="nobody"):
         await trioserf.peek("nobody.example:7946")
+
+
+async def test_a_resolver_that_is_silent_costs_no_more_than_the_time_limit(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    class Silent(FakeResolver):
+        async def getaddrinfo(self, *arguments, **options):  # type: ignore[no-untyped-def,override]
+            await trio.sleep_forever()
+
+    trio.socket.set_custom_hostname_resolver(Silent({}))
+    started = trio.current_time()
+    with pytest.raises(TimeoutError, match=r"no address of 'some\.example' was found within 3 s"):
+        await trioserf.peek("some.example", timeout=3)
+    assert 3.0 == trio.current_time() - started
+
+
+async def test_an_address_on_a_link_that_is_not_there_is_named() -> None:
+    with pytest.raises(OSError, match=r"cannot connect to .*fe80::1%nolink"):
+        await trioserf.peek("[fe80::1%nolink]:7946", timeout=5)
 
 
 class FakeResolver(trio.abc.HostnameResolver):

@@ -22,7 +22,7 @@ from trio.testing import MockClock
 from tests.serf.clusters import address, cluster, drain, host, status, until, user_events
 from trioserf._cluster.effects import Deliver, Publish
 from trioserf._cluster.snapshot_replay import PreviousNode
-from trioserf._config import Config
+from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, Query, UserEvent
 from trioserf._exceptions import SnapshotError
 from trioserf._seams import thread_runner
@@ -240,6 +240,32 @@ async def test_the_last_write_repairs_what_is_broken(tmp_path: Path) -> None:
         await snapshotter._append()
     await snapshotter.close()
     assert path.read_bytes().startswith(b"alive: foo 127.0.0.1:5000\n")
+
+
+async def test_a_last_write_that_fails_is_counted_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "folder" / "snap"
+    path.parent.mkdir()
+    snapshotter, _ = await opened(settings(path))
+    snapshotter.note(foo(EventType.MEMBER_JOIN))
+    path.unlink()
+    path.parent.rmdir()
+    await snapshotter.close()
+    assert 1 == snapshotter.statistics().failures
+    assert "No such file or directory" in caplog.text
+
+
+async def test_as_in_go_failed_nodes_are_not_remembered(tmp_path: Path) -> None:
+    snapshotter, _ = await opened(settings(tmp_path / "snap"))
+    snapshotter.note(foo(EventType.MEMBER_JOIN))
+    snapshotter.note(foo(EventType.MEMBER_FAILED))
+    await snapshotter.close()
+    for faithful, failed in ((False, ["foo"]), (True, [])):
+        memberlist = MemberlistConfig(faithful_go=faithful)
+        again, _ = await opened(settings(tmp_path / "snap", memberlist=memberlist))
+        assert failed == list(again.state.failed)
+        assert {} == again.state.alive
 
 
 def test_a_disk_that_hangs_is_not_waited_for(tmp_path: Path) -> None:

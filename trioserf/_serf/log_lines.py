@@ -47,10 +47,8 @@ def log_member_event(
                 log.warning(
                     "%s at %s failed: %s", member.name, place, _reason(member, local, notes)
                 )
-            case EventType.MEMBER_LEAVE:
-                log.info("%s at %s left", member.name, place)
             case _:
-                pass
+                log.info("%s at %s left", member.name, place)
 
 
 def _reason(member: Member, local: str, notes: Callable[[str], Sequence[Note]]) -> str:
