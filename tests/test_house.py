@@ -48,6 +48,7 @@ PRIVATE_WORDS = {
     r"of ours|whoever": "this node's, local; the peer",
     r"walls|knock(s|ed)?|suffer(s|ed)?|dice": "partition, try, plain words",
     r"lift(s|ed)?|welcome[sd]?": "cancel, accept",
+    r"ration(s|ed|ing)?": "limit, rate-limited",
     r"the own \w+": "the local ..., this node's ...",
 }
 """Words that a reader would have to learn here, and what SWIM, memberlist, Serf and Trio say."""

@@ -116,7 +116,7 @@ def test_who_missed_some_gaps_can_follow_at_the_same_cost() -> None:
         assert one.time == other.time
 
 
-def test_gaps_are_rationed_but_let_an_honest_burst_pass() -> None:
+def test_gaps_are_rate_limited_but_let_an_honest_burst_pass() -> None:
     clock = LamportClock(1)
     for _ in range(GAP_BURST):
         assert clock.observe(clock.time + STEP, 5.0)

@@ -79,7 +79,7 @@ class Announcer:
         await self._announce(effects, sent, "leave", timeout)
 
     async def update(self, timeout: float) -> None:
-        """See `Memberlist.update_node`."""
+        """Announce the metadata; see `Memberlist.update_node` for what it raises."""
         if self.table.leaving:
             raise InvalidState("the node has left: its metadata is no longer announced")
         meta = self.meta()

@@ -65,6 +65,7 @@ PIECES_BURST: Final = 2000
 """Further ones of strangers that are decoded at once, and then `PIECES_RATE` more in a second: two
 kilobytes may hold hundreds, which take milliseconds."""
 PIECES_RATE: Final = 5000.0
+"""Further messages of strangers that are decoded in a second, after `PIECES_BURST`."""
 MAX_REQUESTS: Final = 4
 """Pings and indirect pings answered for one datagram; no Go node sends more than one."""
 

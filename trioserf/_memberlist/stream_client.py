@@ -127,7 +127,13 @@ class StreamClient:
 
     @asynccontextmanager
     async def dial(self, to: Address, name: str, limit: float) -> AsyncIterator[trio.abc.Stream]:
-        """A stream, labelled; connecting and the block may each take ``limit`` seconds."""
+        """A stream, labelled; connecting and the block may each take ``limit`` seconds.
+
+        Raises:
+          LocalProtocolError: node names are required and there is none.
+          OSError: no connection (`abc.DialRefused` and others), too slow, broken off, or this node
+            is closed.
+        """
         if self.config.require_node_names and not name:
             raise LocalProtocolError(f"node names are required, and {to} came without one")
         try:

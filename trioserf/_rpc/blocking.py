@@ -67,7 +67,9 @@ class BlockingClient:
     def call(self, command: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask, and wait for the answer: its body, None if it has none.
 
-        An `RPCError` has the body of the answer as its ``response``.
+        Raises:
+          RPCError: the agent refuses; ``response`` is the body of its answer.
+          OSError: as `next_event`.
         """
         seq = self.send(command, body)
         while True:
@@ -82,6 +84,10 @@ class BlockingClient:
 
         A query ends behind its last answer; a stream and a monitor end with the connection.
         Records of a query without a sender, which Go agents send at its end, are dropped.
+
+        Raises:
+          RPCError: the agent refuses.
+          OSError: as `next_event`.
         """
         seq = self.send(command, body)
         while True:
@@ -108,7 +114,12 @@ class BlockingClient:
         return seq
 
     def next_event(self) -> Reply | Record:
-        """Whatever comes next: an answer, or a record of a command that goes on."""
+        """Whatever comes next: an answer, or a record of a command that goes on.
+
+        Raises:
+          TimeoutError: nothing came until ``deadline``.
+          ConnectionError: the agent has gone.
+        """
         while True:
             event = self._session.next_event()
             if event is not None:

@@ -40,6 +40,11 @@ class _Pattern:
                 raise RemoteProtocolError(f"Failed to compile {what} regex: {error}") from error
 
     def fits(self, value: str) -> bool:
+        """Whether it matches all of ``value``.
+
+        Raises:
+          RemoteProtocolError: that takes too many steps.
+        """
         if self._program is None:
             return value == self._literal
         budget = Budget(STEPS_PER_MEMBER)
