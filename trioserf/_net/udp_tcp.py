@@ -20,6 +20,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from ipaddress import ip_address
+from operator import itemgetter
 from typing import Any, final
 
 import trio
@@ -213,15 +214,16 @@ class NetTransport(Transport):
         if self._receiving:
             raise trio.BusyResourceError("another task receives from this transport")
         self._receiving = True
+        clock = trio.lowlevel.current_clock().current_time  # asked once for each datagram
         try:
             task_status.started()
-            while not self._closed:
+            while True:
                 try:
                     await trio.lowlevel.wait_readable(bound.udp)
                 except trio.ClosedResourceError:
                     return
                 self._counts.wake_ups += 1
-                received_at = trio.current_time()
+                received_at = clock()
                 read = self._read(bound.udp)
                 reporter = self._reporter
                 # A new error is pending, too, so that either a call has raised it or, after a
@@ -232,16 +234,19 @@ class NetTransport(Transport):
                     self._errors_wait = reporter.read(received_at)
                 if read is None:
                     await trio.sleep(_ERROR_PAUSE)
-                    continue
                 until = received_at + TURN
-                for data, sockaddr in read:
-                    wait = self._hand_over(handler, data, sockaddr, received_at)
-                    if callable(wait):
+                for data, sockaddr in read or ():
+                    if self._closed:  # by the handler, or meanwhile
+                        return
+                    wait = handler(Packet(data, from_sockaddr(sockaddr), received_at))
+                    if wait is not None and callable(wait):
                         await wait()
-                        until = trio.current_time() + TURN
-                    if trio.current_time() > until:
+                        until = clock() + TURN
+                    if clock() > until:
                         await trio.lowlevel.checkpoint()
-                        until = trio.current_time() + TURN
+                        until = clock() + TURN
+                if self._closed:
+                    return
         finally:
             self._receiving = False
 
@@ -266,17 +271,8 @@ class NetTransport(Transport):
                 counts.receive_errors += 1
                 failed = True
         counts.packets_received += len(read)
-        for data, _ in read:
-            counts.bytes_received += len(data)
+        counts.bytes_received += sum(map(len, map(itemgetter(0), read)))
         return None if failed and not read else read
-
-    def _hand_over(
-        self, handler: Callable[[Packet], Any], data: bytes, source: Any, received_at: float
-    ) -> Any:
-        """Hand a datagram over, unless the transport was closed meanwhile; what to wait for."""
-        if self._closed:
-            return None
-        return handler(Packet(data, from_sockaddr(source), received_at))
 
     # --- streams --------------------------------------------------------------------------
 
