@@ -95,7 +95,8 @@ class JumpSleeper:
             self._jumper.push(due, self)
 
     def wake(self) -> None:
-        """Put the task back into the run queue."""
+        """Put the task back into the run queue; the entry is out of the heap."""
+        self.queued = math.inf
         task, self.task = self.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
@@ -145,10 +146,11 @@ class _Jumper:
         if self.threads.borrowed_tokens:
             time.sleep(_POLL)  # a thread is at work: no time passes until its result is there
             return
-        clock, deadline, due = self.clock, next_deadline(), self._first_due()
-        now = advance(clock, min(due, deadline))
+        deadline, due = next_deadline(), self._first_due()
         if due <= deadline:
-            self._wake(due, now)
+            self._wake(due, advance(self.clock, due))
+        else:
+            advance(self.clock, deadline)
 
     def _jump(self, seconds: float) -> None:
         """A jump by hand, which passes sleepers too."""
@@ -159,9 +161,7 @@ class _Jumper:
     def _wake(self, due: float, now: float) -> None:
         """Wake what is due by ``now``; the first at ``due``."""
         while due <= now < math.inf:
-            _, _, sleeper = heapq.heappop(self._heap)
-            sleeper.queued = math.inf
-            sleeper.wake()
+            heapq.heappop(self._heap)[2].wake()
             due = self._first_due()
 
 

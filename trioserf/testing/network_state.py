@@ -274,16 +274,18 @@ class NetworkState:
 
     def arrive(self, source: Address, data: bytes, to: Address) -> None:
         """A packet is at the end of its way: it is handed over, or dropped."""
-        if self.topology.divided and self.topology.blocked(source.host, to.host):
+        topology = self.topology
+        if topology.divided and topology.blocked(source.host, to.host):
             self._drop("cut", source, data, to)
             return
+        if topology.rejecting:
+            reject = topology.reject(source.host, to.host)
+            if reject is not None and reject.packets:
+                self._drop("reject", source, data, to)
+                if reject.by == "host":
+                    self._say_unreachable(source, to)
+                return
         host = self.hosts.get(to.host)
-        reject = self.topology.reject(source.host, to.host)
-        if reject is not None and reject.packets:
-            self._drop("reject", source, data, to)
-            if reject.by == "host":
-                self._say_unreachable(source, to)
-            return
         socket = None if host is None or host.down else host.sockets.get(to.port)
         if socket is None:
             self._drop("nobody", source, data, to)

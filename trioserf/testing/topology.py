@@ -52,6 +52,8 @@ class Topology:
     default: Link
     divided: bool = attrs.field(default=False, init=False)
     """Whether there is any cut or partition at all."""
+    rejecting: bool = attrs.field(default=False, init=False)
+    """Whether there is any firewall at all."""
     _links: dict[tuple[str | None, str | None], Link] = attrs.field(factory=dict, init=False)
     _cuts: set[tuple[str | None, str | None]] = attrs.field(factory=set, init=False)
     _groups: dict[str, int] = attrs.field(factory=dict, init=False)
@@ -153,6 +155,7 @@ class Topology:
                     self._rejects.pop((start, end), None)
                 else:
                     self._rejects[start, end] = reject
+        self.rejecting = bool(self._rejects)
 
     def reject(self, source: str, target: str) -> Reject | None:
         """The firewall in this direction.  A host always reaches itself."""
