@@ -46,6 +46,8 @@ MAX_PART: Final = 0xFFFF
 _COMPOUND: Final = int(MessageType.COMPOUND)
 _COMPRESS: Final = int(MessageType.COMPRESS)
 _USER: Final = int(MessageType.USER)
+_CONTAINERS: Final = frozenset({_COMPOUND, _COMPRESS})
+"""Kinds with messages inside."""
 _HAS_CRC: Final = TYPE_BYTES[MessageType.HAS_CRC]
 _HAS_LABEL: Final = TYPE_BYTES[MessageType.HAS_LABEL]
 CRC_HEADER: Final = 5
@@ -182,7 +184,7 @@ def decode_packet(data: bytes, codec: PacketCodec) -> DecodedPacket:
         if zlib.crc32(data) != int.from_bytes(checksum, "big"):
             raise PacketError("crc", "the checksum does not fit")
     kind = data[0] if data else -1
-    if kind in (_COMPOUND, _COMPRESS):
+    if kind in _CONTAINERS:
         return _unpack(data, codec.max_output)
     if kind == _USER:
         return DecodedPacket((UserMessage(data[1:]),))
@@ -231,7 +233,7 @@ def _unpack(data: bytes, max_output: int) -> DecodedPacket:
         kind = piece[0] if piece else -1
         layer = "compound" if kind == _COMPOUND else "compress"
         try:
-            if kind not in (_COMPOUND, _COMPRESS):
+            if kind not in _CONTAINERS:
                 layer = "message"
                 if not whole:
                     size += len(piece)
