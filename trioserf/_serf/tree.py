@@ -100,8 +100,10 @@ class Tree:
         for name, task in self._serf_tasks():
             nursery.start_soon(task, name=prefix + name)
         # The user goes on once every task has come to its first wait: whatever is ready takes
-        # its step before anything that becomes ready meanwhile.
-        await trio.lowlevel.checkpoint()
+        # its step before anything that becomes ready meanwhile.  The stream checker is last: the
+        # refusal detector starts it, when short tasks have their nursery.
+        for _ in ("all", "refusal_detector", "stream_checker"):
+            await trio.lowlevel.checkpoint()
         self._log_start()
 
     def _log_start(self) -> None:
