@@ -165,6 +165,24 @@ async def test_closing_ends_a_dial_under_way() -> None:
             transport.close()
 
 
+async def test_a_handler_that_closes_the_transport_is_handed_no_further_packet() -> None:
+    a, b = NetTransport("127.0.0.1", 0), NetTransport("127.0.0.1", 0)
+    await a.open()
+    await b.open()
+    for number in range(3):
+        a.send_packet(b"%d" % number, b.local_address)
+    got: list[bytes] = []
+
+    def handle(packet: Packet) -> None:
+        got.append(packet.data)
+        b.close()
+
+    with trio.fail_after(5):
+        await b.receive_packets(handle)
+    assert [b"0"] == got
+    a.close()
+
+
 async def test_statistics_count_both_ways() -> None:
     a, b = NetTransport("127.0.0.1", 0), NetTransport("127.0.0.1", 0)
     await a.open()

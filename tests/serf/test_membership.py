@@ -227,6 +227,21 @@ async def test_a_leave_that_reaches_no_node_comes_to_its_end(autojump_clock: Moc
         assert 11.5 > trio.current_time() - before
 
 
+async def test_a_leave_that_cannot_be_gossiped_says_so_and_comes_to_its_end(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with cluster() as net:
+        fields = {"faithful_go": True, "gossip_interval": 1000.0, "probe_interval": 1000.0}
+        a, b = await net.joined("a", "b", broadcast_timeout=2.0, **fields)
+        started = trio.current_time()
+        await a.leave()
+        assert 4.0 <= trio.current_time() - started < 10.0
+        assert SerfState.LEFT is a.state
+        assert MemberStatus.ALIVE is status(b, "a")
+        assert "a: timeout while waiting for graceful leave" in caplog.text
+        assert "a: timeout while leaving: " in caplog.text
+
+
 async def test_nodes_that_leave_together_do_not_wait_for_each_other(
     autojump_clock: MockClock,
 ) -> None:

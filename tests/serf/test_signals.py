@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,6 +17,7 @@ from tests.interop.processes import Child, child
 from tests.serf.clusters import Cluster, cluster, status, until
 from tests.source_tree import ROOT
 from trioserf._events import MemberStatus, SerfState
+from trioserf._serf import signals
 from trioserf._serf.serf import Serf
 from trioserf._serf.signals import leave_on_signals
 
@@ -136,6 +138,32 @@ async def test_the_nodes_leave_once_the_block_has_cleaned_up(autojump_clock: Moc
         order.append(str(a.state))
         assert ["alive", "left"] == order
         assert SerfState.LEFT == c.state
+        await until(lambda: LEFT == status(b, "a"))
+
+
+async def test_a_leave_that_fails_comes_out_bare_once_the_other_nodes_have_left(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = signals.leave_in_time
+
+    async def fails(node: Serf, delegate: Any) -> None:
+        if node.name == "c":
+            raise ZeroDivisionError("a bug")
+        await real(node, delegate)
+
+    async with cluster() as net:
+        a, b = await with_peer(net)
+        c = await net.start("c")
+        monkeypatch.setattr(signals, "leave_in_time", fails)
+
+        async def main() -> None:
+            async with leave_on_signals(c, a):
+                signal.raise_signal(signal.SIGTERM)
+                await trio.sleep_forever()
+
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            await main()
+        assert SerfState.LEFT == a.state
         await until(lambda: LEFT == status(b, "a"))
 
 
