@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
@@ -510,3 +512,51 @@ async def test_a_key_operation_that_is_not_allowed_has_no_report(
             with pytest.raises(RPCError, match=r"^Authentication required$") as caught:
                 await agent.list_keys()
             assert caught.value.response is None
+
+
+async def consumed(context: AbstractAsyncContextManager[Any]) -> None:
+    async with context:
+        pass
+
+
+WRONG: list[Callable[[RPCClient], Awaitable[object]]] = [
+    lambda c: c.members(name=5),  # type: ignore[arg-type]
+    lambda c: c.members(tags=["a"]),  # type: ignore[arg-type]
+    lambda c: c.coordinate(None),  # type: ignore[arg-type]
+    lambda c: c.explain(b"a"),  # type: ignore[arg-type]
+    lambda c: c.rtt(None),  # type: ignore[arg-type]
+    lambda c: c.join(5),  # type: ignore[arg-type]
+    lambda c: c.join(["\ud800"]),
+    lambda c: c.join([], replay="no"),  # type: ignore[arg-type]
+    lambda c: c.force_leave(5),  # type: ignore[arg-type]
+    lambda c: c.force_leave("a", prune=1),  # type: ignore[arg-type]
+    lambda c: c.update_tags({"a": 1}),  # type: ignore[dict-item]
+    lambda c: c.update_tags(delete="abc"),
+    lambda c: c.user_event(b"deploy"),  # type: ignore[arg-type]
+    lambda c: c.user_event("\ud800"),
+    lambda c: c.user_event("deploy", "v42"),  # type: ignore[arg-type]
+    lambda c: c.user_event("deploy", coalesce=1),  # type: ignore[arg-type]
+    lambda c: c.ask("x", 5),  # type: ignore[arg-type]
+    lambda c: c.ask(5),  # type: ignore[arg-type]
+    lambda c: c.ask("x", filter_nodes="web-1"),
+    lambda c: c.ask("x", filter_tags={"role": "(["}),
+    lambda c: c.ask("x", timeout=math.inf),
+    lambda c: c.ask("x", request_ack=1),  # type: ignore[arg-type]
+    lambda c: c.install_key(5),  # type: ignore[arg-type]
+    lambda c: c.use_key(None),  # type: ignore[arg-type]
+    lambda c: consumed(c.stream(5)),  # type: ignore[arg-type]
+    lambda c: consumed(c.stream(max_buffer_size=0)),
+    lambda c: consumed(c.monitor(5)),  # type: ignore[arg-type]
+]
+
+
+async def test_a_wrong_argument_is_an_error_of_the_call_and_the_connection_goes_on(
+    autojump_clock: MockClock,
+) -> None:
+    """An agent ends a connection on which comes what it cannot read, and with it every call."""
+    async with served() as node:
+        agent = await node.client()
+        for call in WRONG:
+            with pytest.raises((TypeError, ValueError), match="expected"):
+                await call(agent)
+        assert ("alpha",) == (await agent.members()).names

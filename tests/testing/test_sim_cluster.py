@@ -180,6 +180,13 @@ async def test_a_node_finds_back_with_its_disk_alone(autojump_clock: MockClock) 
     assert not disk.exists()
 
 
+async def test_names_of_any_length_have_disks_of_their_own(autojump_clock: MockClock) -> None:
+    async with SimCluster(disks=True) as cluster:
+        a, b = await cluster.spawn("/" * 200 + "a", "/" * 200 + "b")
+        assert a.disk != b.disk
+        await cluster.converged()
+
+
 async def test_a_restart_on_another_host_keeps_the_name(autojump_clock: MockClock) -> None:
     async with SimCluster(seed=8) as cluster:
         await cluster.spawn(3)

@@ -15,11 +15,14 @@ import trio
 
 from .._cluster.key_responses import KeyResponse
 from .._cluster.query_collector import NodeAck, NodeResponse
+from .._cluster.size_limits import payload_bytes
 from .._events import Event, EventsDropped
 from .._exceptions import ConfigError, RPCError
 from .._memberlist.end_cause import end_of_block
+from .._serf.arguments import a_text, buffer_size, flag, join_addresses, texts
 from .._serf.members_view import Members
 from .._serf.query_response import QueryResult
+from .._settings import frozen_tags
 from .._text import key_to_text
 from .._vivaldi.coordinate import Coordinate
 from .._wire.rpc_address import (
@@ -125,8 +128,11 @@ class RPCClient:
           name, status: RE2 expressions for all of the text; empty for any.
           tags: tag to expression; a tag that a member does not have is empty.
         """
-        if name or status or tags:
-            body = {"Name": name, "Status": status, "Tags": dict(tags or {})}
+        a_text("name", name, "an expression")
+        a_text("status", status, "an expression")
+        wanted = frozen_tags(tags)
+        if name or status or wanted:
+            body = {"Name": name, "Status": status, "Tags": dict(wanted)}
             reply = await self._call("members-filtered", body)
         else:
             reply = await self._call("members")
@@ -140,7 +146,8 @@ class RPCClient:
 
     async def coordinate(self, node: str) -> Coordinate | None:
         """Where a node is, in round-trip time; None if the agent does not know."""
-        return read_coordinate(await self._call("get-coordinate", {"Node": node}))
+        name = a_text("node", node, "the name of a member")
+        return read_coordinate(await self._call("get-coordinate", {"Node": name}))
 
     async def explain(self, name_or_address: str | None = None) -> dict[str, Any]:
         """`Serf.explain` of the node: its plain values, and under ``text`` what a person reads.
@@ -150,7 +157,8 @@ class RPCClient:
         """
         import json
 
-        reply = await self._call("explain", {"Subject": name_or_address or ""})
+        subject = a_text("name_or_address", name_or_address or "", "the name of a member")
+        reply = await self._call("explain", {"Subject": subject})
         values: dict[str, Any] = json.loads(reply["Json"])
         return {**values, "text": reply["Text"]}
 
@@ -159,6 +167,7 @@ class RPCClient:
 
         None if the agent does not know where one of them is.
         """
+        a_text("a", a, "the name of a member")
         if b is None:
             b = (await self.stats())["agent"]["name"]
         first, second = await self.coordinate(a), await self.coordinate(b)
@@ -175,8 +184,9 @@ class RPCClient:
           addresses: ``host`` or ``host:port``.
           replay: deliver user events from before the join, too.
         """
-        existing = [addresses] if isinstance(addresses, str) else list(addresses)
-        reply = await self._call("join", {"Existing": existing, "Replay": replay})
+        existing = texts("addresses", join_addresses(addresses), "host:port")
+        body = {"Existing": existing, "Replay": flag("replay", replay)}
+        reply = await self._call("join", body)
         count: int = reply["Num"]
         return count
 
@@ -192,19 +202,22 @@ class RPCClient:
 
     async def force_leave(self, node: str, *, prune: bool = False) -> None:
         """Make a failed member a left one, or with ``prune`` forget it, everywhere."""
-        await self._call("force-leave", {"Node": node, "Prune": prune})
+        name = a_text("node", node, "the name of a member")
+        await self._call("force-leave", {"Node": name, "Prune": flag("prune", prune)})
 
     async def update_tags(
         self, tags: Mapping[str, str] | None = None, *, delete: Iterable[str] = ()
     ) -> None:
         """Set some tags of the agent, and delete others; a tag that is in both is set."""
-        await self._call("tags", {"Tags": dict(tags or {}), "DeleteTags": list(delete)})
+        body = {"Tags": dict(frozen_tags(tags)), "DeleteTags": texts("delete", delete, "tags")}
+        await self._call("tags", body)
 
     # --- events
 
     async def user_event(self, name: str, payload: bytes = b"", *, coalesce: bool = True) -> None:
         """Let the agent send a user event to all members."""
-        body = {"Name": name, "Payload": payload or None, "Coalesce": coalesce}
+        data = payload_bytes(a_text("name", name, "a str"), payload)
+        body = {"Name": name, "Payload": data or None, "Coalesce": flag("coalesce", coalesce)}
         await self._call("event", body)
 
     @asynccontextmanager
@@ -221,8 +234,9 @@ class RPCClient:
           max_buffer_size: events held for a slow reader.
         """
         read = partial(read_event, respond=self._respond)
-        events = RPCStream[Event](read, max_buffer_size, EventsDropped)
-        async with self._subscribed("stream", {"Type": ",".join(filters) or "*"}, events):
+        kinds = ",".join(texts("filters", filters, "kinds of events")) or "*"
+        events = RPCStream[Event](read, buffer_size(max_buffer_size), EventsDropped)
+        async with self._subscribed("stream", {"Type": kinds}, events):
             yield events
 
     @asynccontextmanager
@@ -235,8 +249,9 @@ class RPCClient:
           level: TRACE, DEBUG, INFO, WARN or ERR.
           max_buffer_size: lines held for a slow reader.
         """
-        lines = RPCStream[str](lambda fields: fields["Log"], max_buffer_size)
-        async with self._subscribed("monitor", {"LogLevel": level}, lines):
+        lines = RPCStream[str](lambda fields: fields["Log"], buffer_size(max_buffer_size))
+        body = {"LogLevel": a_text("level", level, "a level such as INFO")}
+        async with self._subscribed("monitor", body, lines):
             yield lines
 
     # --- queries
@@ -265,18 +280,26 @@ class RPCClient:
           timeout: how long responses are taken (seconds); None leaves it to the agent.
           max_buffer_size: records held for a slow reader.
         """
-        if not 0 <= relay_factor <= 255:
-            raise ConfigError("relay_factor", relay_factor, "0 to 255")
+        from .._cluster.queries import QueryParams  # checks what is given, as for a local node
+
+        params = QueryParams(
+            filter_nodes=filter_nodes,
+            filter_tags=filter_tags,
+            request_ack=request_ack,
+            relay_factor=relay_factor,
+            timeout=timeout,
+        )
         body = {
-            "FilterNodes": list(filter_nodes),
-            "FilterTags": dict(filter_tags or {}),
-            "Name": name,
-            "Payload": payload or None,
-            "RelayFactor": relay_factor,
-            "RequestAck": request_ack,
-            "Timeout": min(round((timeout or 0) * 1e9), _LONGEST),
+            "FilterNodes": list(params.filter_nodes),
+            "FilterTags": dict(params.filter_tags),
+            "Name": a_text("name", name, "a str"),
+            "Payload": payload_bytes(name, payload) or None,
+            "RelayFactor": params.relay_factor,
+            "RequestAck": params.request_ack,
+            "Timeout": round(min((params.timeout or 0) * 1e9, _LONGEST)),
         }
-        answers = RPCStream[NodeAck | NodeResponse](read_query_record, max_buffer_size)
+        size = buffer_size(max_buffer_size)
+        answers = RPCStream[NodeAck | NodeResponse](read_query_record, size)
         async with self._subscribed("query", body, answers):
             yield answers
 
@@ -340,12 +363,16 @@ class RPCClient:
 
     async def list_keys(self) -> KeyResponse:
         """Which keys are held by how many members.  Raises as `install_key`."""
-        return await self._change_keys("list-keys", None)
+        return await self._change_keys("list-keys", None, has_key=False)
 
-    async def _change_keys(self, command: str, key: str | bytes | None) -> KeyResponse:
-        text = key_to_text(key) if isinstance(key, bytes) else key
+    async def _change_keys(
+        self, command: str, key: str | bytes | None, *, has_key: bool = True
+    ) -> KeyResponse:
+        if isinstance(key, bytes | bytearray | memoryview):
+            key = key_to_text(bytes(key))
+        body = {"Key": a_text("key", key, "base64 text or bytes")} if has_key else None
         try:
-            reply = await self._call(command, None if text is None else {"Key": text})
+            reply = await self._call(command, body)
         except RPCError as error:
             if error.response is not None:
                 error.response = read_keys(error.response)  # type: ignore[arg-type]
@@ -368,7 +395,8 @@ class RPCClient:
         return await self._connection.call(command, body)
 
     async def _respond(self, number: int, payload: bytes) -> None:
-        await self._call("respond", {"ID": number, "Payload": bytes(payload) or None})
+        data = payload_bytes("", payload)
+        await self._call("respond", {"ID": number, "Payload": data or None})
 
     @asynccontextmanager
     async def _subscribed(

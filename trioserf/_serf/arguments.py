@@ -7,11 +7,14 @@ the node, and end it, or nowhere at all: a name that no member has is no error.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from .._config import Config
 from .._exceptions import ConfigError
 from .._settings import SECONDS_BOUND, is_encodable, is_seconds
 from .._text import short_repr
+
+if TYPE_CHECKING:
+    from .._config import Config
 
 
 def join_addresses(addresses: object) -> list[str]:
@@ -41,6 +44,18 @@ def member_name(name: object, argument: str = "name") -> str:
     if not isinstance(name, str):
         raise TypeError(f"{argument}={short_repr(name)}: expected the name of a member")
     return name
+
+
+def texts(argument: str, values: object, expected: str) -> list[str]:
+    """Several strings; of a mapping its names.
+
+    Raises:
+      TypeError: no strings, or a single one.
+      ConfigError: half a character in one.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | bytearray):
+        raise TypeError(f"{argument}={short_repr(values)}: expected a list or tuple of {expected}")
+    return [a_text(argument, value, expected) for value in values]
 
 
 def flag(argument: str, value: object) -> bool:
@@ -102,6 +117,8 @@ def node_config(config: object) -> Config:
     Raises:
       TypeError: something else.
     """
+    from .._config import Config  # clients of agents need none of it
+
     if config is None:
         return Config()
     if not isinstance(config, Config):

@@ -24,7 +24,7 @@ from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanag
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias, Unpack, final
+from typing import Any, Final, Self, TypeAlias, Unpack, final
 from urllib.parse import quote
 
 import trio
@@ -43,6 +43,9 @@ Which: TypeAlias = "str | int | SimNode"
 
 _POLL = 0.05
 """Seconds between two looks at whether a condition is true."""
+
+_LONGEST_FILE_NAME: Final = 200
+"""How much of a node's name is in the name of its file; systems allow 255 bytes."""
 
 
 @final
@@ -196,9 +199,11 @@ class SimCluster:
     def _new_node(self, name: str, drift: float, fields: Mapping[str, Any]) -> SimNode:
         if name in self._nodes:
             raise ValueError(f"there is a node {name!r} already")
-        # A name may have any character, the one between folders included.
-        file_name = f"{quote(name, safe='', errors='surrogateescape')}.snapshot"
-        disk = str(Path(self._disk_folder, file_name)) if self._disks else None
+        # A name may have any character, the one between folders included, and any length.
+        file_name = quote(name, safe="", errors="surrogateescape")
+        if len(file_name) > _LONGEST_FILE_NAME:
+            file_name = f"{file_name[:_LONGEST_FILE_NAME]}~{len(self._nodes)}"
+        disk = str(Path(self._disk_folder, f"{file_name}.snapshot")) if self._disks else None
         config = node_settings(self._config, name, disk, drift, fields)
         node = SimNode(name, self.network.free_host(), config)
         self._nodes[name] = node
