@@ -15,14 +15,16 @@ from trioserf._serf.open import open_serf
 
 
 def not_begun(name: str) -> list[str]:
-    """Tasks of a node that have not taken their first step."""
+    """Tasks of a node, and those that they started, that have not taken their first step."""
     root = trio.lowlevel.current_root_task()
     assert root is not None
-    nurseries, tasks = list(root.child_nurseries), list[trio.lowlevel.Task]()
+    nurseries, tasks = [(each, False) for each in root.child_nurseries], list[trio.lowlevel.Task]()
     while nurseries:
-        for task in nurseries.pop().child_tasks:
-            nurseries += task.child_nurseries
-            if task.name.startswith(f"trioserf.{name}."):
+        nursery, of_the_node = nurseries.pop()
+        for task in nursery.child_tasks:
+            belongs = of_the_node or task.name.startswith(f"trioserf.{name}.")
+            nurseries += [(each, belongs) for each in task.child_nurseries]
+            if belongs:
                 tasks.append(task)
     assert len(tasks) > 10
     return [t.name for t in tasks if inspect.getcoroutinestate(t.coro) == inspect.CORO_CREATED]
