@@ -509,9 +509,10 @@ async def test_what_fits_no_packet_is_delivered_but_not_queued(autojump_clock: M
         a, b = await net.joined("a", "b")
         receive(a, encode_serf(UserEventMessage(5, "long", bytes(2000), False)))
         receive(a, encode_serf(attrs.evolve(ASKED, payload=bytes(2000))))
-        receive(a, encode_serf(LeaveIntent(50, "n" * 2000, False)))
+        receive(a, encode_serf(LeaveIntent(50, "n" * 2000, False)))  # no node has such a name
         assert {0} == {queue.depth for queue in a.statistics().queues.values()}
-        assert 3 == a.statistics().counts["trioserf.serf.too_long_to_broadcast"]
+        assert 2 == a.statistics().counts["trioserf.serf.too_long_to_broadcast"]
+        assert 1 == a.statistics().bad_input["intents"]
         assert [("long", bytes(2000))] == user_events(drain(a))
         await b.join([address(a)])
         assert [("long", bytes(2000))] == user_events(drain(b)), "it comes by push/pull"

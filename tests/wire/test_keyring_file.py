@@ -32,7 +32,7 @@ def test_repeated_keys_and_line_ends_in_the_file_do_no_harm() -> None:
         (b"\xff\xff", "not JSON"),
         (b"[" * 100_000, "not JSON"),
         (b"{}", "no list"),
-        (b"[]", "no list"),
+        (b"[]", "has no keys: expected at least one"),
         (b"null", "no list"),
         (b"[5]", "key 1 of the keyring file is no text"),
         (b'["YWFhYWFhYWFhYWFhYWFhYQ==", "*"]', "key 2 of the keyring file is not base64"),
