@@ -20,7 +20,7 @@ def set_public_module(*public: object, module: str = PACKAGE) -> None:
 
 
 def set_public_modules(names: Iterable[object], module: str) -> None:
-    """The same for all of a module that shows what others define, such as ``lowlevel``."""
+    """`set_public_module` for a module that shows what others define, such as ``lowlevel``."""
     for each in names:
         if getattr(each, "__module__", "").startswith(f"{PACKAGE}._"):
             set_public_module(each, module=module)

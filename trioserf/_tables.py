@@ -29,7 +29,7 @@ _STATUS_STYLES: Final = {
 _STATUS_MARKS: Final = {"failed": "! failed", "left": "- left"}
 """What stands out without any colour, in ASCII for every terminal."""
 _STATUS_TAGS: Final = {"failed": ("<strong>", "</strong>"), "left": ("<em>", "</em>")}
-"""The same on a page, whatever its theme."""
+"""What stands out without any colour, on a page."""
 
 
 def plain(text: object) -> str:
@@ -116,7 +116,7 @@ class Table:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def __rich__(self) -> object:
-        """The same for ``rich.print``, which alone calls this."""
+        """The table for ``rich.print``, which alone calls this."""
         from rich import box
         from rich.table import Table as RichTable
         from rich.text import Text

@@ -20,7 +20,7 @@ from .durations import parse_duration
 from .go_text import quote
 
 Kind: TypeAlias = Literal["string", "bool", "int", "duration", "map", "list", "mdns"]
-"""Of the value in a file; ``duration`` is a string there, and seconds here."""
+"""The kind of a value in a file; a ``duration`` is a string there, and seconds here."""
 
 
 class OptionsError(Exception):

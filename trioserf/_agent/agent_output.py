@@ -81,7 +81,7 @@ class AgentOutput(logging.Handler):
     # --- the log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Of `logging.Handler`."""
+        """Print a record, or keep it until the start is over; called by `logging`."""
         line = log_line(record)
         if self._syslog is not None:
             level, _, text = line.partition(" [")[2].partition("] ")
@@ -132,7 +132,7 @@ class AgentOutput(logging.Handler):
             raise OptionsError("Syslog setup failed: Unix syslog delivery error") from None
 
     def close(self) -> None:
-        """Of `logging.Handler`."""
+        """Close the connection to syslog, if there is one."""
         if self._syslog is not None:
             self._syslog.close()
         super().close()

@@ -123,7 +123,7 @@ def _load(module: str, name: str) -> Any:
 
 
 def run_program(words: Sequence[str]) -> int:
-    """The same as the main function of a process: ends by the signals that end Go's."""
+    """Run a command as the main function of a process, which ends by the signals that end Go's."""
     open_closed_streams()
     if sys.getfilesystemencoding() != "utf-8":
         words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in words]

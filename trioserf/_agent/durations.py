@@ -61,7 +61,7 @@ def parse_duration(text: str) -> float:
 
 
 def _split(text: str, chars: str, *, inside: bool = True) -> tuple[str, str]:
-    """As much of the text as is of these characters (or is not), and the rest."""
+    """The beginning of a text that has these characters alone (or none of them), and the rest."""
     end = next((place for place, char in enumerate(text) if (char in chars) != inside), len(text))
     return text[:end], text[end:]
 

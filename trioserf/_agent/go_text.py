@@ -20,7 +20,7 @@ _UNSAFE_IN_HTML = "<>&\u2028\u2029"
 
 
 def json_document(value: object) -> str:
-    """As ``json.MarshalIndent`` prints it, indented by two blanks.
+    """A value as ``json.MarshalIndent`` prints it, indented by two blanks.
 
     Lists that Go would have as nil are given as None.  Dictionaries keep their order, so that
     of a Go map is sorted by the caller.
@@ -29,7 +29,7 @@ def json_document(value: object) -> str:
 
 
 def json_line(value: object) -> str:
-    """The same on one line, as ``json.Marshal`` prints it."""
+    """A value on one line, as ``json.Marshal`` prints it."""
     return _json(value, "")
 
 

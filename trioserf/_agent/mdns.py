@@ -76,15 +76,15 @@ class FoundAddresses:
         return True
 
     def remove(self, address: str) -> None:
-        """It is gone; when it comes back it is new."""
+        """Forget an address that is gone: when it comes back it is new."""
         self._reached.pop(address, None)
 
     def pending(self) -> list[str]:
-        """Those to try."""
+        """The addresses that are still to be tried."""
         return [address for address, reached in self._reached.items() if not reached]
 
     def reached(self, addresses: Sequence[str]) -> None:
-        """They were joined."""
+        """Note that these addresses were joined: they need not be tried any more."""
         for address in addresses:
             if address in self._reached:
                 self._reached[address] = True
@@ -205,7 +205,7 @@ class _Service:
         return versions.V4Only  # addresses of both families are in the answers anyway
 
     def _changed(self, zeroconf: Any, service_type: str, name: str, state_change: Any) -> None:
-        """Of `zeroconf`, on its thread: a service came, changed, or went."""
+        """Called by `zeroconf`, on its thread: a service came, changed, or went."""
         before = self._addresses.pop(name, [])
         changes = self._library.ServiceStateChange
         if state_change is changes.Removed:

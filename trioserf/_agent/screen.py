@@ -54,7 +54,7 @@ class PlainScreen:
 
 
 class RichScreen(PlainScreen):
-    """The same columns in colours."""
+    """The columns of `PlainScreen`, in colours."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ STEPS_PER_SECOND: Final = 100_000
 _FILTER_COST: Final = 20
 """Reading one filter (steps)."""
 _BYTES_PER_STEP: Final = 4
-"""And its bytes."""
+"""Bytes of a filter that are read for one step more."""
 
 
 @attrs.frozen

@@ -193,8 +193,8 @@ there are members alive."""
 
 
 def too_many(records: Iterable[Record], alive: int) -> list[Record]:
-    """Of the records of members that are gone and were never reached those that went first, if
-    there are more than may be.
+    """The records that are too many, of members that are gone and were never reached: those that
+    went first.
 
     Anybody can make up members, and have them fail: each would be listed, and tried to reconnect
     to, for a day.

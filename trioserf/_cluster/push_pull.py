@@ -160,7 +160,7 @@ def merge_pieces(
     queries: QueryLog,
     first: bool,
 ) -> Iterator[Piece]:
-    """The same in pieces, each of which takes a millisecond or less.
+    """`merge_remote_state` in pieces, each of which takes a millisecond or less.
 
     They are called in order, each before the next is asked for.  In between anything may
     happen: a piece judges by what it finds.

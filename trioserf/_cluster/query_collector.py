@@ -198,7 +198,7 @@ class PendingQueries:
         self._collectors[collector.query.ltime] = collector
 
     def remove(self, collector: QueryCollector) -> None:
-        """Its timeout has passed.  Nothing happens if it is not registered."""
+        """Forget a query whose time is over.  Nothing happens if it is not registered."""
         ltime = collector.query.ltime
         if self._collectors.get(ltime) is collector:
             del self._collectors[ltime]

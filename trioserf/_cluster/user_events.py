@@ -72,16 +72,16 @@ class _Slot:
     size: int = 0
     """Bytes of the events."""
     hashes: set[int] = attrs.field(factory=set)
-    """Of events whose contents were dropped."""
+    """Hashes of the events whose contents were dropped."""
 
     def public(self) -> UserEventSlot | None:
-        """What a push/pull has of it."""
+        """The slot as it is in a push/pull; None if there is no event with its contents."""
         if not self.events:
             return None
         return UserEventSlot(self.ltime, tuple(self.events.values()))
 
     def as_bytes(self) -> bytes:
-        """The same, encoded; nil for nothing."""
+        """The slot as it is in a push/pull, encoded; nil for None."""
         if self.encoded is None:
             public = self.public()
             self.encoded = _NIL if public is None else encode(public)

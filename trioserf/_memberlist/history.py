@@ -58,11 +58,11 @@ What: TypeAlias = Literal[
     "forgotten",
     "refutation",
 ]
-"""What a note is about; see `Notes`, which makes them."""
+"""What a note is about; see `History`, which makes them."""
 
 _ROUTINE: Final = frozenset({"joined", "updated", "announced"})
 _NEWEST_ONLY: Final = frozenset({"probe unanswered", "reached indirectly"})
-"""Of several such notes in a row the details of the newest are kept, and a count."""
+"""Kinds of notes of which, where several come in a row, the newest and a count are kept."""
 
 Source: TypeAlias = Address | str | None
 """Who sent what led to a note: the source of a packet, the host of a state exchange, or None for

@@ -128,7 +128,7 @@ class RefusalDetector:
     _on: bool = attrs.field(default=False, init=False)
     _running: dict[str, _Running] = attrs.field(factory=dict, init=False)
     _rounds_at: dict[Address, _Running] = attrs.field(factory=dict, init=False)
-    """The same rounds by the address of the node."""
+    """The rounds of `_running`, by the address of the node."""
     _quiet_until: dict[str, float] = attrs.field(factory=dict, init=False)
     _refused_at: dict[str, float] = attrs.field(factory=dict, init=False)
     """When a node last refused this one, if it was lately and the node showed no life since."""

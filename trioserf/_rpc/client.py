@@ -76,7 +76,7 @@ class RPCStream(Generic[T]):
         return self._buffer.lost
 
     def put(self, fields: Mapping[str, Any]) -> None:
-        """Of `Sink`: a record came."""
+        """A record came; see `Sink`."""
         if fields.get("Type") == "done":
             self._buffer.end()
             return
@@ -85,7 +85,7 @@ class RPCStream(Generic[T]):
             self._buffer.put(item)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Of `Sink`: no more will come."""
+        """No more records will come; see `Sink`."""
         self._buffer.end(error)
 
     def __aiter__(self) -> RPCStream[T]:

@@ -101,7 +101,11 @@ def _join_cause(error: Exception, address: str, default_port: int) -> str:
 
 
 def _host_and_port(address: str, default_port: int) -> tuple[str, int]:
-    """As memberlist and Go take it apart.  Raises ``ValueError``, in their words."""
+    """Host and port, as memberlist and Go take an address apart.
+
+    Raises:
+      ValueError: in their words.
+    """
     colon, bracket = address.rfind(":"), address.rfind("]")
     has_port = colon > bracket if address.startswith("[") else address.count(":") == 1
     if not has_port:

@@ -23,7 +23,7 @@ from .._wire.rpc_address import TCPAddress, UnixAddress, parse_rpc_address
 SOCKET_MODE = 0o600
 """Only the user of the agent may connect to its socket in the file system."""
 _NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""Of descriptors, or of memory for them: what the system says."""
+"""What the system says when no descriptor is left, or no memory for one."""
 
 
 @attrs.frozen

@@ -93,7 +93,7 @@ class LogFeed(logging.Handler):
             logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Of `logging.Handler`; any thread."""
+        """Take a record, in any thread; called by `logging`."""
         try:
             level, line = _level_of(record), pack({"Log": log_line(record)})
         except Exception:

@@ -39,7 +39,7 @@ from .outbox import Turns
 MAX_UNFINISHED: Final = 16 * 1024 * 1024
 """Bytes of unfinished requests that all clients together may have here."""
 FREE_UNFINISHED: Final = 4 * 1024
-"""So many of them each client may have in any case; no legal request is longer."""
+"""Bytes of an unfinished request that each client may have in any case; no legal one is longer."""
 
 
 @final

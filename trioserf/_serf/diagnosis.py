@@ -29,9 +29,9 @@ FAILED_TOGETHER: Final = 60.0
 """Members that fail within so long of each other failed at once (seconds): the time until a
 suspicion ends differs by less."""
 MAX_BY_CHANCE: Final = 2
-"""So many lost answers may be chance; more are none."""
+"""Answers that may be lost by chance; more of them have a cause."""
 RECENT_TIME: Final = 120.0
-"""What was last seen so long ago is over (seconds)."""
+"""What was last seen longer ago than this is over (seconds)."""
 
 
 # --- a member -----------------------------------------------------------------------------

@@ -88,9 +88,9 @@ class Subscription:
     _stored: int = attrs.field(default=0, init=False)
     """Events and marks that went into the buffer."""
     _taken: int = attrs.field(default=0, init=False)
-    """And those that had been taken out of it when that was last looked at …"""
+    """Events and marks that had been taken out of it when that was last checked."""
     _still: int = attrs.field(default=READING_TURNS, init=False)
-    """… and how often that has been the same number since."""
+    """How often `_taken` has been the same number since."""
     _warned: bool = attrs.field(default=False, init=False)
     receive_channel: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
     _send_channel: trio.MemorySendChannel[Event] = attrs.field(init=False)
@@ -197,7 +197,7 @@ class Fanout:
         return self._dropped_before + sum(reader.dropped for reader in self._subscriptions)
 
     def dropped_by_reader(self) -> dict[str, int]:
-        """The same for the readers of this moment, by name."""
+        """Events that each reader of this moment missed, by its name."""
         return {reader.name: reader.dropped for reader in tuple(self._subscriptions)}
 
     def add(

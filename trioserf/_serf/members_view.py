@@ -52,10 +52,10 @@ class Selection:
 
     @classmethod
     def create(cls, status: StatusFilter, tags: TagFilter) -> Selection:
-        """Of what a user gives.
+        """The selection that a user's arguments ask for.
 
         Raises:
-          TypeError: it is something else.
+          TypeError: they are something else.
         """
         if tags is not None and not isinstance(tags, Mapping):
             raise TypeError(f"tags={short_repr(tags)}: expected a mapping of names to values")

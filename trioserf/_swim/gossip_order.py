@@ -162,7 +162,7 @@ class GossipOrder:
                 found.append(node)
 
     def _follow(self, local: Node, nodes: list[Node], k: int, found: list[Node]) -> None:
-        """The same where nodes are few: those at certain distances in the first ring."""
+        """`_walk` where nodes are few: adds those at certain distances in the first ring."""
         ring = sorted((*nodes, local), key=lambda n: (_places(n.name)[:_PLACE], n.name))
         here = ring.index(local)
         for distance in distances(len(ring), k):

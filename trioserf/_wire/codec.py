@@ -18,8 +18,8 @@ DIFFERS: Go's decoder reads some values that no encoder writes: an empty map, or
 in it, where bytes belong.  Here they are refused.
 Test: test_values_that_no_encoder_writes_are_refused.
 
-Source: hashicorp/go-msgpack v0.5.5, codec/msgpack.go, codec/decode.go, codec/encode.go; trioserf
-notes on its behaviour in the tests.
+Source: hashicorp/go-msgpack v0.5.5, codec/msgpack.go, codec/decode.go, codec/encode.go; how it
+behaves is in `tests/wire/test_codec.py`.
 """
 
 from __future__ import annotations
@@ -141,12 +141,12 @@ BAD_INPUT = (ValueError, TypeError, OverflowError, msgpack.UnpackException)
 """What ``unpackb`` raises; ``TypeError`` is for a container as the key of a map."""
 
 
-# --- claims -------------------------------------------------------------------------------
+# --- what headers claim -------------------------------------------------------------------
 
 _WIDE_HEADERS = (0xDC, 0xDD, 0xDE, 0xDF)
 """array 16, array 32, map 16, map 32."""
 _CONTAINERS = bytes((*range(0x80, 0xA0), *_WIDE_HEADERS))
-"""The same, and the headers of maps and arrays of up to 15."""
+"""`_WIDE_HEADERS`, and the headers of maps and arrays of up to 15."""
 
 
 def count_containers(data: bytes) -> int:

@@ -187,7 +187,7 @@ class Program:
         self._numbers: dict[bytes, int] = {}
         """States by where the automaton is, in ascending order, and what is behind."""
         self._places: dict[int, bytes] = {}
-        """The same, by number."""
+        """The keys of `_numbers`, by number."""
         self._moves: dict[int, int] = {}
         """Where known characters lead: number of a state and character to number."""
         self._next_number = 0
