@@ -226,7 +226,7 @@ def test_a_node_that_left_and_pings_gets_gossip() -> None:
         assert [] == order.gossip_targets(3, 58.0, rng)
 
 
-@pytest.mark.parametrize("many", [10, 20, 100, 400])
+@pytest.mark.parametrize("many", [7, 20, 100, 400])
 def test_where_most_nodes_are_new_half_of_the_targets_are_old(many: int) -> None:
     """New ones may be made up, though they answer; not for ever, since clusters grow."""
     old, rng = ["old-1", "old-2"], random.Random(1)
@@ -241,7 +241,8 @@ def test_where_most_nodes_are_new_half_of_the_targets_are_old(many: int) -> None
     for now in (1000.0, 1500.0, 1890.0):
         assert set(old) <= {node.name for node in order.first_targets(6, now, rng)} or many > 256
         for _ in range(3):
-            assert set(old) <= {node.name for node in order.gossip_targets(3, now, rng)}
+            targets = order.gossip_targets(3, now, rng)
+            assert set(old) <= {node.name for node in targets}
     later = [order.gossip_targets(3, 1900.0 + number, rng) for number in range(10)]
     assert not all(set(old) <= {node.name for node in targets} for targets in later)
     # In a node that is as young as they are nothing is preferred.
@@ -249,6 +250,20 @@ def test_where_most_nodes_are_new_half_of_the_targets_are_old(many: int) -> None
     order = GossipOrder(store)
     order.gossip_targets(3, 1100.0, rng)
     assert 2 + many == len(order._reached)
+
+
+def test_the_old_nodes_are_preferred_however_few_of_the_new_ones_were_reached_yet() -> None:
+    """Two of hundreds: three of four targets would be drawn among them and two that are old."""
+    old, rng = ["old-1", "old-2"], random.Random(1)
+    new = [f"new-{number}" for number in range(300)]
+    store = store_of("local", ["local", *old, *new])
+    for name in store.nodes:
+        store.nodes[name].known_since = 1000.0 if name in new else 100.0
+    reach(store, *old, *new[:2])
+    order = GossipOrder(store)
+    for number in range(20):
+        targets = order.first_targets(6, 1000.0 + number / 100, rng)
+        assert set(old) <= {node.name for node in targets}
 
 
 def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:

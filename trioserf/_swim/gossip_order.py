@@ -21,13 +21,14 @@ some nodes are not reached, half of the rings are made of reached nodes alone; w
 half of the targets of a round robin are reached nodes, too.  So made-up members do not keep real
 ones from each other.
 
-Made-up members may answer probes, too.  So where most of the reached nodes are new, the old ones
-stand for them: those that were first alive before half of the time since this node began.  Members
-that somebody makes up today are not among those, if this node is older than a day.
+Made-up members may answer probes, too.  So where the old ones of the reached nodes are few, they
+stand for all of them: those that were first alive before half of the time since this node began.
+Members that somebody makes up today are not among those, if this node is older than a day.
 
 DIFFERS (unless ``faithful_go``): Go gossips to any of them.
 Tests: test_made_up_members_do_not_keep_real_ones_apart,
-test_where_most_nodes_are_new_half_of_the_targets_are_old.
+test_where_most_nodes_are_new_half_of_the_targets_are_old,
+test_the_old_nodes_are_preferred_however_few_of_the_new_ones_were_reached_yet.
 
 Above `RING_LIMIT` nodes only the round robin is used: for rings each change of membership costs
 a look at all names, and the number of copies grows with the cluster anyway.
@@ -60,11 +61,11 @@ LOOKED_AT_ONCE: Final = 1024
 """In a table of more nodes the time between two looks is ``LOOK_INTERVAL * nodes /
 LOOKED_AT_ONCE``, so that a node never looks at more than so many nodes in a second."""
 MANY: Final = 8
-"""Reached nodes are preferred only in a table of more than so many nodes, and the old ones of them
-only if more than so many were reached."""
+"""Reached nodes, and the old ones of them, are preferred only in a table of more than so many
+nodes."""
 FOREIGN: Final = 3
 """Reached nodes are preferred if ``FOREIGN * reached < nodes in the table``, and the old ones of
-them if ``FOREIGN * old < reached``: each if they are less than a third."""
+them if ``FOREIGN * old < nodes in the table``: each if they are less than a third."""
 STILL_THERE: Final = 5.0
 """How long a node that is said to have left still gets gossip after a ping of it (seconds)."""
 _PLACE: Final = 4
@@ -107,10 +108,10 @@ class GossipOrder:
             if node.reached and node.status < NodeStatus.DEAD and node is not local
         ]
         self._reached = reached
-        if len(reached) > MANY and local is not None:
+        if len(store.sequence) > MANY and local is not None:
             middle = (local.known_since + now) / 2
             old = [node for node in reached if node.known_since <= middle]
-            if 0 < FOREIGN * len(old) < len(reached):
+            if 0 < FOREIGN * len(old) < len(store.sequence):
                 self._reached = old
 
     def _must_look(self, now: float) -> bool:
