@@ -119,6 +119,7 @@ ATTACKS = (
     Attack("S4", connections.state_of_intents),
     Attack("S4", connections.state_of_long_names, apart=True),
     Attack("S4", connections.user_messages_of_all_kinds),
+    Attack("S4", ghosts.ghosts_serving, apart=True, age=20),
     Attack("S8", ghosts.ghosts_of_long_names, apart=True),
     Attack("S8", ghosts.ghosts_of_odd_tags, apart=True),
     Attack("S6", ghosts.names_of_snapshots, apart=True),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import selectors
 import socket
 from collections.abc import Iterator
@@ -14,21 +15,34 @@ from collections.abc import Iterator
 import trio
 
 from trioserf._exceptions import RemoteProtocolError
+from trioserf._wire.codec import encode
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.messages import (
     Ack,
     Dead,
+    ErrorReply,
+    NodeRecord,
     Ping,
+    PushPullHeader,
     Suspect,
     UserMessage,
     encode_message,
 )
 from trioserf._wire.packets import PacketCodec, decode_packet, make_compound
-from trioserf._wire.serf_messages import QueryMessage, decode_serf
+from trioserf._wire.serf_messages import (
+    CoordinateRecord,
+    PushPull,
+    QueryMessage,
+    decode_serf,
+    encode_ping_payload,
+    encode_serf,
+)
+from trioserf._wire.streams import push_pull_bytes
 
 from . import crafting
 from .attacker import TICK, Attacker
 from .crafting import Run
+from .floods import LAST
 
 
 async def votes(attacker: Attacker) -> None:
@@ -171,6 +185,83 @@ async def _answering(attacker: Attacker, *, addresses: int) -> None:
     selector.close()
     for ear in ears:
         ear.close()
+
+
+async def ghosts_serving(attacker: Attacker) -> None:
+    """Made-up nodes that answer pings, and streams with bombs, lies, drips, silence, and errors."""
+    head, _, _ = attacker.host.rpartition(".")
+    rng, vast = attacker.rng, PushPullHeader(1_000_000, 0, True)
+    lie = encode_serf(PushPull(LAST, {attacker.victim: LAST}, (), LAST, (), LAST))
+    records = [
+        NodeRecord(f"g{i}", socket.inet_aton("127.112.0.1"), 9, b"", 1, i % 4, crafting.VERSIONS)
+        for i in range(3000)
+    ]
+    answers = itertools.cycle(
+        [
+            crafting.compressed(
+                b"\x06" + encode(PushPullHeader(0, 30_000_000, False)), Run(0, 30_000_000)
+            ),
+            crafting.compressed(b"\x06" + encode(vast), Run(0x80, 9_000_000)),
+            push_pull_bytes(False, records, lie),
+            push_pull_bytes(True, records[:1], b"")[:-1],
+            encode_message(ErrorReply("no " * 100_000)),
+            encode_message(ErrorReply("x\n\x1b[2J")),
+            encode_message(Ack(1, bytes(5000))),
+            b"\xff" * 100,
+            b"",
+        ]
+    )
+
+    async def serve(stream: trio.SocketStream) -> None:
+        data, slowly = next(answers), rng.random() < 0.3
+        if data and attacker.key is not None:
+            data = attacker.stream_frame(data)
+        with contextlib.suppress(OSError, trio.BrokenResourceError):
+            if slowly:
+                for byte in data[:1000]:
+                    await stream.send_all(bytes((byte,)))
+                    await trio.sleep(0.05)
+            else:
+                await stream.send_all(data)
+            attacker.streams += 1
+            await attacker.read_all(stream)
+
+    async def node(number: int, nursery: trio.Nursery) -> None:
+        (listener,) = await trio.open_tcp_listeners(0, host=f"{head}.{100 + number}")
+        host, port = listener.socket.getsockname()
+        ear = trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        await ear.bind((host, port))
+        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        nursery.start_soon(_answer_pings, attacker, ear)
+        name, address = f"ghost-{number}", socket.inet_aton(host)
+        ping = Ping(number, attacker.victim, address, port, name)
+        for incarnation in itertools.count(1):
+            attacker.send(crafting.alive(name, host, port, incarnation))
+            attacker.send(encode_message(ping))
+            await trio.sleep(0.5)
+
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            nursery.start_soon(node, number, nursery)
+        await attacker.wait_end()
+        nursery.cancel_scope.cancel()
+
+
+async def _answer_pings(attacker: Attacker, ear: trio.socket.SocketType) -> None:
+    """Ack every ping, with coordinates that no network has."""
+    codec = PacketCodec(keyring=None if attacker.key is None else Keyring((attacker.key,)))
+    wild = itertools.cycle((math.nan, math.inf, 1e308, -1e308, 0.0))
+    while True:
+        data, source = await ear.recvfrom(65536)
+        with contextlib.suppress(RemoteProtocolError, OSError):
+            for message in decode_packet(data, codec).messages:
+                if isinstance(message, Ping):
+                    value = next(wild)
+                    record = CoordinateRecord((value,) * 8, value, value, value)
+                    payload = encode_ping_payload(record)
+                    await ear.sendto(
+                        attacker.seal(encode_message(Ack(message.seq_no, payload))), source
+                    )
 
 
 async def ghosts_declared_dead(attacker: Attacker) -> None:
