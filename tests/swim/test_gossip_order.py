@@ -8,10 +8,10 @@ from collections import Counter
 import pytest
 
 from trioserf._swim.gossip_order import (
-    LOOK_INTERVAL,
-    LOOKED_AT_ONCE,
     MAX_RINGS,
     ONE_RING,
+    REFRESH_INTERVAL,
+    REFRESH_NODES,
     RING_LIMIT,
     GossipOrder,
     distances,
@@ -272,9 +272,9 @@ def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:
     order = GossipOrder(store)
     order.gossip_targets(1, 5.0, random.Random(1))
     reach(store, names[1])
-    order.gossip_targets(1, 5.0 + LOOK_INTERVAL / 2, random.Random(1))
+    order.gossip_targets(1, 5.0 + REFRESH_INTERVAL / 2, random.Random(1))
     assert [] == order._reached
-    order.gossip_targets(1, 5.0 + LOOK_INTERVAL, random.Random(1))
+    order.gossip_targets(1, 5.0 + REFRESH_INTERVAL, random.Random(1))
     assert [names[1]] == [node.name for node in order._reached]
     store.set_status(store.nodes[names[1]], NodeStatus.DEAD, 6.0)
     order.gossip_targets(1, 6.1, random.Random(1))
@@ -282,15 +282,15 @@ def test_which_nodes_were_reached_is_looked_up_once_in_a_while() -> None:
 
 
 def test_a_large_cluster_is_looked_at_rarely() -> None:
-    names = names_of(3 * LOOKED_AT_ONCE)
+    names = names_of(3 * REFRESH_NODES)
     store = store_of(names[0], names)
     order, rng = GossipOrder(store), random.Random(1)
     order.gossip_targets(1, 5.0, rng)
     reach(store, names[1])
     store.insert(node("new"))
-    order.gossip_targets(1, 5.0 + 2 * LOOK_INTERVAL, rng)
+    order.gossip_targets(1, 5.0 + 2 * REFRESH_INTERVAL, rng)
     assert [] == order._reached
-    order.gossip_targets(1, 5.0 + 3 * LOOK_INTERVAL, rng)
+    order.gossip_targets(1, 5.0 + 3 * REFRESH_INTERVAL, rng)
     assert [names[1]] == [node.name for node in order._reached]
 
 
@@ -306,4 +306,4 @@ def test_a_name_that_returns_is_one_target_and_not_two() -> None:
         chosen = order.gossip_targets(3, 20.0 + time, rng)
         assert {id(store.nodes[name]) for name in names[1:]} == set(map(id, chosen))
     order.gossip_targets(3, 30.0, rng)
-    assert len(order._deck) <= 4 + 3, "records that were dropped do not pile up"
+    assert len(order._shuffled) <= 4 + 3, "records that were dropped do not pile up"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Final, assert_never, final
 
 import trio
@@ -138,7 +137,7 @@ class SerfDelegate:
             raise ConfigError("udp_buffer_size", size, "room for an alive message of this node")
         check_tags(encode_tags(config.tags, config.protocol_version), self.memberlist.meta_limit)
         if not config.memberlist.faithful_go:
-            core.message_limit = partial(getattr, self.memberlist, "user_message_limit")
+            core.message_limit = lambda: self.memberlist.user_message_limit
         self.fanout: Fanout = Fanout(self.log)
         self.followers: Followers = Followers(core.members)
         self.events: Subscription = self.fanout.add(

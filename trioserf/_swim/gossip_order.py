@@ -31,7 +31,7 @@ test_where_most_nodes_are_new_half_of_the_targets_are_old,
 test_the_old_nodes_are_preferred_however_few_of_the_new_ones_were_reached_yet.
 
 Above `RING_LIMIT` nodes only the round robin is used: for rings each change of membership costs
-a look at all names, and the number of copies grows with the cluster anyway.
+a pass over all names, and the number of copies grows with the cluster anyway.
 
 Source: hashicorp/memberlist v0.2.2, state.go: gossip (targets); Suresh et al., "Stable and
 Consistent Membership at Scale with Rapid" (ATC 2018), section 4.1 (K rings).
@@ -54,22 +54,22 @@ ONE_RING: Final = 32
 """Below so many nodes there is one ring: the successors are nodes at certain distances in it."""
 MAX_RINGS: Final = 16
 """Most rings, and so most successors of a node."""
-LOOK_INTERVAL: Final = 1.0
-"""Time between two looks for the nodes that were reached (seconds), in a table of up to
-`LOOKED_AT_ONCE` nodes."""
-LOOKED_AT_ONCE: Final = 1024
-"""In a table of more nodes the time between two looks is ``LOOK_INTERVAL * nodes /
-LOOKED_AT_ONCE``, so that a node never looks at more than so many nodes in a second."""
-MANY: Final = 8
+REFRESH_INTERVAL: Final = 1.0
+"""How often it is found out which nodes were reached (seconds), in a table of up to
+`REFRESH_NODES` nodes."""
+REFRESH_NODES: Final = 1024
+"""In a table of more nodes it is found out every ``REFRESH_INTERVAL * nodes / REFRESH_NODES``
+seconds, so that a node never goes through more than so many nodes in a second."""
+SMALL_TABLE: Final = 8
 """Reached nodes, and the old ones of them, are preferred only in a table of more than so many
 nodes."""
-FOREIGN: Final = 3
-"""Reached nodes are preferred if ``FOREIGN * reached < nodes in the table``, and the old ones of
-them if ``FOREIGN * old < nodes in the table``: each if they are less than a third."""
-STILL_THERE: Final = 5.0
+MINORITY: Final = 3
+"""Reached nodes are preferred if ``MINORITY * reached < nodes in the table``, and the old ones of
+them if ``MINORITY * old < nodes in the table``: each if they are less than a third."""
+PINGED_LATELY: Final = 5.0
 """How long a node that is said to have left still gets gossip after a ping of it (seconds)."""
-_PLACE: Final = 4
-"""Bytes of a name's place in one ring."""
+_KEY_SIZE: Final = 4
+"""Bytes of the key of a name in one ring."""
 
 
 class GossipOrder:
@@ -85,22 +85,22 @@ class GossipOrder:
         self._store = store
         self._window = window
         self._faithful = faithful
-        self._deck: list[Node] = list(store.sequence)
+        self._shuffled: list[Node] = list(store.sequence)
         self._drawn = 0
         self._late: list[Node] = []
         if not faithful:
-            store.inserted = self._deck.append
+            store.inserted = self._shuffled.append
         self._successors: list[Node] = []
         self._key = (-1, 0, 0)
         self._reached: list[Node] = []
-        self._look_at = NEVER
-        self._looked_version = -1
+        self._refresh_at = NEVER
+        self._refreshed_version = -1
 
-    def _look(self, now: float) -> None:
+    def _refresh_reached(self, now: float) -> None:
         """Once in a while: which nodes were reached."""
         store = self._store
-        rarer = max(1.0, len(store.sequence) / LOOKED_AT_ONCE)
-        self._look_at, self._looked_version = now + rarer * LOOK_INTERVAL, store.version
+        rarer = max(1.0, len(store.sequence) / REFRESH_NODES)
+        self._refresh_at, self._refreshed_version = now + rarer * REFRESH_INTERVAL, store.version
         local = store.local_node
         reached = [
             node
@@ -108,17 +108,17 @@ class GossipOrder:
             if node.reached and node.status < NodeStatus.DEAD and node is not local
         ]
         self._reached = reached
-        if len(store.sequence) > MANY and local is not None:
+        if len(store.sequence) > SMALL_TABLE and local is not None:
             middle = (local.known_since + now) / 2
             old = [node for node in reached if node.known_since <= middle]
-            if 0 < FOREIGN * len(old) < len(store.sequence):
+            if 0 < MINORITY * len(old) < len(store.sequence):
                 self._reached = old
 
-    def _must_look(self, now: float) -> bool:
-        if now >= self._look_at:
+    def _must_refresh(self, now: float) -> bool:
+        if now >= self._refresh_at:
             return True
-        changed = self._looked_version != self._store.version
-        return changed and len(self._store.sequence) <= LOOKED_AT_ONCE
+        changed = self._refreshed_version != self._store.version
+        return changed and len(self._store.sequence) <= REFRESH_NODES
 
     def successors(self, k: int) -> list[Node]:
         """The node that follows this one in each of ``k`` rings, or in further ones if those
@@ -150,13 +150,13 @@ class GossipOrder:
         if len(nodes) < ONE_RING:
             self._follow(local, nodes, k, found)
             return
-        here = _places(local.name)
-        for start in range(0, MAX_RINGS * _PLACE, _PLACE):
+        here = _ring_keys(local.name)
+        for start in range(0, MAX_RINGS * _KEY_SIZE, _KEY_SIZE):
             if len(found) >= k or not nodes:
                 return
-            at = here[start : start + _PLACE], local.name
-            ring = [(_places(n.name)[start : start + _PLACE], n.name) for n in nodes]
-            behind = [place for place in ring if place > at]
+            at = here[start : start + _KEY_SIZE], local.name
+            ring = [(_ring_keys(n.name)[start : start + _KEY_SIZE], n.name) for n in nodes]
+            behind = [key for key in ring if key > at]
             # The first ring alone is a circle through all nodes: each has a predecessor there.
             node = self._store.nodes[min(behind or ring)[1]]
             if node not in found:
@@ -164,7 +164,7 @@ class GossipOrder:
 
     def _follow(self, local: Node, nodes: list[Node], k: int, found: list[Node]) -> None:
         """`_walk` where nodes are few: adds those at certain distances in the first ring."""
-        ring = sorted((*nodes, local), key=lambda n: (_places(n.name)[:_PLACE], n.name))
+        ring = sorted((*nodes, local), key=lambda n: (_ring_keys(n.name)[:_KEY_SIZE], n.name))
         here = ring.index(local)
         for distance in distances(len(ring), k):
             node = ring[(here + distance) % len(ring)]
@@ -177,8 +177,8 @@ class GossipOrder:
 
         Once the successors had their turn the round robin begins anew, and they come last.
         """
-        if self._must_look(now):
-            self._look(now)
+        if self._must_refresh(now):
+            self._refresh_reached(now)
         successors = self.successors(k)
         if not successors:
             return self.gossip_targets(k, now, rng)
@@ -197,23 +197,23 @@ class GossipOrder:
         store = self._store
         if self._faithful:
             return select(rng, store.sequence, k, lambda node: not self._may_get(node, now))
-        if self._must_look(now):
-            self._look(now)
-        deck, nodes, chosen = self._deck, store.nodes, list[Node]()
+        if self._must_refresh(now):
+            self._refresh_reached(now)
+        shuffled, nodes, chosen = self._shuffled, store.nodes, list[Node]()
         local = store.local_node
         late = set(map(id, self._successors))
-        for _ in range(2 * (len(deck) + len(late)) + 2):
+        for _ in range(2 * (len(shuffled) + len(late)) + 2):
             if len(chosen) >= k:
                 break
             place = self._drawn
-            if place < len(deck):
-                other = place + int(rng.random() * (len(deck) - place))
-                node = deck[other]
+            if place < len(shuffled):
+                other = place + int(rng.random() * (len(shuffled) - place))
+                node = shuffled[other]
                 if nodes.get(node.name) is not node:  # its record was dropped
-                    deck[other] = deck[-1]
-                    del deck[-1]
+                    shuffled[other] = shuffled[-1]
+                    del shuffled[-1]
                     continue
-                deck[place], deck[other] = node, deck[place]
+                shuffled[place], shuffled[other] = node, shuffled[place]
                 self._drawn += 1
                 if id(node) in late:
                     continue
@@ -227,7 +227,7 @@ class GossipOrder:
                 continue
             if self._may_get(node, now):
                 chosen.append(node)
-        if len(deck) > MANY and 0 < FOREIGN * len(self._reached) < len(deck):
+        if len(shuffled) > SMALL_TABLE and 0 < MINORITY * len(self._reached) < len(shuffled):
             self._prefer_reached(chosen, k, now, rng)
         return chosen
 
@@ -240,7 +240,7 @@ class GossipOrder:
         if status is NodeStatus.LEFT:
             # DIFFERS: Go never does.  Anybody can say that a node left; one that pings is there.
             # Test: test_a_node_that_left_and_pings_gets_gossip.
-            return now - node.pinged_at <= STILL_THERE and not self._faithful
+            return now - node.pinged_at <= PINGED_LATELY and not self._faithful
         return status is not NodeStatus.DEAD or now - node.changed_at <= self._window
 
     def _prefer_reached(self, chosen: list[Node], k: int, now: float, rng: random.Random) -> None:
@@ -269,5 +269,5 @@ def distances(size: int, k: int) -> list[int]:
 
 
 @lru_cache(maxsize=4096)  # one for all nodes of a simulation, whose names are the same
-def _places(name: str) -> bytes:
-    return blake2b(raw_text(name), digest_size=MAX_RINGS * _PLACE).digest()
+def _ring_keys(name: str) -> bytes:
+    return blake2b(raw_text(name), digest_size=MAX_RINGS * _KEY_SIZE).digest()
