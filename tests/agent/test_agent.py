@@ -238,3 +238,35 @@ def test_secrets_are_in_nothing_that_it_prints(tmp_path: Path) -> None:
         assert "Encrypted: true" in agent.text
         assert "s3cret" not in agent.text
         assert key not in agent.text
+
+
+FROZEN = """
+import gc, os, runpy, signal, threading, time
+freeze, counts = gc.freeze, []
+def watch():
+    freeze()
+    counts.append((gc.get_freeze_count(), len(gc.get_objects())))
+    os.kill(os.getpid(), signal.SIGTERM)
+gc.freeze = watch
+try:
+    runpy.run_module("trioserf", run_name="__main__")
+finally:
+    print(counts, flush=True)
+"""
+
+
+def test_what_the_start_has_made_is_set_apart_from_the_collection_of_garbage() -> None:
+    """A full collection holds the event loop for as long as there are objects."""
+    place = [f"-bind={HOST}:{free_port(HOST)}", f"-rpc-addr={HOST}:{free_port(HOST)}"]
+    done = subprocess.run(
+        [sys.executable, "-c", FROZEN, "agent", "-profile=local", *place],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    counts = done.stdout.splitlines()[-1]
+    (frozen, left), *more = json.loads(counts.replace("(", "[").replace(")", "]"))
+    assert [] == more
+    assert frozen > 10_000
+    assert left < 1_000
