@@ -113,6 +113,7 @@ def test_every_protocol_version_of_go_is_accepted(version: int) -> None:
         ("reap_interval", -1.0),
         ("reconnect_timeout", "1h"),
         ("event_buffer", 0),
+        ("event_buffer", 1_000_001),
         ("node_name", ""),
         ("node_name", "\ud800"),
         ("tags", {"a": "\ud800"}),

@@ -334,7 +334,9 @@ class Config:
     Go: UserQuiescentPeriod.
     Change: together with ``user_coalesce_period``, and shorter.
     """
-    event_buffer: int = setting(512, COUNT_1)
+    event_buffer: int = setting(
+        512, bound(lambda v: is_int(v) and 1 <= v <= 1_000_000, "1 to 1000000 Lamport times")
+    )
     """Lamport times of user events in a state exchange; of four times as many is remembered what
     was delivered.
 

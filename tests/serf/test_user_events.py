@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ import trio
 from trio.testing import MockClock
 
 from tests.serf.clusters import address, cluster, drain, host, user_events
-from trioserf._events import EventsDropped, UserEvent
+from trioserf._events import Event, EventsDropped, UserEvent
 from trioserf._exceptions import QueryTooLarge, UserEventTooLarge
 from trioserf._serf.serf import Serf
 from trioserf._serf.user_events import MAX_UNDER_WAY, MIN_UNDER_WAY
 from trioserf._wire.keyring import Keyring
 from trioserf._wire.serf_messages import UserEventMessage, encode_serf
+from trioserf.testing import SimCluster
 
 TICKS_ONLY = {"eager_gossip": False}
 
@@ -466,3 +468,40 @@ async def test_where_the_network_loses_nothing_no_event_is_lost(
         # A node sends an event to six others (of five nodes: to three), in packets that are full
         # if there is enough of them.
         assert packets / nodes < 0.6 * total
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_an_event_as_long_as_a_packet_does_not_wait_behind_a_join(
+    autojump_clock: MockClock, seed: int
+) -> None:
+    """Beside messages about nodes it has no room: once they are sent, nobody would send it."""
+    async with SimCluster(seed=seed) as sim:
+        a, *others = await sim.spawn(
+            *"abc", enable_compression=False, user_event_size_limit=9216, push_pull_interval=600.0
+        )
+        await sim.converged()
+        longest = 1400
+        while not await was_sent(a.serf, longest):
+            longest -= 1
+        await trio.sleep(5)
+        for other in others:
+            got = [event for event in received(other.serf) if isinstance(event, UserEvent)]
+            assert [longest] == [len(event.payload) for event in got]
+        assert 0 == a.serf.statistics().queues["event"].depth
+
+
+async def was_sent(serf: Serf, size: int) -> bool:
+    try:
+        await serf.user_event("long", bytes(size))
+    except UserEventTooLarge:
+        return False
+    return True
+
+
+def received(serf: Serf) -> list[Event]:
+    """What waits to be read."""
+    found: list[Event] = []
+    with suppress(trio.WouldBlock):
+        while True:
+            found.append(serf.events.receive_nowait())
+    return found

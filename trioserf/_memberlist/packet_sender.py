@@ -82,6 +82,8 @@ class PacketSender:
     """How full the packets of the last `spread` were, at most 1; 0 if there was none."""
     _owed: bool = attrs.field(default=False, init=False)
     """Whether messages about nodes come first in the next packet, whatever their share."""
+    _user_owed: bool = attrs.field(default=False, init=False)
+    """The same for user messages: one may be as long as a packet, and find room in no share."""
 
     def send(self, message: bytes, to: Address, name: str = "") -> None:
         """Send a message, and piggy-back the broadcasts that fit beside it.
@@ -159,7 +161,7 @@ class PacketSender:
             self.fill = min(1.0, (size + PART_OVERHEAD * messages) / self.wire.packet_room)
             # Messages about nodes keep Go's pace: after a join all of a cluster waits, and is old.
             if bulk is None or broadcasts[-1][:1] != USER_PREFIX:
-                return False
+                return bulk is not None and bulk.unsent() > 0  # it is too long, and comes next
             unsent = bulk.unsent()
             if unsent < self.wire.packet_room or messages >= EAGER_MESSAGES:
                 return unsent > 0
@@ -198,10 +200,11 @@ class PacketSender:
         # The delegate is asked first, so that what it leaves is filled in one draw: a second
         # draw would find the same messages again, and count them as sent.
         kept = max(room - queue.size - PART_OVERHEAD * len(queue.entries), int(room * share))
-        user = self._of_delegate(kept, copies)
+        user = self._of_delegate(room if self._user_owed else kept, copies)
         about_nodes = self._about_nodes(room - _size_of(user), share, copies)
         self._owed = bool(user and not about_nodes)  # all of them are long: they are next
-        return about_nodes + user
+        self._user_owed = bool(about_nodes and not user)
+        return about_nodes + user if about_nodes or user else self._of_delegate(room, copies)
 
     def _about_nodes(self, room: int, share: float, copies: int) -> list[bytes]:
         return self.queue.take(PART_OVERHEAD, room, local_share=share, copies=copies)
