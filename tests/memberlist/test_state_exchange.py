@@ -576,7 +576,7 @@ async def test_an_exchange_out_of_turn_leaves_the_regular_ones_their_times(
         await trio.sleep(200)
         assert 90 < min(times)
         times.sort()
-        assert 30 < times[5] - times[0]  # one after another
+        assert 10 < times[5] - times[0]  # one after another, at random: seldom below 60
 
 
 @pytest.mark.parametrize("faithful", [False, True])
