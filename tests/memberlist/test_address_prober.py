@@ -208,6 +208,9 @@ async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
         await trio.sleep(0.001)
         sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
         assert CHECK_BURST == len(sent)
+        packets = [[type(m) for m, _ in opened([packet])] for packet in wire.sent[before:]]
+        # Nothing goes along to where perhaps nobody is.
+        assert CHECK_BURST == packets.count([Ping])
         await trio.sleep(4.5 / CHECK_RATE)
         for last in range(2, 2 + 2 * CHECK_BURST):
             wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))

@@ -13,7 +13,7 @@ from trioserf._exceptions import (
 from trioserf._memberlist.memberlist import READY_FIRST, Memberlist
 from trioserf._swim.nodes import NodeStatus
 from trioserf._wire.keyring import Keyring
-from trioserf._wire.messages import UserMessage, encode_message
+from trioserf._wire.messages import Ack, Alive, Ping, UserMessage, encode_message
 from trioserf.abc import Address
 
 from .kit import AWAY, HOME, Delegate, Events, Wire, alive_of, cluster, config, one_node, opened
@@ -124,6 +124,39 @@ async def test_a_ping_is_timed(autojump_clock):
         with pytest.raises(NoAckError, match=r"n9 at 10.* did not answer within 0\.5 s"):
             await nodes[1].ping("n9", Address("10.0.0.1", 7946))
         assert 0 == nodes[1].statistics().pending_acks
+
+
+@pytest.mark.parametrize("faithful", [False, True])
+async def test_a_ping_is_answered_by_the_host_that_was_pinged_alone(faithful, autojump_clock):
+    quiet = {"probe_interval": 0, "gossip_interval": 0}
+    answers = []
+    async with one_node(faithful_go=faithful, **quiet) as (node, wire):
+
+        async def ping():
+            try:
+                answers.append(await node.ping("n2", AWAY))
+            except NoAckError:
+                answers.append(None)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ping)
+            await wire.until_sent()
+            (sent, to), *_ = opened(wire.sent)
+            assert (Ping, AWAY) == (type(sent), to)
+            wire.deliver(encode_message(Ack(sent.seq_no, None)), Address("10.0.0.9", 7946))
+        assert faithful is (answers != [None])
+
+
+async def test_what_is_to_be_gossiped_goes_along_with_a_ping(autojump_clock):
+    async with one_node(probe_interval=0, gossip_interval=0) as (node, wire):
+        wire.deliver(encode_message(alive_of("n3")))
+        await trio.sleep(0.01)
+        wire.sent.clear()
+        with pytest.raises(NoAckError):
+            await node.ping("n2", AWAY)
+        kinds = [type(message) for message, to in opened(wire.sent) if to == AWAY]
+        assert Ping is kinds[0]
+        assert Alive in kinds
 
 
 async def test_a_closed_node_says_so(autojump_clock):
