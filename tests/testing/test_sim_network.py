@@ -547,3 +547,15 @@ async def test_refusals_that_nobody_reads_are_bounded(autojump_clock: MockClock)
             p.a.send_packet(b"x", closed)
         await trio.sleep(1)
         assert 64 == len(refused(p.a))
+
+
+async def test_a_network_that_does_not_run_says_so() -> None:
+    """Not that nobody answers, ten seconds later."""
+    transport = SimNetwork().transport("10.0.0.1")
+    with pytest.raises(RuntimeError, match="use 'async with SimNetwork"):
+        await transport.open()
+    network = SimNetwork()
+    async with network:
+        await network.transport("10.0.0.1").open()
+    with pytest.raises(RuntimeError, match="does not run"):
+        await network.transport("10.0.0.2").open()

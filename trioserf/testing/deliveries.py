@@ -60,6 +60,11 @@ class Deliveries:
             if self._sleeper is not None:
                 self._sleeper.move(due)
 
+    @property
+    def running(self) -> bool:
+        """Whether a task hands things over."""
+        return self._sleeper is not None
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Hand everything over when it is due, until cancelled.
 

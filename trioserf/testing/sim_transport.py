@@ -62,6 +62,11 @@ class SimTransport(Transport):
             self._check_open()
             raise trio.BusyResourceError(f"{self._address} is open already")
         await trio.lowlevel.checkpoint()
+        if not self._network.deliveries.running:
+            raise RuntimeError(
+                "the simulated network does not run, and would deliver nothing: "
+                "use 'async with SimNetwork() as network'"
+            )
         host, port = self._host, self._address.port or self._host.free_port()
         if port in host.sockets:
             raise OSError(
