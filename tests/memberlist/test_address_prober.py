@@ -197,7 +197,7 @@ async def test_nothing_is_checked_like_go_or_without_probes(setting, autojump_cl
 
 
 async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
-    async with one_node(**SLOWLY) as (_node, wire):
+    async with one_node(**SLOWLY) as (node, wire):
         for last in range(2, 2 + 2 * CHECK_BURST):
             alive(wire, f"x{last}", last)
         await trio.sleep(0.1)
@@ -205,6 +205,7 @@ async def test_strangers_can_make_a_node_send_few_checks(autojump_clock):
         for _ in range(3):
             for last in range(2, 2 + 2 * CHECK_BURST):
                 wire.deliver(ping_of(f"x{last}", last), Address(f"10.0.0.{last}", 7946))
+        node._queue.queue(encode_message(alive_of("new")), name="new")
         await trio.sleep(0.001)
         sent = [m for m, _ in opened(wire.sent[before:]) if type(m) is Ping]
         assert CHECK_BURST == len(sent)
