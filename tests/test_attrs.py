@@ -7,6 +7,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import weakref
 
 import attrs as real
 import pytest
@@ -90,6 +91,17 @@ def test_objects_have_no_dict_and_can_be_referred_to_weakly() -> None:
     assert not hasattr(Weighted(x=1), "__dict__")
     assert ("weight",) == tuple(Weighted.__slots__)  # type: ignore[attr-defined]
     assert "__weakref__" in Point.__slots__  # type: ignore[attr-defined]
+
+
+def test_a_slot_for_weak_references_can_be_left_out() -> None:
+    @attrs.define(eq=False, weakref_slot=False)
+    class Small:
+        x: int
+
+    assert ("x",) == tuple(Small.__slots__)  # type: ignore[attr-defined]
+    assert 1 == Small(1).x
+    with pytest.raises(TypeError, match="weak reference"):
+        weakref.ref(Small(1))
 
 
 def test_objects_match_patterns() -> None:

@@ -42,7 +42,7 @@ else:
         return define(cls, _frozen=True, **options)
 
 
-_OPTIONS: Final = frozenset({"eq", "kw_only", "repr"})
+_OPTIONS: Final = frozenset({"eq", "kw_only", "repr", "weakref_slot"})
 _BASIC: Final = ("__init__", "__attrs_attrs__", "__match_args__", "__setstate__")
 """What is asked for before there is an object; the others that go with it come with these."""
 
@@ -52,7 +52,8 @@ def _slotted_class(cls: type[Any], options: dict[str, Any]) -> type[Any]:
     body = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
     body["__qualname__"] = cls.__qualname__
     inherited = {slot for base in cls.__mro__[1:] for slot in vars(base).get("__slots__", ())}
-    slots = [n for n in (*body.get("__annotations__", ()), "__weakref__") if n not in inherited]
+    weak = ("__weakref__",) if options.get("weakref_slot", True) else ()
+    slots = [n for n in (*body.get("__annotations__", ()), *weak) if n not in inherited]
     compares = options.get("eq", True)
     later = dict.fromkeys(_BASIC, True)
     if compares:

@@ -69,7 +69,7 @@ Source: TypeAlias = Address | str | None
 what this node found out by itself."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Note:
     """One thing that happened to a node, or several alike in a row.
 

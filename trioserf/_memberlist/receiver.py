@@ -370,15 +370,13 @@ class Handoff:
     check_reached: Callable[[Node], object] | None = None
     max_requests: int = 0
     reserve: bool = False
-    _limits: dict[str, int] = attrs.field(factory=dict, init=False)
-    """How many messages may wait before one of this host is dropped, as of the last scan."""
+    _hosts: dict[str, Node | None] = attrs.field(factory=dict, init=False)
+    """For each host of nodes, as of the last scan: None if one was reached, else one of them."""
     _scan_at: float = attrs.field(default=-math.inf, init=False)
     _scanning: Iterator[Node] | None = attrs.field(default=None, init=False)
     """The nodes whose hosts are still to be read in the scan under way; None between scans."""
-    _scanned: dict[str, int] = attrs.field(factory=dict, init=False)
-    """What will be `_limits` when the scan under way has ended."""
-    _unreached: dict[str, Node] = attrs.field(factory=dict, init=False)
-    """Nodes that were not reached when they were scanned, by their hosts."""
+    _scanned: dict[str, Node | None] = attrs.field(factory=dict, init=False)
+    """What will be `_hosts` when the scan under way has ended."""
     _flood_until: float = attrs.field(default=-math.inf, init=False)
     _strangers: TokenBucket = attrs.field(init=False)
     _high: deque[tuple[Message, Packet]] = attrs.field(factory=deque, init=False)
@@ -428,7 +426,7 @@ class Handoff:
         if many or packet.received_at < self._flood_until:
             limit = self._limit_for(packet)
             if limit < self.depth:
-                unreached = self._unreached.get(host_of(packet.source))
+                unreached = self._hosts.get(host_of(packet.source))
                 if unreached is not None and self.check_reached is not None:
                     self.check_reached(unreached)
                 if many:
@@ -483,9 +481,9 @@ class Handoff:
 
     def is_of_stranger(self, packet: Packet) -> bool:
         """Whether a packet is of a host of no node; False before the first scan has ended."""
-        if self._limit_for(packet) == self.depth or not self._limits:
+        if self._limit_for(packet) == self.depth or not self._hosts:
             return False
-        return host_of(packet.source) not in self._limits
+        return host_of(packet.source) not in self._hosts
 
     def _may_be_of_stranger(self, packet: Packet) -> bool:
         """Whether one more message of a stranger is taken in this flood."""
@@ -516,24 +514,27 @@ class Handoff:
             return self.depth
         if self._scanning is not None or packet.received_at >= self._scan_at:
             self._scan(packet.received_at)
-        return self._limits.get(host_of(packet.source), self.depth // 2)
+        unreached = self._hosts.get(host_of(packet.source), False)
+        if unreached is False:
+            return self.depth // 2
+        return self.depth if unreached is None else self.depth * 7 // 8
 
     def _scan(self, now: float) -> None:
         """Begin to read the hosts of all nodes, or go on with it."""
         if self._scanning is None:
             nodes = tuple(self.table.sequence)
             self._scan_at = now + SCAN_INTERVAL * min(1.0, len(nodes) / SCANNED_AT_ONCE)
-            self._scanning, self._scanned, self._unreached = iter(nodes), {}, {}
-        limits, left = self._scanned, SCANNED_AT_ONCE
+            self._scanning, self._scanned = iter(nodes), {}
+        hosts, left = self._scanned, SCANNED_AT_ONCE
         for node in islice(self._scanning, SCANNED_AT_ONCE):
-            limit = self.depth if node.reached else self.depth * 7 // 8
             for host in node.hosts:
-                limits[host] = max(limit, limits.get(host, 0))
-            if not node.reached:
-                self._unreached[node.address.host] = node
+                if node.reached:
+                    hosts[host] = None
+                else:
+                    hosts.setdefault(host, node)
             left -= 1
         if left:  # those were the last
-            self._limits, self._scanning = limits, None
+            self._hosts, self._scanning = hosts, None
 
     async def run(self) -> None:
         """Handle messages until cancelled."""

@@ -53,7 +53,7 @@ class NodeStatus(enum.IntEnum):
 
 
 @final
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Node:
     """One node of the cluster, the local one included.
 

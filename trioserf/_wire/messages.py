@@ -137,7 +137,7 @@ class UserMessageHeader:
     length: int = wire("UserMsgLen", Kind.INT)
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class NodeRecord:
     """Go's ``pushNodeState``: one node in a push/pull.  ``status`` as `NodeStatus`."""
 
