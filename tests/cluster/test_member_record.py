@@ -315,11 +315,11 @@ def test_go_keeps_intents_without_a_bound() -> None:
     for number in range(MAX_RECENT_INTENTS + 10):
         intents.upsert(str(number), "join", 1, now=0.0)
     assert MAX_RECENT_INTENTS + 10 == len(intents)
-    assert all(intents.may_pass_on(0.0) for _ in range(2 * UNKNOWN_BURST))
+    assert all(intents.take_unknown(0.0) for _ in range(2 * UNKNOWN_BURST))
 
 
 def test_intents_of_gossip_are_rate_limited() -> None:
     intents = RecentIntents()
-    assert UNKNOWN_BURST == sum(intents.may_pass_on(5.0) for _ in range(2 * UNKNOWN_BURST))
-    assert UNKNOWN_RATE == sum(intents.may_pass_on(6.0) for _ in range(2 * UNKNOWN_BURST))
-    assert not intents.may_pass_on(6.0)
+    assert UNKNOWN_BURST == sum(intents.take_unknown(5.0) for _ in range(2 * UNKNOWN_BURST))
+    assert UNKNOWN_RATE == sum(intents.take_unknown(6.0) for _ in range(2 * UNKNOWN_BURST))
+    assert not intents.take_unknown(6.0)

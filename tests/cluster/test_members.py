@@ -490,7 +490,7 @@ def test_members_that_were_never_reached_are_not_kept_without_bound(
 
 def test_intents_of_members_and_of_push_pulls_are_not_rate_limited() -> None:
     registry = registry_with("foo", MemberStatus.ALIVE)
-    while registry.intents.may_pass_on(0.0):
+    while registry.intents.take_unknown(0.0):
         pass
     assert (True, []) == registry.on_join_intent(JoinIntent(20, "foo"), 0.0)
     registry.merge_join_intents({"pushed": 7}, (), 0.0)

@@ -23,7 +23,7 @@ from trioserf._rpc.server import serve
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "localhost:0"])
 async def test_port_0_takes_a_free_one(address: str) -> None:
-    async with listening(address, protected=False) as where:
+    async with listening(address, allow_remote=False) as where:
         host, _, port = where.address.rpartition(":")
         assert "127.0.0.1" == host
         assert int(port) > 0
@@ -32,34 +32,34 @@ async def test_port_0_takes_a_free_one(address: str) -> None:
 
 
 async def test_ipv6_loopback_is_loopback() -> None:
-    async with listening("[::1]:0", protected=False) as where:
+    async with listening("[::1]:0", allow_remote=False) as where:
         assert where.address.startswith("[::1]:")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", ":0", "192.0.2.1:0"])
 async def test_an_address_that_others_reach_is_refused_without_a_key(address: str) -> None:
     with pytest.raises(ConfigError, match="a loopback address, or an auth_key, or"):
-        async with listening(address, protected=False):
+        async with listening(address, allow_remote=False):
             raise AssertionError("it must not be open")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", ":0"])
 async def test_with_a_key_any_address_will_do(address: str) -> None:
-    async with listening(address, protected=True) as where:
+    async with listening(address, allow_remote=True) as where:
         assert int(where.address.rpartition(":")[2]) > 0
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:", "unix:"])
 async def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="expected host:port or unix:/path"):
-        async with listening(address, protected=True):
+        async with listening(address, allow_remote=True):
             raise AssertionError("it must not be open")
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:
-    async with listening("127.0.0.1:0", protected=False) as where:
+    async with listening("127.0.0.1:0", allow_remote=False) as where:
         with pytest.raises(OSError, match="in use"):
-            async with listening(where.address, protected=False):
+            async with listening(where.address, allow_remote=False):
                 raise AssertionError("it must not be open")
 
 
@@ -72,7 +72,7 @@ async def test_only_its_user_may_use_a_socket_and_it_is_gone_afterwards(
     path = tmp_path / "serf.sock"
     old = os.umask(0)
     try:
-        async with listening(f"unix:{path}", protected=False) as where:
+        async with listening(f"unix:{path}", allow_remote=False) as where:
             assert f"unix:{path}" == where.address
             assert 0o600 == stat.S_IMODE(path.stat().st_mode)
             stream = await trio.open_unix_socket(str(path))
@@ -87,16 +87,16 @@ async def test_a_socket_that_was_left_behind_is_replaced(tmp_path: Path) -> None
     left = socket.socket(socket.AF_UNIX)
     left.bind(path)
     left.close()
-    async with listening(f"unix:{path}", protected=False):
+    async with listening(f"unix:{path}", allow_remote=False):
         stream = await trio.open_unix_socket(path)
         await stream.aclose()
 
 
 async def test_a_socket_in_use_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "serf.sock"
-    async with listening(f"unix:{path}", protected=False):
+    async with listening(f"unix:{path}", allow_remote=False):
         with pytest.raises(OSError, match="in use"):
-            async with listening(f"unix:{path}", protected=False):
+            async with listening(f"unix:{path}", allow_remote=False):
                 raise AssertionError("it must not be open")
         assert path.exists()
 
@@ -108,7 +108,7 @@ async def test_a_socket_whose_program_has_no_time_to_accept_is_not_replaced(tmp_
         busy.listen(0)
         first.connect(path)  # nobody else fits in
         with pytest.raises(OSError, match="in use"):
-            async with listening(f"unix:{path}", protected=False):
+            async with listening(f"unix:{path}", allow_remote=False):
                 raise AssertionError("it must not be open")
         accepted, _ = busy.accept()
         accepted.close()
@@ -118,14 +118,14 @@ async def test_a_file_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "serf.sock"
     path.write_text("mine")
     with pytest.raises(OSError, match="in use"):
-        async with listening(f"unix:{path}", protected=False):
+        async with listening(f"unix:{path}", allow_remote=False):
             raise AssertionError("it must not be open")
     assert "mine" == path.read_text()
 
 
 async def test_a_socket_of_somebody_else_stays(tmp_path: Path) -> None:
     path = tmp_path / "serf.sock"
-    async with listening(f"unix:{path}", protected=False):
+    async with listening(f"unix:{path}", allow_remote=False):
         path.unlink()
         path.write_text("other")
     assert "other" == path.read_text()

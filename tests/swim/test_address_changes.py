@@ -144,15 +144,15 @@ def test_a_message_with_a_former_address_needs_a_higher_incarnation_than_there()
 def test_the_incarnation_reached_at_an_address_never_goes_down() -> None:
     changes = new_address_changes()
     b = known(NodeStatus.ALIVE)
-    assert 5 == changes.reached(b, alive("b"))
-    assert 0 == changes.reached(b, ELSEWHERE)
+    assert 5 == changes.highest_incarnation_at(b, alive("b"))
+    assert 0 == changes.highest_incarnation_at(b, ELSEWHERE)
     changes.remember(b)
     b.update(incarnation=2)
     changes.remember(b)
     b.move(ip("x"), 7946)
-    assert 5 == changes.reached(b, alive("b"))
-    assert 0 == changes.reached(b, alive("b", addr=ip("y")))
-    assert 2 == changes.reached(b, ELSEWHERE)
+    assert 5 == changes.highest_incarnation_at(b, alive("b"))
+    assert 0 == changes.highest_incarnation_at(b, alive("b", addr=ip("y")))
+    assert 2 == changes.highest_incarnation_at(b, ELSEWHERE)
 
 
 def test_only_so_many_former_addresses_are_remembered() -> None:
@@ -162,8 +162,8 @@ def test_only_so_many_former_addresses_are_remembered() -> None:
         b.move(ip("b"), port)
         changes.remember(b)
     b.move(ip("b"), 99)
-    assert 0 == changes.reached(b, alive("b", port=1))
-    assert 5 == changes.reached(b, alive("b", port=2))
+    assert 0 == changes.highest_incarnation_at(b, alive("b", port=1))
+    assert 5 == changes.highest_incarnation_at(b, alive("b", port=2))
 
 
 MAPPED = bytes(10) + b"\xff\xff"

@@ -427,7 +427,7 @@ def after_removal(incarnation: int = 5, **config: Any) -> NodeTable:
     """Node b failed, was removed, and its record dropped, at 31.1 s."""
     table = table_with("b", "c", gossip_to_the_dead_time=WINDOW, seed_memory=MEMORY, **config)
     table.on_dead(dead("b", incarnation), 1.0)
-    table.remove("b")
+    table.mark_removed("b")
     table.purge(31.1)
     assert "b" not in table.nodes
     return table
@@ -508,7 +508,7 @@ def test_a_node_may_be_removed_after_its_record_was_dropped() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
     assert "NodeDropped" in kinds(table.purge(40.0))
-    table.remove("b")
+    table.mark_removed("b")
     table.on_alive(alive("b", 5), 41.0)
     assert "b" not in table.nodes
 
@@ -516,14 +516,14 @@ def test_a_node_may_be_removed_after_its_record_was_dropped() -> None:
 def test_a_removed_node_is_not_looked_for() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
-    table.remove("b")
+    table.mark_removed("b")
     assert ["NodeForgotten"] == kinds(table.purge(40.0))
 
 
 def test_a_live_node_cannot_be_removed() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     for name in ("a", "b", "unknown"):
-        table.remove(name)
+        table.mark_removed(name)
     table.on_dead(dead("b"), 1.0)
     assert "NodeDropped" in kinds(table.purge(40.0))
 
@@ -531,7 +531,7 @@ def test_a_live_node_cannot_be_removed() -> None:
 def test_a_node_that_returned_is_not_removed_any_more() -> None:
     table = table_with("b", gossip_to_the_dead_time=WINDOW)
     table.on_dead(dead("b"), 1.0)
-    table.remove("b")
+    table.mark_removed("b")
     table.on_alive(alive("b", 6), 2.0)
     table.on_dead(dead("b", 6), 3.0)
     assert "NodeDropped" in kinds(table.purge(40.0))
@@ -557,10 +557,10 @@ def test_the_number_of_dropped_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(alive_rules, "MAX_DROPPED", 3)
     dropped = DroppedNodes(MEMORY)
     for name in "bcdef":
-        dropped.drop(node(name, status=NodeStatus.LEFT), 1.0)
+        dropped.add(node(name, status=NodeStatus.LEFT), 1.0)
     assert 3 == len(dropped)
-    assert [None, None] == [dropped.removed(name) for name in "bc"]
-    assert dropped.removed("f") is not None
+    assert [None, None] == [dropped.removed_record(name) for name in "bc"]
+    assert dropped.removed_record("f") is not None
 
 
 # --- replies to stale messages

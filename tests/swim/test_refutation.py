@@ -17,12 +17,12 @@ from trioserf._swim.refutation import (
     STEP,
     SUSPECT_BAND,
     announce,
+    next_incarnation,
     plausible_alive,
     plausible_suspect,
     refute,
     refute_implausible,
-    successor,
-    wrapped_successor,
+    wrapped_incarnation,
 )
 
 from .builders import (
@@ -154,18 +154,18 @@ def test_a_malformed_message_about_the_local_node_is_refused() -> None:
 def test_the_next_incarnation_is_above_the_present_and_the_refuted_one(
     local: int, refuted: int, following: int
 ) -> None:
-    assert following == successor(local, refuted) == wrapped_successor(local, refuted)
+    assert following == next_incarnation(local, refuted) == wrapped_incarnation(local, refuted)
 
 
 def test_the_last_incarnation_does_not_wrap() -> None:
-    assert MAX_INCARNATION == successor(MAX_INCARNATION - 1)
-    assert MAX_INCARNATION == successor(MAX_INCARNATION)
-    assert MAX_INCARNATION == successor(3, MAX_INCARNATION)
+    assert MAX_INCARNATION == next_incarnation(MAX_INCARNATION - 1)
+    assert MAX_INCARNATION == next_incarnation(MAX_INCARNATION)
+    assert MAX_INCARNATION == next_incarnation(3, MAX_INCARNATION)
 
 
 def test_the_last_incarnation_wraps_in_go() -> None:
-    assert 0 == wrapped_successor(MAX_INCARNATION)
-    assert 0 == wrapped_successor(3, MAX_INCARNATION)
+    assert 0 == wrapped_incarnation(MAX_INCARNATION)
+    assert 0 == wrapped_incarnation(3, MAX_INCARNATION)
 
 
 @pytest.mark.parametrize("known", [0, 1, 1000])
@@ -185,7 +185,7 @@ def test_in_the_band_only_short_steps_are_plausible() -> None:
 
 
 def test_the_refutation_of_the_highest_plausible_suspicion_is_plausible_to_all() -> None:
-    refutation = successor(1, SUSPECT_BAND - 1)
+    refutation = next_incarnation(1, SUSPECT_BAND - 1)
     assert plausible_alive(refutation, 1)
 
 
@@ -193,6 +193,6 @@ def test_a_single_forged_message_cannot_bring_a_node_near_the_end() -> None:
     local = 1
     forged = 0
     while local < MAX_INCARNATION:
-        local = successor(local, min(max(SUSPECT_BAND - 1, local + STEP), MAX_INCARNATION))
+        local = next_incarnation(local, min(max(SUSPECT_BAND - 1, local + STEP), MAX_INCARNATION))
         forged += 1
     assert forged > 10_000

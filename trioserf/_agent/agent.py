@@ -234,12 +234,12 @@ class Agent:
         async with AsyncExitStack() as stack:
             buffer = serf.subscribe(max_buffer_size=HANDLER_BUFFER)
             events = await stack.enter_async_context(buffer)
-            protected = True  # another address than loopback was asked for
-            where = await self._listen(stack, "RPC", options.rpc_addr, protected=protected)
+            # As in Go, RPC may be open to other hosts without a key; the start warns of it.
+            where = await self._listen(stack, "RPC", options.rpc_addr, allow_remote=True)
             self.output.say("Starting Serf agent RPC...")
             http = None
             if options.http_addr:
-                http = await self._listen(stack, "HTTP", options.http_addr, protected=False)
+                http = await self._listen(stack, "HTTP", options.http_addr, allow_remote=False)
             async with trio.open_nursery() as nursery:
                 self._start_handlers(serf, events, nursery)
                 await self._start_rpc(serf, where, nursery)
@@ -251,10 +251,10 @@ class Agent:
                 await self._begin(serf, nursery)
 
     async def _listen(
-        self, stack: AsyncExitStack, what: str, address: str, *, protected: bool
+        self, stack: AsyncExitStack, what: str, address: str, *, allow_remote: bool
     ) -> Listening:
         try:
-            return await stack.enter_async_context(listening(address, protected=protected))
+            return await stack.enter_async_context(listening(address, allow_remote=allow_remote))
         except ConfigError as error:
             reason = f"listen tcp: {error.__context__ or error.expected}"
         except socket.gaierror:

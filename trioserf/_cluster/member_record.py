@@ -311,7 +311,7 @@ class RecentIntents:
         known = self._intents.get(name)
         return known is None or ltime > known.ltime
 
-    def may_pass_on(self, now: float) -> bool:
+    def take_unknown(self, now: float) -> bool:
         """Whether one more intent of gossip is taken; it counts as taken then."""
         return self.faithful or self._unknown.take(now)
 

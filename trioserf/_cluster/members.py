@@ -274,7 +274,7 @@ class MemberRegistry:
             return False
         if private or not self.intents.is_newer(msg.node, msg.ltime):
             return True
-        return self.intents.may_pass_on(now)
+        return self.intents.take_unknown(now)
 
     def _observe(self, ltime: int, now: float, local: bool) -> tuple[Effect, ...] | None:
         """Observe the time of an intent; one that this node made is always accepted."""

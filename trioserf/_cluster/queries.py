@@ -316,7 +316,7 @@ class QueryLog:
                 problem = f"query {msg.name} of {msg.source_node} is ignored: {result.problem}"
                 effects.append(Log(problem))
             return again, effects
-        if not local and not self._may_answer(msg, now):
+        if not local and not self._take_answer(msg, now):
             effects.append(Count("trioserf.serf.queries_over_budget"))
             return again, effects
         if msg.flags & QUERY_FLAG_ACK:
@@ -340,7 +340,7 @@ class QueryLog:
     def _slot_dropped(self, slot: _Slot) -> None:
         self._known -= len(slot.ids)
 
-    def _may_answer(self, msg: QueryMessage, now: float) -> bool:
+    def _take_answer(self, msg: QueryMessage, now: float) -> bool:
         """Whether one more such query is processed: its answer goes wherever it says.
 
         DIFFERS: Go answers every query, so a packet of compressed ones makes each node send many

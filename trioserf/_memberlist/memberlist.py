@@ -596,7 +596,7 @@ class Memberlist:
         some peer has kept of it.
         """
         self._seeds.lost.pop(name, None)
-        self._table.remove(name)
+        self._table.mark_removed(name)
 
     async def update_node(self, timeout: float) -> None:
         """Ask the delegate for new metadata, broadcast it, wait until that is sent out.

@@ -183,20 +183,22 @@ class Receiver:
         try:
             decoded = decode_packet(packet.data, self._short)
         except PacketError as error:
-            if error.layer != "compress" or not self._may_inflate(packet.received_at):
+            if error.layer != "compress" or not self._take_decompression(packet.received_at):
                 raise
         else:
-            if "compress" not in decoded.problems or not self._may_inflate(packet.received_at):
+            if "compress" not in decoded.problems or not self._take_decompression(
+                packet.received_at
+            ):
                 return decoded
         return decode_packet(packet.data, full)
 
-    def _may_inflate(self, now: float) -> bool:
+    def _take_decompression(self, now: float) -> bool:
         return self._long.take(now, min(self._full.max_output, MAX_LONG))
 
     def _on_ping(self, ping: Ping, packet: Packet) -> None:
         if ping.node and ping.node != self.config.name:
             self.drop_log("name", packet.source, f"ping for {ping.node!r}")
-        elif self._may_answer(packet):
+        elif self._count_request(packet):
             pinging = self.table.nodes.get(ping.source_node)
             if pinging is not None:
                 host = host_of(packet.source)
@@ -233,7 +235,7 @@ class Receiver:
         except ValueError:
             self.drop_log("address", packet.source, "indirect ping of no address")
             return
-        if not self._may_answer(packet):
+        if not self._count_request(packet):
             return
         seq_no = self.pending_acks.next_seq_no()
         reply_to = self._reply_address(request, packet)
@@ -267,7 +269,7 @@ class Receiver:
         if not self.pending_acks.nack(nack.seq_no, packet.source):
             self.history.late_nack(nack.seq_no, packet.source)
 
-    def _may_answer(self, packet: Packet) -> bool:
+    def _count_request(self, packet: Packet) -> bool:
         self._requests += 1
         if self._requests > MAX_REQUESTS:
             self.drop_log("requests", packet.source, f"more than {MAX_REQUESTS} pings at once")
@@ -431,7 +433,7 @@ class Handoff:
                     self.check_reached(unreached)
                 if many:
                     self._flood_until = packet.received_at + FLOOD_TIME
-                if not self._may_be_of_stranger(packet):
+                if not self._take_from_strangers(packet):
                     return
             elif queue is self._low and packet.received_at < self._flood_until:
                 if self._first is None:
@@ -485,7 +487,7 @@ class Handoff:
             return False
         return host_of(packet.source) not in self._hosts
 
-    def _may_be_of_stranger(self, packet: Packet) -> bool:
+    def _take_from_strangers(self, packet: Packet) -> bool:
         """Whether one more message of a stranger is taken in this flood."""
         now = packet.received_at
         if self._strangers.ready_at > now:

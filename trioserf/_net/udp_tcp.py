@@ -167,7 +167,7 @@ class NetTransport(Transport):
             counts.packets_lost += 1
             return
         except (OSError, ValueError) as error:
-            if not self._sent_again(bound, data, to, error):
+            if not self._retry_send(bound, data, to, error):
                 counts.send_errors += 1
                 raise trio.BrokenResourceError(
                     f"cannot send {len(data)} bytes to {to}: {error}"
@@ -175,7 +175,7 @@ class NetTransport(Transport):
         counts.packets_sent += 1
         counts.bytes_sent += len(data)
 
-    def _sent_again(self, bound: BoundPair, data: bytes, to: Address, error: Exception) -> bool:
+    def _retry_send(self, bound: BoundPair, data: bytes, to: Address, error: Exception) -> bool:
         """Whether a datagram went out after all: the error may be that of an earlier one.
 
         Each try takes one such error away, and hardly ever has a second one come meanwhile.

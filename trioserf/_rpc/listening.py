@@ -76,12 +76,12 @@ class PatientListener(trio.abc.Listener[trio.abc.Stream]):
 
 
 @asynccontextmanager
-async def listening(address: str, *, protected: bool) -> AsyncIterator[Listening]:
+async def listening(address: str, *, allow_remote: bool) -> AsyncIterator[Listening]:
     """Listen for the length of a block.
 
     Args:
       address: ``host:port``, ``[::1]:port`` or ``unix:/path``.
-      protected: whether clients must authenticate; without that only this host may connect.
+      allow_remote: whether other hosts may connect, too; else the address must be of loopback.
 
     Raises:
       ConfigError: no such address, or one that is open to other hosts without protection.
@@ -95,19 +95,19 @@ async def listening(address: str, *, protected: bool) -> AsyncIterator[Listening
         async with _on_path(parsed.path) as listener:
             yield Listening(listener, f"unix:{parsed.path}")
         return
-    listener = await _on_tcp(address, parsed, protected)
+    listener = await _on_tcp(address, parsed, allow_remote)
     async with listener:
         host, port = listener.socket.getsockname()[:2]
         yield Listening(listener, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
-async def _on_tcp(address: str, parsed: TCPAddress, protected: bool) -> trio.SocketListener:
+async def _on_tcp(address: str, parsed: TCPAddress, allow_remote: bool) -> trio.SocketListener:
     host = parsed.host
     if host:
         found = await trio.socket.getaddrinfo(host, parsed.port, type=socket.SOCK_STREAM)
         found.sort(key=lambda each: each[0] != socket.AF_INET)  # IPv4 first, as Go does
         host = str(found[0][4][0])
-    if not protected and not (host and ip_address(host).is_loopback):
+    if not allow_remote and not (host and ip_address(host).is_loopback):
         raise ConfigError(
             "addr",
             address,

@@ -204,7 +204,7 @@ async def serve(
       OSError: the address cannot be bound.
       trio.ClosedResourceError: the node is closed.
     """
-    async with listening(addr, protected=bool(auth_key) or allow_unauthenticated) as where:
+    async with listening(addr, allow_remote=bool(auth_key) or allow_unauthenticated) as where:
         await serve_listener(
             serf,
             where.listener,

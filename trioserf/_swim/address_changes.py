@@ -93,7 +93,7 @@ class AddressChanges:
         """
         if self._faithful:
             return self._decide_as_go(node, now)
-        if alive.incarnation <= self.reached(node, alive):
+        if alive.incarnation <= self.highest_incarnation_at(node, alive):
             return AddressDecision.STALE
         if node.status is NodeStatus.LEFT or (
             node.status is NodeStatus.DEAD and now - node.changed_at >= self._reclaim_time
@@ -150,7 +150,7 @@ class AddressChanges:
         del self._probes[name]
         return probe.address == address and probe.incarnation == incarnation
 
-    def reached(self, node: Node, alive: AliveState) -> Incarnation:
+    def highest_incarnation_at(self, node: Node, alive: AliveState) -> Incarnation:
         """The highest incarnation known of ``node`` at the address of ``alive``; 0 for none."""
         if alive.addr == node.addr and alive.port == node.port:
             return node.incarnation
@@ -161,8 +161,8 @@ class AddressChanges:
         """Note the address of ``node`` before it changes."""
         former = self._former.setdefault(node.name, {})
         address = (node.addr, node.port)
-        reached = max(former.pop(address, 0), node.incarnation)
-        former[address] = reached
+        highest = max(former.pop(address, 0), node.incarnation)
+        former[address] = highest
         while len(former) > FORMER_ADDRESSES:
             del former[next(iter(former))]
 

@@ -250,9 +250,9 @@ class UnreachedNodes:
         self._limit = MAX_UNREACHED
         self._counted_at = NEVER
 
-    def has_room(self, now: float, share: int = 1) -> bool:
-        """Whether one more node may be entered; ``share`` multiplies the limit."""
-        if self.count < share * self._limit:
+    def has_room(self, now: float, factor: int = 1) -> bool:
+        """Whether one more node may be entered; ``factor`` multiplies the limit."""
+        if self.count < factor * self._limit:
             return True
         if now - self._counted_at < COUNT_INTERVAL:
             return False
@@ -264,4 +264,4 @@ class UnreachedNodes:
             elif node.hearsay:
                 self.count += 1
         self._limit = MAX_UNREACHED + reached
-        return self.count < share * self._limit
+        return self.count < factor * self._limit

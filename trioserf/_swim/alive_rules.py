@@ -39,10 +39,10 @@ from .refutation import (
     ALIVE_BAND,
     SUSPECT_BAND,
     announce,
+    next_incarnation,
     plausible_alive,
     refute,
     refute_implausible,
-    successor,
 )
 
 _DEAD = NodeStatus.DEAD
@@ -79,16 +79,16 @@ class AliveRules:
         self._replies = StaleReplies(store.name, interval, rng)
         self._unreached = UnreachedNodes(store)
 
-    def has_room(self, name: str, now: float, share: int = 1) -> bool:
+    def has_room(self, name: str, now: float, factor: int = 1) -> bool:
         """Whether an unknown node may be entered that is known by hearsay alone.
 
         Args:
-          share: what the limit is multiplied by.
+          factor: what the limit is multiplied by.
         """
         return (
             self._faithful
-            or self._unreached.has_room(now, share)
-            or self._dropped.removed(name) is not None
+            or self._unreached.has_room(now, factor)
+            or self._dropped.removed_record(name) is not None
         )
 
     def on_alive(
@@ -133,10 +133,10 @@ class AliveRules:
     def _about_unknown(
         self, name: str, alive: AliveState, now: float, source: Address | None, hearsay: bool
     ) -> list[Effect]:
-        removed = self._dropped.removed(name)
+        removed = self._dropped.removed_record(name)
         if removed is not None:
-            reached = self._address_changes.reached(removed, alive)
-            if alive.incarnation <= reached:
+            known_there = self._address_changes.highest_incarnation_at(removed, alive)
+            if alive.incarnation <= known_there:
                 return self._stale(removed, alive, now, source)
         refused = self._refused_by_check(name, alive)
         if refused is not None:
@@ -237,7 +237,7 @@ class AliveRules:
         self._address_changes.note_local((local.addr, local.port))
         before = local.address
         local.move(addr, port)
-        local.update(incarnation=successor(local.incarnation))
+        local.update(incarnation=next_incarnation(local.incarnation))
         applied = Applied("alive", local.name, moved_from=before)
         return [announce(local), applied, NodeUpdated(local)]
 
@@ -302,8 +302,8 @@ class AliveRules:
         if self._faithful or not (node.is_gone or self._same_address(node, alive)):
             return []
         from_the_node = _from_the_node(alive, source)
-        reached = self._address_changes.reached(node, alive)
-        if from_the_node and not plausible_alive(reached, alive.incarnation):
+        known_there = self._address_changes.highest_incarnation_at(node, alive)
+        if from_the_node and not plausible_alive(known_there, alive.incarnation):
             # Go back from an incarnation in the band to the one that the node itself sent.
             examined = self._examine(node.name, alive, source)
             if isinstance(examined, Refused):
@@ -314,7 +314,12 @@ class AliveRules:
             return []
         num_nodes = len(self._store.sequence)
         reply = self._replies.reply(
-            node, _address(alive), reached, now, from_the_node=from_the_node, num_nodes=num_nodes
+            node,
+            _address(alive),
+            known_there,
+            now,
+            from_the_node=from_the_node,
+            num_nodes=num_nodes,
         )
         return [] if reply is None else [reply]
 
@@ -373,15 +378,15 @@ class AliveRules:
         ):
             self._dropped.forget(record.name)
 
-    def remove(self, name: str) -> None:
+    def mark_removed(self, name: str) -> None:
         """This node was removed on purpose; nothing happens if it is not dead or left."""
         node = self._store.nodes.get(name)
         if node is None or (node.is_gone and node is not self._store.local_node):
-            self._dropped.remove(name, in_table=node is not None)
+            self._dropped.mark_removed(name, in_table=node is not None)
 
     def drop(self, node: Node, now: float) -> bool:
         """The record of a node was dropped; whether the node was removed on purpose."""
-        removed = self._dropped.drop(node, now)
+        removed = self._dropped.add(node, now)
         if not removed:
             self._address_changes.forget(node.name)
         self._replies.forget(node.name)
@@ -461,7 +466,7 @@ class StaleReplies:
         self,
         node: Node,
         address: Address,
-        reached: Incarnation,
+        known_there: Incarnation,
         now: float,
         *,
         from_the_node: bool,
@@ -471,7 +476,7 @@ class StaleReplies:
 
         Args:
           address: that of the message.
-          reached: the highest incarnation known of it there.
+          known_there: the highest incarnation known of it there.
           from_the_node: whether the message came from there.
         """
         last = self._replied_at.get(node.name)
@@ -481,7 +486,9 @@ class StaleReplies:
             return None
         self._replied_at[node.name] = now
         from_node = node.name if node.status is NodeStatus.LEFT else self._name
-        dead = Dead(incarnation=max(reached, node.incarnation), node=node.name, from_node=from_node)
+        dead = Dead(
+            incarnation=max(known_there, node.incarnation), node=node.name, from_node=from_node
+        )
         return SendTo(address, node.name, encode_message(dead))
 
     def forget(self, name: str) -> None:
@@ -536,7 +543,7 @@ class DroppedNodes:
     def __contains__(self, name: str) -> bool:
         return name in self._records
 
-    def remove(self, name: str, *, in_table: bool) -> None:
+    def mark_removed(self, name: str, *, in_table: bool) -> None:
         """A node that is gone was removed on purpose.
 
         Args:
@@ -547,7 +554,7 @@ class DroppedNodes:
         elif name in self._records:
             self._records[name].removed = True
 
-    def drop(self, node: Node, now: float) -> bool:
+    def add(self, node: Node, now: float) -> bool:
         """Remember a dropped record; return whether its node was removed."""
         removed = node.status is NodeStatus.LEFT or node.name in self._removed
         self.forget(node.name)
@@ -558,7 +565,7 @@ class DroppedNodes:
                 del self._records[next(iter(self._records))]
         return removed
 
-    def removed(self, name: str) -> Node | None:
+    def removed_record(self, name: str) -> Node | None:
         """The last record of a node that was removed on purpose and dropped."""
         dropped = self._records.get(name)
         return dropped.node if dropped is not None and dropped.removed else None

@@ -78,7 +78,7 @@ def plausible_alive(incarnation: Incarnation, known: Incarnation) -> bool:
     return incarnation < ALIVE_BAND or incarnation <= known + STEP
 
 
-def successor(local: Incarnation, refuted: Incarnation = NO_INCARNATION) -> Incarnation:
+def next_incarnation(local: Incarnation, refuted: Incarnation = NO_INCARNATION) -> Incarnation:
     """The next local incarnation: above the present and the refuted one, while there is room.
 
     DIFFERS: Go wraps to 0, which peers never accept.
@@ -87,8 +87,8 @@ def successor(local: Incarnation, refuted: Incarnation = NO_INCARNATION) -> Inca
     return min(max(local, refuted) + 1, MAX_INCARNATION)
 
 
-def wrapped_successor(local: Incarnation, refuted: Incarnation = NO_INCARNATION) -> Incarnation:
-    """`successor` as Go computes it."""
+def wrapped_incarnation(local: Incarnation, refuted: Incarnation = NO_INCARNATION) -> Incarnation:
+    """`next_incarnation` as Go computes it."""
     following = (local + 1) & MAX_INCARNATION
     return following if refuted < following else (refuted + 1) & MAX_INCARNATION
 
@@ -129,7 +129,7 @@ def refute(
       faithful: wrap at the end of the range as Go does.
       kind, by: what message it was, and who suspects the node or declared it dead.
     """
-    following = wrapped_successor if faithful else successor
+    following = wrapped_incarnation if faithful else next_incarnation
     local.update(incarnation=following(local.incarnation, refuted))
     return [Refuted(local.incarnation, kind, by), announce(local)]
 
@@ -139,7 +139,7 @@ def refute_implausible(local: Node, refuted: Incarnation) -> list[Effect]:
 
     The health score stays: a forged number says nothing about the health of this node.
     """
-    local.update(incarnation=successor(local.incarnation))
+    local.update(incarnation=next_incarnation(local.incarnation))
     return [
         Refused(local.name, f"implausible incarnation {refuted} of the local node"),
         announce(local),

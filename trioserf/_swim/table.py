@@ -42,7 +42,7 @@ from .effects import (
 )
 from .gossip_order import GossipOrder
 from .nodes import META_LIMIT, VERSIONS_LENGTH, Incarnation, Node, NodeStatus, NodeStore, Suspicions
-from .refutation import announce, successor, wrapped_successor
+from .refutation import announce, next_incarnation, wrapped_incarnation
 from .suspect_rules import SuspectRules
 from .suspicion import Suspicion
 
@@ -157,7 +157,7 @@ class NodeTable:
             raise LocalProtocolError(
                 f"metadata of {len(meta)} bytes: expected at most {META_LIMIT}"
             )
-        following = wrapped_successor if self._faithful else successor
+        following = wrapped_incarnation if self._faithful else next_incarnation
         incarnation = following(local.incarnation)
         if incarnation < local.incarnation:
             return []  # Go wrapped, and takes its own message for stale
@@ -351,9 +351,9 @@ class NodeTable:
         self._alive_rules.expire(now)
         return effects
 
-    def remove(self, name: str) -> None:
+    def mark_removed(self, name: str) -> None:
         """Note that a node, dead or left, was removed on purpose: see `alive_rules`."""
-        self._alive_rules.remove(name)
+        self._alive_rules.mark_removed(name)
 
     # --- reads --------------------------------------------------------------------------
 
