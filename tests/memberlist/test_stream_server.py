@@ -489,7 +489,7 @@ async def test_a_failed_accept_is_tried_again_and_logged_once(autojump_clock, ca
         silent = await peer.dial()  # the accept that was under way
         assert Ack(2, None) == await peer.ask(encode_message(Ping(2, "n1")))
         # What a stream that says nothing has is needed more elsewhere.
-        assert ErrorReply("no descriptors are left") == await reply_on(silent)
+        assert ErrorReply("the system takes no more streams") == await reply_on(silent)
         assert 3 == node.statistics().bad_input["accept"]
         assert 1 == caplog.text.count("too many open files")
 

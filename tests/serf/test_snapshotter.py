@@ -137,7 +137,7 @@ async def test_a_long_file_is_replaced_by_a_short_one(
         snapshotter.note(query(number))
         if number % 200 == 0:
             await snapshotter._append()
-            if snapshotter._log.should_compact(snapshotter._size):
+            if snapshotter._content.should_compact(snapshotter._size):
                 await snapshotter._compact()
     await snapshotter.close()
     assert 1 < snapshotter.statistics().compactions

@@ -157,7 +157,7 @@ _COMMANDS: Final = (
     ),
     Command(
         "force-leave",
-        "take a failed member for one that has left",
+        "mark a failed member as left",
         "cluster_commands:run_force_leave",
         "name",
         (

@@ -25,7 +25,7 @@ _NOT_IN_VARIABLES: Final = re.compile("[^A-Z0-9_]")
 
 
 class InvalidHandler(ValueError):
-    """A handler whose events there are not; the text is Go's."""
+    """A handler is for an event that does not exist; the message is Go's."""
 
 
 class Handler(NamedTuple):
@@ -55,7 +55,7 @@ def parse_handler(text: str) -> tuple[Handler, ...]:
     """The handlers of one text; several if it names several kinds of events.
 
     Raises:
-      InvalidHandler: see there.
+      InvalidHandler: there is no such event.
     """
     events, equals, command = text.partition("=")
     if not equals:

@@ -221,7 +221,7 @@ class HandlerRunner:
                 await output.ended.wait()
             nursery.cancel_scope.cancel()
         if not output.ended.is_set():
-            await self._leave(output)
+            await self._keep_draining(output)
         await self._report(command, event, status, output)
 
     async def _open(self, command: str, event: HandledEvent) -> trio.Process:
@@ -254,7 +254,7 @@ class HandlerRunner:
                 os.killpg(process.pid, number)
             await trio.sleep(KILL_DELAY)
 
-    async def _leave(self, output: _Output) -> None:
+    async def _keep_draining(self, output: _Output) -> None:
         """Go on reading what background jobs write, so that writing does not end them."""
         if self._background >= MAX_BACKGROUND:
             AGENT_LOG.warning("too many background jobs of scripts: closed the output of one")

@@ -46,15 +46,18 @@ class MemberCoalescer:
 
     A member whose last state is the one published before is left out.
 
-    DIFFERS: Go repeats an old update at every later flush
-    (test_an_update_is_published_once); it publishes an update alone for a member that joined
-    and changed in one period, where readers may look for either
-    (test_a_join_followed_by_an_update_is_published_as_both), likewise for one that failed
-    (test_an_update_of_a_failed_member_does_not_hide_the_failure); it drops a return whose tags or
-    address are new (test_a_member_that_returns_changed_within_one_period_is_published); and it
-    publishes a member that changed and changed back
-    (test_a_change_reverted_within_one_period_is_not_published) or joined and was reaped
-    (test_a_member_that_joined_and_was_reaped_within_one_period_is_not_published).
+    DIFFERS: where one period has several changes of a member, readers get all that matters:
+
+    * An old update is not repeated; Go does so at every later flush
+      (test_an_update_is_published_once).
+    * A member that joined and changed, or that failed and changed, is published as both; Go
+      publishes the update alone (test_a_join_followed_by_an_update_is_published_as_both,
+      test_an_update_of_a_failed_member_does_not_hide_the_failure).
+    * A return with new tags or a new address is published; Go drops it
+      (test_a_member_that_returns_changed_within_one_period_is_published).
+    * What changed back, or joined and was reaped, is not published; Go does
+      (test_a_change_reverted_within_one_period_is_not_published,
+      test_a_member_that_joined_and_was_reaped_within_one_period_is_not_published).
 
     Args:
       period: longest time that an event is delayed (seconds).

@@ -13,9 +13,8 @@ more than the `window` of its log ahead is a *gap*, and one that is more than `S
 * A jump moves the clock to the middle of the next epoch at most.  So its own times are plausible
   to those that are behind, for half an epoch more.
 * Gaps and jumps are rate-limited, one jump in sixteen seconds: messages of strangers can drive a
-  clock ahead by one epoch in that time, and never faster than its peers learn of it.  A jump costs
-  as much as the gaps that it could be made of, if those are few: so a node that missed some of them
-  can still follow.
+  clock ahead by one epoch in that time, and never faster than its peers learn of it.  A jump of
+  a few steps costs as many gaps, so a node that missed a few gaps can afford it.
 * Small steps may add up to a gap, too: a query that is not to be passed on moves the clock of this
   node alone, and so does an event that fits into no packet, and the state of a stranger; messages
   that skip hundreds of times leave those behind that are under way.  So what is *skipped* is
@@ -96,7 +95,7 @@ class LamportClock:
     faithful: bool = False
     skipped: int = attrs.field(default=0, init=False)
     """Times of a window that no message had, or only messages that others never see."""
-    _left: tuple[int, ...] = attrs.field(default=(), init=False)
+    _before_gaps: tuple[int, ...] = attrs.field(default=(), init=False)
     """The values that the clock had before its last gaps."""
     _gaps: TokenBucket = attrs.field(factory=lambda: TokenBucket(GAP_BURST, GAP_RATE), init=False)
 
@@ -138,7 +137,7 @@ class LamportClock:
             return self._skip(seen, ahead + private, now, cost or least)
         if not self._gaps.take(now, min(JUMP_COST, max(least, ahead / STEP))):
             return None
-        self._left = (*self._left, self.time)[-_GAPS:]
+        self._before_gaps = (*self._before_gaps, self.time)[-_GAPS:]
         middle = (self.time // EPOCH + 1) * EPOCH + EPOCH // 2
         self.time = min(seen + 1, middle)
         return GAP
@@ -153,7 +152,7 @@ class LamportClock:
         if not self._gaps.take(now, cost):
             return ()
         left = max(0, self.time - self.skipped)
-        self._left = (*self._left, left)[-_GAPS:]
+        self._before_gaps = (*self._before_gaps, left)[-_GAPS:]
         self.skipped = 0
         self.witness(seen)
         return GAP
@@ -176,7 +175,7 @@ class LamportClock:
     def is_current(self, time: int) -> bool:
         """Whether peers that do not know of a gap yet may use this time."""
         window = self.window
-        return any(abs(time - left) <= window for left in self._left)
+        return any(abs(time - left) <= window for left in self._before_gaps)
 
 
 # --- what was received lately -----------------------------------------------------------

@@ -168,16 +168,14 @@ def merge_pieces(
 
     def clocks(now: float, _state: SerfState) -> list[Effect]:
         effects: list[Effect] = []
-        plausible = True
         for clock, time in (
             (members.clock, remote.ltime),
             (queries.clock, remote.query_ltime),
             (events.clock, remote.event_ltime),
         ):
             jumped = clock.catch_up(time, now, first=first)
-            plausible = jumped is not None
             effects += REFUSED if jumped is None else jumped
-        if ignore_old and plausible:
+        if ignore_old and jumped is not None:  # the time of events, which is the last one
             events.min_time = max(events.min_time, remote.event_ltime)
         return effects
 

@@ -160,11 +160,13 @@ class Applier:
                         address,
                         node.address,
                     )
-                case Refuted(incarnation=incarnation):
+                case Refuted(incarnation=incarnation, kind=kind):
                     self.history.refuted(effect, source)
                     self.refuted += 1
                     self.change_health(1)
-                    self.log.warning("refuted a suspect or dead message, with %d", incarnation)
+                    self.log.warning(
+                        "refuted a message (%s), with incarnation %d", kind, incarnation
+                    )
                 case SendTo():
                     self._send(effect)
                 case Refused(name=name, reason=reason, quiet=quiet):

@@ -144,22 +144,22 @@ class StateExchange:
         known, began = self._encoded.get(join), trio.current_time()
         if known is not None and not fresh and known.may_serve(compress, began):
             inner = known.inner
-            return await _done(lambda: frame(inner, outside, nonce), len(inner))
+            return await _inline_or_apart(lambda: frame(inner, outside, nonce), len(inner))
         version = self.user_state.version(join)
         depends_on = (self.apply.changes, version, compress)
         if known is not None and depends_on == known.depends_on:
             inner = known.inner
-            return await _done(lambda: frame(inner, outside, nonce), len(inner))
+            return await _inline_or_apart(lambda: frame(inner, outside, nonce), len(inner))
         records = await self._records()
         size = _RECORD_SIZE * len(records)
-        user_state = await _done(self.user_state.encoder(version, join), size)
+        user_state = await _inline_or_apart(self.user_state.encoder(version, join), size)
 
         def build() -> tuple[bytes, bytes]:
             plain = push_pull_bytes(join, records, user_state)
             inner = compress_message(plain, make_way) if compress else plain
             return inner, frame(inner, outside, nonce)
 
-        inner, framed = await _done(build, size + len(user_state))
+        inner, framed = await _inline_or_apart(build, size + len(user_state))
         self.user_state.report_failure()
         if self.metrics.tap is not None:
             self.metrics.gauge("memberlist.size.local", len(inner))
@@ -248,7 +248,7 @@ class StateExchange:
                 )
 
 
-async def _done(work: Callable[[], T], size: int) -> T:
+async def _inline_or_apart(work: Callable[[], T], size: int) -> T:
     """As `run_cpu_bound`, without its checkpoint if the work is small: a stream is awaited next."""
     return work() if size < INLINE_SIZE else await run_cpu_bound(work, size)
 

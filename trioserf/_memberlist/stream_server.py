@@ -107,7 +107,7 @@ class StreamServer:
     _strangers: TokenBucket = attrs.field(
         factory=lambda: TokenBucket(STRANGER_BURST, STRANGER_RATE), init=False
     )
-    _leaving: int = attrs.field(default=0, init=False)
+    _refusing: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.budget.reclaim = self._reclaim
@@ -128,8 +128,8 @@ class StreamServer:
                     return
                 except OSError as error:
                     self.drop_log("accept", "the system", error)
-                    # If descriptors are what is missing, here are some.
-                    self._shed_silent("no descriptors are left")
+                    # Most likely no descriptor is left, and a silent stream has one.
+                    self._shed_silent("the system takes no more streams")
                     await trio.sleep(pause)
                     pause = min(2 * pause, _BACKOFF[1])
                     continue
@@ -218,8 +218,8 @@ class StreamServer:
         may destroy the reply: so it is read until the peer closes.
         """
         try:
-            if self._leaving < _MAX_REPLIES:
-                self._leaving += 1
+            if self._refusing < _MAX_REPLIES:
+                self._refusing += 1
                 try:
                     with trio.move_on_after(_REPLY_LIMIT):
                         await stream.send_all(self.wire.encode_frame(_error(reason)))
@@ -228,7 +228,7 @@ class StreamServer:
                         while await stream.receive_some(CHUNK):
                             pass
                 finally:
-                    self._leaving -= 1
+                    self._refusing -= 1
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # it is gone already
         finally:

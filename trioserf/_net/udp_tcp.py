@@ -176,7 +176,7 @@ class NetTransport(Transport):
         counts.bytes_sent += len(data)
 
     def _retry_send(self, bound: BoundPair, data: bytes, to: Address, error: Exception) -> bool:
-        """Whether a datagram went out after all: the error may be that of an earlier one.
+        """Send once more, since the error may be that of an earlier datagram; whether it went out.
 
         Each try takes one such error away, and hardly ever has a second one come meanwhile.
         """

@@ -1,7 +1,7 @@
-"""The Serf half of one node: where its rules meet the rest, the only place, and it never waits.
+"""What memberlist calls in Serf, and where the effects of Serf's rules are applied.
 
-`SerfDelegate` is what the membership half calls.  It asks the rules, and applies the effects
-they return: to the queues, the event pipeline, the network, the log and the counters.  A
+`SerfDelegate` implements the interfaces of `abc`.  It asks the rules in `_cluster`, and applies the
+effects they return, here alone and without a wait: to the queues, the event pipeline, the network, the log and the counters.  A
 change of state and its event happen without another task in between, so events come in the
 order of the changes.
 

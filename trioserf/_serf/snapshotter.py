@@ -89,12 +89,12 @@ class Snapshotter:
         self.state = state
         self._file = file
         self._lines = file.lines
-        self._log = SnapshotLog(
+        self._content = SnapshotLog(
             state,
             rejoin_after_leave=config.rejoin_after_leave,
             min_compact_size=config.min_compact_size,
         )
-        self._logger: Log = node_log("snapshot", config.node_name)
+        self._log: Log = node_log("snapshot", config.node_name)
         self._core: Core | None = None
         self._incarnation: Callable[[], int] = lambda: 0
         # One write at a time, which does not wait for threads of other parts of the program.
@@ -130,11 +130,11 @@ class Snapshotter:
             raise SnapshotError(f"failed to open snapshot: {error}") from error
         snapshotter = cls(config, file, state, state.whole_size)
         for skipped in state.skipped[:_SKIPS_LOGGED]:
-            snapshotter._logger.warning("line %d: %s", skipped.line_no, skipped.reason)
+            snapshotter._log.warning("line %d: %s", skipped.line_no, skipped.reason)
         if len(state.skipped) > _SKIPS_LOGGED:
-            snapshotter._logger.warning("%d lines were skipped in all", len(state.skipped))
+            snapshotter._log.warning("%d lines were skipped in all", len(state.skipped))
         if data:
-            snapshotter._logger.info(
+            snapshotter._log.info(
                 "recovered %s: %d members, clocks %d (members), %d (events), %d (queries)",
                 *(config.snapshot_path, len(state.alive)),
                 *(state.clock, state.event_clock, state.query_clock),
@@ -158,7 +158,7 @@ class Snapshotter:
             compactions=self._compactions,
             failures=self._failures,
             broken=self._broken,
-            refused=self._log.refused,
+            refused=self._content.refused,
         )
 
     # --- noting -------------------------------------------------------------------------
@@ -177,22 +177,22 @@ class Snapshotter:
         """Note an event or a query."""
         match item:
             case MemberEvent():
-                self._put(self._log.on_member_event(item))
+                self._put(self._content.on_member_event(item))
                 self._note_clock()
             case UserEvent(ltime=ltime):
-                self._put(self._log.on_user_event(ltime))
+                self._put(self._content.on_user_event(ltime))
             case Deliver(query=query):
-                self._put(self._log.on_query(query.ltime))
+                self._put(self._content.on_query(query.ltime))
 
     def leave(self) -> None:
         """Note that the node leaves gracefully: nothing but the clock is noted after it."""
-        self._put(self._log.on_leave())
+        self._put(self._content.on_leave())
 
     def _note_clock(self) -> None:
         """Note what changes without an event: the clock, and the local incarnation."""
         assert self._core is not None, "it is attached before anything happens"
-        self._put(self._log.on_clock(self._core.members.clock.time))
-        self._put(self._log.on_incarnation(self._incarnation()))
+        self._put(self._content.on_clock(self._core.members.clock.time))
+        self._put(self._content.on_incarnation(self._incarnation()))
 
     def _put(self, lines: list[bytes]) -> None:
         if self._broken:
@@ -214,7 +214,7 @@ class Snapshotter:
                     await self._compact()
             elif self._lines:
                 await self._append()
-                if self._log.should_compact(self._size):
+                if self._content.should_compact(self._size):
                     await self._compact()
 
     async def _append(self) -> None:
@@ -223,7 +223,7 @@ class Snapshotter:
                 partial(self._file.append, self._next_number(), sync=False)
             )
         except FileChangedError as error:
-            self._logger.warning("%s: it is written anew", error)
+            self._log.warning("%s: it is written anew", error)
             await self._compact()
         except OSError as error:
             self._fail(error)
@@ -231,7 +231,7 @@ class Snapshotter:
             self._size += written
 
     async def _compact(self) -> None:
-        data = self._log.compacted()
+        data = self._content.compacted()
         # From here to its success the file is in doubt, also if this is cancelled.
         self._broken = True
         self._lines.clear()
@@ -267,7 +267,7 @@ class Snapshotter:
         while True:
             await trio.sleep(pause)
             waited += pause
-            self._logger.warning(
+            self._log.warning(
                 "the disk of snapshot %s has not answered for %g s", self._file.path, waited
             )
             pause = RETRY_INTERVAL
@@ -277,7 +277,7 @@ class Snapshotter:
         self._broken = True
         self._lines.clear()
         self._retry_at = trio.current_time() + RETRY_INTERVAL
-        self._logger.error("failed to update snapshot %s: %s", self._file.path, error)
+        self._log.error("failed to update snapshot %s: %s", self._file.path, error)
 
     def _next_number(self) -> int:
         self._number += 1
@@ -286,7 +286,7 @@ class Snapshotter:
     async def close(self) -> None:
         """Write the last lines and wait, for a short time, until the disk has them."""
         self._note_clock()
-        whole = self._log.compacted()
+        whole = self._content.compacted()
         data = whole if self._broken else None
         number = self._next_number()
         problem = await run_in_thread(self._file.within, CLOSE_LIMIT, number, data, whole)

@@ -71,7 +71,7 @@ class ProbeSchedule:
         if config is not None and not config.faithful_go:
             self._interval = config.probe_interval
         self._index = 0
-        self._instead = False
+        self._again_next = False
         self._reached: deque[Node] | None = None
         self._scanned_at = self._scan_at = -math.inf
 
@@ -121,8 +121,8 @@ class ProbeSchedule:
         DIFFERS (unless ``faithful_go``): Go probes all in turn.
         Test: test_made_up_nodes_do_not_keep_real_ones_from_being_probed.
         """
-        self._instead = not self._instead
-        if not self._instead or self._interval == math.inf:
+        self._again_next = not self._again_next
+        if not self._again_next or self._interval == math.inf:
             return None
         if now >= self._scan_at:
             self._scan(now)

@@ -270,7 +270,8 @@ class NodeTable:
         hearsay = bool(peer) and source is None
         forms = forms_of(peer) if hearsay and not self._faithful else ()
         at_peer, turned_away, checks = forms, 0, list[Effect]()
-        # The peer itself, that is.  Its streams may come from another of its addresses.
+        # A short state is mostly about the peer itself.  Its nodes are checked even if the stream
+        # came from another of its addresses.
         few = hearsay and not self._faithful and len(records) <= MAX_CHECKS
         if source is not None and not self._alive_rules.trusts(source):
             source = None

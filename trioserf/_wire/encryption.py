@@ -55,7 +55,7 @@ def encrypt(plaintext: bytes, *, key: bytes, nonce: bytes, version: int, aad: by
       key: 16, 24 or 32 bytes.
       nonce: 12 bytes, never used twice with this key.
       version: 0 or 1.
-      aad: what the reader must have as well, in clear.
+      aad: additional authenticated data: not sent, and the reader must have the same.
 
     Raises:
       LocalProtocolError: a version or a nonce that does not exist.

@@ -1,4 +1,4 @@
-"""Every size limit of packets, streams and msgpack.
+"""Size limits of what decoders read.  How much and how often is with the task that enforces it.
 
 Limits guard against what a peer may send; none is negotiated.  Sizes are bytes.
 
@@ -92,9 +92,9 @@ MAX_RECORDS: Final = 40 * 1024 * 1024
 MAX_STREAM_VALUE: Final = 1 << 20
 """One header or one node record on a stream (bytes)."""
 FREE_RECORDS: Final = 1000
-"""Node records that may be of any length."""
+"""Node records of a state that may be of any length; of more, see `LEAST_RECORD`."""
 LEAST_RECORD: Final = 16
-"""Mean length that more node records than that must have (bytes).  Go's have 60 and more."""
+"""Least mean length of more than `FREE_RECORDS` node records (bytes).  Go's have 60 and more."""
 THREAD_THRESHOLD: Final = 40_000
 """Plain bytes that are worth a thread: parsing or compressing them takes 4 to 8 ms."""
 RECORD_SIZE: Final = 500
