@@ -350,7 +350,7 @@ class Agent:
         self.output.detail()
         self.output.begin_streaming()
         self._started.set()
-        _set_start_apart()
+        _freeze_start()
         if options.discover:
             self._start_discovery(serf, nursery)
         if options.retry_join:
@@ -530,7 +530,7 @@ class Agent:
         await serf.set_tags(tags)
 
 
-def _set_start_apart() -> None:
+def _freeze_start() -> None:
     """Let no later collection of garbage look at what the start has made.
 
     A full collection visits every object of the process, 35,000 after the start, and the event

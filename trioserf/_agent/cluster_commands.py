@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from .asking import Asking, NoAgentError, connect
+from .agent_connection import GoErrors, NoAgentError, connect
 from .call import CommandError
 from .go_text import quote, sorted_map
 from .members_command import read_tags
@@ -27,7 +27,7 @@ def run_join(call: Call) -> int:
         return call.wrong_usage("At least one address to join must be specified.")
     call.check_format()
     body = {"Existing": call.arguments, "Replay": call["replay"]}
-    with connect(call) as agent, Asking("Error joining the cluster: "):
+    with connect(call) as agent, GoErrors("Error joining the cluster: "):
         contacted = agent.call("join", body)["Num"]
     call.print(
         f"Successfully joined cluster by contacting {contacted} nodes.", {"contacted": contacted}
@@ -44,7 +44,7 @@ def run_leave(call: Call) -> int:
     call.check_format()
     with connect(call) as agent:
         try:
-            with Asking("Error leaving: "):
+            with GoErrors("Error leaving: "):
                 agent.call("leave")
         except NoAgentError:
             pass
@@ -58,7 +58,7 @@ def run_force_leave(call: Call) -> int:
         return call.wrong_usage("A node name must be specified to force leave.")
     call.check_format()
     (node,) = call.arguments
-    with connect(call) as agent, Asking("Error force leaving: "):
+    with connect(call) as agent, GoErrors("Error force leaving: "):
         agent.call("force-leave", {"Node": node, "Prune": call["prune"]})
     if call.format != "text":
         call.print("", {"node": node, "prune": call["prune"]})
@@ -72,7 +72,7 @@ def run_tags(call: Call) -> int:
     call.check_format()
     with connect(call) as agent:
         tags, deleted = read_tags(call["set"]), list(call["delete"])
-        with Asking("Error setting tags: "):
+        with GoErrors("Error setting tags: "):
             agent.call("tags", {"Tags": tags, "DeleteTags": deleted})
     document = {"set": sorted_map(tags), "deleted": deleted}
     call.print("Successfully updated agent tags", document)
@@ -84,7 +84,7 @@ def run_tags(call: Call) -> int:
 
 def run_info(call: Call) -> int:
     """What the agent says about itself."""
-    with connect(call) as agent, Asking("Error querying agent: "):
+    with connect(call) as agent, GoErrors("Error querying agent: "):
         stats = agent.call("stats")
     call.check_format('Encoding error: Invalid output format "{}"')
     sections = {name: sorted_map(stats[name]) for name in sorted_map(stats)}
@@ -107,7 +107,7 @@ def run_rtt(call: Call) -> int:
         call.check_format()
         nodes = list(call.arguments)
         if len(nodes) == 1:
-            with Asking("Error querying agent: "):
+            with GoErrors("Error querying agent: "):
                 nodes.append(agent.call("stats").get("agent", {}).get("name", ""))
         here, there = (_coordinate(agent, node) for node in nodes)
     milliseconds = f"{distance(here, there) * 1000:.3f}"
@@ -119,7 +119,7 @@ def run_rtt(call: Call) -> int:
 
 
 def _coordinate(agent: BlockingClient, node: str) -> dict[str, Any]:
-    with Asking("Error getting coordinates: "):
+    with GoErrors("Error getting coordinates: "):
         found = agent.call("get-coordinate", {"Node": node})
     if not found["Ok"]:
         raise CommandError(f"Could not find a coordinate for node {quote(node)}")

@@ -147,7 +147,7 @@ _COMMANDS: Final = (
     Command(
         "explain",
         "say why a member is what it is (agents of trioserf)",
-        "looking_commands:run_explain",
+        "peek_commands:run_explain",
         "[name or address]",
         (format_flag(), *RPC_FLAGS),
         more="What the agent found out about a member or an IP address, and what happened to "
@@ -249,7 +249,7 @@ _COMMANDS: Final = (
     Command(
         "peek",
         "list the members of a cluster without joining it",
-        "looking_commands:run_peek",
+        "peek_commands:run_peek",
         "address",
         (
             Flag("detailed", "bool", "with protocol versions (as text)"),

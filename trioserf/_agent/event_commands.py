@@ -11,7 +11,7 @@ import time
 from .._exceptions import RemoteProtocolError, RPCError
 from .._text import raw_text, text
 from .._wire.rpc_client_session import Reply
-from .asking import Asking, connect, take_interrupts
+from .agent_connection import GoErrors, connect, take_interrupts
 from .call import CommandError
 from .durations import MAX_NANOSECONDS
 from .go_text import json_document, json_line, sorted_map
@@ -46,7 +46,7 @@ def run_event(call: Call) -> int:
         "Payload": raw_text(payload[0]) if payload else None,
         "Coalesce": call["coalesce"],
     }
-    with connect(call) as agent, Asking("Error sending event: "):
+    with connect(call) as agent, GoErrors("Error sending event: "):
         agent.call("event", body)
     coalesce = "true" if call["coalesce"] else "false"
     call.print(
@@ -95,7 +95,7 @@ def _ask(call: Call, agent: BlockingClient, tags: dict[str, str], answers: _Answ
         "RelayFactor": call["relay-factor"],
         "Timeout": max(-MAX_NANOSECONDS, min(round(timeout * 1e9), MAX_NANOSECONDS)),
     }
-    with Asking(_SENDING_QUERY):
+    with GoErrors(_SENDING_QUERY):
         number = agent.send("query", body)
         while True:
             if answers.complete:

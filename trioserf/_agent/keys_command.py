@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .._exceptions import RPCError
 from .._tuples import NamedTuple
-from .asking import Asking, connect
+from .agent_connection import GoErrors, connect
 from .call import CommandError
 from .go_text import columns, json_document, json_line, sorted_map
 
@@ -75,7 +75,7 @@ def run_keys(call: Call) -> int:
 
 
 def _list(call: Call, agent: BlockingClient) -> int:
-    _progress(call, "Asking all members for installed keys...")
+    _progress(call, "GoErrors all members for installed keys...")
     response = _ask(call, agent, "list-keys", None, "Failed to gather member keys: ")
     keys, nodes = sorted_map(response["Keys"]), response["NumNodes"]
     if call.format == "json":
@@ -108,7 +108,7 @@ def _ask(
 ) -> dict[str, Any]:
     """The report of all members; one that reports failures ends the command."""
     try:
-        with Asking(prefix):
+        with GoErrors(prefix):
             response: dict[str, Any] = _call(agent, command, body)
             return response
     except _FailuresError as error:

@@ -10,7 +10,7 @@ import time
 from .._exceptions import RPCError
 from .._text import host_and_port
 from .._wire.rpc_client_session import Reply
-from .asking import Asking, NoAgentError, call_error, connect
+from .agent_connection import GoErrors, NoAgentError, call_error, connect
 from .call import CommandError
 from .go_text import columns, json_document, json_line, sorted_map
 
@@ -45,7 +45,7 @@ def _filters(call: Call) -> dict[str, Any]:
 
 
 def _ask(agent: BlockingClient, filters: dict[str, Any]) -> list[dict[str, Any]]:
-    with Asking(_ASKING):
+    with GoErrors(_ASKING):
         members = agent.call("members-filtered", filters)["Members"]
     return _sorted(members)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._exceptions import RemoteProtocolError, RPCError
 from .._wire.rpc_client_session import Reply
-from .asking import Asking, call_error, connect, take_interrupts
+from .agent_connection import GoErrors, call_error, connect, take_interrupts
 from .call import CommandError
 from .go_text import json_line, quote
 from .members_command import member_document
@@ -43,7 +43,7 @@ def run_monitor(call: Call) -> int:
 
 def _monitor(call: Call, agent: BlockingClient) -> int:
     events = agent.send("stream", {"Type": "*"})
-    with Asking("Error starting stream: "):
+    with GoErrors("Error starting stream: "):
         _await_reply(agent, events)
     logs = agent.send("monitor", {"LogLevel": call["log-level"]})
     while True:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from .asking import Asking, connect, take_interrupts
+from .agent_connection import GoErrors, connect, take_interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run_reachability(call: Call) -> int:
     take_interrupts()
     call.check_format()
     with connect(call) as agent:
-        with Asking("Error getting members: "):
+        with GoErrors("Error getting members: "):
             members = agent.call("members")["Members"]
         live = {member["Name"] for member in members if member["Status"] == "alive"}
         _say(call, f"Total members: {len(members)}, live members: {len(live)}")
@@ -54,7 +54,7 @@ def _ping(call: Call, agent: BlockingClient, began: float) -> tuple[list[str], f
     """Who answered, in this order, and when the last one did."""
     acks: list[str] = []
     last = began
-    with Asking("Error sending query: "):
+    with GoErrors("Error sending query: "):
         for record in agent.records("query", {"Name": _PING, "RequestAck": True}):
             if record["Type"] != "ack":
                 continue

@@ -160,13 +160,8 @@ class Applier:
                         address,
                         node.address,
                     )
-                case Refuted(incarnation=incarnation, kind=kind):
-                    self.history.refuted(effect, source)
-                    self.refuted += 1
-                    self.change_health(1)
-                    self.log.warning(
-                        "refuted a message (%s), with incarnation %d", kind, incarnation
-                    )
+                case Refuted():
+                    self._refuted(effect, source)
                 case SendTo():
                     self._send(effect)
                 case Refused(name=name, reason=reason, quiet=quiet):
@@ -191,6 +186,13 @@ class Applier:
         deadline = self.table.suspicions.next_deadline()
         if deadline != self.suspicion_timer.due:
             self.suspicion_timer.set(deadline)
+
+    def _refuted(self, effect: Refuted, source: Source) -> None:
+        self.history.refuted(effect, source)
+        self.refuted += 1
+        self.change_health(1)
+        kind, incarnation = effect.kind, effect.incarnation
+        self.log.warning("refuted a message (%s), with incarnation %d", kind, incarnation)
 
     def spread_soon(self) -> None:
         """Do not let what is queued wait for the next gossip interval."""

@@ -27,9 +27,9 @@ from .._config import MemberlistConfig
 from .._swim.nodes import Node
 from .._swim.scaling import push_pull_scale
 from .._swim.table import NodeTable
+from .healer_memory import Seeds
 from .joiner import Joiner
 from .node_log import Log
-from .seeds import Seeds
 from .state_exchange import EXCHANGE_ERRORS
 
 DEFAULT_PERIOD: Final = 30.0

@@ -121,7 +121,7 @@ class IndirectPings:
         return [(request.message, request.reply_to) for request in requests]
 
     def nacked(self, seq_no: int) -> None:
-        """Send no nack for this ping later: one went out, and the prober counts nacks, not helpers."""
+        """Send no other nack for this ping: the prober counts nacks, not helpers."""
         request = self._requests.get(seq_no)
         if request is not None:
             message = attrs.evolve(request.message, nack=False)

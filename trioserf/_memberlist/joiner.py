@@ -5,7 +5,7 @@ there know each other: with the nearest alone, two zones that start at one time 
 clusters.  The caller of a join waits for the first node that answers; exchanges with the others go
 on in the background.  Of more than `MAX_ADDRESSES` addresses that many are chosen at random; the
 healer (`_memberlist/healer.py`), which resolves the name again and again, joins the missing ones.
-Which addresses this node joined is remembered for the healer (`_memberlist/seeds.py`).
+Which addresses this node joined is remembered for the healer (`_memberlist/healer_memory.py`).
 
 This node itself, which may well be among the addresses of a name, is never dialled, and never
 counts as reached; neither does an address that turns out to lead back here.
@@ -36,8 +36,8 @@ from .._swim.same_cluster import is_same_cluster, name_at
 from .._swim.table import NodeTable
 from .._text import short_repr
 from ..abc import Address, Transport
+from .healer_memory import Seeds
 from .node_log import Log
-from .seeds import Seeds
 from .short_tasks import ShortTasks
 from .state_exchange import EXCHANGE_ERRORS, LeadsHere, PushPuller
 

@@ -59,6 +59,7 @@ from .deadlines import Deadlines
 from .drop_log import DropLog
 from .gossiper import Gossiper
 from .healer import Healer
+from .healer_memory import Seeds
 from .history import History
 from .indirect_pings import IndirectPings
 from .joiner import Joiner
@@ -71,7 +72,6 @@ from .pending_acks import PendingAcks, Pinger
 from .prober import Prober
 from .receiver import Handoff, Receiver, requests_in_packet
 from .refusal_detector import RefusalDetector
-from .seeds import Seeds
 from .short_tasks import ShortTasks
 from .state_exchange import PushPuller, StateExchange
 from .statistics import MemberlistStatistics

@@ -1,9 +1,9 @@
 """What memberlist calls in Serf, and where the effects of Serf's rules are applied.
 
 `SerfDelegate` implements the interfaces of `abc`.  It asks the rules in `_cluster`, and applies the
-effects they return, here alone and without a wait: to the queues, the event pipeline, the network, the log and the counters.  A
-change of state and its event happen without another task in between, so events come in the
-order of the changes.
+effects they return, here alone and without a wait: to the queues, the event pipeline, the network,
+the log and the counters.  A change of state and its event happen without another task in between,
+so events come in the order of the changes.
 
 It makes what effects act upon, memberlist included, because these parts and it need each other.
 Nothing runs yet when it is made; `trioserf._serf.tree` starts the tasks.
@@ -79,7 +79,7 @@ from .core import Core, ignore_old_events
 from .fanout import Fanout, Subscription
 from .following import Followers
 from .internal_queries import InternalQueryStage
-from .log_lines import MEMBER_LEVELS, log_member_event
+from .member_log import MEMBER_LEVELS, log_member_event
 from .membership import Membership
 from .pipeline import Sink, coalescing_stages
 from .query_tracker import QueryTracker

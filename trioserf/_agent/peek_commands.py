@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._exceptions import RPCError
 from .._wire.rpc_messages import UNSUPPORTED_COMMAND
-from .asking import Asking, connect
+from .agent_connection import GoErrors, connect
 from .call import CommandError
 from .members_command import print_members
 
@@ -26,7 +26,7 @@ def run_explain(call: Call) -> int:
         return call.wrong_usage("At most one name or address can be explained.")
     call.check_format()
     subject = call.arguments[0] if call.arguments else ""
-    with connect(call) as agent, Asking("Error explaining: "):
+    with connect(call) as agent, GoErrors("Error explaining: "):
         try:
             found = agent.call("explain", {"Subject": subject})
         except RPCError as error:

@@ -56,7 +56,7 @@ def connect(call: Call) -> BlockingClient:
     return client
 
 
-class Asking:
+class GoErrors:
     """Turn what a call raises into the line that Go's command prints behind this prefix.
 
     A class, because ``contextlib`` would take longer to load than this to write.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.fake_agent import CLOSE, SILENCE, CommandLine, Refused, fake_agent, member, members
-from trioserf._agent import asking
+from trioserf._agent import agent_connection
 
 PREFIX = "Error connecting to Serf agent: "
 ONE = {"members-filtered": members(member("a"))}
@@ -90,8 +90,8 @@ def test_an_error_names_the_address_that_go_names(
         return [(0, 0, 0, "", (each, 0)) for each in found]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    assert shown == asking._resolved("web-1")
-    assert "" == asking._resolved("")
+    assert shown == agent_connection._resolved("web-1")
+    assert "" == agent_connection._resolved("")
 
 
 @pytest.mark.parametrize(
@@ -103,4 +103,4 @@ def test_an_error_names_the_address_that_go_names(
     ],
 )
 def test_the_reason_of_a_failed_connection_is_in_go_s_words(error: Exception, text: str) -> None:
-    assert text == asking._reason(error)
+    assert text == agent_connection._reason(error)

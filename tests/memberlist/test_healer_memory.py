@@ -1,6 +1,6 @@
 """What is remembered of addresses that were joined, and of nodes that were lost."""
 
-from trioserf._memberlist.seeds import MAX_LOST, MAX_SEEDS, Seeds
+from trioserf._memberlist.healer_memory import MAX_LOST, MAX_SEEDS, Seeds
 from trioserf._swim.nodes import Node, NodeStatus
 from trioserf.abc import Address
 
