@@ -55,6 +55,14 @@ async def test_each_kind_of_line_is_rate_limited(autojump_clock, caplog):
     assert 42 == len(caplog.records)
 
 
+async def test_a_long_line_counts_as_several(autojump_clock, caplog):
+    log = node_log("test", "n1")
+    with caplog.at_level("INFO"):
+        for number in range(200):
+            log.info("%s at %s joined", f"{number:08}" + "x" * 1000, "10.0.0.1:7946")
+    assert 32 <= len(caplog.records) <= 35
+
+
 def test_outside_of_trio_every_line_is_written(caplog):
     log = node_log("serf", "n1")
     for number in range(100):

@@ -20,6 +20,8 @@ _URGENT: Final = (20, 0.5)
 """Warnings and errors of one kind: lines at once, and further lines per second."""
 _USUAL: Final = (100, 5.0)
 """Other lines of one kind, at once and per second: a hundred nodes may join in a moment."""
+_USUAL_LENGTH: Final = 100
+"""Characters of all texts in a line that counts as one; a longer one counts as so many more."""
 _MAX_KINDS: Final = 256
 """Kinds of lines whose rates are remembered; the library has fewer."""
 
@@ -69,7 +71,8 @@ class _NodeLog(logging.LoggerAdapter[logging.Logger]):
             return
         template = str(msg)
         kind = str(args[0]).partition(" ")[0] if template == "%s" else template
-        missing = self._missing(kind, level)
+        length = sum([min(len(arg), ARGUMENT_PRINTED) for arg in args if isinstance(arg, str)])
+        missing = self._missing(kind, level, max(1.0, length / _USUAL_LENGTH))
         if missing is None:
             return
         shown = [arg if isinstance(arg, int | float) else _Shown(arg) for arg in args]
@@ -81,8 +84,12 @@ class _NodeLog(logging.LoggerAdapter[logging.Logger]):
         kwargs.setdefault("stacklevel", 2)
         self.logger.log(level, self._prefix.replace("%", "%%") + template, *shown, **kwargs)
 
-    def _missing(self, kind: str, level: int) -> int | None:
-        """How many lines of a kind are missing before this one; None if it is missing, too."""
+    def _missing(self, kind: str, level: int, lines: float) -> int | None:
+        """How many lines of a kind are missing before this one; None if it is missing, too.
+
+        Args:
+          lines: as how many lines of the usual length it counts.
+        """
         try:
             now = trio.current_time()
         except RuntimeError:  # outside of Trio nothing arrives from peers
@@ -98,7 +105,7 @@ class _NodeLog(logging.LoggerAdapter[logging.Logger]):
         if allowance.left < 1:
             allowance.missing += 1
             return None
-        allowance.left -= 1
+        allowance.left -= lines
         missing, allowance.missing = allowance.missing, 0
         return missing
 
