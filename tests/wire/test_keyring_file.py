@@ -39,6 +39,7 @@ def test_repeated_keys_and_line_ends_in_the_file_do_no_harm() -> None:
         (b'["YWFhYWFhYWFhYWFhYWFhYQ"]', "not base64"),
         ('["schlüssel"]'.encode(), "not base64"),
         (b'["YWFh"]', "expected 16, 24 or 32"),
+        (b'["YWFhYWFhYWFhYWFhYWFhYQ==", ""]', "key 2 of the keyring file is empty"),
     ],
 )
 def test_a_broken_file_is_refused_without_showing_keys(data: bytes, reason: str) -> None:
