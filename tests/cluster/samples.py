@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from trioserf._cluster.effects import Effect, Log, Publish
-from trioserf._cluster.member_record import RecentIntents
+from trioserf._cluster.intents import RecentIntents
 from trioserf._config import Config, MemberlistConfig
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, UserEvent
 from trioserf._wire.tags import encode_tags

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trioserf._cluster.effects import Broadcast, Count, Drop, NodeForgotten, Prune, SendTo
+from trioserf._cluster.intents import UNKNOWN_BURST
 from trioserf._cluster.lamport import EPOCH, LIMIT, REFUSED
-from trioserf._cluster.member_record import MAX_NEVER_REACHED, UNKNOWN_BURST
+from trioserf._cluster.member_record import MAX_NEVER_REACHED
 from trioserf._cluster.members import MemberRegistry, send_leave_intent
 from trioserf._events import EventType, Member, MemberEvent, MemberStatus, SerfState
 from trioserf._wire.serf_messages import JoinIntent, LeaveIntent, decode_serf, encode_serf

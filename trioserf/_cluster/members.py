@@ -35,16 +35,9 @@ from .._swim.nodes import NAME_LIMIT
 from .._wire.serf_messages import JoinIntent, LeaveIntent, encode_serf
 from ..abc import NodeView
 from .effects import Broadcast, Count, Drop, Effect, Log, NodeForgotten, Prune, Publish, SendTo
+from .intents import RecentIntents
 from .lamport import LIMIT, REFUSED, LamportClock
-from .member_record import (
-    RecentIntents,
-    Record,
-    SortedMembers,
-    member_address,
-    member_of,
-    overdue,
-    too_many,
-)
+from .member_record import Record, SortedMembers, member_address, member_of, overdue, too_many
 
 
 class MemberRegistry:
