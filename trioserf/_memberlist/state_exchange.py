@@ -33,6 +33,7 @@ from .._swim.scaling import push_pull_scale
 from .._swim.selection import select
 from .._swim.table import NodeTable
 from .._wire.compression import compress_message
+from .._wire.limits import ENCRYPTED_PER_PLAIN
 from .._wire.messages import ErrorReply, MessageType, NodeRecord
 from .._wire.streams import PushPullState, frame, push_pull_bytes
 from ..abc import Address, Delegate, LargeStateDelegate, PublishingDelegate
@@ -138,21 +139,19 @@ class StateExchange:
             again, cannot make this node do nothing else.
         """
         compress = self.wire.stream.compress
-        outside = self.wire.stream_outside
-        nonce = None if outside.key is None else self.wire.stream_nonce()
         self._count_nodes()
         known, began = self._encoded.get(join), trio.current_time()
         if known is not None and not fresh and known.may_serve(compress, began):
-            inner = known.inner
-            return await _inline_or_apart(lambda: frame(inner, outside, nonce), len(inner))
+            return await self._framed(known.inner)
         version = self.user_state.version(join)
         depends_on = (self.apply.changes, version, compress)
         if known is not None and depends_on == known.depends_on:
-            inner = known.inner
-            return await _inline_or_apart(lambda: frame(inner, outside, nonce), len(inner))
+            return await self._framed(known.inner)
         records = await self._records()
         size = _RECORD_SIZE * len(records)
         user_state = await _inline_or_apart(self.user_state.encoder(version, join), size)
+        outside = self.wire.stream_outside
+        nonce = None if outside.key is None else self.wire.stream_nonce()
 
         def build() -> tuple[bytes, bytes]:
             plain = push_pull_bytes(join, records, user_state)
@@ -167,6 +166,13 @@ class StateExchange:
         age = min(MAX_AGE, 10 * (now - began)) if now - began > QUICK else 0.0
         self._encoded[join] = _Encoded(depends_on, inner, now + age)
         return framed
+
+    async def _framed(self, inner: bytes) -> bytes:
+        """A frame around a state that was encoded before."""
+        outside = self.wire.stream_outside
+        nonce = None if outside.key is None else self.wire.stream_nonce()
+        size = len(inner) // ENCRYPTED_PER_PLAIN
+        return await _inline_or_apart(lambda: frame(inner, outside, nonce), size)
 
     async def _records(self) -> list[NodeRecord]:
         """Every node; each as it is at some moment during the call.
@@ -207,7 +213,7 @@ class StateExchange:
           MergeRefused: by the merge handler; nothing was merged.
         """
         records = state.records
-        if len(records) > MERGE_STEP:
+        if len(records) > MERGE_SLICE:
             await trio.lowlevel.checkpoint()
         self.table.check(records, join=join)
         newcomer = source is not None and len(self.table.sequence) == 1 and not self.faithful
