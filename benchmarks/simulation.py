@@ -49,8 +49,8 @@ next one three minutes later: 210 seconds see each of them once, shorter times t
 """
 REST = 60.0
 """How long two nodes run before, and how long memory is given to come to rest (seconds)."""
-SETTLING = 0.2
-"""How long, times nodes, until each has opened its stream to each other (seconds)."""
+SETTLING = 1.5
+"""How long, times nodes, until each has probed each other, and opened a stream to it (seconds)."""
 MOST_GOSSIP = 200
 """Nodes that still come to know each other by gossip."""
 PAIR = 800
