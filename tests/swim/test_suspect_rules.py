@@ -160,6 +160,21 @@ def test_a_node_declared_dead_is_sent_the_message_before_others() -> None:
     assert the(Broadcast, effects).message == send.message
 
 
+def test_a_few_nodes_send_a_leave_back_to_the_node_that_it_is_about() -> None:
+    """So a node that did not leave refutes it; all of a large cluster would be too many."""
+    sending = 0
+    for seed in range(300):
+        table = table_with(*(f"n{number}" for number in range(30)), seed=seed)
+        for effect in table.on_dead(left("n7"), 1.0):
+            if isinstance(effect, SendTo):
+                assert (table.nodes["n7"].address, "n7") == (effect.address, effect.name)
+                sending += 1
+    assert 20 < sending < 40
+    table = table_with("b", faithful_go=True)
+    assert ["Broadcast", "Applied", "NodeLeft"] == kinds(table.on_dead(left("b"), 1.0))
+    assert "SendTo" not in kinds(table.leave(2.0)), "this node knows that it leaves"
+
+
 def test_a_dead_message_from_others_waits_for_the_next_gossip_interval() -> None:
     table = table_with("b", "c")
     effects = table.on_dead(dead(by="c"), 1.0)
@@ -229,8 +244,9 @@ def test_a_dead_message_from_its_own_node_is_a_leave(
     if suspected:
         table.on_suspect(suspect(), 1.0)
     effects = table.on_dead(message, 2.0)
-    assert ["Broadcast", "Applied", "NodeLeft"] == kinds(effects)
-    assert [message] == sent(effects)
+    back = ["SendTo"] if status == "left" else []
+    assert ["Broadcast", "Applied", "NodeLeft", *back] == kinds(effects)
+    assert {message} == set(sent(effects))
     was = NodeStatus.SUSPECT if suspected else NodeStatus.ALIVE
     assert Applied("dead", "b", by=message.from_node, was=was) == effects[1]
     assert NodeLeft(table.nodes["b"]) == effects[2]

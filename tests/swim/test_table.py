@@ -283,7 +283,7 @@ def test_an_alive_record_is_applied_as_an_alive_message() -> None:
 def test_a_left_record_is_a_leave() -> None:
     table = table_with("b")
     effects = table.merge([record("b", status=NodeStatus.LEFT)], 1.0)
-    assert [left("b")] == sent(effects)
+    assert [left("b"), left("b")] == sent(effects), "to others, and back to the node itself"
     assert ("left", 5) == state(table)
 
 

@@ -12,12 +12,20 @@ of it; with dead messages that went out early it was 133 and 491, by Go's rules 
 DIFFERS: in Go the subject learns of it when gossip happens to choose it.
 Test: test_a_node_declared_dead_is_sent_the_message_before_others.
 
+Anybody can declare a node dead in its own name, and gossip passes over those that left.  So a few
+of the nodes that learn of a leave send it back: a node that did not leave refutes it at once.
+
+DIFFERS: in Go the subject learns of it from the next state exchange.
+Test: test_a_few_nodes_send_a_leave_back_to_the_node_that_it_is_about.
+
 Source: hashicorp/memberlist v0.2.2, state.go: suspectNode, deadNode.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from typing import Final
 
 from .._config import MemberlistConfig
 from .._wire.messages import Dead, Suspect, encode_message
@@ -38,6 +46,9 @@ from .refutation import SUSPECT_BAND, plausible_suspect, refute, refute_implausi
 from .scaling import suspicion_timeout
 from .suspicion import Suspicion
 
+RETURNED_LEAVES: Final = 3
+"""How many nodes of a cluster send a leave back, on average."""
+
 
 class SuspectRules:
     """Applies suspect and dead messages, and declares nodes dead whose suspicion ends.
@@ -45,11 +56,13 @@ class SuspectRules:
     Args:
       store: the records, changed here.
       config: settings.
+      rng: chooses the nodes that send a leave back.
     """
 
-    def __init__(self, store: NodeStore, config: MemberlistConfig) -> None:
+    def __init__(self, store: NodeStore, config: MemberlistConfig, rng: random.Random) -> None:
         self._store = store
         self._config = config
+        self._rng = rng
         self._faithful = config.faithful_go
 
     def on_suspect(self, suspect: Suspect, now: float, *, local: bool = False) -> list[Effect]:
@@ -152,7 +165,8 @@ class SuspectRules:
             Applied("dead", dead.node, by=dead.from_node, was=was, why=why),
             NodeLeft(node),
         ]
-        if local and not left and not self._faithful:
+        informed = self._rng.random() * self._store.live < RETURNED_LEAVES if left else local
+        if informed and not self._faithful and node is not self._store.local_node:
             effects.append(SendTo(node.address, node.name, message))
         return effects
 

@@ -80,7 +80,7 @@ class NodeTable:
     ) -> None:
         self._store = NodeStore(name, rng)
         self._alive_rules = AliveRules(self._store, config, rng, alive_check)
-        self._suspect_rules = SuspectRules(self._store, config)
+        self._suspect_rules = SuspectRules(self._store, config, rng)
         self._merge_check = merge_check
         self._faithful = config.faithful_go
         self._window = config.gossip_to_the_dead_time
