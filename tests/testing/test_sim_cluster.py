@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock
 
 import trioserf
-from trioserf import Config, EventType, MemberStatus, UserEvent
+from trioserf import Config, ConfigError, EventType, MemberStatus, UserEvent
 from trioserf.testing import SimCluster, SimNetwork, SimNode
 from trioserf.testing.determinism import run
 
@@ -73,6 +73,17 @@ async def test_settings_may_be_given_for_all_and_for_some(autojump_clock: MockCl
         assert {"role": "web"} == next(m.tags for m in b.serf.members() if m.name == "a")
         await a.serf.set_tags({"role": "db"})
         await cluster.converged()
+
+
+async def test_an_encryption_key_has_the_name_that_it_has_elsewhere(
+    autojump_clock: MockClock,
+) -> None:
+    async with SimCluster(seed=1) as cluster:
+        await cluster.spawn("a", encrypt_key=bytes(16))
+        await cluster.spawn("b", encrypt_key="AAAAAAAAAAAAAAAAAAAAAA==")
+        await cluster.converged()
+        with pytest.raises(ConfigError, match="encrypt_key"):
+            await cluster.spawn("c", encrypt_key=b"short")
 
 
 async def test_a_crash_is_a_failure_and_a_restart_a_return(autojump_clock: MockClock) -> None:

@@ -19,7 +19,7 @@ from .. import _attrs as attrs
 from .._config import Config
 from .._memberlist_config import MemberlistConfig
 from .._serf.open import open_with_nonces
-from .._settings import POSITIVE, SECONDS
+from .._settings import POSITIVE, SECONDS, key_bytes
 from .sim_network import SimNetwork
 from .sim_transport import SimTransport
 from .timeline import Timeline
@@ -182,14 +182,18 @@ def node_settings(
       name: of the node.
       disk: path of its snapshot; None for none.
       drift: see `with_drift`.
-      fields: settings of either half that are its own; they go before all others.
+      fields: settings of either half that are its own, and ``encrypt_key``; they go before all
+        others.
 
     Raises:
       ConfigError: a bad value.
       TypeError: no such setting.
     """
-    below = {key: value for key, value in fields.items() if key in _MEMBERLIST_FIELDS}
-    above = {key: value for key, value in fields.items() if key not in below}
+    own = dict(fields)
+    if "encrypt_key" in own:  # as `Config.lan` names it, in text or in bytes
+        own["secret_key"] = key_bytes(own.pop("encrypt_key"))
+    below = {key: value for key, value in own.items() if key in _MEMBERLIST_FIELDS}
+    above = {key: value for key, value in own.items() if key not in below}
     usual: dict[str, Any] = {
         "node_name": name,
         "leave_on_exit": False,
