@@ -11,7 +11,7 @@ from tests.agent.fake_agent import CLOSE, CommandLine, Refused, fake_agent
 
 REPORT = {"Keys": {"b=": 2, "a=": 1}, "Messages": {}, "NumErr": 0, "NumNodes": 2, "NumResp": 2}
 FAILED = REPORT | {"Keys": None, "Messages": {"beta": "no", "alpha1": "not here"}, "NumErr": 2}
-ASKING = "==> GoErrors all members for installed keys...\n"
+ASKING = "==> Asking all members for installed keys...\n"
 
 
 def test_keys_are_listed(serf: CommandLine) -> None:

@@ -75,7 +75,7 @@ def run_keys(call: Call) -> int:
 
 
 def _list(call: Call, agent: BlockingClient) -> int:
-    _progress(call, "GoErrors all members for installed keys...")
+    _progress(call, "Asking all members for installed keys...")
     response = _ask(call, agent, "list-keys", None, "Failed to gather member keys: ")
     keys, nodes = sorted_map(response["Keys"]), response["NumNodes"]
     if call.format == "json":
