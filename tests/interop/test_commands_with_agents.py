@@ -44,7 +44,10 @@ async def outcome(program: Sequence[str], words: Sequence[str], **variables: str
 
 
 def comparable(text: str) -> list[str]:
-    """Lines in order, tags in order; of a usage page only that there is one."""
+    """Lines in order, tags in order; of a usage page only that there is one.
+
+    Go lists members in the order of a map, which is random, and cuts the blanks behind the last.
+    """
     usage = text.find(MARK)
     if usage >= 0:
         text = text[: usage + len(MARK)]
@@ -52,7 +55,8 @@ def comparable(text: str) -> list[str]:
     text = re.sub(r"\b\d+\.\d{3} ms", "N ms", text)
     text = re.sub(r"\b\d+\.\d\d sec", "N sec", text)
     tags = re.compile(r"[^\s=,]+=[^\s,]*(?:,[^\s=,]+=[^\s,]*)+")
-    return sorted(tags.sub(lambda m: ",".join(sorted(m[0].split(","))), text).split("\n"))
+    text = tags.sub(lambda m: ",".join(sorted(m[0].split(","))), text)
+    return sorted(line.rstrip(" ") for line in text.split("\n"))
 
 
 async def same(binary: Path, words: Sequence[str], **variables: str) -> list[object]:
