@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 
 from .._config import MemberlistConfig
 from .._exceptions import InvalidState, LocalProtocolError
@@ -399,7 +400,7 @@ def _node_from_record(record: NodeRecord) -> Node:
 def forms_of(host: str) -> tuple[bytes, ...]:
     """The bytes that a record at a host may have: an IPv4 address has two forms."""
     try:
-        packed = Address(host, 1).to_bytes()
+        packed = ip_address(host.partition("%")[0]).packed  # records have no zone
     except ValueError:
         return ()
     return (packed, bytes(10) + b"\xff\xff" + packed) if len(packed) == 4 else (packed,)
