@@ -654,8 +654,13 @@ def test_a_block_may_be_left_by_another_task_than_it_was_entered_by() -> None:
 
 def test_a_node_may_be_used_from_another_loop() -> None:
     async def main() -> None:
-        async with trioserf.asyncio.open(config("a")) as a:
+        async with (
+            trioserf.asyncio.open(config("a")) as a,
+            a.subscribe(trioserf.UserEvent) as events,
+        ):
             await asyncio.to_thread(asyncio.run, a.user_event("x"))
+            event = await asyncio.wait_for(anext(aiter(events)), 10)
+            assert "x" == event.name
 
     with asyncio.Runner() as runner:
         runner.run(main())

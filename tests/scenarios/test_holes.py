@@ -201,8 +201,13 @@ async def test_a_node_that_left_may_return_at_another_address(
     async with cluster_of(4, faithful_go=faithful_go) as (cluster, _):
         await cluster.leave("node-3")
         await cluster.converged()
+        former = cluster["node-3"].host
         await cluster.restart("node-3", new_address=True)
         await cluster.converged(within=10)
+        assert former != cluster["node-3"].host
+        assert {ALIVE} == views(cluster, "node-3")
+        addresses = {str(member(cluster, "node-3", node.name).addr) for node in cluster}
+        assert {cluster["node-3"].host} == addresses
 
 
 @pytest.mark.slow

@@ -110,6 +110,7 @@ async def test_a_join_is_seen_once_on_both_sides(autojump_clock: MockClock) -> N
 async def test_a_join_moves_the_clock_of_the_other_node(autojump_clock: MockClock) -> None:
     async with cluster() as net:
         a, b = await net.start("a"), await net.start("b")
+        assert "1" == a.stats()["member_time"]
         await b.join([address(a)])
         await until(lambda: int(a.stats()["member_time"]) > 1)
 

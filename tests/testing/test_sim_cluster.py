@@ -41,6 +41,7 @@ async def test_every_way_to_join_leads_to_one_cluster(join: str, autojump_clock:
     async with SimCluster(seed=2) as cluster:
         await cluster.spawn(6, join=join)  # type: ignore[arg-type]
         await cluster.converged()
+        assert [6] * 6 == [len(node.serf.members().alive) for node in cluster]
 
 
 async def test_nodes_that_join_nobody_are_alone(autojump_clock: MockClock) -> None:
@@ -153,8 +154,10 @@ async def test_both_sides_of_a_partition_agree_among_themselves_and_then_again(
         cluster.partition([0, 1])
         await cluster.converged(0, 1)
         await cluster.converged(2, 3, 4)
+        assert [2, 2, 3, 3, 3] == [len(node.serf.members().alive) for node in cluster]
         cluster.heal()
         await cluster.converged()
+        assert [5] * 5 == [len(node.serf.members().alive) for node in cluster]
 
 
 async def test_cuts_and_links_go_by_nodes_too(autojump_clock: MockClock) -> None:
